@@ -1,0 +1,1 @@
+"""Bits and integers: the shared randomness, the coders and the file format; no networks."""

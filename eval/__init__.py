@@ -1,0 +1,1 @@
+"""Measurements: likelihood, rate-distortion, other codecs; each writes JSON."""
