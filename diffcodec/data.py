@@ -1,0 +1,120 @@
+"""Pictures for training and measuring: folders in, uint8 arrays out; batches that know their step.
+
+The batch of step k is a pure function of (seed, k, rank), so a resumed run, or one on another
+number of loader threads, sees the same pictures, crops and flips without any stored RNG state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+SUFFIXES = frozenset({".png", ".webp", ".jpg", ".jpeg", ".ppm", ".pgm", ".bmp", ".tif", ".tiff"})
+
+
+class DataError(ValueError):
+    """A folder that holds nothing to work with."""
+
+
+def list_images(folder: Path, split: str = "all") -> list[Path]:
+    """Picture files below `folder`, sorted; `split` keeps names or folders that begin with it."""
+    if not folder.exists():
+        raise DataError(f"{folder} does not exist")
+    files = [folder] if folder.is_file() else sorted(folder.rglob("*"))
+    paths = [p for p in files if p.suffix.lower() in SUFFIXES]
+    if split != "all":
+        paths = [p for p in paths if p.name.startswith(split) or p.parent.name.startswith(split)]
+    if not paths:
+        wanted = "" if split == "all" else f' that begin with "{split}"'
+        raise DataError(f"{folder} holds no pictures{wanted}")
+    return paths
+
+
+def load_images(
+    folder: Path, split: str = "all", tile: int = 0, minimum: int = 1
+) -> list[NDArray[np.uint8]]:
+    """Load every picture as (H, W, 3) uint8; unreadable or too small ones are named and skipped.
+
+    tile: cut each picture into tiles of this side, in rows (how CIFAR-10 mosaics are read); 0 for
+    whole pictures. Raises DataError if nothing remains.
+    """
+    images: list[NDArray[np.uint8]] = []
+    for path in list_images(folder, split):
+        try:
+            with Image.open(path) as file:
+                image = np.asarray(file.convert("RGB"))
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            print(f"skipped {path}: {error}", file=sys.stderr)
+            continue
+        if min(image.shape[:2]) < max(minimum, tile):
+            print(f"skipped {path}: smaller than {max(minimum, tile)} pixels", file=sys.stderr)
+            continue
+        images.extend(_tiles(image, tile) if tile else [image])
+    if not images:
+        raise DataError(f"no readable picture in {folder}")
+    return images
+
+
+def _tiles(image: NDArray[np.uint8], side: int) -> list[NDArray[np.uint8]]:
+    rows, columns = image.shape[0] // side, image.shape[1] // side
+    cut = image[: rows * side, : columns * side].reshape(rows, side, columns, side, 3)
+    return list(cut.transpose(0, 2, 1, 3, 4).reshape(-1, side, side, 3))
+
+
+def digest(images: list[NDArray[np.uint8]]) -> str:
+    """SHA-256 of all pixels in order: names a data set in results."""
+    sha = hashlib.sha256()
+    for image in images:
+        sha.update(np.ascontiguousarray(image).tobytes())
+    return sha.hexdigest()
+
+
+class Batches:
+    """Crops of side `crop`, in epochs of a seeded shuffle; `batches[k]` is the batch of step k."""
+
+    def __init__(
+        self,
+        images: list[NDArray[np.uint8]],
+        *,
+        batch: int,
+        crop: int,
+        flips: bool,
+        grey: float,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.images, self.batch, self.crop = images, batch, crop
+        self.flips, self.grey, self.seed, self.rank, self.world = flips, grey, seed, rank, world
+        self._epoch, self._order = -1, np.empty(0, np.int64)
+
+    def _picture(self, position: int) -> NDArray[np.uint8]:
+        epoch, index = divmod(position, len(self.images))
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._order = np.random.default_rng((self.seed, epoch)).permutation(len(self.images))
+        return self.images[self._order[index]]
+
+    def __getitem__(self, step: int) -> NDArray[np.uint8]:
+        """This rank's share of the step's batch: (batch / world, 3, crop, crop) uint8."""
+        rng = np.random.default_rng((self.seed, step, self.rank, 1))
+        share = self.batch // self.world
+        first = step * self.batch + self.rank * share
+        crops = np.empty((share, 3, self.crop, self.crop), np.uint8)
+        for i in range(share):
+            image = self._picture(first + i)
+            top = rng.integers(image.shape[0] - self.crop + 1)
+            left = rng.integers(image.shape[1] - self.crop + 1)
+            piece = image[top : top + self.crop, left : left + self.crop]
+            if self.flips and rng.random() < 0.5:
+                piece = piece[:, ::-1]
+            if rng.random() < self.grey:
+                luma = piece @ np.array([0.299, 0.587, 0.114])
+                piece = np.repeat(np.round(luma).astype(np.uint8)[..., None], 3, axis=2)
+            crops[i] = piece.transpose(2, 0, 1)
+        return crops

@@ -1,0 +1,284 @@
+"""Algorithm 1 of DDPM: draw x0, a noise level and eps; step on the weighted error; repeat.
+
+Per pixel, with D = |x0 - x0_hat|^2: |eps - eps_hat|^2 = D / v. The objectives differ only in how
+the noise level is drawn and weighted:
+- simple: t uniform in 1..1000 of the linear schedule, weight 1/v (DDPM eq. 14, L_simple);
+- vlb: log v uniform, weight 1/v: the continuous-time bound, rate = 1/2 * integral of D dSNR;
+- edm: log v uniform, weight 1/v + 1/sigma_data^2 (Karras et al. 2022): as vlb where the bits are,
+  without giving up the noise levels that decide how the first kilobyte looks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from diffcodec.checkpoint import Checkpoint, write_atomic
+from diffcodec.config import Recipe, RecipeError, TrainConfig
+from diffcodec.data import Batches, load_images
+from diffcodec.schedule import Schedule
+from diffcodec.unet import UNet
+
+GREY = 127.5  # grey levels per unit of [-1, 1]
+
+
+def draw_noise_levels(config: TrainConfig, n: int, rng: torch.Generator) -> Tensor:
+    """n noise variances v, stratified: one draw in each n-th of the range, in random order."""
+    u = (torch.arange(n, dtype=torch.float64) + torch.rand(n, generator=rng).double()) / n
+    if config.objective == "simple":
+        v = torch.from_numpy(Schedule.named("linear", 1000).v)
+        return v[(u * 1000).long().clamp(max=999)].float()
+    low, high = (2 * math.log(s / GREY) for s in (config.sigma_min, config.sigma_max))
+    return torch.exp(low + u * (high - low)).float()
+
+
+def loss_weight(config: TrainConfig, v: Tensor, sigma_data: float) -> Tensor:
+    """Weight of D = mean |x0 - x0_hat|^2 at noise variance v."""
+    return 1 / v + (1 / sigma_data**2 if config.objective == "edm" else 0.0)
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """Linear warm-up, constant, linear cool-down over the last `cooldown` of the steps."""
+    up = min(1.0, (step + 1) / max(1, config.warmup))
+    down = (config.steps - step) / max(1.0, config.cooldown * config.steps)
+    return config.lr * min(up, down, 1.0)
+
+
+@dataclass
+class Run:
+    """A training run in a folder: state, log, and how to go on."""
+
+    recipe: Recipe
+    folder: Path
+    device: torch.device
+    model: UNet
+    ema: UNet
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    seconds: float = 0.0
+
+    def save(self) -> None:
+        """state.pt to resume from and model.safetensors (the EMA weights), both atomically."""
+        import io
+
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "model": self.model.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_atomic(self.folder / "state.pt", buffer.getvalue())
+        self.checkpoint().save(self.folder / "model.safetensors")
+
+    def checkpoint(self) -> Checkpoint:
+        """The EMA weights in float16, in which they ship."""
+        weights = {k: w.half().cpu().numpy() for k, w in self.ema.state_dict().items()}
+        card = {
+            "steps": self.step,
+            "hours": round(self.seconds / 3600, 3),
+            "images": self.step * self.recipe.train.batch,
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "device": self.device.type,
+        }
+        return Checkpoint(self.recipe, weights, {}, card)
+
+    def resume(self) -> None:
+        """Go on from state.pt if there is one."""
+        path = self.folder / "state.pt"
+        if not path.exists():
+            return
+        state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.ema.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.seconds = int(state["step"]), float(state["seconds"])
+
+
+def start(recipe: Recipe, folder: Path, device: torch.device) -> Run:
+    """A run at its last checkpoint, or at step 0 with weights drawn from the recipe's seed."""
+    torch.manual_seed(recipe.train.seed)
+    model, ema = UNet(recipe.network).to(device), UNet(recipe.network).to(device)
+    for network in (model, ema):
+        for weight in network.parameters():
+            if weight.ndim == 4:
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    ema.load_state_dict(model.state_dict())
+    ema.requires_grad_(False)
+    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.train.lr)
+    run = Run(recipe, folder, device, model, ema, optimizer)
+    run.resume()
+    return run
+
+
+def update_ema(run: Run) -> None:
+    """ema += (1 - decay) (model - ema), with a warm-up of the decay."""
+    decay = min(run.recipe.train.ema, (1 + run.step) / (10 + run.step))
+    with torch.no_grad():
+        for old, new in zip(run.ema.parameters(), run.model.parameters(), strict=True):
+            old.lerp_(new, 1 - decay)
+
+
+class Step:
+    """One optimisation step; compiled on CUDA, where that pays."""
+
+    def __init__(self, run: Run, world: int) -> None:
+        self.run = run
+        residual: Any = run.model
+        if run.device.type == "cuda":
+            residual = torch.compile(residual)
+        if world > 1:
+            residual = DistributedDataParallel(residual)
+        self.network = residual
+
+    def __call__(self, crops: np.ndarray[Any, Any], rng: torch.Generator, lr: float) -> float:
+        run, config = self.run, self.run.recipe.train
+        x0 = torch.from_numpy(crops).to(run.device).float() / GREY - 1
+        x0 = x0.contiguous(memory_format=torch.channels_last)
+        v = draw_noise_levels(config, len(x0), rng).to(run.device)
+        eps = torch.randn(x0.shape, generator=rng).to(run.device)
+        y = x0 + v.sqrt()[:, None, None, None] * eps  # eq. 4 in x0 units
+        with torch.autocast(run.device.type, torch.bfloat16):
+            x0_hat = self.network(y, v)
+        d = (x0 - x0_hat).square().mean(dim=(1, 2, 3))
+        loss = (loss_weight(config, v, run.recipe.network.sigma_data) * d).mean()
+        for group in run.optimizer.param_groups:
+            group["lr"] = lr
+        run.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
+        run.optimizer.step()
+        return float(loss.detach())
+
+
+def train(
+    recipe: Recipe,
+    data: Path,
+    folder: Path,
+    *,
+    split: str = "all",
+    minutes: float | None = None,
+    device: str = "cpu",
+    quiet: bool = False,
+) -> Run:
+    """Train `recipe` on the pictures of `data`; running it again goes on where it stopped.
+
+    folder: gets state.pt, model.safetensors and stats.jsonl (one line every 50 steps).
+    minutes: stop after this long, with a checkpoint; None trains to the recipe's last step.
+    Under torchrun every process takes its share of each batch.
+    Raises DataError, RecipeError, and FloatingPointError when the loss is not finite (the last
+    checkpoint stays).
+    """
+    config = recipe.train
+    world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    if config.batch % world:
+        raise RecipeError(f"train.batch {config.batch} does not divide over {world} processes")
+    if device == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    if world > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+    folder.mkdir(parents=True, exist_ok=True)
+    run = start(recipe, folder, torch.device(device))
+    images = load_images(data, split, config.tile, minimum=config.crop)
+    batches = Batches(
+        images,
+        batch=config.batch,
+        crop=config.crop,
+        flips=config.flips,
+        grey=config.grey,
+        seed=config.seed,
+        rank=rank,
+        world=world,
+    )
+    step = Step(run, world)
+    bar = Progress(run, minutes, quiet or rank > 0)
+    before, began, saved = run.seconds, time.monotonic(), time.monotonic()
+    with open(folder / "stats.jsonl", "a", encoding="utf-8") as log:
+        while run.step < config.steps:
+            rng = torch.Generator().manual_seed((config.seed * world + rank) << 32 | run.step)
+            loss = step(batches[run.step], rng, learning_rate(config, run.step))
+            if not math.isfinite(loss):
+                raise FloatingPointError(
+                    f"the loss is {loss} at step {run.step}; lower train.lr and run again to go on "
+                    "from the last checkpoint"
+                )
+            run.step += 1
+            update_ema(run)
+            now = time.monotonic()
+            run.seconds = before + now - began
+            if line := bar(loss):
+                log.write(json.dumps(line) + "\n")
+                log.flush()
+            stop = _agree(minutes is not None and now - began > 60 * minutes, world)
+            if stop or now - saved > 120 or run.step == config.steps:
+                saved = now
+                if rank == 0:
+                    run.save()
+            if stop:
+                break
+    if world > 1:
+        with contextlib.suppress(RuntimeError):
+            dist.barrier()
+    return run
+
+
+def _agree(stop: bool, world: int) -> bool:
+    """All processes stop together as soon as the first one wants to."""
+    if world == 1:
+        return stop
+    flag = torch.tensor([float(stop)], device="cuda" if dist.get_backend() == "nccl" else "cpu")
+    dist.all_reduce(flag, op=dist.ReduceOp.MAX)
+    return bool(flag.item())
+
+
+class Progress:
+    """Loss, speed and time left on stderr; every 50 steps a record for stats.jsonl."""
+
+    def __init__(self, run: Run, minutes: float | None, quiet: bool) -> None:
+        self.run, self.minutes, self.quiet = run, minutes, quiet
+        self.first, self.began, self.sum, self.count = run.step, time.monotonic(), 0.0, 0
+
+    def __call__(self, loss: float) -> dict[str, float] | None:
+        self.sum, self.count = self.sum + loss, self.count + 1
+        config, step = self.run.recipe.train, self.run.step
+        if step % 50 and step != config.steps:
+            return None
+        spent = time.monotonic() - self.began
+        rate = (step - self.first) / spent
+        left = (config.steps - step) / rate
+        if self.minutes is not None:
+            left = min(left, max(0.0, 60 * self.minutes - spent))
+        mean = self.sum / self.count
+        self.sum, self.count = 0.0, 0
+        if not self.quiet:
+            done = int(24 * step / config.steps)
+            end = "\n" if step == config.steps or not sys.stderr.isatty() else "\r"
+            print(
+                f"[{'#' * done}{'.' * (24 - done)}] step {step}/{config.steps}  loss {mean:.4f}  "
+                f"{rate * config.batch:.1f} pictures/s  {left / 60:.1f} min left",
+                end=end,
+                file=sys.stderr,
+                flush=True,
+            )
+        return {
+            "step": step,
+            "loss": mean,
+            "lr": learning_rate(config, step - 1),
+            "seconds": round(self.run.seconds, 1),
+            "images_per_second": round(rate * config.batch, 2),
+        }
