@@ -1,0 +1,274 @@
+"""Relative entropy coder: a tail-biting trellis code whose path bits are the message, raw.
+
+The encoder finds, among 2^n codewords that both ends know, one close to the direction of a
+rotated, Gaussian-looking target mu of D coordinates (Viterbi search); the decoder turns the n bits
+into that codeword z, |z|^2 ~ D, which acts like mu plus Gaussian noise. It is a random trellis
+source code (Viterbi and Omura 1974) on a shift register with hashed labels, closed to a ring as in
+QTIP (Tseng et al. 2024). Its overhead over the ideal 0.5 log2(1 + sigma^2) bits a coordinate is in
+eval/results/coder.json.
+
+Two invariants. What the decoder needs is integers: levels, labels, signs and the division of
+coordinates among stages. And every prefix of the bits decodes: after k of n bits the first k - nu
+stages of the block are known, after n all of them.
+"""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Context, Decimal
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffcodec.bitstream.randomness import LEVELS, UNIT, Stream, signs, words
+from diffcodec.bitstream.viterbi import labels, lowest_score, search
+
+MEMORIES = (8, 10, 12, 14, 16)
+COLUMNS = 32  # of the label table; a stage with more coordinates repeats them
+SEGMENT = 4096  # most stages of one trellis, which bounds memory and lets threads share a step
+EXHAUSTIVE = 12  # up to this many bits all codewords are tried
+_CHUNK = 1 << 20  # coordinates gathered at a time
+
+
+# --- what both sides know -----------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def label_table() -> NDArray[np.int16]:
+    """Codeword levels in units of 1/256 by label and column, shape (256, COLUMNS).
+
+    Each column is LEVELS in the order that sorts 256 random words.
+    """
+    keys = words(0, Stream.LABELS, 0, 256 * COLUMNS).reshape(COLUMNS, 256)
+    table = LEVELS[np.argsort(keys, axis=1, kind="stable")].T
+    return np.ascontiguousarray(table)
+
+
+@lru_cache(maxsize=32)
+def shifts(nu: int) -> NDArray[np.uint8]:
+    """What a branch word's bits above the low byte add to its label, shape (2^(nu - 7),)."""
+    return (words(0, Stream.SHIFTS, nu, 1 << (nu - 7)) >> np.uint64(56)).astype(np.uint8)
+
+
+def memory(stages: int, nu: int) -> int:
+    """State bits that a block of so many stages uses: nu, less where it would not fit."""
+    return max(8, min(nu, stages // 5))
+
+
+def segments(n_bits: int) -> list[tuple[int, int]]:
+    """The stages [a, b) of each trellis, as equal as can be."""
+    count = -(-n_bits // SEGMENT)
+    edges = [n_bits * j // count for j in range(count + 1)]
+    return list(pairwise(edges))
+
+
+def boundaries(dims: int, n_bits: int, a: int, b: int) -> NDArray[np.int64]:
+    """First coordinate of stages a .. b - 1 and the end of the last, shape (b - a + 1,)."""
+    return np.arange(a, b + 1, dtype=np.int64) * dims // n_bits
+
+
+def branch_words(bits: NDArray[np.uint8], nu: int) -> NDArray[np.uint32]:
+    """Word of every stage: stage i reads bits i .. i + nu, cyclically, oldest first."""
+    n = len(bits)
+    cyclic = np.resize(bits, n + nu).astype(np.uint32)
+    word = np.zeros(n, np.uint32)
+    for j in range(nu + 1):
+        word = word << np.uint32(1) | cyclic[j : j + n]
+    return word
+
+
+# --- encoder ------------------------------------------------------------------------------------
+
+
+def encode(
+    target: NDArray[np.float32], n_bits: int, nu: int, seed: int, step: int, workers: int = 1
+) -> NDArray[np.uint8]:
+    """The n_bits path bits (0 or 1, shape (n_bits,)) of a codeword close to target's direction.
+
+    target: float32, shape (D,), rotated, of any scale; nu: state bits, one of MEMORIES;
+    workers: threads that share a step of more than one segment. Raises ValueError for another nu.
+    """
+    _check(nu, target.size, n_bits)
+    if n_bits == 0:
+        return np.empty(0, np.uint8)
+    rms = math.sqrt(float(np.mean(np.square(target, dtype=np.float64))))
+    sign = signs(seed, Stream.CODEWORD_SIGNS, step, target.size)
+    v = target * (sign * np.float32(1 / rms if rms > 0 else 0))
+
+    def run(segment: tuple[int, int]) -> NDArray[np.uint8]:
+        score = _scores(v, n_bits, *segment, nu)
+        return _exhaustive(score, nu) if len(score) <= EXHAUSTIVE else _tail_biting(score, nu)
+
+    if workers == 1:
+        return np.concatenate([run(s) for s in segments(n_bits)])
+    with ThreadPoolExecutor(workers) as pool:
+        return np.concatenate(list(pool.map(run, segments(n_bits))))
+
+
+def _scores(v: NDArray[np.float32], n_bits: int, a: int, b: int, nu: int) -> NDArray[np.int16]:
+    """Score of every label at stages a .. b - 1, shape (b - a, 256), in lowest_score(nu) .. 0.
+
+    <c, v> - (pen / 2) |c|^2 with the energy penalty pen = sqrt(1 - 2^(-2 rate)) of the codeword
+    that is best at this rate. v is rounded to 1/32, the levels to 1/64, so that the products are
+    exact in float32 however a machine orders the sum.
+    """
+    edges = boundaries(v.size, n_bits, a, b)
+    folded, repeats = _fold(v, edges)
+    levels = np.rint(label_table().T * np.float32(64 / UNIT)).astype(np.float32)
+    pen = round(256 * math.sqrt(1 - 2.0 ** (-2 * n_bits / v.size))) / 256
+    energy = np.cumsum(np.square(label_table().T / UNIT), axis=0)
+    energy = np.concatenate([np.zeros((1, 256)), energy])
+    counts, kind = np.unique(np.diff(edges), return_inverse=True)
+    whole, part = np.divmod(counts, COLUMNS)
+    norm = whole[:, None] * energy[-1] + energy[part]
+    bias = -np.rint(norm * (pen * 1024 / math.sqrt(repeats))).astype(np.float32)
+    score = folded @ levels
+    score += bias[kind]
+    score -= score.max(axis=1, keepdims=True)
+    # Half the range of int16 scores holds 3.5 standard deviations of the sum.
+    spread = 2048 * math.sqrt(min(COLUMNS, int(counts.max()) / repeats))
+    lowest = lowest_score(nu)
+    down = max(0, math.ceil(math.log2(spread * 7 / -lowest)))
+    score *= np.float32(2.0**-down)
+    clipped: NDArray[np.int16] = np.maximum(np.floor(score), np.float32(lowest)).astype(np.int16)
+    return clipped
+
+
+def _fold(v: NDArray[np.float32], edges: NDArray[np.int64]) -> tuple[NDArray[np.float32], int]:
+    """Stage coordinates added up by table column, as integers: shape (stages, COLUMNS).
+
+    In units of sqrt(repeats) / 32, repeats being how often the longest stage repeats a column.
+    """
+    counts = np.diff(edges)
+    repeats = max(1, -(-int(counts.max()) // COLUMNS))
+    width = repeats * COLUMNS
+    folded = np.empty((len(counts), COLUMNS), np.float32)
+    at_once = max(1, _CHUNK // width)
+    for i in range(0, len(counts), at_once):
+        count = counts[i : i + at_once, None]
+        inside = np.arange(width) < count
+        wide = np.zeros(inside.shape, np.float32)
+        wide[inside] = v[edges[i] : edges[i + len(count)]]
+        folded[i : i + len(count)] = wide.reshape(-1, repeats, COLUMNS).sum(axis=1)
+    folded *= np.float32(32 / math.sqrt(repeats))
+    return np.clip(np.rint(folded), -127, 127), repeats
+
+
+def _tail_biting(score: NDArray[np.int16], nu: int) -> NDArray[np.uint8]:
+    """Bits of a good cyclic path: find the state at the seam first, then the best path from it."""
+    n, nu = len(score), memory(len(score), nu)
+    reach = 6 * nu
+    around = np.arange(-reach, reach) % n
+    path, _ = search(score[around], shifts(nu), nu)
+    seam = int("".join(map(str, path[reach : reach + nu])), 2)
+    path, _ = search(score, shifts(nu), nu, start=seam, end=seam)
+    return path[:n]
+
+
+def _exhaustive(score: NDArray[np.int16], nu: int) -> NDArray[np.uint8]:
+    """Bits of the best of all 2^n codewords of a short block."""
+    n = len(score)
+    total = np.zeros(1 << n, np.int32)
+    for i, label in enumerate(_all_labels(n, memory(n, nu))):
+        total += score[i][label]
+    best = int(total.argmax())
+    return np.array([best >> (n - 1 - j) & 1 for j in range(n)], np.uint8)
+
+
+@lru_cache(maxsize=4)
+def _all_labels(n: int, nu: int) -> NDArray[np.uint8]:
+    """Label of every stage for every message of n bits, first bit highest, shape (n, 2^n)."""
+    message = np.arange(1 << n, dtype=np.uint32)
+    bits = [message >> np.uint32(n - 1 - j) & np.uint32(1) for j in range(n)]
+    rows = []
+    for i in range(n):
+        word = np.zeros(1 << n, np.uint32)
+        for j in range(nu + 1):
+            word = word << np.uint32(1) | bits[(i + j) % n]
+        rows.append(labels(word, shifts(nu)))
+    return np.stack(rows)
+
+
+# --- decoder ------------------------------------------------------------------------------------
+
+
+def decode(
+    bits: NDArray[np.uint8], n_bits: int, dims: int, nu: int, seed: int, step: int
+) -> tuple[NDArray[np.float32], int]:
+    """The codeword z, float32 of shape (dims,) with unit variance, and how much of it is known.
+
+    bits: the first len(bits) <= n_bits bits of `encode`. The second value is a count: coordinates
+    below it are received, the others are 0. Raises ValueError for too many bits or another nu.
+    """
+    _check(nu, dims, n_bits)
+    if len(bits) > n_bits:
+        raise ValueError(f"{len(bits)} bits given for a step of {n_bits}")
+    z, received = np.zeros(dims, np.int16), 0
+    for a, b in segments(n_bits) if n_bits else []:
+        own, nu_here = bits[a:b], memory(b - a, nu)
+        known = b - a if len(own) == b - a else max(0, len(own) - nu_here)
+        if known == 0:
+            break
+        word = branch_words(own, nu_here)[:known]
+        edges = boundaries(dims, n_bits, a, a + known)
+        received = int(edges[-1])
+        z[edges[0] : received] = _codeword(labels(word, shifts(nu_here)), edges)
+    sign = signs(seed, Stream.CODEWORD_SIGNS, step, dims)
+    return (z * sign) * np.float32(1 / UNIT), received
+
+
+def _codeword(label: NDArray[np.uint8], edges: NDArray[np.int64]) -> NDArray[np.int16]:
+    """Levels of the stages' coordinates in order, shape (edges[-1] - edges[0],)."""
+    counts = np.diff(edges)
+    repeats = max(1, -(-int(counts.max()) // COLUMNS))
+    at_once = max(1, _CHUNK // (repeats * COLUMNS))
+    column = np.arange(int(counts.max()))
+    table = np.tile(label_table(), repeats)[:, : len(column)]
+    parts = []
+    for i in range(0, len(counts), at_once):
+        parts.append(table[label[i : i + at_once]][column < counts[i : i + at_once, None]])
+    return np.concatenate(parts)
+
+
+def _check(nu: int, dims: int, n_bits: int) -> None:
+    if nu not in MEMORIES:
+        raise ValueError(f"the trellis has {MEMORIES} state bits, not {nu}")
+    if dims < 1 or n_bits < 0:
+        raise ValueError(f"cannot code {dims} coordinates in {n_bits} bits")
+
+
+# --- how many bits ------------------------------------------------------------------------------
+
+# bits = (1 + LOSS / 1000) * ideal + START / 16, fitted to what the code delivers
+_LOSS = {8: 160, 10: 112, 12: 80, 14: 68, 16: 57}
+_START = {8: 0, 10: 0, 12: 0, 14: 0, 16: 0}
+_EXACT = Context(prec=50)
+
+
+def bits_for(dims: int, log2_energy16: int, nu: int) -> int:
+    """Bits for a target of sigma^2 = 2^(log2_energy16 / 16) per coordinate, in integers only.
+
+    round((1 + a) * dims * 0.5 log2(1 + sigma^2) + c) with a, c by nu: then the code delivers the
+    ideal information on average.
+    """
+    _check(nu, dims, 0)
+    ideal = dims * _half_log2(log2_energy16)  # in 2^-40 bit
+    thousandths = ideal * (1000 + _LOSS[nu]) + (1000 * _START[nu] << 36)
+    return (thousandths + (500 << 40)) // (1000 << 40)
+
+
+def scale_for(log2_energy16: int) -> float:
+    """sqrt(1 + sigma^2), the factor from codeword to mu plus noise, correctly rounded."""
+    return float(_EXACT.sqrt(1 + _energy(log2_energy16)))
+
+
+@lru_cache(maxsize=1024)
+def _half_log2(log2_energy16: int) -> int:
+    """round(2^40 * 0.5 log2(1 + sigma^2)): ln and exp of `decimal` are correctly rounded."""
+    half_log2 = _EXACT.ln(1 + _energy(log2_energy16)) / (2 * _EXACT.ln(Decimal(2)))
+    return int((half_log2 * (1 << 40)).to_integral_value())
+
+
+def _energy(log2_energy16: int) -> Decimal:
+    return _EXACT.exp(_EXACT.ln(Decimal(2)) * log2_energy16 / 16)
