@@ -1,3 +1,42 @@
 """diffcodec: progressive lossy-to-lossless image compression with diffusion models."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from diffcodec.bitstream.container import BitstreamError
+    from diffcodec.checkpoint import CheckpointError
+    from diffcodec.codec import Codec, Decoded, decode, encode, info, list_models, truncate
+    from diffcodec.image import ImageError
+
 __version__ = "0.1.0"
+__all__ = [
+    "BitstreamError",
+    "CheckpointError",
+    "Codec",
+    "Decoded",
+    "ImageError",
+    "__version__",
+    "decode",
+    "encode",
+    "info",
+    "list_models",
+    "truncate",
+]
+
+_HOME = {name: "diffcodec.codec" for name in __all__} | {
+    "BitstreamError": "diffcodec.bitstream.container",
+    "CheckpointError": "diffcodec.checkpoint",
+    "ImageError": "diffcodec.image",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use (PEP 562), so that `diffcodec --help` needs no torch."""
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save as serialize
 
 from diffcodec.config import Recipe, RecipeError
+from diffcodec.files import write_atomic
 
 KEY = "diffcodec"  # one metadata key with canonical JSON: several keys come in random order
 
@@ -92,16 +92,3 @@ class Checkpoint:
                 f"{loaded.fingerprint.hex()}; get the original file again"
             )
         return loaded
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write beside the target, flush, then rename: never a half-written file."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -26,9 +26,10 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from diffcodec.checkpoint import Checkpoint, write_atomic
+from diffcodec.checkpoint import Checkpoint
 from diffcodec.config import Recipe, RecipeError, TrainConfig
 from diffcodec.data import Batches, load_images
+from diffcodec.files import write_atomic
 from diffcodec.schedule import Schedule
 from diffcodec.unet import UNet
 
