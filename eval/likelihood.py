@@ -256,8 +256,9 @@ def main(
     """Bits/dim of the pictures in DATA under MODEL (T = 1000, linear), with every term."""
     import torch
 
-    from diffcodec.checkpoint import load_network, write_atomic
+    from diffcodec.checkpoint import load_network
     from diffcodec.data import digest
+    from diffcodec.files import write_atomic
 
     schedule = Schedule.named("linear")
     try:
