@@ -108,8 +108,7 @@ def discretized_gaussian_log_likelihood(x_0: Float64, mean: Float64, sigma: Floa
     a, b = np.where(flip, -high, low), np.where(flip, -low, high)
     log_cdf_b = log_ndtr(b)
     gap = log_cdf_b - log_ndtr(a)  # > 0, inf at an edge; log(B - A) = log B + log(1 - e^-gap)
-    log_rest = np.where(gap < LN2, np.log(-np.expm1(-gap)), np.log1p(-np.exp(-gap)))
-    return np.asarray(log_cdf_b + log_rest)
+    return np.asarray(log_cdf_b + np.log(-np.expm1(-gap)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffcodec.denoiser import GaussianDenoiser, OracleDenoiser
+
+patient = settings(deadline=None)  # a busy machine is not a failure
 
 SHAPE = (3, 8, 8)
 
@@ -30,6 +32,12 @@ def test_mse_is_the_closed_form(source, v):
     assert errors.mean() == pytest.approx(
         source.mse(v), abs=4 * errors.std() / np.sqrt(len(errors))
     )
+
+
+def test_white_x0_hat_is_the_posterior_mean():
+    # Bayes: precision 4 of the source and 4/3 of the noise, so x0_hat goes a quarter of the way.
+    y = np.array([[[1.0, -0.2]]], dtype=np.float32)
+    np.testing.assert_allclose(GaussianDenoiser(-0.2, 0.25)(y, 0.75), [[[0.1, -0.2]]], rtol=1e-6)
 
 
 def test_is_optimal_among_linear_denoisers():
@@ -72,12 +80,14 @@ def test_i_mmse():
     assert slope * np.log(2) == pytest.approx(0.5 * source.mse(1 / snr), rel=1e-6)
 
 
+@patient
 @given(st.floats(-6, 4))
 def test_a_white_source_meets_its_rate_distortion_curve(log_v):
     source, v = GaussianDenoiser(0.0, 0.4), 10**log_v
     assert source.information_bpd(v) == pytest.approx(source.rate_bpd(source.mse(v)), abs=1e-9)
 
 
+@patient
 @given(st.floats(-3, 2))
 def test_a_coloured_source_cannot_beat_reverse_water_filling(log_v):
     source, v = coloured(), 10**log_v

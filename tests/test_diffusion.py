@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffcodec import diffusion as d
 from diffcodec.denoiser import GaussianDenoiser, OracleDenoiser
 from diffcodec.diffusion import GaussianDiffusion, discretized_gaussian_log_likelihood
 from diffcodec.schedule import NAMES, Schedule
+
+patient = settings(deadline=None)  # a busy machine is not a failure
 
 LINEAR = Schedule.named("linear")
 log_variances = st.tuples(st.floats(-9, 9), st.floats(0.01, 9)).map(  # v_s < v_t
@@ -25,6 +27,7 @@ def images(n, seed=0):
 # x0 units.
 
 
+@patient
 @given(log_variances, st.floats(-1, 1), st.floats(-1e3, 1e3))
 def test_posterior_is_the_product_of_two_gaussians(v, x0, y_t):
     # y_t = y_s + N(0, v_t - v_s) and y_s = x0 + N(0, v_s): precisions add.
@@ -36,6 +39,7 @@ def test_posterior_is_the_product_of_two_gaussians(v, x0, y_t):
     assert got == pytest.approx(mean, rel=1e-9, abs=1e-9)
 
 
+@patient
 @given(log_variances)
 def test_a_step_adds_its_precision(v):
     # Seeing x0 through noise of precision 1/v_s - 1/v_t turns v_t into v_s.
@@ -79,6 +83,7 @@ def test_chain_from_nothing_reaches_its_marginal():
         v_t = v_s
 
 
+@patient
 @given(st.lists(st.floats(-8, 4), min_size=1, max_size=30, unique=True))
 def test_information_of_a_white_source_does_not_depend_on_the_steps(logs):
     # With p_theta widened by the network's error the steps telescope to R(D), however few.
@@ -130,6 +135,7 @@ def test_both_forms_of_a_step_agree(name, t):
     np.testing.assert_allclose(variance.ravel(), y_variance, rtol=1e-10)
 
 
+@patient
 @given(st.integers(1, 1000), st.integers(1, 1000))
 def test_eps_and_x0_are_two_names_of_one_thing(t1, t2):
     diffusion, t = GaussianDiffusion(LINEAR), np.array([t1, t2])
@@ -202,6 +208,7 @@ def log_masses(mean, sigma):
     return discretized_gaussian_log_likelihood(grid, np.full(256, mean), np.full(256, sigma))
 
 
+@patient
 @given(st.floats(-3, 3), st.floats(-4, 1.5))
 def test_masses_sum_to_1(mean, log_sigma):
     assert np.exp(log_masses(mean, 10**log_sigma)).sum() == pytest.approx(1, abs=1e-12)

@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffcodec.schedule import NAMES, Schedule, parse_steps
+
+patient = settings(deadline=None)  # a busy machine is not a failure
 
 subsets = st.sets(st.integers(1, 1000), min_size=1, max_size=40).map(sorted)
 
@@ -58,6 +60,7 @@ def test_other_T_end_in_about_the_same_noise(name, T):
         assert np.log10(s.v[-1]) == pytest.approx(np.log10(reference.v[-1]), abs=0.5)
 
 
+@patient
 @given(subsets)
 def test_any_subset_is_a_chain_with_the_same_marginals(steps):
     full = Schedule.named("linear")
@@ -68,6 +71,7 @@ def test_any_subset_is_a_chain_with_the_same_marginals(steps):
     assert part.timesteps.tolist() == steps
 
 
+@patient
 @given(subsets)
 def test_transitions_of_a_subset_multiply_to_the_marginal(steps):
     part = Schedule.named("cosine").subset(steps)
@@ -90,6 +94,7 @@ def test_bad_subsets_are_refused(steps):
         Schedule.named("linear").subset(steps)
 
 
+@patient
 @given(st.integers(2, 1000))
 def test_respaced_keeps_both_ends_and_is_even(n):
     t = Schedule.named("linear").respaced(n).timesteps
