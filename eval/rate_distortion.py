@@ -1,0 +1,262 @@
+"""Rate-distortion of the progressive codec, measured on files, beside what theory asks for.
+
+Every picture is encoded once, as its own file. The file is cut at a grid of sizes, every cut is
+decoded, and rate is what the cut file weighs, header and all. Beside it stand, for the same
+network, pictures and steps, the two rates an ideal coder would need up to each noise level: the sum
+of the KL divergences L_{t-1} of DDPM's p_theta (equal variances), and the sum of the mutual
+informations 1/2 log2(1 + sigma^2), which is what the widened p_theta of this codec costs.
+
+    python -m diffcodec.eval.rate_distortion DATA --model photo --json rd.json
+
+The JSON has CompressAI's form: lists under "results", one entry a cut. The lossless end is a number
+of its own: a file that does not come back exactly is reported, and the exit status is 1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+
+from diffcodec import __version__
+from diffcodec.data import DataError, digest, load_images
+from diffcodec.eval import metrics, peers
+from diffcodec.eval.environment import environment, peak_memory_bytes, portable
+from diffcodec.eval.pooling import pool
+from diffcodec.eval.records import Measure, Pixels, Record, collect
+
+if TYPE_CHECKING:
+    from diffcodec.codec import Codec
+    from diffcodec.trace import Clock, Trace
+
+GREY = 127.5  # grey levels in one unit of x0
+HEADER = 40  # bytes: a cut below this holds little more than the header
+# fmt: off
+GRID = (0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 1, 1.5, 2, 3, 4, 5, 6, 8, 10,
+        12, 16, 20)  # bpp
+# fmt: on
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a picture's record depends on, besides its pixels and the network."""
+
+    cuts_bpp: tuple[float, ...]
+    chain: str | None = None
+    peers: bool = True
+    threads: int = 1
+
+
+def grid_bpp(images: Sequence[Pixels]) -> tuple[float, ...]:
+    """The rates of GRID (bpp) that leave room for more than a header in every picture."""
+    least = min(image.shape[0] * image.shape[1] for image in images)
+    return tuple(b for b in GRID if b * least >= 8 * HEADER)
+
+
+def measure(codec: Codec, settings: Settings, pixels: Pixels) -> Record:
+    """Encode `pixels` (H, W, C) uint8, decode every cut and the whole: one JSON record.
+
+    Cuts not smaller than the file are None. Errors are MSE in grey levels squared: of 8-bit pixels
+    in "cuts"; in "steps" of x0_hat, not rounded, after the step.
+    """
+    from diffcodec.trace import Clock, Trace
+
+    trace, clock = Trace(), Clock()
+    start = time.perf_counter()
+    data = codec.encode(pixels, chain=settings.chain, trace=trace)
+    encoded = time.perf_counter()
+    exact = _exact(codec, data, pixels, clock)
+    decoded = time.perf_counter()
+    budgets = [int(b * pixels.shape[0] * pixels.shape[1] / 8) for b in settings.cuts_bpp]
+    record: Record = {
+        "sha256": digest([pixels]),
+        "shape": list(pixels.shape),
+        "bytes": len(data),
+        "exact": exact,
+        "cuts": [_cut(codec, data, b, pixels) if b < len(data) else None for b in budgets],
+        "steps": _steps(trace),
+        "lossless_ideal_bits": trace.lossless_bits,
+        "lossless_bytes": trace.lossless_bytes,
+        "encode_seconds": _seconds(trace.clock, encoded - start),
+        "decode_seconds": _seconds(clock, decoded - encoded),
+        "peak_memory_bytes": peak_memory_bytes(),
+        "peers": {},
+        "peers_lossless": {},
+    }
+    if settings.peers:
+        for name, code in peers.LOSSY.items():
+            record["peers"][name] = [p and asdict(p) for p in code(pixels, budgets)]
+        for name, point in peers.lossless(pixels).items():
+            record["peers_lossless"][name] = asdict(point)
+    return record
+
+
+def _exact(codec: Codec, data: bytes, pixels: Pixels, clock: Clock) -> bool:
+    """Does the whole file come back exactly? A decoder that refuses it counts as no."""
+    try:
+        whole = codec.decode(data, clock=clock)
+    except ValueError as error:
+        print(f"a whole file was refused: {error}", file=sys.stderr)
+        return False
+    return whole.lossless and np.array_equal(whole.pixels, pixels)
+
+
+def _cut(codec: Codec, data: bytes, size: int, pixels: Pixels) -> Record:
+    start = time.perf_counter()
+    decoded = codec.decode(data[:size])
+    return {
+        "bytes": size,
+        "mse": metrics.mse(decoded.pixels, pixels),
+        "steps": decoded.steps,
+        "seconds": time.perf_counter() - start,
+    }
+
+
+def _steps(trace: Trace) -> list[Record]:
+    after = [step.mse for step in trace.steps[1:]] + [trace.final_mse]
+    return [
+        {
+            "sigma_grey": float(np.sqrt(step.v_to) * GREY),
+            "mse": mse * GREY**2,
+            "bytes": step.bytes_so_far,
+            "kl_bits": step.kl_bits,
+            "mi_bits": step.mi_bits,
+            "path_bits": step.path_bits,
+            "side_bits": step.side_bits,
+        }
+        for step, mse in zip(trace.steps, after, strict=True)
+    ]
+
+
+def _seconds(clock: Clock, total: float) -> dict[str, float]:
+    """Wall time, split: the network, the relative entropy coder, all the rest."""
+    rest = total - clock.network - clock.trellis
+    return {"total": total, "network": clock.network, "trellis": clock.trellis, "rest": rest}
+
+
+def load_codec(model: str, threads: int) -> Codec:
+    """The codec of a shipped or own network, on that many threads of this process."""
+    import torch
+
+    from diffcodec.codec import Codec
+
+    torch.set_num_threads(threads)
+    codec = Codec.from_pretrained(model)
+    codec.workers = threads
+    return codec
+
+
+def measurer(model: str, settings: Settings) -> Measure:
+    """`measure` with a codec of its own: what a worker process starts with."""
+    return partial(measure, load_codec(model, settings.threads), settings)
+
+
+def record_key(codec: Codec, settings: Settings, pixels: Pixels) -> str:
+    """Names a picture's record by all it depends on."""
+    text = json.dumps([codec.fingerprint.hex(), __version__, pixels.shape, asdict(settings)])
+    return hashlib.sha256(text.encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+
+
+def _rates(_: click.Context, __: click.Parameter, value: str | None) -> tuple[float, ...] | None:
+    """Click callback: "0.1,0.5,2" to ascending positive rates."""
+    if value is None:
+        return None
+    try:
+        rates = tuple(sorted({float(part) for part in value.split(",")}))
+    except ValueError as error:
+        raise click.BadParameter("give rates in bpp, separated by commas") from error
+    if not all(0 < rate < float("inf") for rate in rates):
+        raise click.BadParameter("rates are above 0")
+    return rates
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("data", type=click.Path(exists=True, path_type=Path))
+@click.option("-m", "--model", default="photo", show_default=True, help="Network: name or file.")
+@click.option("--images", type=click.IntRange(1), help="Only the first N pictures.")
+@click.option("--split", default="all", help='Only files or folders whose names begin so: "test".')
+@click.option("--tile", type=click.IntRange(0), default=0, help="Cut into tiles of this side.")
+@click.option("--cuts", callback=_rates, help="Rates in bpp, e.g. 0.1,0.25,0.5,1,2.")
+@click.option("--chain", help='Noise levels, e.g. "50", or "ddpm:50".')
+@click.option("-j", "--processes", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="In each.")
+@click.option("--peers/--no-peers", "with_peers", default=True, help="Measure JPEG and others too.")
+@click.option("--records", type=click.Path(path_type=Path), help="JSONL per picture; resumes.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the results.")
+def main(
+    data: Path,
+    model: str,
+    images: int | None,
+    split: str,
+    tile: int,
+    cuts: tuple[float, ...] | None,
+    chain: str | None,
+    processes: int,
+    threads: int,
+    with_peers: bool,
+    records: Path | None,
+    json_path: Path | None,
+) -> None:
+    """Rate-distortion of the pictures in DATA, each encoded once and cut at many sizes."""
+    try:
+        pictures = load_images(data, split, tile)[:images]
+        codec = load_codec(model, threads)
+    except (DataError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+    settings = Settings(cuts or grid_bpp(pictures), chain, with_peers, threads)
+    rows = collect(
+        partial(partial, measure, codec, settings)
+        if processes == 1
+        else partial(measurer, model, settings),
+        pictures,
+        [record_key(codec, settings, picture) for picture in pictures],
+        processes=processes,
+        path=records,
+    )
+    result = {
+        "name": f"diffcodec {codec.name}",
+        "description": "One file a picture, cut at each rate; whole-file bytes; 8-bit PSNR in RGB.",
+        **pool(rows),
+        "dataset": {"name": data.stem, "images": len(pictures), "sha256": digest(pictures)},
+        "model": {"name": codec.name, "fingerprint": codec.fingerprint.hex(), "chain": chain},
+        "environment": environment(threads, processes),
+        "command": f"python -m diffcodec.eval.rate_distortion {portable(sys.argv[1:])}",
+    }
+    if json_path is not None:
+        json_path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    click.echo(summary(result))
+    if result["lossless"]["exact"] < len(rows):
+        raise click.ClickException("some pictures did not come back exactly")
+
+
+def summary(result: Record) -> str:
+    """The curve, then the lossless end and the cost in seconds and memory, as text."""
+    rows = zip(*(result["results"][k] for k in ("bpp", "psnr-rgb", "psnr-rgb-pooled")), strict=True)
+    lines = ["    bpp  mean PSNR  pooled PSNR (dB)"]
+    lines += [f"{b:7.3f} {p:10.2f} {q:12.2f}" for b, p, q in rows]
+    end = result["lossless"]
+    error = "" if end["standard_error"] is None else f" +- {end['standard_error']:.4f}"
+    lines.append(
+        f"lossless: {end['bpd']:.4f}{error} bits/dim, {end['exact']} of {end['images']} exact, "
+        f"{end['overhead_percent_over_mi']:.1f} % over the ideal"
+    )
+    lines += [f"  {name}: {row['bpd']:.4f} bits/dim" for name, row in end["peers"].items()]
+    for way, seconds in result["seconds_per_picture"].items():
+        parts = ", ".join(f"{part} {seconds[part]:.2f}" for part in ("network", "trellis", "rest"))
+        lines.append(f"{way} {seconds['total']:.2f} s a picture ({parts})")
+    if result["peak_memory_bytes"]:
+        lines.append(f"peak memory {result['peak_memory_bytes'] / 2**20:.0f} MiB")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
