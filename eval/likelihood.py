@@ -11,7 +11,6 @@ noise levels. `implied_rate`: the rate of an ideal chain of small steps, the int
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -22,9 +21,9 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec import __version__
 from diffcodec.denoiser import BatchDenoiser, Float32
 from diffcodec.diffusion import Float64, GaussianDiffusion, Int64
+from diffcodec.eval.environment import environment, portable
 from diffcodec.schedule import GREY, Schedule
 
 Pixels = NDArray[np.uint8]
@@ -256,9 +255,9 @@ def main(
     """Bits/dim of the pictures in DATA under MODEL (T = 1000, linear), with every term."""
     import torch
 
-    from diffcodec.checkpoint import load_network
     from diffcodec.data import digest
     from diffcodec.files import write_atomic
+    from diffcodec.network import load_network
 
     schedule = Schedule.named("linear")
     try:
@@ -266,9 +265,8 @@ def main(
         pixels = load_pixels(data, split, images, tile, crop)
         levels = DENSE + (schedule.T - DENSE) // stride + len(SIGMAS_GREY)
         denoiser = _Progress(network, len(pixels) * levels)
-        with torch.inference_mode():
-            bound = nelbo(denoiser, pixels, schedule, stride=stride, batch_size=batch_size)
-            curve = denoising_curve(denoiser, pixels, batch_size=batch_size)
+        bound = nelbo(denoiser, pixels, schedule, stride=stride, batch_size=batch_size)
+        curve = denoising_curve(denoiser, pixels, batch_size=batch_size)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     result = {
@@ -286,13 +284,8 @@ def main(
         },
         **bound,
         "denoising": implied_rate(curve),
-        "environment": {
-            "diffcodec": __version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "threads": torch.get_num_threads(),
-        },
-        "command": f"python -m diffcodec.eval.likelihood {shlex.join(sys.argv[1:])}",
+        "environment": environment(torch.get_num_threads(), processes=1),
+        "command": f"python -m diffcodec.eval.likelihood {portable(sys.argv[1:])}",
     }
     click.echo(_summary(result))
     if json_path is not None:

@@ -218,13 +218,13 @@ class Network(GaussianDenoiser):
 
 
 def test_command_line_writes_what_nelbo_returns(tmp_path, monkeypatch):
-    import diffcodec.checkpoint
+    import diffcodec.network
 
     images = pixels(3)
     write(tmp_path, *images)
     network = Network(0.0, 0.1)
-    monkeypatch.setattr(diffcodec.checkpoint, "load_network", lambda _: network, raising=False)
-    monkeypatch.setattr("sys.argv", ["likelihood", "MODEL", "my data"])
+    monkeypatch.setattr(diffcodec.network, "load_network", lambda _: network)
+    monkeypatch.setattr("sys.argv", ["likelihood", "MODEL", "/somewhere/my data"])
     out = tmp_path / "out.json"
     arguments = ["MODEL", str(tmp_path), "--stride", "3", "--json", str(out)]
     run = CliRunner().invoke(likelihood.main, arguments)
