@@ -98,7 +98,7 @@ class Batches:
         if epoch != self._epoch:
             self._epoch = epoch
             self._order = np.random.default_rng((self.seed, epoch)).permutation(len(self.images))
-        return self.images[self._order[index]]
+        return self.images[int(self._order[index])]
 
     def __getitem__(self, step: int) -> NDArray[np.uint8]:
         """This rank's share of the step's batch: (batch / world, 3, crop, crop) uint8."""

@@ -1,0 +1,148 @@
+"""The header of a .dfc file: what it takes to decode, in at most 32 bytes for usual pictures.
+
+FORMAT.md is the specification. Truncated and damaged are different things: a prefix of a file is a
+file (IncompleteHeader if not even the header is there), anything else that does not fit is a
+BitstreamError.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Literal
+
+MAGIC = b"\x89dfc"
+VERSION = 1
+MEMORIES = (8, 10, 12, 14, 16)  # trellis state bits, by code
+CHAINS = ("own", "linear", "cosine")  # where the noise levels come from, by code
+MAX_PIXELS = 1 << 26
+MAX_NODES = 1000
+LOSSLESS = 0x40  # flag: the encoder went on to the exact pixels, and the file's length is stated
+
+ChainKind = Literal["own", "linear", "cosine"]
+
+
+class BitstreamError(ValueError):
+    """Not a .dfc file, an unsupported version, a damaged file or a hostile header."""
+
+
+class IncompleteHeader(BitstreamError):
+    """The file was cut inside its header: there is no picture in it."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """Everything a decoder must know before the first payload byte.
+
+    fingerprint: 8 bytes naming the network; nu: state bits of the trellis code; chain, nodes: which
+    noise levels; seed: of the shared randomness; total_bytes: length of the whole file, None if the
+    encoder stopped before the exact pixels.
+    """
+
+    width: int
+    height: int
+    channels: int
+    fingerprint: bytes
+    nu: int
+    chain: ChainKind
+    nodes: int
+    seed: int = 0
+    total_bytes: int | None = None
+
+    @property
+    def dims(self) -> int:
+        """Number of sub-pixels D."""
+        return self.width * self.height * self.channels
+
+    def pack(self) -> bytes:
+        """The header's bytes; its CRC-16 last."""
+        flags = (self.channels == 3) | MEMORIES.index(self.nu) << 1
+        flags |= CHAINS.index(self.chain) << 4
+        flags |= LOSSLESS if self.total_bytes is not None else 0
+        body = MAGIC + bytes([VERSION, flags]) + self.fingerprint
+        numbers = [self.width, self.height, self.nodes, self.seed]
+        if self.total_bytes is not None:
+            numbers.append(self.total_bytes)
+        body += b"".join(map(pack_varint, numbers))
+        return body + crc16(body)
+
+
+def parse_header(data: bytes) -> tuple[Header, int]:
+    """Header and its length in bytes; raises BitstreamError in one sentence.
+
+    Nothing is allocated from what the header claims, and claims beyond the limits are refused.
+    """
+    if not data:
+        raise BitstreamError("the file is empty")
+    if data[:4] != MAGIC[: len(data)]:
+        raise BitstreamError("this is not a .dfc file")
+    if len(data) > 4 and data[4] != VERSION:
+        raise BitstreamError(
+            f"the file has format version {data[4]}; this diffcodec reads version {VERSION}"
+        )
+    if len(data) < 14:
+        raise IncompleteHeader("the file was cut inside its header; no picture is left in it")
+    flags, fingerprint, at = data[5], data[6:14], 14
+    numbers = []
+    for _ in range(5 if flags & LOSSLESS else 4):
+        number, at = parse_varint(data, at)
+        numbers.append(number)
+    if len(data) < at + 2:
+        raise IncompleteHeader("the file was cut inside its header; no picture is left in it")
+    if data[at : at + 2] != crc16(data[:at]):
+        raise BitstreamError("the file's header is damaged (its checksum does not match)")
+    width, height, nodes, seed = numbers[:4]
+    total = numbers[4] if flags & LOSSLESS else None
+    memory, chain = flags >> 1 & 7, flags >> 4 & 3
+    if flags & 0x80 or memory >= len(MEMORIES) or chain >= len(CHAINS) or seed >= 1 << 32:
+        raise BitstreamError("the file's header asks for something this diffcodec does not know")
+    if not (width and height) or width * height > MAX_PIXELS or nodes > MAX_NODES:
+        raise BitstreamError(
+            f"the file's header claims {width} x {height} pixels in {nodes} steps; the limits are "
+            f"{MAX_PIXELS} pixels and {MAX_NODES} steps"
+        )
+    header = Header(
+        width=width,
+        height=height,
+        channels=3 if flags & 1 else 1,
+        fingerprint=fingerprint,
+        nu=MEMORIES[memory],
+        chain=CHAINS[chain],  # type: ignore[arg-type]
+        nodes=nodes,
+        seed=seed,
+        total_bytes=total,
+    )
+    end = at + 2
+    if total is not None and len(data) > total:
+        raise BitstreamError(
+            f"the file is damaged: it has {len(data)} bytes and states {total}; cut it to {total}"
+        )
+    if total is not None and total < end:
+        raise BitstreamError("the file's header is damaged: it states a length below its own")
+    return header, end
+
+
+def crc16(data: bytes) -> bytes:
+    """Low half of CRC-32, little-endian."""
+    return (zlib.crc32(data) & 0xFFFF).to_bytes(2, "little")
+
+
+def pack_varint(number: int) -> bytes:
+    """LEB128: seven bits a byte, lowest first, high bit set on all but the last."""
+    out = bytearray()
+    while number >= 0x80:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def parse_varint(data: bytes, at: int) -> tuple[int, int]:
+    """Number at `at` and where it ends; IncompleteHeader at the end of data."""
+    number = 0
+    for i in range(6):
+        if at + i >= len(data):
+            raise IncompleteHeader("the file was cut inside its header; no picture is left in it")
+        number |= (data[at + i] & 0x7F) << 7 * i
+        if data[at + i] < 0x80:
+            return number, at + i + 1
+    raise BitstreamError("the file's header is damaged (a number in it does not end)")

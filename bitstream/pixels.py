@@ -1,0 +1,106 @@
+"""The last step: x_0 given the last state, by the discretized decoder of DDPM's eq. 13.
+
+Every sub-pixel is a Gaussian around x0_hat, integrated over the bins of width 1 (the bins of 0 and
+255 go on to infinity), coded by constriction's range coder. Means lie on a grid of 1/32 grey level;
+one sigma serves the picture and is stated in the stream.
+"""
+
+from __future__ import annotations
+
+import math
+
+import constriction
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+GRID = 32  # means are integers in units of 1/GRID grey level
+SIGMAS = 96  # sigma index 0 .. 95: sigma = 2^(index / 8 - 5) grey levels, 0.03 .. 117
+CHUNK = 1 << 16  # sub-pixels coded as one block
+SMALL = 1 << 13  # sub-pixels up to which a block's last word is trimmed
+_TRY = 512  # symbols decoded at a time where a block is cut
+
+Means = NDArray[np.int32]
+
+
+def sigma_of(index: int) -> float:
+    """Standard deviation in grey levels, rounded to 2^-20 so that all machines agree."""
+    return float(round(2.0 ** (index / 8 - 5) * (1 << 20)) / (1 << 20))
+
+
+def ideal_bits(pixels: NDArray[np.uint8], means: Means, index: int) -> float:
+    """-log2 of the probability of all pixels, in bits."""
+    sigma, x, mean = sigma_of(index), pixels.astype(np.float64), means / GRID
+    high = np.where(pixels == 255, np.inf, (x + 0.5 - mean) / sigma)
+    low = np.where(pixels == 0, -np.inf, (x - 0.5 - mean) / sigma)
+    flip = low > 0  # both tails with full precision
+    low, high = np.where(flip, -high, low), np.where(flip, -low, high)
+    return float(-np.log2(np.maximum(ndtr(high) - ndtr(low), 2.0**-24)).sum())
+
+
+def best_sigma(pixels: NDArray[np.uint8], means: Means) -> int:
+    """The sigma index with the shortest code."""
+    rms = math.sqrt(float(np.mean((pixels - means / GRID) ** 2)) + 1e-4)
+    centre = round(8 * (math.log2(rms) + 5))
+    every = max(1, len(pixels) // CHUNK)  # a sample is enough for large pictures
+    near = range(max(0, centre - 10), min(SIGMAS, centre + 5))
+    return min(near, key=lambda i: ideal_bits(pixels[::every], means[::every], i), default=0)
+
+
+def encode_block(pixels: NDArray[np.uint8], means: Means, index: int) -> bytes:
+    """Code at most CHUNK pixels, uint8 (n,), given means (n,); big-endian words, tail trimmed."""
+    coder = constriction.stream.queue.RangeEncoder()
+    coder.encode(pixels.astype(np.int32), _model(), *_parameters(means, index))
+    data = coder.get_compressed().astype(">u4").tobytes()
+    return _trim(data, pixels, means, index)
+
+
+def decode_block(data: bytes, complete: bool, means: Means, index: int) -> NDArray[np.uint8]:
+    """The pixels of a block, or, if `data` is only a prefix of it, the first ones, surely right."""
+    if complete:
+        decoder = _decoder(data)
+        return np.asarray(decoder.decode(_model(), *_parameters(means, index)), np.uint8)
+    words = len(data) // 4
+    decoder, shadow = _decoder(data[: 4 * words]), constriction.stream.queue.RangeEncoder()
+    done = np.empty(0, np.uint8)
+    for start in range(0, len(means), _TRY):
+        parameters = _parameters(means[start : start + _TRY], index)
+        try:
+            symbols = decoder.decode(_model(), *parameters)
+        except AssertionError:  # constriction's way to say that the words make no sense any more
+            break
+        # Coding the symbols again tells how many words they needed.
+        shadow.encode(symbols, _model(), *parameters)
+        if shadow.num_words() > words:
+            break
+        done = np.concatenate([done, np.asarray(symbols, np.uint8)])
+    return done
+
+
+def _model() -> constriction.stream.model.QuantizedGaussian:
+    return constriction.stream.model.QuantizedGaussian(0, 255)
+
+
+def _parameters(means: Means, index: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return means / float(GRID), np.full(len(means), sigma_of(index))
+
+
+def _decoder(data: bytes) -> constriction.stream.queue.RangeDecoder:
+    padded = data + bytes(-len(data) % 4 + 8)
+    return constriction.stream.queue.RangeDecoder(np.frombuffer(padded, ">u4").astype(np.uint32))
+
+
+def _trim(data: bytes, pixels: NDArray[np.uint8], means: Means, index: int) -> bytes:
+    """Leave out last bytes that decode alike when read as zeros (the coder writes whole words).
+
+    It matters to small pictures only, and costs a few decodings.
+    """
+    if len(pixels) > SMALL:
+        return data
+    for keep in range(max(0, len(data) - 8), len(data)):
+        kept = data[:keep]
+        raised = kept[:-1] + bytes([kept[-1] + 1]) if kept and kept[-1] < 255 else kept
+        for short in (kept, raised):
+            if np.array_equal(decode_block(short, True, means, index), pixels):
+                return short
+    return data

@@ -1,0 +1,104 @@
+"""The shipped kind of denoiser: a U-Net with its file of weights, for pictures of any size.
+
+Padding, grey pictures and batches live here, so that neither the U-Net nor the codec knows of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diffcodec.bitstream.randomness import gaussian
+from diffcodec.checkpoint import Checkpoint, CheckpointError
+from diffcodec.unet import UNet
+
+Float32 = NDArray[np.float32]
+GREY_SEED = 0x67726579  # of the noise that turns one grey channel into three
+
+
+class NetworkDenoiser:
+    """x0_hat(y, v) by a trained U-Net; grey and RGB pictures of any size (see diffcodec.denoiser).
+
+    A grey state with noise v becomes an RGB state with independent noise 3v in every channel whose
+    mean is the grey state: nothing is lost, and the network sees the noise it was trained on. The
+    mean of the three estimates is the grey estimate.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, device: str = "cpu") -> None:
+        self.checkpoint = checkpoint
+        self.name = checkpoint.recipe.name
+        self.fingerprint = checkpoint.fingerprint.hex()
+        self.device = torch.device(device)
+        self.unet = UNet(checkpoint.recipe.network)
+        state = {k: torch.from_numpy(w).float() for k, w in checkpoint.weights.items()}
+        try:
+            self.unet.load_state_dict(state)
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"the weights of {self.name} do not fit its recipe; get the original file again"
+            ) from error
+        self.unet.eval().requires_grad_(False).to(self.device)
+        for weight in self.unet.parameters():
+            if weight.ndim == 4:
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+        self.parameters = sum(p.numel() for p in self.unet.parameters())
+
+    def __call__(self, y: Float32, v: float) -> Float32:
+        """y: (C, H, W), C = 1 or 3, float32; v > 0; returns x0_hat in [-1, 1] like y."""
+        return np.asarray(self.batch(y[None], v)[0])
+
+    def batch(self, y: Float32, v: float | NDArray[np.float64]) -> Float32:
+        """The same for (N, C, H, W) and one v, or one for each picture."""
+        n, channels, height, width = y.shape
+        v = np.broadcast_to(np.asarray(v, np.float64), (n,))
+        if channels == 1:
+            y, v = _as_rgb(y, v), 3 * v
+        side = self.checkpoint.recipe.network.multiple
+        padding = [(0, 0), (0, 0), (0, -height % side), (0, -width % side)]
+        state = torch.from_numpy(np.pad(y, padding, mode="symmetric")).to(self.device)
+        state = state.contiguous(memory_format=torch.channels_last)
+        noise = torch.from_numpy(v.astype(np.float32)).to(self.device)
+        with torch.inference_mode():
+            out = self.unet(state, noise).clamp_(-1, 1).cpu().numpy()
+        x0_hat = out[:, :, :height, :width]
+        if channels == 1:
+            x0_hat = x0_hat.mean(axis=1, keepdims=True)
+        return np.ascontiguousarray(x0_hat, np.float32)
+
+
+def _as_rgb(y: Float32, v: NDArray[np.float64]) -> Float32:
+    """Three channels with independent noise 3v each whose mean is y."""
+    height, width = y.shape[2:]
+    extra = gaussian(GREY_SEED, 0, 3 * height * width).reshape(3, height, width)
+    extra -= extra.mean(axis=0)
+    scale = np.sqrt(3 * v).astype(np.float32)[:, None, None, None]
+    return np.asarray(y + scale * extra, np.float32)
+
+
+def load_network(model: str | Path, device: str = "cpu") -> NetworkDenoiser:
+    """A shipped network by name, or a .safetensors file by path; raises CheckpointError."""
+    return NetworkDenoiser(load_checkpoint(model), device)
+
+
+def load_checkpoint(model: str | Path) -> Checkpoint:
+    """As load_network, without building the network."""
+    shipped = dict(shipped_networks())
+    if str(model) in shipped:
+        return Checkpoint.load(shipped[str(model)])
+    path = Path(model)
+    if not path.suffix and not path.exists():
+        names = ", ".join(shipped) or "none"
+        raise CheckpointError(f'there is no network "{model}"; shipped: {names}, or give a file')
+    return Checkpoint.load(path)
+
+
+def shipped_networks() -> Iterator[tuple[str, Path]]:
+    """(name, file) of every network in diffcodec/zoo, by name."""
+    zoo = Path(str(resources.files("diffcodec.zoo")))
+    for path in sorted(zoo.glob("*.safetensors")):
+        yield path.stem, path

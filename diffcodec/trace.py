@@ -1,0 +1,65 @@
+"""What an encoder may tell of its work: seconds by kind, every step's theory beside its bits.
+
+Nothing here changes a file; measurements (eval/) pass a Trace or a Clock in and read it afterwards.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Clock:
+    """Seconds spent in the network, in the relative entropy coder, and in all the rest."""
+
+    network: float = 0.0
+    trellis: float = 0.0
+    total: float = 0.0
+
+    @property
+    def rest(self) -> float:
+        """Seconds in neither."""
+        return self.total - self.network - self.trellis
+
+    @contextmanager
+    def measure(self, what: str) -> Iterator[None]:
+        """Add the time of a block to `what`: "network", "trellis" or "total"."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            setattr(self, what, getattr(self, what) + time.perf_counter() - began)
+
+
+@dataclass(frozen=True)
+class StepTrace:
+    """One step of one picture.
+
+    v_from, v_to: noise variances in x0 units; kl_bits: |mu|^2 / (2 ln 2), what equal variances
+    would cost; mi_bits: D/2 log2(1 + sigma^2), the least that a widened p_theta costs; path_bits,
+    side_bits: what the file spends; mse: of x0_hat before the step, in x0 units; bytes_so_far: file
+    bytes up to the end of the step.
+    """
+
+    v_from: float
+    v_to: float
+    kl_bits: float
+    mi_bits: float
+    path_bits: int
+    side_bits: int
+    mse: float
+    bytes_so_far: int
+
+
+@dataclass
+class Trace:
+    """All of an encoder's work on one picture."""
+
+    clock: Clock = field(default_factory=Clock)
+    steps: list[StepTrace] = field(default_factory=list)
+    final_mse: float = 0.0  # of x0_hat at the last state, before the exact pixels
+    lossless_bits: float = 0.0  # ideal -log2 p(x_0 | last state)
+    lossless_bytes: int = 0  # spent on it
