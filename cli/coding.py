@@ -1,0 +1,216 @@
+"""encode, decode: parse, call, print."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+import click
+
+from diffcodec.cli.inspection import how_far
+from diffcodec.cli.options import (
+    bpp_option,
+    bytes_option,
+    cut,
+    model_option,
+    output_options,
+    steps_option,
+    threads_option,
+)
+from diffcodec.cli.streams import (
+    PIPE,
+    about,
+    claim,
+    name_of,
+    narrate,
+    print_json,
+    progress_bar,
+    read,
+    write,
+)
+
+
+@click.command()
+@click.argument("source", metavar="IN")
+@click.argument("target", metavar="[OUT]", required=False)
+@model_option
+@bytes_option
+@bpp_option
+@click.option("--steps", metavar="N|NAME:N", help="Cut after N steps; or as --chain.")
+@click.option(
+    "--chain",
+    metavar="K|NAME:N",
+    help="Noise levels: K of the network's own (6, 12, 25, 50, 100), or N of DDPM's T = 1000 "
+    "(ddpm:1000, ddpm:50, cosine:100).",
+)
+@click.option(
+    "--nu",
+    type=click.Choice(["8", "10", "12", "14"]),
+    help="log2 of the trellis states: 8 is fastest, 14 makes the smallest files.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Of the shared randomness."
+)
+@threads_option
+@output_options
+def encode(
+    source: str,
+    target: str | None,
+    model: str | None,
+    max_bytes: int | None,
+    bpp: float | None,
+    steps: str | None,
+    chain: str | None,
+    nu: str | None,
+    seed: int,
+    threads: int | None,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Compress the picture IN to OUT (IN with the suffix .dfc); `-` is a pipe.
+
+    Without a cut the file is lossless at its full length, and any beginning of it is a picture.
+
+    \b
+    Examples:
+      diffcodec encode photo.png
+      diffcodec encode photo.png small.dfc --bpp 0.5
+    """
+    max_steps, chain = _steps_or_chain(steps, chain)
+    limits = cut(max_bytes, bpp, max_steps)
+    target = target or _swap(source, ".dfc")
+    claim(source, target, force=force, as_json=as_json)
+
+    from diffcodec import image
+
+    picture = read(source) if source == PIPE else Path(source)
+    pixels = image.load(picture)
+    for note in image.notes(picture):
+        narrate(f"{name_of(source)}: {note} is not kept", quiet=quiet)
+
+    from diffcodec import codec
+
+    _use_threads(threads)
+    options = {"chain": chain, "nu": int(nu) if nu else None, "seed": seed, **limits}
+    began = time.perf_counter()
+    with about(source), progress_bar("encoding", quiet=quiet) as progress:
+        data = codec.encode(pixels, model, progress=progress, **options)
+    seconds = time.perf_counter() - began
+    facts = codec.info(data, model)
+    write(target, data, force=force)
+    narrate(
+        f"encoded to {len(data):,} bytes, {facts['bpp']:.3f} bpp, {how_far(facts)}", quiet=quiet
+    )
+    if as_json:
+        names = {"input": source, "output": target}
+        print_json({**names, **facts, "encoding_seconds": round(seconds, 3)})
+
+
+@click.command()
+@click.argument("source", metavar="IN")
+@click.argument("target", metavar="[OUT]", required=False)
+@model_option
+@bytes_option
+@bpp_option
+@steps_option
+@click.option("--strict", is_flag=True, help="Fail unless IN is whole, to the exact pixels.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["png", "ppm"]),
+    help="Of OUT, where no suffix tells (default: png).",
+)
+@threads_option
+@output_options
+def decode(
+    source: str,
+    target: str | None,
+    model: str | None,
+    max_bytes: int | None,
+    bpp: float | None,
+    steps: int | None,
+    strict: bool,
+    format_: str | None,
+    threads: int | None,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Turn IN, or whatever was received of it, into the picture OUT (IN with the suffix .png).
+
+    \b
+    Examples:
+      diffcodec decode photo.dfc
+      head -c 2000 photo.dfc | diffcodec decode - preview.png
+    """
+    limits = cut(max_bytes, bpp, steps)
+    target = target or _swap(source, f".{format_ or 'png'}")
+    claim(source, target, force=force, as_json=as_json)
+
+    from diffcodec import image
+
+    kind = format_ or ("png" if target == PIPE else image.format_of(Path(target)))
+    data = read(source)
+
+    from diffcodec import codec
+
+    _use_threads(threads)
+    with about(source):
+        facts = codec.info(data, model)
+        if strict and not facts["complete"]:
+            raise click.ClickException(f"{name_of(source)} is cut short, {how_far(facts)}")
+        began = time.perf_counter()
+        with progress_bar("decoding", quiet=quiet) as progress:
+            decoded = codec.decode(data, model, progress=progress, **limits)
+    seconds = time.perf_counter() - began
+    write(target, image.to_bytes(decoded.pixels, kind), force=force)
+    total = "" if decoded.total_bytes is None else f" of {decoded.total_bytes:,}"
+    end = "lossless" if decoded.lossless else f"step {decoded.steps} of {decoded.steps_total}"
+    narrate(f"decoded {decoded.bytes_used:,}{total} bytes, {end}", quiet=quiet)
+    if as_json:
+        height, width, channels = decoded.pixels.shape
+        print_json(
+            {
+                "input": source,
+                "output": target,
+                "width": width,
+                "height": height,
+                "channels": channels,
+                "model": facts["model"],
+                "fingerprint": facts["fingerprint"],
+                "bytes_used": decoded.bytes_used,
+                "total_bytes": decoded.total_bytes,
+                "bpp": 8 * decoded.bytes_used / (width * height),
+                "steps": decoded.steps,
+                "steps_total": decoded.steps_total,
+                "lossless": decoded.lossless,
+                "decoding_seconds": round(seconds, 3),
+            }
+        )
+
+
+def _swap(source: str, suffix: str) -> str:
+    return PIPE if source == PIPE else os.path.splitext(source)[0] + suffix
+
+
+def _steps_or_chain(steps: str | None, chain: str | None) -> tuple[int | None, str | None]:
+    """--steps is a number of steps, or the name of a chain."""
+    if steps is None:
+        return None, chain
+    if re.fullmatch("[1-9][0-9]*", steps):
+        return int(steps), chain
+    if not re.fullmatch("[a-z]+:[1-9][0-9]*", steps):
+        raise click.UsageError(f"--steps {steps} is neither a number nor a chain such as ddpm:50")
+    if chain is not None:
+        raise click.UsageError(f"--steps {steps} and --chain {chain} both name a chain")
+    return None, steps
+
+
+def _use_threads(threads: int | None) -> None:
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)

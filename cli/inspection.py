@@ -1,0 +1,128 @@
+"""truncate, info, models: what takes no network; parse, call, print."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from diffcodec.cli.options import (
+    bpp_option,
+    bytes_option,
+    cut,
+    model_option,
+    output_options,
+    steps_option,
+)
+from diffcodec.cli.streams import about, claim, name_of, narrate, print_json, read, write
+
+
+@click.command()
+@click.argument("source", metavar="IN")
+@click.argument("target", metavar="OUT")
+@model_option
+@bytes_option
+@bpp_option
+@steps_option
+@output_options
+def truncate(
+    source: str,
+    target: str,
+    model: str | None,
+    max_bytes: int | None,
+    bpp: float | None,
+    steps: int | None,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Cut the file IN to a smaller file OUT, without decoding it.
+
+    \b
+    Examples:
+      diffcodec truncate photo.dfc thumbnail.dfc --bytes 1500
+      diffcodec truncate photo.dfc - --bpp 0.25 | ssh host 'cat > photo.dfc'
+    """
+    limits = cut(max_bytes, bpp, steps)
+    if not limits:
+        raise click.UsageError("say where to cut: --bytes, --bpp or --steps")
+    claim(source, target, force=force, as_json=as_json)
+
+    from diffcodec import codec
+
+    whole = read(source)
+    with about(source):
+        data = codec.truncate(whole, model=model, **limits)
+        facts = codec.info(data, model)
+    write(target, data, force=force)
+    narrate(f"cut {len(whole):,} bytes to {len(data):,}, {how_far(facts)}", quiet=quiet)
+    if as_json:
+        print_json({"input": source, "output": target, **facts})
+
+
+@click.command()
+@click.argument("source", metavar="IN")
+@model_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def info(source: str, model: str | None, as_json: bool) -> None:
+    """Tell what the .dfc file IN holds, without decoding it.
+
+    \b
+    Examples:
+      diffcodec info photo.dfc
+      diffcodec info --json - < photo.dfc
+    """
+    from diffcodec import codec
+
+    data = read(source)
+    with about(source):
+        facts = codec.info(data, model)
+    if as_json:
+        print_json({"input": source, **facts})
+        return
+    total = "" if facts["total_bytes"] is None else f" of {facts['total_bytes']:,}"
+    click.echo(
+        f"{name_of(source)}: {facts['width']} x {facts['height']} "
+        f"{'grey' if facts['channels'] == 1 else 'RGB'}\n"
+        f"bytes    {facts['bytes']:,}{total} ({facts['bpp']:.3f} bpp)\n"
+        f"picture  {how_far(facts)}\n"
+        f"network  {facts['model'] or 'not a shipped one'} ({facts['fingerprint']})\n"
+        f"coding   chain {facts['chain']}, nu {facts['nu']}, seed {facts['seed']}"
+    )
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def models(name: str | None, as_json: bool) -> None:
+    """List the networks that come with diffcodec, or tell all about the one called NAME.
+
+    \b
+    Examples:
+      diffcodec models
+      diffcodec models photo --json
+    """
+    from diffcodec import codec
+
+    known = {model["name"]: model for model in codec.list_models()}
+    if name is None and as_json:
+        print_json({"models": list(known.values())})
+    elif name is None:
+        for model in known.values():
+            size = f"{model['bytes'] / 2**20:.1f} MiB"
+            click.echo(f"{model['name']:<10} {size:>9}  {model.get('description', '')}".rstrip())
+    elif name not in known:
+        raise click.ClickException(f'no network is called "{name}"; there are {", ".join(known)}')
+    elif as_json:
+        print_json(known[name])
+    else:
+        for key, value in known[name].items():
+            click.echo(f"{key:<12} {value}")
+
+
+def how_far(facts: dict[str, Any]) -> str:
+    """How far a file goes, from its codec.info."""
+    if facts["complete"]:
+        return "lossless"
+    steps = "an unknown step" if (at := facts["steps_available"]) is None else f"step {at}"
+    return f"{steps} of {facts['steps_total']}"

@@ -1,0 +1,118 @@
+"""train, calibrate: from a recipe and a folder of pictures to a network that can code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from diffcodec.cli.streams import narrate
+
+if TYPE_CHECKING:
+    from diffcodec.checkpoint import Checkpoint
+
+PIXELS = 2**20  # that tables are measured on
+
+data_option = click.option(
+    "--data", required=True, type=click.Path(path_type=Path), help="Folder of pictures."
+)
+split_option = click.option(
+    "--split", default="all", help="Only files or folders whose name begins so."
+)
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it goes wrong.")
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@data_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for the network and the log (default: runs/ and the recipe's name).",
+)
+@split_option
+@click.option(
+    "--minutes", type=click.FloatRange(0, min_open=True), metavar="N", help="Stop after N minutes."
+)
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="SECTION.FIELD=VALUE",
+    help="Change a field of the recipe, for example train.lr=1e-4.",
+)
+@quiet_option
+def train(
+    recipe: Path,
+    data: Path,
+    out: Path | None,
+    split: str,
+    minutes: float | None,
+    device: str,
+    settings: tuple[str, ...],
+    quiet: bool,
+) -> None:
+    """Train the network that RECIPE describes; the same command again goes on where it stopped.
+
+    At the end the tables that coding needs are measured on the same pictures.
+
+    \b
+    Examples:
+      diffcodec train recipes/photo.toml --data pictures/ --minutes 60
+      diffcodec train recipes/cifar10.toml --data cifar/ --split train --set train.lr=3e-4
+    """
+    from diffcodec.config import Recipe
+
+    described = Recipe.load(recipe).override(settings)
+    folder = out or Path("runs") / described.name
+
+    import torch
+
+    from diffcodec import train as training
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise click.ClickException("this machine has no CUDA device; use --device cpu")
+    run = training.train(
+        described, data, folder, split=split, minutes=minutes, device=device, quiet=quiet
+    )
+    if int(os.environ.get("RANK", "0")) == 0:
+        network = folder / "model.safetensors"
+        _with_tables(run.checkpoint(), data, split).save(network)
+        narrate(f"{network}: step {run.step} of {described.train.steps}", quiet=quiet)
+
+
+@click.command()
+@click.argument("network", type=click.Path(path_type=Path))
+@data_option
+@split_option
+@quiet_option
+def calibrate(network: Path, data: Path, split: str, quiet: bool) -> None:
+    """Measure the tables that coding needs on pictures, and store them in the file NETWORK.
+
+    They are part of the network's fingerprint: files made with the old tables need the old file.
+
+    \b
+    Examples:
+      diffcodec calibrate runs/photo/model.safetensors --data pictures/
+      diffcodec calibrate runs/cifar10/model.safetensors --data cifar/ --split train
+    """
+    from diffcodec.checkpoint import Checkpoint
+
+    measured = _with_tables(Checkpoint.load(network), data, split)
+    measured.save(network)
+    narrate(f"{network}: fingerprint {measured.fingerprint.hex()}", quiet=quiet)
+
+
+def _with_tables(checkpoint: Checkpoint, data: Path, split: str) -> Checkpoint:
+    """The checkpoint with tables from crops as in its training, about PIXELS of them in all."""
+    from diffcodec.calibrate import calibrate as measure
+    from diffcodec.data import Batches, load_images
+
+    config = checkpoint.recipe.train
+    images = load_images(data, split, config.tile, minimum=config.crop)
+    count = max(1, PIXELS // config.crop**2)
+    crops = Batches(images, batch=count, crop=config.crop, flips=False, grey=0.0, seed=config.seed)
+    return measure(checkpoint, list(crops[0].transpose(0, 2, 3, 1)))
