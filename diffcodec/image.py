@@ -113,7 +113,7 @@ def from_unit(x: NDArray[np.floating]) -> Pixels:
 def _read(source: Path | bytes | BinaryIO) -> tuple[bytes, str]:
     if isinstance(source, Path):
         return source.read_bytes(), str(source)
-    return source if isinstance(source, bytes) else source.read(), "the picture"
+    return source if isinstance(source, bytes) else source.read(), "the input"
 
 
 @contextmanager

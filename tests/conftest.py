@@ -1,0 +1,71 @@
+"""A network too small to be good, but with everything a network has, and two small pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from diffcodec import Codec
+
+Pixels = NDArray[np.uint8]
+
+
+def picture(height: int, width: int, channels: int, seed: int) -> Pixels:
+    """(H, W, C) uint8: smooth waves with an edge and a little noise."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width] / 16.0
+    phase = rng.uniform(0, 6.28, (channels, 3))
+    planes = [np.sin(2 * x + a) + np.cos(3 * y + b) + (x + y > 1 + c / 6) for a, b, c in phase]
+    levels = 110 + 40 * np.stack(planes, axis=-1) + rng.normal(0, 4, (height, width, channels))
+    return np.rint(levels.clip(0, 255)).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def small_rgb() -> Pixels:
+    """(16, 16, 3)."""
+    return picture(16, 16, 3, seed=1)
+
+
+@pytest.fixture(scope="session")
+def small_grey() -> Pixels:
+    """(16, 16, 1)."""
+    return picture(16, 16, 1, seed=2)
+
+
+@pytest.fixture(scope="session")
+def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A .safetensors file: a small U-Net with random weights, calibrated on synthetic pictures."""
+    import torch
+
+    from diffcodec.calibrate import calibrate
+    from diffcodec.checkpoint import Checkpoint
+    from diffcodec.config import NetworkConfig, Recipe, TrainConfig
+    from diffcodec.unet import UNet
+
+    torch.set_num_threads(1)
+    network = NetworkConfig(8, (1, 2), blocks=1, attention=(), norm="none", window=8)
+    train = TrainConfig("edm", batch=4, steps=10, lr=1e-3, warmup=1, cooldown=0.5, ema=0.9, crop=16)
+    torch.manual_seed(0)
+    unet = UNet(network)
+    with torch.no_grad():
+        for weights in unet.parameters():  # the last layers start at zero: give them something
+            weights += 0.01 * torch.randn_like(weights)
+    weights = {name: tensor.half().numpy() for name, tensor in unet.state_dict().items()}
+    checkpoint = Checkpoint(Recipe("tiny", network, train), weights, {}, {"steps": 0})
+    pictures = [picture(16, 16, 3, seed) for seed in range(100, 116)]
+    path = tmp_path_factory.mktemp("network") / "tiny.safetensors"
+    calibrate(checkpoint, pictures).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_codec(tiny_network: Path) -> Codec:
+    """The codec of `tiny_network`."""
+    from diffcodec.codec import Codec
+
+    return Codec.from_pretrained(tiny_network)
