@@ -155,17 +155,19 @@ def curve(
     """Mean curve of one codec in results form, from its points per picture and budget.
 
     points[i][j]: picture i within budget j; shapes[i]: its (H, W, C). A budget counts where every
-    picture has a file and none is exact. "bpp" is the mean of the files' own rates, at most the
+    picture has a file, none is exact, and not all are those of the budget before. "bpp" is the mean of the files' own rates, at most the
     budget's.
     """
     rows = []
     samples = [int(np.prod(shape)) for shape in shapes]
+    previous: list[Point] = []
     for column in zip(*points, strict=True):
         files = [point for point in column if point is not None]
         mses = [point.mse for point in files]
         pairs = zip(files, shapes, strict=False)  # as long unless a file is missing
-        if len(files) < len(column) or not all(mses):
+        if len(files) < len(column) or not all(mses) or files == previous:
             continue
+        previous = files
         rows.append(
             {
                 "bpp": float(np.mean([metrics.bpp(p.bytes, s) for p, s in pairs])),

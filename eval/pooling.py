@@ -1,5 +1,9 @@
 """Mean curves over pictures, from the records of rate_distortion: what a results file holds.
 
+"results" and "theory" belong together: the theory is what ideal coders would spend on each picture
+to reach the same MSE as its cut. "steps" compares at the ends of the codec's own steps instead,
+where nothing needs to be interpolated, and pictures meet at equal noise rather than equal rate.
+
 Lists have one entry a cut, a step or a budget. Every rate is the mean over pictures of their own
 bits per pixel (or bits/dim); the two means of PSNR are those of `metrics`.
 """
@@ -15,6 +19,8 @@ from diffcodec.eval import metrics, peers
 
 Record = dict[str, Any]
 Shapes = Sequence[tuple[int, ...]]
+
+TINY = 1e-9  # grey levels squared: stands for an error of 0 where a logarithm is taken
 
 
 def pool(records: Sequence[Record]) -> Record:
@@ -33,6 +39,7 @@ def pool(records: Sequence[Record]) -> Record:
         "results": _curve(records, shapes, samples),
         "theory": theory,
         "overhead_percent": overhead,
+        "steps": _at_steps(records, shapes, samples),
         "lossless": _lossless(records, shapes),
         "peers": {
             name: peers.curve(
@@ -48,7 +55,7 @@ def pool(records: Sequence[Record]) -> Record:
 
 def _curve(records: Sequence[Record], shapes: Shapes, samples: list[int]) -> Record:
     """Cuts that fall inside every picture's file, and leave every picture inexact."""
-    rows = []
+    rows: list[Record] = []
     for column in zip(*(record["cuts"] for record in records), strict=True):
         if any(cut is None or cut["mse"] == 0 for cut in column):
             continue
@@ -69,6 +76,43 @@ def _curve(records: Sequence[Record], shapes: Shapes, samples: list[int]) -> Rec
 def _theory(
     records: Sequence[Record], shapes: Shapes, samples: Sequence[int]
 ) -> tuple[Record, Record]:
+    """Real and ideal rates at equal MSE, at every cut that theory reaches.
+
+    Out of its reach are cuts in the pixels' exact code, where some pixels are right and others not.
+    """
+    rows: list[Record] = []
+    for column in zip(*(record["cuts"] for record in records), strict=True):
+        pairs = list(zip(records, column, strict=True))
+        if any(cut is None or cut["mse"] < record["steps"][-1]["mse"] for record, cut in pairs):
+            continue
+        row = {
+            "bpp": _mean_bpp([cut["bytes"] for cut in column], shapes),
+            "psnr-rgb-pooled": metrics.pooled_psnr([cut["mse"] for cut in column], samples),
+        }
+        for key in ("kl", "mi"):
+            ideal = [_bits_at_mse(record, f"{key}_bits", cut["mse"]) / 8 for record, cut in pairs]
+            row[f"bpp_{key}"] = _mean_bpp(ideal, shapes)
+        rows.append(row)
+    theory = {
+        key: [row[key] for row in rows] for key in ("bpp", "psnr-rgb-pooled", "bpp_kl", "bpp_mi")
+    }
+    overhead = {
+        "bpp": theory["bpp"],
+        "over_kl": _percent(theory["bpp"], theory["bpp_kl"]),
+        "over_mi": _percent(theory["bpp"], theory["bpp_mi"]),
+    }
+    return theory, overhead
+
+
+def _bits_at_mse(record: Record, key: str, mse: float) -> float:
+    """Sum of a step quantity up to where x0_hat has this MSE; linear in dB inside a step."""
+    errors = [record["prior_mse"], *(step["mse"] for step in record["steps"])]
+    bits = np.cumsum([0.0, *(step[key] for step in record["steps"])])
+    rising = -np.log(np.minimum.accumulate(np.maximum(errors, TINY)))  # as interp wants it
+    return float(np.interp(-np.log(max(mse, TINY)), rising, bits))
+
+
+def _at_steps(records: Sequence[Record], shapes: Shapes, samples: Sequence[int]) -> Record:
     """Real and ideal rates at the ends of the steps, where both stand at the same x0_hat.
 
     The nodes are all noise levels that lie between every picture's first and last. A picture that
@@ -78,28 +122,24 @@ def _theory(
     top, bottom = min(levels[0] for levels in visited), max(levels[-1] for levels in visited)
     nodes = sorted({v for levels in visited for v in levels if bottom <= v <= top}, reverse=True)
     at = [_at_nodes(record["steps"], nodes) for record in records]
-
-    def mean_bpp(key: str) -> list[float]:
-        return [_mean_bpp([a[key][k] / 8 for a in at], shapes) for k in range(len(nodes))]
-
+    columns = {
+        key: [_mean_bpp([a[key][k] / 8 for a in at], shapes) for k in range(len(nodes))]
+        for key in ("file", "kl", "mi", "steps")
+    }
     mses = [[a["mse"][k] for a in at] for k in range(len(nodes))]
-    real, kl, mi, steps = (mean_bpp(key) for key in ("file", "kl", "mi", "steps"))
-    pooled = [metrics.pooled_psnr(m, samples) for m in mses]
-    theory = {
+    return {
         "sigma_grey": nodes,
-        "bpp_file": real,
-        "bpp_kl": kl,
-        "bpp_mi": mi,
         "psnr-rgb": [metrics.mean_psnr(m) for m in mses],
-        "psnr-rgb-pooled": pooled,
+        "psnr-rgb-pooled": [metrics.pooled_psnr(m, samples) for m in mses],
+        "bpp_file": columns["file"],
+        "bpp_kl": columns["kl"],
+        "bpp_mi": columns["mi"],
+        "overhead_percent": {
+            "file_over_kl": _percent(columns["file"], columns["kl"]),
+            "file_over_mi": _percent(columns["file"], columns["mi"]),
+            "steps_over_mi": _percent(columns["steps"], columns["mi"]),  # no header, no checksums
+        },
     }
-    overhead = {
-        "psnr-rgb-pooled": pooled,
-        "file_over_kl": _percent(real, kl),
-        "file_over_mi": _percent(real, mi),
-        "steps_over_mi": _percent(steps, mi),  # without header, checksums and padding
-    }
-    return theory, overhead
 
 
 def _at_nodes(steps: Sequence[Record], nodes: Sequence[float]) -> Record:
@@ -113,7 +153,7 @@ def _at_nodes(steps: Sequence[Record], nodes: Sequence[float]) -> Record:
     }
     wanted = -np.log(nodes)
     columns = {key: np.interp(wanted, log_noise, value).tolist() for key, value in bits.items()}
-    log_mse = np.log([max(step["mse"], 1e-9) for step in steps])  # an oracle errs by 0
+    log_mse = np.log([max(step["mse"], TINY) for step in steps])
     return {**columns, "mse": np.exp(np.interp(wanted, log_noise, log_mse)).tolist()}
 
 

@@ -83,6 +83,7 @@ def measure(codec: Codec, settings: Settings, pixels: Pixels) -> Record:
         "bytes": len(data),
         "exact": exact,
         "cuts": [_cut(codec, data, b, pixels) if b < len(data) else None for b in budgets],
+        "prior_mse": (trace.steps[0].mse if trace.steps else trace.final_mse) * GREY**2,
         "steps": _steps(trace),
         "lossless_ideal_bits": trace.lossless_bits,
         "lossless_bytes": trace.lossless_bytes,
