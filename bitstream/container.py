@@ -113,12 +113,12 @@ def parse_header(data: bytes) -> tuple[Header, int]:
         total_bytes=total,
     )
     end = at + 2
+    if total is not None and total < end:
+        raise BitstreamError("the file's header is damaged: it states a length below its own")
     if total is not None and len(data) > total:
         raise BitstreamError(
             f"the file is damaged: it has {len(data)} bytes and states {total}; cut it to {total}"
         )
-    if total is not None and total < end:
-        raise BitstreamError("the file's header is damaged: it states a length below its own")
     return header, end
 
 

@@ -48,8 +48,8 @@ class Plan:
     @property
     def unit(self) -> int:
         """Energy is stated in units of unit/16 octave: coarser for small pictures."""
-        octaves = max(0, (self.dims // 3072).bit_length() - 1) // 2  # 2 bits of size, 1 of energy
-        return max(1, 8 >> octaves)
+        octaves = max(0, (self.dims // 3072).bit_length() - 1) // 2  # 4 x the size, 1/2 the unit
+        return max(1, 4 >> octaves)
 
     def energy(self, start: int, end: int, offset: int) -> int:
         """Energy index from the offset to the expected one, in units."""

@@ -101,6 +101,9 @@ def _trim(data: bytes, pixels: NDArray[np.uint8], means: Means, index: int) -> b
         kept = data[:keep]
         raised = kept[:-1] + bytes([kept[-1] + 1]) if kept and kept[-1] < 255 else kept
         for short in (kept, raised):
-            if np.array_equal(decode_block(short, True, means, index), pixels):
-                return short
+            try:
+                if np.array_equal(decode_block(short, True, means, index), pixels):
+                    return short
+            except AssertionError:  # these words make no sense
+                continue
     return data

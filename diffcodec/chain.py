@@ -25,6 +25,10 @@ STEP_BITS = 100  # ideal bits that a step of the default chain should carry at l
 RATE_BPD = 2.5  # about what a picture spends up to the last noise level
 
 
+class OptionError(ValueError):
+    """An option of the codec that does not exist or cannot be met: one sentence."""
+
+
 @dataclass(frozen=True)
 class Tables:
     """What was measured on training pictures and is stored with a network (diffcodec.calibrate).
@@ -97,18 +101,20 @@ def default_chain(dims: int) -> str:
 def choose_chain(name: str, tables: Tables) -> Chain:
     """Chain by name: "25" of the network's own, or "ddpm:50", "cosine:100" (linear T = 1000).
 
-    Raises ValueError in one sentence for anything else.
+    Raises OptionError for anything else.
     """
     if name in tables.chains:
         return Chain("own", tables.chains[name], tables)
-    if ":" not in name:
-        own = ", ".join(sorted(tables.chains, key=int))
-        raise ValueError(f'there is no chain "{name}"; the network has {own}, or say ddpm:50')
+    own = ", ".join(sorted(tables.chains, key=int))
     family = name.partition(":")[0]
     if family not in ("ddpm", "linear", "cosine"):
-        raise ValueError(f'there is no chain "{name}"; ddpm:N and cosine:N exist')
+        raise OptionError(f'there is no chain "{name}"; the network has {own}, or say ddpm:50')
+    try:
+        levels = parse_steps(name)
+    except ValueError as error:
+        raise OptionError(str(error)) from None
     kind: ChainKind = "cosine" if family == "cosine" else "linear"
-    return Chain(kind, tuple(parse_steps(name)), tables)
+    return Chain(kind, tuple(levels), tables)
 
 
 def chain_of(header: Header, tables: Tables) -> Chain:
@@ -116,7 +122,5 @@ def chain_of(header: Header, tables: Tables) -> Chain:
     name = {"own": "", "linear": "ddpm:", "cosine": "cosine:"}[header.chain] + str(header.nodes)
     try:
         return choose_chain(name, tables)
-    except ValueError as error:
-        raise BitstreamError(
-            f"the file uses a chain that its network does not have: {error}"
-        ) from None
+    except OptionError as error:
+        raise BitstreamError(f"the file cannot be decoded with its network: {error}") from None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from diffcodec.bitstream.container import BitstreamError, Header, parse_header
 from diffcodec.bitstream.layers import Payload, parse_payload
-from diffcodec.chain import Chain, Tables, chain_of, choose_chain, default_chain
+from diffcodec.chain import Chain, OptionError, Tables, chain_of, choose_chain, default_chain
 from diffcodec.checkpoint import CheckpointError
 from diffcodec.denoiser import Denoiser
 from diffcodec.network import load_checkpoint, load_network, shipped_networks
@@ -87,13 +87,13 @@ class Codec:
 
         max_bytes, bpp or max_steps: stop there instead. chain: "25", "50", ... of the network's
         own, "ddpm:1000" or "cosine:50"; by default what suits the size. nu: state bits of the
-        trellis code, 8 (fast) to 16 (small). Raises ValueError for what does not exist.
+        trellis code, 8 (fast) to 16 (small). Raises OptionError for what does not exist.
         """
         pixels = np.ascontiguousarray(pixels)
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
-            raise ValueError("pixels must be uint8 of shape (H, W, 3) or (H, W, 1)")
+            raise OptionError("pixels must be uint8 of shape (H, W, 3) or (H, W, 1)")
         if not pixels.size:
-            raise ValueError("the picture has no pixels")
+            raise OptionError("the picture has no pixels")
         trace = trace if trace is not None else Trace()
         levels = choose_chain(chain or default_chain(pixels.size), self.tables)
         height, width, channels = pixels.shape
@@ -110,7 +110,7 @@ class Codec:
         if bpp is not None:
             max_bytes = bytes_of_bpp(bpp, draft)
         if max_bytes is not None and max_bytes < len(draft.pack()):
-            raise ValueError(f"a file of this picture needs at least {len(draft.pack())} bytes")
+            raise OptionError(f"a file of this picture needs at least {len(draft.pack())} bytes")
         with trace.clock.measure("total"):
             payload, lossless = send(
                 self._channel(draft, levels, trace.clock),
@@ -205,14 +205,14 @@ def bytes_of_bpp(bpp: float, header: Header) -> int:
 
 
 def cut(data: bytes, header: Header, max_bytes: int | None, bpp: float | None) -> bytes:
-    """The prefix that max_bytes or bpp asks for; ValueError if no picture would be left."""
+    """The prefix that max_bytes or bpp asks for; OptionError if no picture would be left."""
     if bpp is not None:
         max_bytes = bytes_of_bpp(bpp, header)
     if max_bytes is None:
         return data
     _, end = parse_header(data)
     if max_bytes < end:
-        raise ValueError(f"the header alone takes {end} bytes; {max_bytes} hold no picture")
+        raise OptionError(f"the header alone takes {end} bytes; {max_bytes} hold no picture")
     return data[:max_bytes]
 
 

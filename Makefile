@@ -1,0 +1,33 @@
+# make demo   set up, encode the demo picture, cut the file at five sizes, decode each
+# make test   set up, run the whole test suite
+# make lint   style and types
+# Everything is installed into .venv; the system's Python is not touched.
+
+PYTHON ?= python3
+# The version under test. Plain "torch" works too, but brings several GB of CUDA where there is a
+# CPU build to be had.
+TORCH ?= torch==2.13.0
+BIN := .venv/bin
+
+.PHONY: setup demo test lint clean
+setup: .venv/ready
+
+.venv/ready: pyproject.toml bitstream/viterbi.c
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet "$(TORCH)"
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $@
+
+demo: setup
+	$(BIN)/python -m diffcodec.eval.demo --out demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv build *.egg-info demo

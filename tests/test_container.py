@@ -1,0 +1,119 @@
+"""The header: what is written is read, and nothing hostile gets through."""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diffcodec.bitstream.container import (
+    CHAINS,
+    MAX_PIXELS,
+    MEMORIES,
+    BitstreamError,
+    Header,
+    IncompleteHeader,
+    crc16,
+    pack_varint,
+    parse_header,
+    parse_varint,
+)
+
+headers = st.builds(
+    Header,
+    width=st.integers(1, 8192),
+    height=st.integers(1, 8192),
+    channels=st.sampled_from([1, 3]),
+    fingerprint=st.binary(min_size=8, max_size=8),
+    nu=st.sampled_from(MEMORIES),
+    chain=st.sampled_from(CHAINS),
+    nodes=st.integers(0, 1000),
+    seed=st.integers(0, 2**32 - 1),
+    total_bytes=st.none() | st.integers(64, 2**30),
+)
+SMALL = Header(32, 32, 3, bytes(8), 14, "own", 25, 0, 1500)
+
+
+@given(headers)
+def test_round_trip(header: Header) -> None:
+    data = header.pack()
+    assert parse_header(data + bytes(3)) == (header, len(data))
+
+
+def test_small_picture_needs_at_most_32_bytes() -> None:
+    assert len(SMALL.pack()) <= 24
+    assert len(dataclasses.replace(SMALL, width=4000, height=3000, total_bytes=10**7).pack()) <= 32
+
+
+@given(headers)
+def test_every_prefix_is_incomplete(header: Header) -> None:
+    data = header.pack()
+    for length in range(1, len(data)):
+        with pytest.raises(IncompleteHeader):
+            parse_header(data[:length])
+
+
+@given(headers, st.data())
+def test_every_flipped_bit_is_noticed(header: Header, data: st.DataObject) -> None:
+    packed = bytearray(header.pack())
+    bit = data.draw(st.integers(0, 8 * len(packed) - 1))
+    packed[bit // 8] ^= 1 << bit % 8
+    with pytest.raises(BitstreamError):
+        parse_header(bytes(packed))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"width": 2**20, "height": 2**20}, "limits"),
+        ({"width": 0}, "limits"),
+        ({"nodes": 1001}, "limits"),
+        ({"seed": 2**32}, "does not know"),
+        ({"total_bytes": 3}, "length"),
+    ],
+)
+def test_hostile_claims_are_refused(change: dict[str, int], words: str) -> None:
+    with pytest.raises(BitstreamError, match=words):
+        parse_header(dataclasses.replace(SMALL, **change).pack())  # type: ignore[arg-type]
+
+
+def test_unknown_flags_and_versions_are_refused() -> None:
+    flags = SMALL.pack()[5]
+    for at, value in ((5, flags | 0x80), (5, flags | 0x0E), (5, flags | 0x30)):
+        body = bytearray(SMALL.pack()[:-2])
+        body[at] = value
+        with pytest.raises(BitstreamError, match="does not know"):
+            parse_header(bytes(body) + crc16(bytes(body)))
+    with pytest.raises(BitstreamError, match="version 2"):
+        parse_header(b"\x89dfc\x02" + bytes(40))
+
+
+def test_what_is_not_a_file_of_ours() -> None:
+    with pytest.raises(BitstreamError, match="empty"):
+        parse_header(b"")
+    with pytest.raises(BitstreamError, match=r"not a \.dfc"):
+        parse_header(b"\x89PNG\r\n\x1a\n" + bytes(40))
+
+
+def test_longer_than_it_states_is_damaged() -> None:
+    with pytest.raises(BitstreamError, match="1501 bytes and states 1500"):
+        parse_header(SMALL.pack() + bytes(1501 - len(SMALL.pack())))
+
+
+def test_limit_is_on_pixels() -> None:
+    assert MAX_PIXELS >= 24_000_000
+    wide = dataclasses.replace(SMALL, width=MAX_PIXELS, height=1)
+    assert parse_header(wide.pack())[0] == wide
+
+
+@given(st.integers(0, 2**42 - 1))
+def test_varint(number: int) -> None:
+    packed = pack_varint(number)
+    assert parse_varint(packed + b"x", 0) == (number, len(packed))
+
+
+def test_crc_is_the_low_half_of_crc32() -> None:
+    assert crc16(b"abc") == (zlib.crc32(b"abc") & 0xFFFF).to_bytes(2, "little")
