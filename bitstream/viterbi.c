@@ -4,7 +4,9 @@
  * state w mod 2^nu. The branch scores f[(w + shift[w >> 8]) & 255], so a run of 256 words reads a
  * rotated copy of one row of 256 scores. State t has the predecessors t/2 and t/2 + 2^(nu-1).
  * Decisions are packed over time: bit i % 16 of decision[i / 16][t] tells which predecessor won
- * stage i. Every loop below runs over independent lanes, so compilers turn it into SIMD.
+ * stage i. Every inner loop runs over independent lanes, so compilers turn it into SIMD.
+ *
+ * Sizes and the range of the scores, which rules out overflow, are the business of viterbi.py.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -12,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 11
 #pragma GCC optimize("O3")
 #define SIMD __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
 #else
@@ -20,12 +22,12 @@
 #endif
 
 #define RUN 256       /* words that share one shift */
-#define RENORMALISE 8 /* stages between renormalisations; viterbi.py bounds the scores by it */
+#define RENORMALISE 8 /* stages between subtractions of metric[0] */
 
 /* One stage for the 256 next states whose lower predecessors begin at a and upper ones at b. */
-SIMD static void extend(const int16_t *restrict a, const int16_t *restrict b,
-                        const int16_t *restrict f, const int16_t *restrict g,
-                        int16_t *restrict next, uint16_t *restrict decision, uint16_t bit)
+SIMD static void advance(const int16_t *restrict a, const int16_t *restrict b,
+                         const int16_t *restrict f, const int16_t *restrict g,
+                         int16_t *restrict next, uint16_t *restrict decision, uint16_t bit)
 {
     int16_t low[RUN], high[RUN];
     for (int j = 0; j < RUN / 2; j++) {
@@ -39,78 +41,151 @@ SIMD static void extend(const int16_t *restrict a, const int16_t *restrict b,
     }
 }
 
+/* One stage backwards for the 128 states whose 256 branch words lead to m and score f. */
+SIMD static void retreat(const int16_t *restrict m, const int16_t *restrict f,
+                         int16_t *restrict previous)
+{
+    for (int j = 0; j < RUN / 2; j++) {
+        int16_t x = m[2 * j] + f[2 * j], y = m[2 * j + 1] + f[2 * j + 1];
+        previous[j] = y > x ? y : x;
+    }
+}
+
 SIMD static void subtract(int16_t *metric, int states, int16_t offset)
 {
     for (int t = 0; t < states; t++) metric[t] -= offset;
 }
 
-/* Runs all stages; metric is replaced by the final one. Returns -1 without memory. */
-static int search(const int16_t *scores, Py_ssize_t stages, const uint8_t *shift, int nu,
-                  int16_t *metric, uint16_t *decision)
+static void twice(const int16_t *row, int16_t *out)
+{
+    memcpy(out, row, sizeof(int16_t) * RUN);
+    memcpy(out + RUN, row, sizeof(int16_t) * RUN);
+}
+
+/* Advances metric through all stages with `spare` as scratch; decision has `rows` rows, the last
+ * of which survive. Returns what the renormalisations have taken away. */
+static int64_t forward(const int16_t *scores, Py_ssize_t stages, const uint8_t *shift, int nu,
+                       int16_t *metric, int16_t *spare, uint16_t *decision, Py_ssize_t rows)
 {
     int states = 1 << nu, runs = states / RUN;
-    int16_t *spare = malloc(sizeof(int16_t) * states), *old = metric, *next = spare;
-    if (!spare) return -1;
+    int16_t *old = metric, *next = spare, row[2 * RUN];
+    int64_t taken = 0;
     for (Py_ssize_t i = 0; i < stages; i++) {
-        int16_t twice[2 * RUN];
-        memcpy(twice, scores + RUN * i, sizeof(int16_t) * RUN);
-        memcpy(twice + RUN, scores + RUN * i, sizeof(int16_t) * RUN);
+        uint16_t *d = decision + (i / 16 % rows) * states, bit = (uint16_t)(1u << (i % 16));
+        if (i % 16 == 0) memset(d, 0, sizeof(uint16_t) * states);
+        twice(scores + RUN * i, row);
         for (int r = 0; r < runs; r++)
-            extend(old + r * (RUN / 2), old + states / 2 + r * (RUN / 2), twice + shift[r],
-                   twice + shift[runs + r], next + r * RUN,
-                   decision + (i / 16) * states + r * RUN, (uint16_t)(1u << (i % 16)));
+            advance(old + r * (RUN / 2), old + states / 2 + r * (RUN / 2), row + shift[r],
+                    row + shift[runs + r], next + r * RUN, d + r * RUN, bit);
+        if (i % RENORMALISE == RENORMALISE - 1) {
+            taken += next[0];
+            subtract(next, states, next[0]);
+        }
+        int16_t *swap = old; old = next; next = swap;
+    }
+    if (old != metric) memcpy(metric, old, sizeof(int16_t) * states);
+    return taken;
+}
+
+/* Takes metric back through all stages, the last one first. */
+static void backward(const int16_t *scores, Py_ssize_t stages, const uint8_t *shift, int nu,
+                     int16_t *metric, int16_t *spare)
+{
+    int states = 1 << nu, runs = states / RUN;
+    int16_t *old = metric, *next = spare, row[2 * RUN];
+    for (Py_ssize_t i = stages - 1; i >= 0; i--) {
+        twice(scores + RUN * i, row);
+        for (int r = 0; r < 2 * runs; r++)
+            retreat(old + (r % runs) * RUN, row + shift[r], next + r * (RUN / 2));
         if (i % RENORMALISE == RENORMALISE - 1) subtract(next, states, next[0]);
         int16_t *swap = old; old = next; next = swap;
     }
     if (old != metric) memcpy(metric, old, sizeof(int16_t) * states);
-    free(spare);
-    return 0;
 }
 
-/* Follows the survivor that ends in state back to the start: path[0 .. nu + stages - 1]. */
+/* Follows the survivor that ends in state back to the start. */
 static void trace(const uint16_t *decision, Py_ssize_t stages, int nu, uint32_t state,
                   uint8_t *path)
 {
-    uint32_t states = 1u << nu;
     for (Py_ssize_t i = stages - 1; i >= 0; i--) {
-        path[nu + i] = state & 1;
-        uint32_t bit = decision[(i / 16) * states + state] >> (i % 16) & 1;
-        state = state >> 1 | bit << (nu - 1);
+        uint32_t upper = decision[((i / 16) << nu) + state] >> (i % 16) & 1;
+        state = state >> 1 | upper << (nu - 1);
+        path[i] = state >> (nu - 1);
     }
-    for (int j = 0; j < nu; j++) path[j] = state >> (nu - 1 - j) & 1;
 }
 
-/* survivor(scores, shift, nu, metric, end, path): see viterbi.py. Buffers are checked there. */
-static PyObject *survivor(PyObject *self, PyObject *args)
+/* reach(scores, shift, nu, direction, metric): metric after all stages, in place. */
+static PyObject *reach(PyObject *self, PyObject *args)
 {
-    Py_buffer scores, shift, metric, path;
-    int nu, end, failed = 0;
+    Py_buffer scores, shift, metric;
+    int nu, direction;
     (void)self;
-    if (!PyArg_ParseTuple(args, "y*y*iw*iw*", &scores, &shift, &nu, &metric, &end, &path))
+    if (!PyArg_ParseTuple(args, "y*y*iiw*", &scores, &shift, &nu, &direction, &metric))
         return NULL;
     Py_ssize_t stages = scores.len / (RUN * (Py_ssize_t)sizeof(int16_t));
-    Py_BEGIN_ALLOW_THREADS
-    uint16_t *decision = calloc(((stages + 15) / 16 + 1) << nu, sizeof(uint16_t));
-    failed = !decision || search(scores.buf, stages, shift.buf, nu, metric.buf, decision);
-    if (!failed) {
-        const int16_t *m = metric.buf;
-        if (end < 0)
-            for (int t = end = 0; t < 1 << nu; t++)
-                if (m[t] > m[end]) end = t;
-        trace(decision, stages, nu, (uint32_t)end, path.buf);
+    int16_t *spare = malloc(sizeof(int16_t) << nu);
+    uint16_t *decision = malloc(sizeof(uint16_t) << nu);
+    if (spare && decision) {
+        Py_BEGIN_ALLOW_THREADS
+        if (direction > 0)
+            forward(scores.buf, stages, shift.buf, nu, metric.buf, spare, decision, 1);
+        else
+            backward(scores.buf, stages, shift.buf, nu, metric.buf, spare);
+        Py_END_ALLOW_THREADS
     }
+    int failed = !spare || !decision;
+    free(spare);
     free(decision);
-    Py_END_ALLOW_THREADS
     PyBuffer_Release(&scores);
     PyBuffer_Release(&shift);
     PyBuffer_Release(&metric);
+    if (failed) return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
+/* ring(scores, shift, nu, seams, lowest, path): best path that begins and ends in one of seams. */
+static PyObject *ring(PyObject *self, PyObject *args)
+{
+    Py_buffer scores, shift, seams, path;
+    int nu, lowest;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*y*iy*iw*", &scores, &shift, &nu, &seams, &lowest, &path))
+        return NULL;
+    Py_ssize_t stages = scores.len / (RUN * (Py_ssize_t)sizeof(int16_t));
+    Py_ssize_t rows = (stages + 15) / 16, trials = seams.len / (Py_ssize_t)sizeof(int32_t);
+    int16_t *metric = malloc(sizeof(int16_t) << nu), *spare = malloc(sizeof(int16_t) << nu);
+    uint16_t *decision = malloc((sizeof(uint16_t) * rows) << nu);
+    if (metric && spare && decision) {
+        Py_BEGIN_ALLOW_THREADS
+        int64_t best = INT64_MIN;
+        for (Py_ssize_t k = 0; k < trials; k++) {
+            int32_t seam = ((const int32_t *)seams.buf)[k];
+            for (int t = 0; t < 1 << nu; t++) metric[t] = (int16_t)(nu * lowest - 1);
+            metric[seam] = 0;
+            int64_t total = forward(scores.buf, stages, shift.buf, nu, metric, spare, decision,
+                                    rows) + metric[seam];
+            if (total > best) {
+                best = total;
+                trace(decision, stages, nu, (uint32_t)seam, path.buf);
+            }
+        }
+        Py_END_ALLOW_THREADS
+    }
+    int failed = !metric || !spare || !decision;
+    free(metric);
+    free(spare);
+    free(decision);
+    PyBuffer_Release(&scores);
+    PyBuffer_Release(&shift);
+    PyBuffer_Release(&seams);
     PyBuffer_Release(&path);
     if (failed) return PyErr_NoMemory();
     Py_RETURN_NONE;
 }
 
 static PyMethodDef methods[] = {
-    {"survivor", survivor, METH_VARARGS, "Best path through the trellis; see viterbi.py."},
+    {"reach", reach, METH_VARARGS, "Best metric of every state after, or before, some stages."},
+    {"ring", ring, METH_VARARGS, "Best cyclic path through one of the given seam states."},
     {NULL, NULL, 0, NULL},
 };
 
