@@ -155,8 +155,8 @@ def curve(
     """Mean curve of one codec in results form, from its points per picture and budget.
 
     points[i][j]: picture i within budget j; shapes[i]: its (H, W, C). A budget counts where every
-    picture has a file, none is exact, and not all are those of the budget before. "bpp" is the mean of the files' own rates, at most the
-    budget's.
+    picture has a file, none is exact, and not all are those of the budget before. "bpp" is the mean
+    of the files' own rates, at most the budget's.
     """
     rows = []
     samples = [int(np.prod(shape)) for shape in shapes]

@@ -85,10 +85,13 @@ def _in_worker(pixels: Pixels) -> Record:
 def _read(path: Path | None) -> dict[str, Record]:
     if path is None or not path.exists():
         return {}
-    rows = []
-    for line in path.read_text().splitlines():
+    text, rows = path.read_text(), []
+    if text and not text.endswith("\n"):  # the run was stopped while it wrote this line
+        with path.open("a") as file:
+            file.write("\n")
+    for line in text.splitlines():
         try:
             rows.append(json.loads(line))
-        except json.JSONDecodeError:  # the run was stopped while it wrote this line
+        except json.JSONDecodeError:
             continue
     return {row.pop("key"): row for row in rows}

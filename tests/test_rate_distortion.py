@@ -1,0 +1,197 @@
+"""The measurements of the codec: against a made-up record, and end to end with a tiny network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from numpy.typing import NDArray
+from PIL import Image
+
+from diffcodec.eval import demo, metrics, plot, rate_distortion, records
+from diffcodec.eval.pooling import pool
+
+if TYPE_CHECKING:
+    from diffcodec.codec import Codec
+
+Pixels = NDArray[np.uint8]
+
+
+def a_record(scale: int = 1, skip: bool = False) -> dict[str, Any]:
+    """An 8x8 picture whose coder spends exactly 1.25 times the mutual information, no header.
+
+    Error falls by 4 a step, noise by 2. skip: the middle of the three steps is left out.
+    """
+    steps = [
+        {"sigma_grey": sigma, "mse": mse, "bytes": 20 * k * scale, "kl_bits": 160.0 * scale}
+        for k, (sigma, mse) in enumerate([(40.0, 100.0), (20.0, 25.0), (10.0, 6.25)], start=1)
+    ]
+    for step in steps:
+        step.update(mi_bits=128.0 * scale, path_bits=150 * scale, side_bits=10 * scale)
+    if skip:
+        twice = {key: 2 * steps[2][key] for key in ("kl_bits", "mi_bits", "path_bits", "side_bits")}
+        steps = [steps[0], {**steps[2], **twice}]
+    seconds = {"total": 2.0, "network": 1.5, "trellis": 0.25, "rest": 0.25}
+    cut = {"steps": 1, "seconds": 0.5}
+    return {
+        "shape": [8, 8, 3],
+        "bytes": 120 * scale,
+        "exact": True,
+        "cuts": [
+            {"bytes": 20 * scale, "mse": 100.0, **cut},
+            {"bytes": 30 * scale, "mse": 50.0, **cut},
+            {"bytes": 80 * scale, "mse": 3.0, **cut},
+            None,
+        ],
+        "prior_mse": 400.0,
+        "steps": steps,
+        "lossless_ideal_bits": 456.0 * scale,
+        "lossless_bytes": 60 * scale,
+        "encode_seconds": seconds,
+        "decode_seconds": seconds,
+        "peak_memory_bytes": 1 << 20,
+        "peers": {},
+        "peers_lossless": {},
+    }
+
+
+def test_theory_stands_at_equal_error() -> None:
+    result = pool([a_record()])
+    assert result["results"]["bpp"] == [2.5, 3.75, 10.0]
+    theory = result["theory"]
+    assert theory["bpp"] == [2.5, 3.75]  # the third cut lies in the pixels' exact code
+    assert theory["bpp_mi"] == pytest.approx([2.0, 3.0])
+    assert theory["bpp_kl"] == pytest.approx([2.5, 3.75])
+    assert result["overhead_percent"]["over_mi"] == pytest.approx([25.0, 25.0])
+    assert result["overhead_percent"]["over_kl"] == pytest.approx([0.0, 0.0])
+
+
+def test_steps_and_the_lossless_end() -> None:
+    result = pool([a_record(), a_record(scale=2)])
+    steps = result["steps"]
+    assert steps["sigma_grey"] == [40.0, 20.0, 10.0]
+    assert steps["bpp_file"] == pytest.approx([3.75, 7.5, 11.25])
+    assert steps["overhead_percent"]["file_over_mi"] == pytest.approx([25.0] * 3)
+    assert steps["psnr-rgb"] == pytest.approx([metrics.psnr(m) for m in (100.0, 25.0, 6.25)])
+    end = result["lossless"]
+    assert end["exact"] == end["images"] == 2
+    assert end["bpd"] == pytest.approx(7.5) and end["bpd_ideal_mi"] == pytest.approx(
+        840 * 1.5 / 192
+    )
+    assert end["overhead_percent_over_mi"] == pytest.approx(100 * (960 / 840 - 1))
+
+
+def test_a_picture_that_skipped_a_step_is_interpolated() -> None:
+    steps = pool([a_record(), a_record(skip=True)])["steps"]
+    assert steps["sigma_grey"] == [40.0, 20.0, 10.0]
+    assert steps["bpp_mi"] == pytest.approx([2.0, 4.0, 6.0])
+    assert steps["psnr-rgb-pooled"] == pytest.approx([metrics.psnr(m) for m in (100.0, 25.0, 6.25)])
+
+
+def test_exact_cuts_do_not_enter_the_curve() -> None:
+    record = a_record()
+    record["cuts"][2]["mse"] = 0.0
+    assert pool([record])["results"]["bpp"] == [2.5, 3.75]
+
+
+def test_grid_leaves_room_for_the_header() -> None:
+    small, large = np.zeros((32, 32, 3), np.uint8), np.zeros((512, 768, 3), np.uint8)
+    assert min(rate_distortion.grid_bpp([large])) == 0.05
+    assert min(rate_distortion.grid_bpp([large, small])) * 32 * 32 / 8 >= rate_distortion.HEADER
+    assert len([b for b in rate_distortion.grid_bpp([small]) if b <= 12]) >= 12
+
+
+def test_records_resume(tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl"
+    seen: list[int] = []
+
+    def measure(pixels: Pixels) -> dict[str, Any]:
+        seen.append(int(pixels[0, 0, 0]))
+        return {"value": seen[-1]}
+
+    images = [np.full((1, 1, 3), k, np.uint8) for k in range(3)]
+    keys = ["a", "b", "c"]
+    records.collect(lambda: measure, images[:2], keys[:2], path=path)
+    with path.open("a") as file:
+        file.write('{"key": "c", "val')  # stopped in the middle of a line
+    rows = records.collect(lambda: measure, images, keys, path=path)
+    assert [row["value"] for row in rows] == [0, 1, 2] and seen == [0, 1, 2]
+    rows = records.collect(lambda: measure, images[::-1], keys[::-1], path=path)
+    assert [row["value"] for row in rows] == [2, 1, 0] and len(seen) == 3
+
+
+def test_measure_with_a_real_codec(tiny_codec: Codec, small_rgb: Pixels) -> None:
+    settings = rate_distortion.Settings((1.5, 4.0, 1000.0), chain="6", peers=False)
+    record = rate_distortion.measure(tiny_codec, settings, small_rgb)
+    assert record["exact"] and record["cuts"][2] is None
+    assert [cut["bytes"] for cut in record["cuts"][:2]] == [48, 128]
+    assert record["cuts"][1]["mse"] < record["cuts"][0]["mse"] < record["prior_mse"]
+    assert record["bytes"] > record["steps"][-1]["bytes"] + record["lossless_bytes"]
+    assert all(step["path_bits"] > step["mi_bits"] for step in record["steps"])
+    assert 0 < record["encode_seconds"]["network"] < record["encode_seconds"]["total"]
+
+
+def test_a_refused_file_is_counted_not_fatal(
+    tiny_codec: Codec, small_rgb: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ValueError("the decoded pixels do not match")
+
+    monkeypatch.setattr(tiny_codec, "decode", refuse)
+    record = rate_distortion.measure(
+        tiny_codec, rate_distortion.Settings((1000.0,), chain="6", peers=False), small_rgb
+    )
+    assert record["exact"] is False
+
+
+@pytest.fixture(scope="module")
+def results(tiny_network: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results file of two 16x16 pictures, made by the command."""
+    folder = tmp_path_factory.mktemp("rd")
+    flowers = np.asarray(Image.open(Path(__file__).parent / "pictures" / "flowers.png"))
+    Image.fromarray(np.hstack([flowers[:16, :16], flowers[16:, 16:]])).save(folder / "test.png")
+    arguments = ["--tile", "16", "--chain", "6", "--cuts", "1.5,3,6,40", "--model"]
+    arguments = [str(folder), *arguments, str(tiny_network), "--json", str(folder / "rd.json")]
+    run = CliRunner().invoke(rate_distortion.main, arguments)
+    assert run.exit_code == 0, run.output
+    assert "2 of 2 exact" in run.output
+    return folder / "rd.json"
+
+
+def test_the_command_writes_json_in_compressai_form(results: Path) -> None:
+    result = json.loads(results.read_text(), parse_constant=pytest.fail)
+    curve = result["results"]
+    assert {"name", "description", "results"} <= set(result)
+    assert curve["bpp"] == [1.5, 3.0, 6.0] and len({len(column) for column in curve.values()}) == 1
+    assert curve["psnr-rgb"] == sorted(curve["psnr-rgb"])
+    theory = result["theory"]
+    ideal, real = np.array(theory["bpp_mi"]), np.array(theory["bpp"])
+    assert ideal.size and (ideal > 0).all() and (ideal < real).all()
+    assert set(result["peers"]) == {"jpeg", "webp", "jpeg2000"}
+    assert set(result["lossless"]["peers"]) == {"png", "webp", "jpeg2000"}
+    assert result["dataset"]["images"] == 2 and len(result["dataset"]["sha256"]) == 64
+    assert "/" not in result["command"] and "diffcodec.eval.rate_distortion" in result["command"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_plot(results: Path, tmp_path: Path, suffix: str) -> None:
+    pytest.importorskip("matplotlib")
+    target = tmp_path / f"rd{suffix}"
+    run = CliRunner().invoke(plot.main, ["rate-distortion", str(results), "-o", str(target)])
+    assert run.exit_code == 0, run.output
+    assert target.stat().st_size > 5000
+
+
+@pytest.mark.parametrize("name", ["flowers", "city"])
+def test_demo(name: str, tiny_network: Path, tmp_path: Path) -> None:
+    picture = Path(__file__).parent / "pictures" / f"{name}.png"
+    arguments = [str(picture), "--model", str(tiny_network), "--out", str(tmp_path / "demo")]
+    run = CliRunner().invoke(demo.main, arguments)
+    assert run.exit_code == 0, run.output
+    assert "exact" in run.output and (tmp_path / "demo" / f"{name}.dfc").exists()
+    with Image.open(tmp_path / "demo" / f"{name}-cuts.png") as strip:
+        assert strip.width > 6 * 150
