@@ -48,9 +48,10 @@ def truncate(
         raise click.UsageError("say where to cut: --bytes, --bpp or --steps")
     claim(source, target, force=force, as_json=as_json)
 
+    whole = read(source)
+
     from diffcodec import codec
 
-    whole = read(source)
     with about(source):
         data = codec.truncate(whole, model=model, **limits)
         facts = codec.info(data, model)
@@ -72,9 +73,10 @@ def info(source: str, model: str | None, as_json: bool) -> None:
       diffcodec info photo.dfc
       diffcodec info --json - < photo.dfc
     """
+    data = read(source)
+
     from diffcodec import codec
 
-    data = read(source)
     with about(source):
         facts = codec.info(data, model)
     if as_json:

@@ -36,7 +36,9 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing unl
 @click.option(
     "--minutes", type=click.FloatRange(0, min_open=True), metavar="N", help="Stop after N minutes."
 )
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where to train (cpu)."
+)
 @click.option(
     "--set",
     "settings",

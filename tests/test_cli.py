@@ -1,0 +1,477 @@
+"""What a user meets on the command line: names, pipes, JSON, exit codes, help."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from numpy.typing import NDArray
+
+from diffcodec import __version__, image
+from diffcodec.cli.main import main
+from diffcodec.cli.streams import progress_bar
+
+if TYPE_CHECKING:
+    from diffcodec import Codec
+
+Pixels = NDArray[np.uint8]
+Run = Callable[..., Result]
+
+INFO_KEYS = {
+    "format",
+    "width",
+    "height",
+    "channels",
+    "model",
+    "fingerprint",
+    "chain",
+    "nu",
+    "seed",
+    "bytes",
+    "total_bytes",
+    "complete",
+    "header_bytes",
+    "bpp",
+    "steps_available",
+    "steps_total",
+    "layers_verified",
+    "bytes_verified",
+}
+DECODE_KEYS = {
+    "input",
+    "output",
+    "width",
+    "height",
+    "channels",
+    "model",
+    "fingerprint",
+    "bytes_used",
+    "total_bytes",
+    "bpp",
+    "steps",
+    "steps_total",
+    "lossless",
+    "decoding_seconds",
+}
+
+
+@pytest.fixture
+def run(tmp_path: Path, tiny_network: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `diffcodec ARGS` in an empty folder, where tiny is the network that ships."""
+    from diffcodec import codec, network
+
+    def shipped() -> list[tuple[str, Path]]:
+        return [("tiny", tiny_network)]
+
+    monkeypatch.setattr(codec, "shipped_networks", shipped)
+    monkeypatch.setattr(network, "shipped_networks", shipped)
+    monkeypatch.setattr(codec, "default_model", lambda pixels: "tiny")
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*args: str, input: bytes | None = None, code: int = 0) -> Result:
+        result = CliRunner().invoke(main, args, input=input)
+        assert result.exit_code == code, (result.stderr, result.exception)
+        return result
+
+    return invoke
+
+
+@pytest.fixture
+def photo(run: Run, small_rgb: Pixels) -> Path:
+    """photo.png and photo.dfc in the working folder."""
+    image.save(small_rgb, Path("photo.png"))
+    run("encode", "photo.png", "-q", "--nu", "8")
+    return Path("photo.dfc")
+
+
+# --- encode and decode --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", ["small_rgb", "small_grey"])
+def test_encode_then_decode_gives_every_pixel(
+    run: Run, which: str, request: pytest.FixtureRequest
+) -> None:
+    pixels = request.getfixturevalue(which)
+    image.save(pixels, Path("a.png"))
+    told = run("encode", "a.png")
+    assert told.stdout == "" and "lossless" in told.stderr
+    told = run("decode", "a.dfc", "b.ppm")
+    size = os.stat("a.dfc").st_size
+    assert told.stdout == "" and told.stderr == f"decoded {size:,} of {size:,} bytes, lossless\n"
+    np.testing.assert_array_equal(image.load(Path("b.ppm")), pixels)
+    assert sorted(os.listdir()) == ["a.dfc", "a.png", "b.ppm"]
+
+
+def test_default_names_swap_the_suffix(run: Run, photo: Path) -> None:
+    os.rename("photo.png", "original.png")
+    run("decode", "photo.dfc")
+    run("decode", "photo.dfc", "--format", "ppm")
+    assert sorted(os.listdir()) == ["original.png", "photo.dfc", "photo.png", "photo.ppm"]
+    assert Path("photo.ppm").read_bytes()[:2] == b"P6"
+
+
+def test_a_cut_file_is_normal_input(run: Run, photo: Path) -> None:
+    data = photo.read_bytes()
+    Path("cut.dfc").write_bytes(data[:200])
+    told = run("decode", "cut.dfc")
+    assert told.stderr.startswith(f"decoded 200 of {len(data):,} bytes, step ")
+    assert image.load(Path("cut.png")).shape == (16, 16, 3)
+    told = run("decode", "--strict", "cut.dfc", "strict.png", code=1)
+    assert "cut.dfc is cut short, step" in told.stderr and not os.path.exists("strict.png")
+    run("decode", "--strict", "photo.dfc", "strict.png")
+
+
+def test_the_cut_is_the_same_word_everywhere(run: Run, photo: Path) -> None:
+    run("decode", "photo.dfc", "a.png", "--bytes", "200")
+    run("truncate", "photo.dfc", "cut.dfc", "--bytes", "200")
+    assert Path("cut.dfc").read_bytes() == photo.read_bytes()[:200]
+    run("decode", "cut.dfc", "b.png")
+    assert Path("a.png").read_bytes() == Path("b.png").read_bytes()
+    run("truncate", "photo.dfc", "bpp.dfc", "--bpp", "4.5")
+    assert os.stat("bpp.dfc").st_size == 4.5 * 256 / 8
+    run("encode", "photo.png", "small.dfc", "--bytes", "200", "--nu", "8")
+    assert os.stat("small.dfc").st_size <= 200
+    run("truncate", "photo.dfc", "steps.dfc", "--steps", "3")
+    assert json.loads(run("info", "steps.dfc", "--json").stdout)["steps_available"] == 3
+    assert "step 3 of" in run("decode", "photo.dfc", "c.png", "--steps", "3").stderr
+    assert "step 2 of" in run("encode", "photo.png", "two.dfc", "--steps", "2").stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "chain"),
+    [(["--steps", "ddpm:10"], "ddpm:10"), (["--chain", "6"], "6"), (["--chain", "cosine:8"], None)],
+)
+def test_chains(run: Run, photo: Path, options: list[str], chain: str | None) -> None:
+    run("encode", "photo.png", "chain.dfc", "--nu", "8", "--seed", "7", *options)
+    facts = json.loads(run("info", "chain.dfc", "--json").stdout)
+    assert facts["chain"] == (chain or options[1])
+    assert (facts["nu"], facts["seed"]) == (8, 7)
+    assert "lossless" in run("decode", "chain.dfc").stderr
+
+
+def test_pipes(run: Run, photo: Path, small_rgb: Pixels) -> None:
+    png = Path("photo.png").read_bytes()
+    coded = run("encode", "-", "--nu", "8", input=png)
+    assert coded.stdout_bytes == photo.read_bytes()
+    run("encode", "-", "named.dfc", "--nu", "8", input=png)
+    assert Path("named.dfc").read_bytes() == coded.stdout_bytes
+    back = run("decode", "-", "--format", "ppm", input=coded.stdout_bytes)
+    np.testing.assert_array_equal(image.load(back.stdout_bytes), small_rgb)
+    cut = run("truncate", "-", "-", "--bytes", "99", "-q", input=coded.stdout_bytes)
+    assert cut.stdout_bytes == coded.stdout_bytes[:99] and cut.stderr == ""
+    assert "standard input: 16 x 16 RGB" in run("info", "-", input=cut.stdout_bytes).stdout
+
+
+def test_what_is_not_kept_is_told(run: Run, small_rgb: Pixels) -> None:
+    from PIL import Image
+
+    Image.fromarray(small_rgb).save("tagged.png", icc_profile=b"profile")
+    told = run("encode", "tagged.png", "a.dfc", "--nu", "8")
+    assert told.stderr.startswith("tagged.png: its ICC colour profile is not kept\n")
+    assert run("encode", "tagged.png", "b.dfc", "--nu", "8", "-q").stderr == ""
+
+
+def test_threads_do_not_change_the_file(run: Run, photo: Path) -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    run("encode", "photo.png", "a.dfc", "--nu", "8", "--threads", "1")
+    torch.set_num_threads(before)
+    assert Path("a.dfc").read_bytes() == photo.read_bytes()
+
+
+# --- JSON, info, models -------------------------------------------------------------------------
+
+
+def test_json_is_one_object_with_stable_keys(run: Run, photo: Path) -> None:
+    def record(*args: str) -> dict[str, Any]:
+        found = json.loads(run(*args, "--json").stdout)
+        assert isinstance(found, dict)
+        return found
+
+    names = {"input", "output"}
+    encoded = record("encode", "photo.png", "a.dfc")
+    assert set(encoded) == INFO_KEYS | names | {"encoding_seconds"}
+    assert encoded["bytes"] == encoded["total_bytes"] == os.stat("a.dfc").st_size
+    assert encoded["bpp"] == encoded["bytes"] * 8 / 256
+    decoded = record("decode", "a.dfc", "a.png")
+    assert set(decoded) == DECODE_KEYS and decoded["lossless"] is True
+    assert (decoded["model"], decoded["fingerprint"]) == ("tiny", encoded["fingerprint"])
+    assert set(record("truncate", "a.dfc", "b.dfc", "--bytes", "150")) == INFO_KEYS | names
+    facts = record("info", "b.dfc")
+    assert set(facts) == INFO_KEYS | {"input"}
+    assert (facts["bytes"], facts["complete"]) == (150, False)
+
+
+def test_info_for_people(run: Run, photo: Path) -> None:
+    text = run("info", "photo.dfc").stdout
+    size = photo.stat().st_size
+    assert f"bytes    {size} of {size}" in text and "picture  lossless" in text
+    assert "network  tiny (" in text
+
+
+def test_models(run: Run, tiny_network: Path) -> None:
+    assert run("models").stdout.startswith("tiny ")
+    (model,) = json.loads(run("models", "--json").stdout)["models"]
+    assert json.loads(run("models", "tiny", "--json").stdout) == model
+    assert model["bytes"] == tiny_network.stat().st_size
+    assert model["fingerprint"] in run("models", "tiny").stdout
+    assert 'no network is called "big"' in run("models", "big", code=1).stderr
+
+
+# --- outputs ------------------------------------------------------------------------------------
+
+
+def test_nothing_is_overwritten_unless_forced(run: Run, photo: Path) -> None:
+    Path("old.dfc").write_bytes(b"old")
+    told = run("encode", "photo.png", "old.dfc", code=1)
+    assert told.stderr.startswith("diffcodec: old.dfc exists; overwrite it with -f")
+    assert Path("old.dfc").read_bytes() == b"old"
+    run("truncate", "photo.dfc", "old.dfc", "--bytes", "99", "-f")
+    assert Path("old.dfc").read_bytes() == photo.read_bytes()[:99]
+
+
+def test_a_file_that_appears_meanwhile_is_not_overwritten(
+    run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from diffcodec import codec
+
+    def encode(*args: Any, **options: Any) -> bytes:
+        Path("new.dfc").write_bytes(b"somebody else's")
+        return photo.read_bytes()
+
+    monkeypatch.setattr(codec, "encode", encode)
+    assert "new.dfc exists by now" in run("encode", "photo.png", "new.dfc", code=1).stderr
+    assert Path("new.dfc").read_bytes() == b"somebody else's"
+
+
+def test_devices_and_links_are_written_through(run: Run, photo: Path) -> None:
+    run("truncate", "photo.dfc", os.devnull, "--bytes", "99")
+    assert not os.path.isfile(os.devnull)
+    os.symlink("target.dfc", "link.dfc")
+    run("truncate", "photo.dfc", "link.dfc", "--bytes", "99")
+    assert os.path.islink("link.dfc") and os.stat("target.dfc").st_size == 99
+
+
+def test_interrupted(run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from diffcodec import codec
+
+    def encode(*args: Any, **options: Any) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(codec, "encode", encode)
+    told = run("encode", "photo.png", "new.dfc", code=130)
+    assert told.stderr.strip() == "diffcodec: interrupted" and not os.path.exists("new.dfc")
+
+
+def test_bugs_keep_their_traceback(run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from diffcodec import codec
+
+    def info(*args: Any, **options: Any) -> dict[str, Any]:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(codec, "info", info)
+    assert isinstance(run("info", "photo.dfc", code=1).exception, KeyError)
+
+
+def test_progress_bar_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    with progress_bar("encoding", quiet=False) as show:
+        assert show is None
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with progress_bar("encoding", quiet=True) as show:
+        assert show is None
+    with progress_bar("encoding", quiet=False) as show:
+        assert show is not None
+        for done in range(11):
+            show(done, 10)
+    assert "encoding" in terminal.getvalue() and "10/10" in terminal.getvalue()
+
+
+# --- usage and help -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["encode"],
+        ["encode", "a", "b", "c"],
+        ["frobnicate"],
+        ["encode", "a.png", "--frob"],
+        ["encode", "a.png", "--bytes", "9", "--bpp", "1"],
+        ["decode", "a.dfc", "--bytes", "9", "--steps", "1"],
+        ["truncate", "a.dfc", "b.dfc"],
+        ["truncate", "a.dfc", "b.dfc", "--bpp", "1", "--steps", "2"],
+        ["encode", "a.png", "--bytes", "0"],
+        ["encode", "a.png", "--bytes", "many"],
+        ["encode", "a.png", "--bpp", "nan"],
+        ["encode", "a.png", "--bpp", "inf"],
+        ["encode", "a.png", "--steps", "0"],
+        ["encode", "a.png", "--steps", "fast"],
+        ["encode", "a.png", "--steps", "ddpm:50", "--chain", "6"],
+        ["encode", "a.png", "--nu", "9"],
+        ["encode", "a.png", "--seed", "-1"],
+        ["encode", "a.png", "-", "--json"],
+        ["decode", "a.dfc", "--format", "jpeg"],
+    ],
+)
+def test_usage_errors_are_one_line_and_exit_2(run: Run, args: list[str]) -> None:
+    told = run(*args, code=2)
+    assert told.stdout == "" and told.stderr.count("\n") == 1
+    assert told.stderr.startswith("diffcodec: ") and "--help" in told.stderr
+
+
+def test_help_has_two_examples_everywhere(run: Run) -> None:
+    assert "encode" in run().stdout and "encode" in run("-h").stdout
+    for name, command in main.commands.items():
+        text = run(name, "--help").stdout
+        assert text == run(name, "-h").stdout
+        examples = text.partition("Examples:\n")[2].partition("\n\n")[0]
+        assert len([e for e in examples.splitlines() if f"diffcodec {name}" in e]) >= 2, name
+        for option in command.params:
+            assert not isinstance(option, click.Option) or option.help, (name, option.name)
+    assert run("-V").stdout == run("--version").stdout == f"diffcodec, version {__version__}\n"
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """`import torch` takes seconds; who asks for help should not wait for it."""
+    script = (
+        "import sys, contextlib\n"
+        "from diffcodec.cli.main import main\n"
+        "for args in [['-V'], ['-h'], *([name, '-h'] for name in main.commands)]:\n"
+        "    with contextlib.suppress(SystemExit):\n"
+        "        main(args)\n"
+        "heavy = {'torch', 'numpy', 'scipy', 'PIL', 'constriction', 'safetensors'}\n"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+# --- the real thing -----------------------------------------------------------------------------
+
+
+def test_a_process_in_a_pipe(
+    tmp_path: Path, tiny_network: Path, tiny_codec: Codec, small_rgb: Pixels
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "diffcodec", "decode", "-", "-", "-m", tiny_network],
+        input=tiny_codec.encode(small_rgb, nu=8),
+        capture_output=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0 and b"lossless" in done.stderr, done.stderr
+    np.testing.assert_array_equal(image.load(done.stdout), small_rgb)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")
+def test_standard_output_is_full() -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "diffcodec", "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"diffcodec: standard output: No space left on device\n"
+
+
+def test_a_signal_is_told_in_one_line(tmp_path: Path) -> None:
+    script = (
+        "from diffcodec.cli.main import main\nprint('ready', flush=True)\nmain(['info', '-'])\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,  # never ends: the command waits for it
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+    ) as process:
+        assert process.stdout and process.stderr
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert process.stderr.read().strip() == b"diffcodec: interrupted"
+
+
+# --- training -----------------------------------------------------------------------------------
+
+RECIPE = """
+name = "small"
+[network]
+channels = 8
+multipliers = [1, 2]
+blocks = 1
+attention = []
+norm = "none"
+window = 8
+[train]
+objective = "edm"
+batch = 4
+steps = 3
+lr = 1e-3
+warmup = 1
+cooldown = 0.5
+ema = 0.9
+crop = 16
+"""
+
+
+def test_train_then_encode_with_the_new_network(
+    run: Run, small_rgb: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("diffcodec.cli.training.PIXELS", 2**10)
+    Path("recipe.toml").write_text(RECIPE)
+    image.save(small_rgb, Path("pictures.png"))
+    network = "runs/small/model.safetensors"
+    told = run("train", "recipe.toml", "--data", "pictures.png", "--set", "train.steps=2")
+    assert told.stdout == "" and f"{network}: step 2 of 2" in told.stderr
+    assert "step 3 of 3" in run("train", "recipe.toml", "--data", "pictures.png").stderr
+    run("encode", "pictures.png", "a.dfc", "-m", network, "--nu", "8")
+    assert "lossless" in run("decode", "a.dfc", "-m", network).stderr
+    before = Path(network).read_bytes()
+    run("calibrate", network, "--data", "pictures.png", "-q")
+    assert Path(network).read_bytes() == before
+    told = run("decode", "a.dfc", "b.png", code=1)
+    assert "no shipped network has the fingerprint" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        (["missing.toml", "--data", "."], "cannot read the recipe missing.toml"),
+        (["recipe.toml", "--data", "nowhere"], "nowhere does not exist"),
+        (["recipe.toml", "--data", "empty"], "empty holds no pictures"),
+        (["recipe.toml", "--data", ".", "--set", "train.speed=9"], '"train.speed" is not a field'),
+        (["recipe.toml", "--data", ".", "--set", "train.steps=often"], "train.steps must be int"),
+        (["recipe.toml", "--data", "a.png", "--set", "train.crop=999"], "no readable picture"),
+    ],
+)
+def test_training_errors_are_one_sentence(
+    run: Run, small_rgb: Pixels, args: list[str], reason: str
+) -> None:
+    Path("recipe.toml").write_text(RECIPE)
+    image.save(small_rgb, Path("a.png"))
+    os.mkdir("empty")
+    told = run("train", *args, "-q", code=1)
+    assert reason in told.stderr and told.stdout == ""
