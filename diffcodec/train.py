@@ -209,7 +209,8 @@ def train(
     step = Step(run, world)
     bar = Progress(run, minutes, quiet or rank > 0)
     before, began, saved = run.seconds, time.monotonic(), time.monotonic()
-    with open(folder / "stats.jsonl", "a", encoding="utf-8") as log:
+    stats = folder / "stats.jsonl" if rank == 0 else Path(os.devnull)
+    with open(stats, "a", encoding="utf-8") as log:
         while run.step < config.steps:
             rng = torch.Generator().manual_seed((config.seed * world + rank) << 32 | run.step)
             loss = step(batches[run.step], rng, learning_rate(config, run.step))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -112,7 +113,7 @@ class TestCuts:
             with pytest.raises(BitstreamError):
                 CODEC.decode(data[:length])
         thirds = [np.mean(part) for part in np.array_split(errors, 5)]
-        assert all(b < a for a, b in zip(thirds[:-1], thirds[1:], strict=True))
+        assert all(b < a for a, b in pairwise(thirds))
         assert CODEC.decode(data).lossless
 
     def test_inside_a_step_quality_rises_evenly(self) -> None:
@@ -208,8 +209,7 @@ def test_chains_are_better_the_longer_and_beat_equal_steps() -> None:
         assert len(chain) == int(name) and list(chain) == sorted(chain, reverse=True)
         levels = [math.inf, *chain]
         cost[int(name)] = sum(
-            0.5 * math.log2(1 + (1 / s - 1 / t) * table.error(t))
-            for t, s in zip(levels[:-1], levels[1:], strict=True)
+            0.5 * math.log2(1 + (1 / s - 1 / t) * table.error(t)) for t, s in pairwise(levels)
         ) + 0.5 * math.log2(2 * math.pi * math.e * chain[-1])
     assert cost[6] > cost[12] > cost[25] > cost[50] > cost[100]
 

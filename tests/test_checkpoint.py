@@ -1,0 +1,142 @@
+"""Recipes, files of weights, and data: what is wrong is said, and nothing is silently different."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from diffcodec.chain import Tables
+from diffcodec.checkpoint import Checkpoint, CheckpointError
+from diffcodec.config import Recipe, RecipeError
+from diffcodec.data import Batches, DataError, digest, load_images
+from diffcodec.network import load_network
+from tests.conftest import picture
+
+RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*.toml"))
+
+
+def test_saving_is_deterministic_and_loads(tiny_network: Path, tmp_path: Path) -> None:
+    loaded = Checkpoint.load(tiny_network)
+    assert loaded.to_bytes() == tiny_network.read_bytes()
+    assert Recipe.from_dict(loaded.recipe.to_dict()) == loaded.recipe
+    assert len(Tables.of(loaded.tables).chains) == 5
+
+
+def test_the_fingerprint_covers_what_decoding_needs(tiny_network: Path) -> None:
+    one = Checkpoint.load(tiny_network)
+    other_card = dataclasses.replace(one, card={"hours": 7})
+    assert other_card.fingerprint == one.fingerprint
+    name = next(iter(one.weights))
+    weights = {**one.weights, name: one.weights[name] + np.float16(0.25)}
+    tables = {**one.tables, "prior_variance": 0.3}
+    for other in (
+        dataclasses.replace(one, weights=weights),
+        dataclasses.replace(one, tables=tables),
+    ):
+        assert other.fingerprint != one.fingerprint
+
+
+def test_an_altered_file_is_refused(tiny_network: Path, tmp_path: Path) -> None:
+    data = bytearray(tiny_network.read_bytes())
+    data[-3] ^= 1
+    path = tmp_path / "altered.safetensors"
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match="was altered"):
+        load_network(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no network", b"\x08\0\0\0\0\0\0\0{}      "])
+def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError):
+        Checkpoint.load(path)
+    with pytest.raises(CheckpointError, match="there is no network file"):
+        Checkpoint.load(tmp_path / "missing.safetensors")
+    with pytest.raises(CheckpointError, match='no network "nonesuch"'):
+        load_network("nonesuch")
+
+
+def test_weights_must_fit_the_recipe(tiny_network: Path) -> None:
+    from diffcodec.network import NetworkDenoiser
+
+    one = Checkpoint.load(tiny_network)
+    few = dict(list(one.weights.items())[1:])
+    with pytest.raises(CheckpointError, match="do not fit"):
+        NetworkDenoiser(dataclasses.replace(one, weights=few))
+    with pytest.raises(CheckpointError, match="no tables yet"):
+        Tables.of({})
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
+def test_shipped_recipes_load(path: Path) -> None:
+    assert Recipe.load(path).name == path.stem
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "name"),
+        ('name = "x"\n[network]\nchannels = 8', "lacks"),
+        ('name = "x"\nextra = 1', "extra"),
+        ("not toml", "cannot read"),
+    ],
+)
+def test_bad_recipes(text: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=words):
+        Recipe.load(path)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["train.nonesuch=1", "lr=1", "train.lr=fast", "train.steps=0", 'train.objective="best"'],
+)
+def test_bad_overrides(setting: str, tiny_network: Path) -> None:
+    with pytest.raises(RecipeError):
+        Checkpoint.load(tiny_network).recipe.override((setting,))
+
+
+def test_images_load_in_order_and_tiles_cut_mosaics(tmp_path: Path) -> None:
+    mosaic = picture(20, 30, 3, 1)
+    Image.fromarray(mosaic).save(tmp_path / "train-0.png")
+    Image.fromarray(picture(10, 10, 3, 2)).save(tmp_path / "test-0.png")
+    tiles = load_images(tmp_path, "train", tile=10)
+    assert len(tiles) == 6 and np.array_equal(tiles[4], mosaic[10:20, 10:20])
+    assert len(load_images(tmp_path)) == 2
+    assert digest(tiles) == digest([t.copy() for t in tiles]) != digest(tiles[::-1])
+    with pytest.raises(DataError, match="no pictures that begin"):
+        load_images(tmp_path, "validation")
+    with pytest.raises(DataError, match="does not exist"):
+        load_images(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="no readable picture"):
+        load_images(tmp_path, minimum=100)
+
+
+def test_batches_depend_on_the_step_alone() -> None:
+    images = [picture(12, 14, 3, seed) for seed in range(5)]
+
+    def batches(rank: int = 0, world: int = 1) -> Batches:
+        return Batches(
+            images, batch=4, crop=8, flips=True, grey=0.3, seed=7, rank=rank, world=world
+        )
+
+    forward = [batches()[step].copy() for step in range(6)]
+    again = batches()
+    assert all(np.array_equal(again[step], forward[step]) for step in (5, 2, 0))
+    assert not np.array_equal(forward[0], forward[1])
+    assert batches(1, 2)[0].shape == (2, 3, 8, 8)
+    assert not np.array_equal(batches(0, 2)[0], batches(1, 2)[0])
+
+
+def test_an_epoch_sees_every_picture_once() -> None:
+    images = [np.full((8, 8, 3), i, np.uint8) for i in range(6)]
+    batches = Batches(images, batch=3, crop=8, flips=False, grey=0.0, seed=0)
+    seen = np.concatenate([batches[step][:, 0, 0, 0] for step in range(4)])
+    assert sorted(seen[:6]) == sorted(seen[6:]) == list(range(6))
+    assert seen[:6].tolist() != seen[6:].tolist()

@@ -1,0 +1,146 @@
+"""Algorithm 1: it learns, resumes exactly, stops on time, and shares its work between processes."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from diffcodec.checkpoint import Checkpoint
+from diffcodec.config import Recipe, RecipeError
+from diffcodec.train import draw_noise_levels, learning_rate, loss_weight, train
+from tests.conftest import picture
+
+RECIPE = Recipe.from_dict(
+    {
+        "name": "mini",
+        "network": {
+            "channels": 8,
+            "multipliers": [1, 2],
+            "blocks": 1,
+            "attention": [8],
+            "norm": "group",
+            "window": 16,
+        },
+        "train": {
+            "objective": "edm",
+            "batch": 4,
+            "steps": 60,
+            "lr": 3e-3,
+            "warmup": 5,
+            "cooldown": 0.5,
+            "ema": 0.9,
+            "crop": 16,
+            "grey": 0.2,
+        },
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve pictures of 24x20, one that is too small, and one that is none."""
+    path = tmp_path_factory.mktemp("pictures")
+    for seed in range(12):
+        Image.fromarray(picture(24, 20, 3, seed)).save(path / f"{seed:02}.png")
+    Image.fromarray(picture(8, 8, 3, 0)).save(path / "small.png")
+    (path / "broken.png").write_bytes(b"\x89PNG not really")
+    torch.set_num_threads(1)
+    return path
+
+
+def weights(folder: Path) -> dict[str, np.ndarray]:
+    return Checkpoint.load(folder / "model.safetensors").weights
+
+
+def test_it_learns(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = train(RECIPE, folder, tmp_path / "run")
+    assert run.step == 60
+    lines = [json.loads(line) for line in (tmp_path / "run/stats.jsonl").read_text().splitlines()]
+    assert lines[0]["step"] == 50 and lines[0]["loss"] < 0.8  # 1 is what knowing nothing costs
+    told = capsys.readouterr().err
+    assert "small.png: smaller than 16" in told and "broken.png" in told
+    assert "step 60/60" in told and "min left" in told
+
+
+def test_resuming_is_the_uninterrupted_run(folder: Path, tmp_path: Path) -> None:
+    whole = RECIPE.override(("train.steps=12",))
+    train(whole, folder, tmp_path / "a", quiet=True)
+    train(whole, folder, tmp_path / "b", minutes=1e-9, quiet=True)  # stops after one step
+    assert torch.load(tmp_path / "b/state.pt", weights_only=True)["step"] == 1
+    train(whole, folder, tmp_path / "b", minutes=1e-9, quiet=True)
+    train(whole, folder, tmp_path / "b", quiet=True)
+    one, other = weights(tmp_path / "a"), weights(tmp_path / "b")
+    assert one.keys() == other.keys()
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+    assert not list((tmp_path / "b").glob("*.part"))
+
+
+def test_a_wild_loss_keeps_the_last_checkpoint(folder: Path, tmp_path: Path) -> None:
+    train(RECIPE, folder, tmp_path, minutes=1e-9, quiet=True)
+    before = (tmp_path / "state.pt").read_bytes()
+    with pytest.raises(FloatingPointError, match=r"lower train\.lr"):
+        train(RECIPE.override(("train.lr=1e30",)), folder, tmp_path, quiet=True)
+    assert (tmp_path / "state.pt").read_bytes() == before
+
+
+def test_two_processes_share_a_batch(folder: Path, tmp_path: Path) -> None:
+    script = tmp_path / "two.py"
+    script.write_text(
+        "import sys\nfrom pathlib import Path\nimport torch\ntorch.set_num_threads(1)\n"
+        "from tests.test_train import RECIPE\nfrom diffcodec.train import train\n"
+        "train(RECIPE.override(('train.steps=6',)), Path(sys.argv[1]), Path(sys.argv[2]))\n"
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
+    command += ["--master-port=29517", str(script), str(folder), str(tmp_path / "run")]
+    root = Path(__file__).parent.parent
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=root)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert torch.load(tmp_path / "run/state.pt", weights_only=True)["step"] == 6
+    assert len((tmp_path / "run/stats.jsonl").read_text().splitlines()) == 1
+
+
+def test_batch_must_divide(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(RecipeError, match="does not divide over 3"):
+        train(RECIPE, folder, tmp_path)
+
+
+def test_learning_rate_warms_up_and_cools_down() -> None:
+    config = RECIPE.train
+    rates = [learning_rate(config, step) for step in range(config.steps)]
+    assert rates[0] == pytest.approx(config.lr / 5) and max(rates) == config.lr
+    assert rates[29] == config.lr and 0 < rates[-1] < 0.05 * config.lr
+    assert rates[30:] == sorted(rates[30:], reverse=True)
+
+
+@pytest.mark.parametrize("objective", ["simple", "vlb", "edm"])
+def test_noise_levels_are_stratified(objective: str) -> None:
+    config = RECIPE.override((f'train.objective="{objective}"',)).train
+    v = draw_noise_levels(config, 1000, torch.Generator().manual_seed(0))
+    assert v.shape == (1000,) and (v > 0).all()
+    if objective == "simple":  # every t of the linear schedule exactly once
+        assert len(v.unique()) == 1000 and float(v.max()) == pytest.approx(24777, rel=0.01)
+        return
+    position = (v.log() / 2 + math.log(127.5) - math.log(config.sigma_min)) / math.log(
+        config.sigma_max / config.sigma_min
+    )
+    assert (position - (torch.arange(1000) + 0.5) / 1000).abs().max() < 0.5e-3 + 1e-5
+
+
+def test_weights_of_the_objectives() -> None:
+    v = torch.tensor([1e-4, 0.25, 100.0])
+    vlb = RECIPE.override(('train.objective="vlb"',)).train
+    assert torch.allclose(loss_weight(vlb, v, 0.5), 1 / v)
+    # The EDM weight makes the error of the preconditioned output F count alike at every level.
+    c_out = v * 0.25 / (v + 0.25)
+    assert torch.allclose(loss_weight(RECIPE.train, v, 0.5) * c_out, torch.ones(3))
