@@ -22,7 +22,7 @@ def picture(height: int, width: int, channels: int, seed: int) -> Pixels:
     phase = rng.uniform(0, 6.28, (channels, 3))
     planes = [np.sin(2 * x + a) + np.cos(3 * y + b) + (x + y > 1 + c / 6) for a, b, c in phase]
     levels = 110 + 40 * np.stack(planes, axis=-1) + rng.normal(0, 4, (height, width, channels))
-    return np.rint(levels.clip(0, 255)).astype(np.uint8)
+    return np.asarray(np.rint(levels.clip(0, 255)), np.uint8)
 
 
 @pytest.fixture(scope="session")
@@ -53,8 +53,8 @@ def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     unet = UNet(network)
     with torch.no_grad():
-        for weights in unet.parameters():  # the last layers start at zero: give them something
-            weights += 0.01 * torch.randn_like(weights)
+        for parameter in unet.parameters():  # the last layers start at zero: give them something
+            parameter.add_(0.01 * torch.randn_like(parameter))
     weights = {name: tensor.half().numpy() for name, tensor in unet.state_dict().items()}
     checkpoint = Checkpoint(Recipe("tiny", network, train), weights, {}, {"steps": 0})
     pictures = [picture(16, 16, 3, seed) for seed in range(100, 116)]
