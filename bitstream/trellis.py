@@ -95,9 +95,8 @@ def encode(
     _check(nu, target.size, n_bits)
     if n_bits == 0:
         return np.empty(0, np.uint8)
-    rms = math.sqrt(float(np.mean(np.square(target, dtype=np.float64))))
     sign = signs(seed, Stream.CODEWORD_SIGNS, step, target.size)
-    v = target * (sign * np.float32(1 / rms if rms > 0 else 0))
+    v = target * (sign * _inverse_rms(target))
 
     def run(segment: tuple[int, int]) -> NDArray[np.uint8]:
         here = memory(segment[1] - segment[0], nu)
@@ -110,6 +109,12 @@ def encode(
         return np.concatenate([run(s) for s in segments(n_bits)])
     with ThreadPoolExecutor(workers) as pool:
         return np.concatenate(list(pool.map(run, segments(n_bits))))
+
+
+def _inverse_rms(target: NDArray[np.float32]) -> np.float32:
+    """1 / rms of target in 12 bits, so that the order of the sum does not show; 0 for zeros."""
+    mantissa, exponent = math.frexp(math.sqrt(np.mean(np.square(target, dtype=np.float64))))
+    return np.float32(math.ldexp(4096 / round(4096 * mantissa), -exponent) if mantissa else 0)
 
 
 def _scores(v: NDArray[np.float32], n_bits: int, a: int, b: int, nu: int) -> NDArray[np.int16]:
