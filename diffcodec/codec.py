@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from diffcodec.chain import Chain, OptionError, Tables, chain_of, choose_chain, 
 from diffcodec.checkpoint import CheckpointError
 from diffcodec.denoiser import Denoiser
 from diffcodec.network import load_checkpoint, load_network, shipped_networks
-from diffcodec.progressive import Channel, Progress, receive, send
+from diffcodec.progressive import Channel, Progress, Walk, receive, send, set_out
 from diffcodec.trace import Clock, Trace
 
 Pixels = NDArray[np.uint8]
@@ -143,10 +143,40 @@ class Codec:
         header, _ = parse_header(data)
         self._check(header)
         data = cut(data, header, max_bytes, bpp)
-        levels = chain_of(header, self.tables)
-        payload, used = parse(data, levels, max_steps)
+        channel = self._channel(header, chain_of(header, self.tables), clock)
         with clock.measure("total"):
-            received = receive(self._channel(header, levels, clock), payload, progress)
+            return self._receive(channel, data, max_steps, set_out(channel), progress)
+
+    def decode_cuts(self, data: bytes, sizes: Iterable[int]) -> Iterator[Decoded]:
+        """The picture after each of these numbers of bytes, in increasing order.
+
+        As decoding every prefix, but what they share is done once.
+        """
+        header, _ = parse_header(data)
+        self._check(header)
+        channel = self._channel(header, chain_of(header, self.tables), Clock())
+        walk = set_out(channel)
+        for size in sizes:
+            yield self._receive(channel, cut(data, header, size, None), None, walk)
+
+    def progressive(self, data: bytes) -> Iterator[Decoded]:
+        """The picture after every complete step, and at last after all of the file."""
+        header, start = parse_header(data)
+        payload, _ = parse(data, chain_of(header, self.tables), None)
+        ends = [start + step.bytes_end for step in payload.steps if step.complete]
+        yield from self.decode_cuts(data, [*ends, len(data)])
+
+    def _receive(
+        self,
+        channel: Channel,
+        data: bytes,
+        max_steps: int | None,
+        walk: Walk,
+        progress: Progress | None = None,
+    ) -> Decoded:
+        header, _ = parse_header(data)
+        payload, used = parse(data, channel.chain, max_steps)
+        received = receive(channel, payload, walk, progress)
         return Decoded(
             pixels=received.pixels,
             bytes_used=used,
@@ -156,15 +186,6 @@ class Codec:
             lossless=received.lossless,
             header=header,
         )
-
-    def progressive(self, data: bytes) -> Iterator[Decoded]:
-        """The picture after every complete step, and at last after all of the file."""
-        header, _ = parse_header(data)
-        payload, _ = parse(data, chain_of(header, self.tables), None)
-        for count, step in enumerate(payload.steps, start=1):
-            if step.complete:
-                yield self.decode(data, max_steps=count)
-        yield self.decode(data)
 
     def _channel(self, header: Header, levels: Chain, clock: Clock) -> Channel:
         return Channel(

@@ -241,25 +241,42 @@ class Received:
     lossless: bool
 
 
-def receive(channel: Channel, payload: Payload, progress: Progress | None = None) -> Received:
-    """The best picture that a payload holds.
+@dataclass
+class Walk:
+    """How far a receiver has come in a file: it can go on from there with a longer prefix."""
 
+    steps: int
+    state: State
+    x0_hat: Float32
+
+
+def set_out(channel: Channel) -> Walk:
+    """Before the first step."""
+    state = beginning(channel)
+    return Walk(0, state, estimate(channel, state))
+
+
+def receive(
+    channel: Channel, payload: Payload, walk: Walk, progress: Progress | None = None
+) -> Received:
+    """The best picture that a payload holds; `walk` is taken along over its complete steps.
+
+    walk: at the beginning, or where an earlier call with a prefix of this payload left it.
     Raises BitstreamError if a whole file's pixels do not match their checksum.
     """
-    state = beginning(channel)
-    x0_hat = estimate(channel, state)
-    steps = 0
-    for step in payload.steps:
-        if not step.bits.size and step.n_bits:
-            break
+    x0_hat = walk.x0_hat
+    for step in payload.steps[walk.steps :]:
         z, share = codeword(channel, step)
-        if share == 0:
+        if share == 0 and not step.complete:
             break
-        state = advance(channel, state, x0_hat, z, step, share if not step.complete else 1.0)
-        steps += step.complete
+        share = 1.0 if step.complete else share
+        state = advance(channel, walk.state, walk.x0_hat, z, step, share)
         x0_hat = estimate(channel, state)
+        if step.complete:
+            walk.steps, walk.state, walk.x0_hat = walk.steps + 1, state, x0_hat
         if progress:
             progress(step.end + 1, len(channel.chain.v))
+    steps = walk.steps
     guess = np.rint((np.clip(x0_hat, -1, 1) + 1) * 127.5).astype(np.uint8)
     if payload.sigma_index is not None:
         exact = receive_pixels(channel, payload, grid_means(channel, x0_hat))

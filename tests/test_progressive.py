@@ -163,6 +163,14 @@ class TestCuts:
         assert [d.steps for d in shown[:-1]] == list(range(1, len(shown)))
         assert shown[-1].lossless and np.array_equal(shown[-1].pixels, small())
 
+    def test_cuts_together_are_cuts_apart(self) -> None:
+        data = CODEC.encode(PICTURE, chain="25")
+        sizes = [60, 61, 300, 301, 900, len(data)]
+        for size, together in zip(sizes, CODEC.decode_cuts(data, sizes), strict=True):
+            apart = CODEC.decode(data[:size])
+            assert np.array_equal(together.pixels, apart.pixels)
+            assert (together.steps, together.lossless) == (apart.steps, apart.lossless)
+
     def test_what_cannot_be_cut(self) -> None:
         data = CODEC.encode(small())
         with pytest.raises(OptionError, match="header alone"):
