@@ -21,7 +21,7 @@ def test_mse_of_known_pictures() -> None:
 def test_mse_wants_8_bits_and_one_shape() -> None:
     a = np.zeros((2, 2, 3), np.uint8)
     with pytest.raises(TypeError, match="8-bit"):
-        metrics.mse(a, a.astype(np.float64))  # type: ignore[arg-type]
+        metrics.mse(a, a.astype(np.float64))
     with pytest.raises(ValueError, match="shape"):
         metrics.mse(a, a[:1])
 
