@@ -18,14 +18,14 @@ from PIL import Image, ImageDraw, ImageFont
 from diffcodec.eval import metrics
 
 PICTURE = Path(__file__).resolve().parents[1] / "tests" / "pictures" / "dog.png"
-RATES_BPP = (0.1, 0.3, 0.75, 2.0, 5.0)  # of the cuts; the whole file follows
+CUTS, LOWEST_BPP, HIGHEST_BPP = 5, 0.1, 5.0  # the whole file follows
 HEADER = 40  # bytes: a cut below this holds little more than the header
 MARGIN, TEXT = 8, 40  # pixels of the strip
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A cut: its bytes, pixels (H, W, C) uint8, PSNR in dB (None: exact) and seconds to decode."""
+    """A cut: its bytes, pixels (H, W, C) uint8, PSNR in dB (None: exact), seconds so far."""
 
     bytes: int
     pixels: NDArray[np.uint8]
@@ -71,6 +71,14 @@ def _enlarged(pixels: NDArray[np.uint8]) -> Image.Image:
     )
 
 
+def cut_sizes(shape: tuple[int, ...], whole: int) -> list[int]:
+    """Sizes in bytes, each the same factor above the last, for a picture of this (H, W, C)."""
+    pixels = shape[0] * shape[1]
+    lowest = max(HEADER, LOWEST_BPP * pixels / 8)
+    sizes = {int(size) for size in np.geomspace(lowest, HIGHEST_BPP * pixels / 8, CUTS)}
+    return sorted(size for size in sizes if HEADER <= size < whole)
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("picture", default=PICTURE, type=click.Path(exists=True, path_type=Path))
 @click.option("-m", "--model", help="Network: name or file; by default what suits the size.")
@@ -80,8 +88,11 @@ def main(picture: Path, model: str | None, out: Path) -> None:
     from diffcodec.codec import Codec, default_model
     from diffcodec.image import load
 
-    pixels = load(picture)
-    codec = Codec.from_pretrained(model or default_model(pixels))
+    try:
+        pixels = load(picture)
+        codec = Codec.from_pretrained(model or default_model(pixels))
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
     start = time.perf_counter()
     data = codec.encode(pixels)
     seconds = time.perf_counter() - start
@@ -90,15 +101,12 @@ def main(picture: Path, model: str | None, out: Path) -> None:
     file.write_bytes(data)
     click.echo(f"{file}: {len(data):,} bytes, written in {seconds:.1f} s")
     click.echo("    bytes     bpp     PSNR  seconds")
-    sizes = [max(HEADER, int(bpp * pixels.shape[0] * pixels.shape[1] / 8)) for bpp in RATES_BPP]
-    cuts = []
-    for size in [*(s for s in sizes if s < len(data)), len(data)]:
-        start = time.perf_counter()
-        decoded = codec.decode(data[:size])
+    sizes = [*cut_sizes(pixels.shape, len(data)), len(data)]
+    start, cuts = time.perf_counter(), []
+    for size, decoded in zip(sizes, codec.decode_cuts(data, sizes), strict=True):
         error = None if decoded.lossless else metrics.psnr(metrics.mse(decoded.pixels, pixels))
-        shown = Shown(size, decoded.pixels, error, time.perf_counter() - start)
-        click.echo(f"{size:9,} {shown.bpp:7.3f} {shown.quality:>8} {shown.seconds:8.1f}")
-        cuts.append(shown)
+        cuts.append(Shown(size, decoded.pixels, error, time.perf_counter() - start))
+        click.echo(f"{size:9,} {cuts[-1].bpp:7.3f} {cuts[-1].quality:>8} {cuts[-1].seconds:8.1f}")
     if not np.array_equal(cuts[-1].pixels, pixels):
         raise click.ClickException("the whole file did not give the exact pixels back")
     target = out / f"{picture.stem}-cuts.png"
