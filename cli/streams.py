@@ -101,13 +101,12 @@ def progress_bar(label: str, *, quiet: bool) -> Iterator[Progress | None]:
 @contextmanager
 def about(source: str) -> Iterator[None]:
     """What is wrong with a file, or with what is asked of it, says which file."""
-    from diffcodec.checkpoint import CheckpointError
+    from diffcodec.bitstream.container import BitstreamError
+    from diffcodec.chain import OptionError
 
     try:
         yield
-    except CheckpointError:
-        raise
-    except ValueError as error:
+    except (BitstreamError, OptionError) as error:
         raise click.ClickException(f"{name_of(source)}: {error}") from error
 
 

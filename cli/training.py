@@ -77,9 +77,13 @@ def train(
 
     if device == "cuda" and not torch.cuda.is_available():
         raise click.ClickException("this machine has no CUDA device; use --device cpu")
-    run = training.train(
-        described, data, folder, split=split, minutes=minutes, device=device, quiet=quiet
-    )
+    try:
+        run = training.train(
+            described, data, folder, split=split, minutes=minutes, device=device, quiet=quiet
+        )
+    except KeyboardInterrupt:
+        narrate("\nthe same command goes on from the last checkpoint", quiet=quiet)
+        raise
     if int(os.environ.get("RANK", "0")) == 0:
         network = folder / "model.safetensors"
         _with_tables(run.checkpoint(), data, split).save(network)

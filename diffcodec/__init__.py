@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from diffcodec.bitstream.container import BitstreamError
+    from diffcodec.chain import OptionError
     from diffcodec.checkpoint import CheckpointError
     from diffcodec.codec import Codec, Decoded, decode, encode, info, list_models, truncate
     from diffcodec.image import ImageError
@@ -16,6 +17,7 @@ __all__ = [
     "Codec",
     "Decoded",
     "ImageError",
+    "OptionError",
     "__version__",
     "decode",
     "encode",
@@ -28,6 +30,7 @@ _HOME = {name: "diffcodec.codec" for name in __all__} | {
     "BitstreamError": "diffcodec.bitstream.container",
     "CheckpointError": "diffcodec.checkpoint",
     "ImageError": "diffcodec.image",
+    "OptionError": "diffcodec.chain",
 }
 
 

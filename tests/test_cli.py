@@ -349,6 +349,15 @@ def test_help_has_two_examples_everywhere(run: Run) -> None:
     assert run("-V").stdout == run("--version").stdout == f"diffcodec, version {__version__}\n"
 
 
+def test_public_names_exist() -> None:
+    import diffcodec
+
+    for name in diffcodec.__all__:
+        assert getattr(diffcodec, name) is not None and name in dir(diffcodec)
+    with pytest.raises(AttributeError):
+        diffcodec.nonesuch  # noqa: B018
+
+
 def test_help_loads_nothing_heavy() -> None:
     """`import torch` takes seconds; who asks for help should not wait for it."""
     script = (
@@ -454,6 +463,18 @@ def test_train_then_encode_with_the_new_network(
     assert Path(network).read_bytes() == before
     told = run("decode", "a.dfc", "b.png", code=1)
     assert "no shipped network has the fingerprint" in told.stderr
+
+
+def test_interrupted_training_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from diffcodec import train as training
+
+    def train(*args: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", train)
+    Path("recipe.toml").write_text(RECIPE)
+    told = run("train", "recipe.toml", "--data", ".", code=130)
+    assert "the same command goes on" in told.stderr and "interrupted" in told.stderr
 
 
 @pytest.mark.parametrize(
