@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.randomness import LEVELS, UNIT, Stream, signs, words
-from diffcodec.bitstream.viterbi import best_ring, labels, lowest_score
+from diffcodec.bitstream.viterbi import best_ring, labels, lowest_score, score_into
 
 MEMORIES = (8, 10, 12, 14, 16)
 COLUMNS = 256  # of the label table; a stage with more coordinates repeats them
@@ -132,19 +132,15 @@ def _scores(v: NDArray[np.float32], n_bits: int, a: int, b: int, nu: int) -> NDA
     whole, part = np.divmod(counts, COLUMNS)
     energy = whole[:, None] * _energies()[-1] + _energies()[part]
     bias = -np.rint(energy * (pen * 1024 / (UNIT * UNIT * math.sqrt(repeats))))
-    # The range of the int16 scores holds 7 standard deviations of the sum.
-    lowest, spread = lowest_score(nu), 2048 * math.sqrt(int(counts.max()) / repeats)
-    down = 2.0 ** -max(0, math.ceil(math.log2(7 * spread / -lowest)))
-    levels, bias = levels.astype(np.float32), bias.astype(np.float32)
+    # A column per length of stage, 1 in the stages of that length, adds the penalty.
+    rows = np.concatenate([folded, np.eye(len(counts), dtype=np.float32)[kind]], axis=1)
+    matrix = np.concatenate([levels, bias]).astype(np.float32)
+    # The range of the int16 scores holds 7 standard deviations of the product.
+    spread = 2048 * math.sqrt(int(counts.max()) / repeats)
+    down = max(0, math.ceil(math.log2(7 * spread / -lowest_score(nu))))
     scores = np.empty((b - a, 256), np.int16)
     for i in range(0, b - a, 64):  # few enough that the products stay in the cache
-        score = folded[i : i + 64] @ levels
-        score += bias[kind[i : i + 64]]
-        score -= score.max(axis=1, keepdims=True)
-        score *= np.float32(down)
-        np.floor(score, out=score)
-        np.maximum(score, np.float32(lowest), out=score)
-        scores[i : i + 64] = score
+        score_into(scores[i : i + 64], rows[i : i + 64] @ matrix, down, nu)
     return scores
 
 

@@ -114,6 +114,36 @@ static void trace(const uint16_t *decision, Py_ssize_t stages, int nu, uint32_t 
     }
 }
 
+/* A row of 256 products, whole numbers below 2^24, to scores: the best is 0, then divided by
+ * 2^down, rounded down, and none below lowest. */
+SIMD static void rescale(const float *restrict product, int down, int lowest,
+                         int16_t *restrict score)
+{
+    int32_t whole[RUN], best = INT32_MIN, limit = -(-lowest << down);
+    for (int t = 0; t < RUN; t++) whole[t] = (int32_t)product[t];
+    for (int t = 0; t < RUN; t++) best = whole[t] > best ? whole[t] : best;
+    for (int t = 0; t < RUN; t++) {
+        int32_t below = whole[t] - best;
+        score[t] = (int16_t)((below > limit ? below : limit) >> down);
+    }
+}
+
+/* scores(products, down, lowest, out): see viterbi.py. */
+static PyObject *scores_of(PyObject *self, PyObject *args)
+{
+    Py_buffer products, out;
+    int down, lowest;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*iiw*", &products, &down, &lowest, &out)) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    for (Py_ssize_t i = 0; i < out.len / (Py_ssize_t)sizeof(int16_t); i += RUN)
+        rescale((const float *)products.buf + i, down, lowest, (int16_t *)out.buf + i);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&products);
+    PyBuffer_Release(&out);
+    Py_RETURN_NONE;
+}
+
 /* reach(scores, shift, nu, direction, metric): metric after all stages, in place. */
 static PyObject *reach(PyObject *self, PyObject *args)
 {
@@ -184,6 +214,7 @@ static PyObject *ring(PyObject *self, PyObject *args)
 }
 
 static PyMethodDef methods[] = {
+    {"scores", scores_of, METH_VARARGS, "Scores of branches from their products."},
     {"reach", reach, METH_VARARGS, "Best metric of every state after, or before, some stages."},
     {"ring", ring, METH_VARARGS, "Best cyclic path through one of the given seam states."},
     {NULL, NULL, 0, NULL},

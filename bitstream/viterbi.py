@@ -47,6 +47,19 @@ def labels(words: NDArray[np.uint32], shift: NDArray[np.uint8]) -> NDArray[np.ui
     return label
 
 
+def score_into(out: NDArray[np.int16], products: NDArray[np.float32], down: int, nu: int) -> None:
+    """Scores of every label, in `out`, from the products that rank them; both (stages, 256).
+
+    products: whole numbers below 2^24 in modulus. A stage's best label gets 0, the others their
+    distance divided by 2^down, rounded down, and no less than lowest_score(nu).
+    """
+    if KERNEL is not None:
+        KERNEL.scores(np.ascontiguousarray(products), down, lowest_score(nu), out)
+        return
+    below = (products - products.max(axis=1, keepdims=True)).astype(np.int32) >> down
+    out[:] = np.maximum(below, lowest_score(nu))
+
+
 def best_ring(scores: NDArray[np.int16], shift: NDArray[np.uint8], nu: int) -> NDArray[np.uint8]:
     """High-scoring path that ends in the state it began in, as its n bits.
 

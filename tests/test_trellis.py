@@ -208,6 +208,19 @@ def test_ring_search_comes_close_to_all_messages() -> None:
     assert np.count_nonzero(lost) <= 3
 
 
+def test_short_blocks_get_the_best_of_all_messages() -> None:
+    n, dims, nu = 9, 40, 12
+    penalty = math.sqrt(1 - 2 ** (-2 * n / dims)) / 2
+    messages = (np.arange(1 << n)[:, None] >> np.arange(n) & 1).astype(np.uint8)
+    for step in range(10):
+        v = normal(dims, step)
+        v /= np.sqrt(np.mean(v**2))
+        z = np.stack([decode(m, n, dims, nu, 0, step)[0] for m in messages])
+        score = z @ v - penalty * np.square(z).sum(axis=1)
+        own = decode(encode(v, n, nu, 0, step), n, dims, nu, 0, step)[0]
+        assert own @ v - penalty * (own @ own) > score.max() - 0.3  # the encoder rounds
+
+
 def test_workers_do_not_change_the_bits() -> None:
     n = SEGMENT + 500
     v = normal(2 * n)
