@@ -1,0 +1,125 @@
+"""From a trained network to a shipped one: the weights with their facts, and the model card.
+
+    python -m diffcodec.eval.ship NETWORK --nelbo MEASURED.json --description ... --licence ...
+
+The card's numbers are copied from the measurement's JSON, never typed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import click
+
+from diffcodec.checkpoint import Checkpoint
+from diffcodec.files import write_atomic
+
+LIMIT = 16 * 10**6  # bytes of a shipped network
+
+CARD = """# {name}
+
+{description}
+
+| | |
+|---|---|
+| network | U-Net, {parameters:,} parameters, float16 weights, {bytes:,} bytes |
+| fingerprint | `{fingerprint}` |
+| training data | {data} |
+| licence | {licence} |
+| training | {steps:,} steps of {batch} crops of {crop} x {crop}, {hours:.2f} hours on {hardware}, \
+objective `{objective}`, noise {sigma_min:g} to {sigma_max:g} grey levels |
+| recipe | `{name}.toml` beside this card; it is also in the file's metadata |
+
+## Likelihood
+
+NELBO at T = {T} (linear betas, sigma^2 = {sigma2}) on {images} pictures of {shape} \
+({dataset}): **{bpd:.3f} +- {standard_error:.3f} bits/dim** = \
+L_T {L_T:.5f} + sum L_(t-1) {L_steps:.4f} + L_0 {L_0:.4f}.
+
+    {command}
+
+## Denoising: D(sigma)
+
+Everything the codec does follows from this table: rate = 1/2 integral of D dSNR. Noise and RMSE in
+grey levels (0..255); the rate is what an ideal coder of infinitely many steps would spend to get
+there.
+
+| noise | RMSE | PSNR (dB) | implied bits/dim |
+|---|---|---|---|
+{rows}
+
+## Train it again
+
+    diffcodec train recipes/{name}.toml --data {data_folder}
+"""
+
+
+def facts(checkpoint: Checkpoint, nelbo: dict[str, Any], notes: dict[str, str]) -> dict[str, Any]:
+    """The card's facts: training, NELBO with its split, and what the notes say; plain JSON."""
+    if nelbo["model"]["fingerprint"] != checkpoint.fingerprint.hex():
+        raise ValueError(
+            f"the NELBO was measured with network {nelbo['model']['fingerprint']}, this is "
+            f"{checkpoint.fingerprint.hex()}; measure it again"
+        )
+    bound = nelbo["nelbo"]
+    split = {k: bound[k] for k in ("bpd", "L_T", "L_steps", "L_0", "standard_error", "T", "images")}
+    return {**checkpoint.card, **notes, "nelbo": {**split, "dataset": nelbo["dataset"]["name"]}}
+
+
+def card(checkpoint: Checkpoint, nelbo: dict[str, Any], notes: dict[str, str], size: int) -> str:
+    """The model card as Markdown."""
+    rows = [
+        f"| {row['sigma_grey']:g} | {row['rmse_grey']:.2f} | {row['psnr_db']:.2f} "
+        f"| {row['rate_bpd']:.3f} |"
+        for row in nelbo["denoising"]
+    ]
+    height, width = nelbo["dataset"]["shape"][:2]
+    values = {
+        **checkpoint.recipe.to_dict()["train"],
+        **checkpoint.card,  # the steps that were made, not those that were planned
+        **nelbo["nelbo"],
+        **notes,
+        "images": nelbo["dataset"]["images"],
+        "name": checkpoint.recipe.name,
+        "bytes": size,
+        "fingerprint": checkpoint.fingerprint.hex(),
+        "shape": f"{width} x {height}",
+        "dataset": nelbo["dataset"]["name"],
+        "command": nelbo["command"],
+        "rows": "\n".join(rows),
+    }
+    return CARD.format(**values)
+
+
+@click.command()
+@click.argument("network", type=click.Path(exists=True, path_type=Path))
+@click.option("--nelbo", required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--description", required=True, help="One sentence: what the network is for.")
+@click.option("--data", required=True, help="What it was trained on, with credits.")
+@click.option("--data-folder", required=True, help="How the training command names the data.")
+@click.option("--licence", required=True, help="Of weights and data.")
+@click.option("--hardware", required=True, help="What it was trained on: machine.")
+def main(network: Path, nelbo: Path, **notes: str) -> None:
+    """Put NETWORK into diffcodec/zoo with its recipe and model card."""
+    checkpoint = Checkpoint.load(network)
+    measured = json.loads(nelbo.read_text(encoding="utf-8"))
+    try:
+        known = {k: v for k, v in notes.items() if k != "data_folder"}
+        shipped = dataclasses.replace(checkpoint, card=facts(checkpoint, measured, known))
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    data = shipped.to_bytes()
+    if len(data) > LIMIT:
+        raise click.ClickException(f"{len(data)} bytes; a shipped network has at most {LIMIT}")
+    zoo, name = Path(str(resources.files("diffcodec.zoo"))), checkpoint.recipe.name
+    write_atomic(zoo / f"{name}.safetensors", data)
+    write_atomic(zoo / f"{name}.md", card(shipped, measured, notes, len(data)).encode())
+    click.echo(f"{zoo / name}.safetensors: {len(data):,} bytes, {shipped.fingerprint.hex()}")
+
+
+if __name__ == "__main__":
+    main()
