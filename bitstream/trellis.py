@@ -113,7 +113,9 @@ def encode(
 
 def _inverse_rms(target: NDArray[np.float32]) -> np.float32:
     """1 / rms of target in 12 bits, so that the order of the sum does not show; 0 for zeros."""
-    mantissa, exponent = math.frexp(math.sqrt(np.mean(np.square(target, dtype=np.float64))))
+    parts = [target[i : i + _CHUNK] for i in range(0, target.size, _CHUNK)]
+    energy = math.fsum(float(np.square(part, dtype=np.float64).sum()) for part in parts)
+    mantissa, exponent = math.frexp(math.sqrt(energy / target.size))
     return np.float32(math.ldexp(4096 / round(4096 * mantissa), -exponent) if mantissa else 0)
 
 
@@ -136,7 +138,7 @@ def _scores(v: NDArray[np.float32], n_bits: int, a: int, b: int, nu: int) -> NDA
     rows = np.concatenate([folded, np.eye(len(counts), dtype=np.float32)[kind]], axis=1)
     matrix = np.concatenate([levels, bias]).astype(np.float32)
     # The range of the int16 scores holds 7 standard deviations of the product.
-    spread = 2048 * math.sqrt(int(counts.max()) / repeats)
+    spread = 2048 * math.sqrt(max(1, int(counts.max())) / repeats)
     down = max(0, math.ceil(math.log2(7 * spread / -lowest_score(nu))))
     scores = np.empty((b - a, 256), np.int16)
     for i in range(0, b - a, 64):  # few enough that the products stay in the cache
@@ -158,7 +160,7 @@ def _fold(v: NDArray[np.float32], edges: NDArray[np.int64]) -> tuple[NDArray[np.
     """
     counts = np.diff(edges)
     repeats = max(1, -(-int(counts.max()) // COLUMNS))
-    columns = COLUMNS if repeats > 1 else int(counts.max())
+    columns = COLUMNS if repeats > 1 else max(1, int(counts.max()))
     width = repeats * columns
     folded = np.empty((len(counts), columns), np.float32)
     at_once = max(1, _CHUNK // width)
@@ -227,13 +229,14 @@ def decode(
 def _codeword(label: NDArray[np.uint8], edges: NDArray[np.int64]) -> NDArray[np.int16]:
     """Levels of the stages' coordinates in order, shape (edges[-1] - edges[0],)."""
     counts = np.diff(edges)
-    repeats = max(1, -(-int(counts.max()) // COLUMNS))
+    longest = int(counts.max())
+    repeats = max(1, -(-longest // COLUMNS))
+    table, column = label_table()[:, :longest], np.arange(longest)
     at_once = max(1, _CHUNK // (repeats * COLUMNS))
-    column = np.arange(int(counts.max()))
-    table = np.tile(label_table(), repeats)[:, : len(column)]
     parts = []
     for i in range(0, len(counts), at_once):
-        parts.append(table[label[i : i + at_once]][column < counts[i : i + at_once, None]])
+        rows = np.tile(table[label[i : i + at_once]], repeats)[:, :longest]
+        parts.append(rows[column < counts[i : i + at_once, None]])
     return np.concatenate(parts)
 
 

@@ -67,7 +67,7 @@ def best_ring(scores: NDArray[np.int16], shift: NDArray[np.uint8], nu: int) -> N
     Bit i is the oldest of stage i's word. The common state at the seam, between the last stage and
     the first, is guessed: the states that look best from 4 nu stages on either side are tried, as
     many as the effort allows, 64 in short blocks and 1 in long ones. With all states tried the path
-    would be the best; 64 are within 0.5 % of it from 24 bits on.
+    would be the best; with 64 the overhead is within a percent of that from 24 bits on.
     """
     n, states = len(scores), 1 << nu
     window = np.arange(4 * nu)
