@@ -104,8 +104,8 @@ def main(picture: Path, model: str | None, out: Path) -> None:
     sizes = [*cut_sizes(pixels.shape, len(data)), len(data)]
     start, cuts = time.perf_counter(), []
     for size, decoded in zip(sizes, codec.decode_cuts(data, sizes), strict=True):
-        error = None if decoded.lossless else metrics.psnr(metrics.mse(decoded.pixels, pixels))
-        cuts.append(Shown(size, decoded.pixels, error, time.perf_counter() - start))
+        loss = None if decoded.lossless else metrics.psnr(metrics.mse(decoded.pixels, pixels))
+        cuts.append(Shown(size, decoded.pixels, loss, time.perf_counter() - start))
         click.echo(f"{size:9,} {cuts[-1].bpp:7.3f} {cuts[-1].quality:>8} {cuts[-1].seconds:8.1f}")
     if not np.array_equal(cuts[-1].pixels, pixels):
         raise click.ClickException("the whole file did not give the exact pixels back")
