@@ -105,6 +105,7 @@ def models(name: str | None, as_json: bool) -> None:
       diffcodec models photo --json
     """
     from diffcodec import codec
+    from diffcodec.zoo import model_card
 
     known = {model["name"]: model for model in codec.list_models()}
     if name is None and as_json:
@@ -117,6 +118,8 @@ def models(name: str | None, as_json: bool) -> None:
         raise click.ClickException(f'no network is called "{name}"; there are {", ".join(known)}')
     elif as_json:
         print_json(known[name])
+    elif card := model_card(name):
+        click.echo(card.rstrip())
     else:
         for key, value in known[name].items():
             click.echo(f"{key:<12} {value}")

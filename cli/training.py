@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from diffcodec.cli.streams import narrate
+from diffcodec.cli.streams import narrate, progress_bar
 
 if TYPE_CHECKING:
     from diffcodec.checkpoint import Checkpoint
@@ -86,7 +86,7 @@ def train(
         raise
     if int(os.environ.get("RANK", "0")) == 0:
         network = folder / "model.safetensors"
-        _with_tables(run.checkpoint(), data, split).save(network)
+        _with_tables(run.checkpoint(), data, split, quiet).save(network)
         narrate(f"{network}: step {run.step} of {described.train.steps}", quiet=quiet)
 
 
@@ -107,12 +107,12 @@ def calibrate(network: Path, data: Path, split: str, quiet: bool) -> None:
     """
     from diffcodec.checkpoint import Checkpoint
 
-    measured = _with_tables(Checkpoint.load(network), data, split)
+    measured = _with_tables(Checkpoint.load(network), data, split, quiet)
     measured.save(network)
     narrate(f"{network}: fingerprint {measured.fingerprint.hex()}", quiet=quiet)
 
 
-def _with_tables(checkpoint: Checkpoint, data: Path, split: str) -> Checkpoint:
+def _with_tables(checkpoint: Checkpoint, data: Path, split: str, quiet: bool) -> Checkpoint:
     """The checkpoint with tables from crops as in its training, about PIXELS of them in all."""
     from diffcodec.calibrate import calibrate as measure
     from diffcodec.data import Batches, load_images
@@ -121,4 +121,5 @@ def _with_tables(checkpoint: Checkpoint, data: Path, split: str) -> Checkpoint:
     images = load_images(data, split, config.tile, minimum=config.crop)
     count = max(1, PIXELS // config.crop**2)
     crops = Batches(images, batch=count, crop=config.crop, flips=False, grey=0.0, seed=config.seed)
-    return measure(checkpoint, list(crops[0].transpose(0, 2, 3, 1)))
+    with progress_bar("measuring", quiet=quiet) as progress:
+        return measure(checkpoint, list(crops[0].transpose(0, 2, 3, 1)), progress=progress)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sys
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +30,15 @@ GRID_LEVELS = 320  # of the dynamic programme
 CODER_LOSS = 1.08  # the trellis spends this times the ideal
 
 
-def calibrate(checkpoint: Checkpoint, images: list[NDArray[np.uint8]], seed: int = 0) -> Checkpoint:
+def calibrate(
+    checkpoint: Checkpoint,
+    images: list[NDArray[np.uint8]],
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Checkpoint:
     """The checkpoint with tables measured on `images`, each (H, W, 3) uint8, all of one size."""
-    tables = measure(NetworkDenoiser(checkpoint), np.stack([to_unit(i) for i in images]), seed)
+    x0 = np.stack([to_unit(image) for image in images])
+    tables = measure(NetworkDenoiser(checkpoint), x0, seed, progress)
     return dataclasses.replace(
         checkpoint,
         tables={
@@ -45,8 +51,13 @@ def calibrate(checkpoint: Checkpoint, images: list[NDArray[np.uint8]], seed: int
     )
 
 
-def measure(denoiser: BatchDenoiser, x0: NDArray[np.float32], seed: int) -> Tables:
-    """Tables from pictures (N, C, H, W) in [-1, 1]."""
+def measure(
+    denoiser: BatchDenoiser,
+    x0: NDArray[np.float32],
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> Tables:
+    """Tables from pictures (N, C, H, W) in [-1, 1]; progress(levels done, levels)."""
     rng = np.random.default_rng(seed)
     mean = x0.mean(axis=(0, 2, 3), dtype=np.float64)
     prior = float(np.mean((x0 - mean[:, None, None]) ** 2))
@@ -57,10 +68,8 @@ def measure(denoiser: BatchDenoiser, x0: NDArray[np.float32], seed: int) -> Tabl
         mse[i] = np.mean((x0 - x0_hat) ** 2)
         if LEVELS_GREY[i] <= PIXELS_BELOW:
             pixel_bpd[i] = _pixel_bpd(x0, x0_hat)
-        print(
-            f"D({LEVELS_GREY[i]:7.2f}) = {127.5 * math.sqrt(mse[i]):6.3f}^2 grey levels",
-            file=sys.stderr,
-        )
+        if progress:
+            progress(i + 1, v.size)
     # Smooth away sampling noise that would make D fall as the noise grows.
     mse = np.minimum(np.maximum.accumulate(mse), prior)
     red, green, blue = (float(m) for m in np.broadcast_to(mean, 3))

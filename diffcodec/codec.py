@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,9 +16,9 @@ from diffcodec.bitstream.layers import Payload, parse_payload
 from diffcodec.chain import Chain, OptionError, Tables, chain_of, choose_chain, default_chain
 from diffcodec.checkpoint import CheckpointError
 from diffcodec.denoiser import Denoiser
-from diffcodec.network import load_checkpoint, load_network, shipped_networks
 from diffcodec.progressive import Channel, Progress, Walk, receive, send, set_out
 from diffcodec.trace import Clock, Trace
+from diffcodec.zoo import load_checkpoint, shipped_networks
 
 Pixels = NDArray[np.uint8]
 
@@ -53,11 +52,11 @@ class Codec:
         *,
         name: str = "custom",
         fingerprint: bytes = bytes(8),
-        workers: int | None = None,
+        workers: int = 1,
     ) -> None:
         self.denoiser, self.tables = denoiser, tables
         self.name, self.fingerprint = name, fingerprint
-        self.workers = workers or os.cpu_count() or 1
+        self.workers = workers  # threads of the trellis search; they do not change a bit
 
     @staticmethod
     def from_pretrained(model: str | Path, device: str = "cpu") -> Codec:
@@ -65,10 +64,20 @@ class Codec:
 
         Raises CheckpointError if there is none, it was altered, or it has no tables yet.
         """
+        import torch  # only where a network runs: info and truncate start without it
+
+        from diffcodec.network import load_network
+
         network = load_network(model, device)
         tables = Tables.of(network.checkpoint.tables)
         fingerprint = network.checkpoint.fingerprint
-        return Codec(network, tables, name=network.name, fingerprint=fingerprint)
+        return Codec(
+            network,
+            tables,
+            name=network.name,
+            fingerprint=fingerprint,
+            workers=torch.get_num_threads(),
+        )
 
     def encode(
         self,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from diffcodec.bitstream.randomness import gaussian
 from diffcodec.checkpoint import Checkpoint, CheckpointError
 from diffcodec.unet import UNet
+from diffcodec.zoo import load_checkpoint
 
 Float32 = NDArray[np.float32]
 SMALL = 3 * 128 * 128  # values in a batch up to which one thread is best
@@ -99,22 +99,3 @@ def _threads_for(state: torch.Tensor) -> Iterator[None]:
 def load_network(model: str | Path, device: str = "cpu") -> NetworkDenoiser:
     """A shipped network by name, or a .safetensors file by path; raises CheckpointError."""
     return NetworkDenoiser(load_checkpoint(model), device)
-
-
-def load_checkpoint(model: str | Path) -> Checkpoint:
-    """As load_network, without building the network."""
-    shipped = dict(shipped_networks())
-    if str(model) in shipped:
-        return Checkpoint.load(shipped[str(model)])
-    path = Path(model)
-    if not path.suffix and not path.exists():
-        names = ", ".join(shipped) or "none"
-        raise CheckpointError(f'there is no network "{model}"; shipped: {names}, or give a file')
-    return Checkpoint.load(path)
-
-
-def shipped_networks() -> Iterator[tuple[str, Path]]:
-    """(name, file) of every network in diffcodec/zoo, by name."""
-    zoo = Path(str(resources.files("diffcodec.zoo")))
-    for path in sorted(zoo.glob("*.safetensors")):
-        yield path.stem, path

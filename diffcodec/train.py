@@ -193,9 +193,9 @@ def train(
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     if world > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if device == "cuda" else "gloo")
+    images = load_images(data, split, config.tile, minimum=config.crop)
     folder.mkdir(parents=True, exist_ok=True)
     run = start(recipe, folder, torch.device(device))
-    images = load_images(data, split, config.tile, minimum=config.crop)
     batches = Batches(
         images,
         batch=config.batch,

@@ -70,13 +70,13 @@ DECODE_KEYS = {
 @pytest.fixture
 def run(tmp_path: Path, tiny_network: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run `diffcodec ARGS` in an empty folder, where tiny is the network that ships."""
-    from diffcodec import codec, network
+    from diffcodec import codec, zoo
 
     def shipped() -> list[tuple[str, Path]]:
         return [("tiny", tiny_network)]
 
     monkeypatch.setattr(codec, "shipped_networks", shipped)
-    monkeypatch.setattr(network, "shipped_networks", shipped)
+    monkeypatch.setattr(zoo, "shipped_networks", shipped)
     monkeypatch.setattr(codec, "default_model", lambda pixels: "tiny")
     monkeypatch.chdir(tmp_path)
 
