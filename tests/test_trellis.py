@@ -168,9 +168,10 @@ def test_encoder_beats_chance_and_ignores_scale(dims: int, n: int, nu: int, step
     assert bits.shape == (n,) and bits.dtype == np.uint8 and not (bits & ~np.uint8(1)).any()
     assert np.array_equal(bits, encode(v * np.float32(1024), n, nu, 2, step))
     if n >= 4 and dims >= 4:
-        z, _ = decode(bits, n, dims, nu, 2, step)
-        wrong, _ = decode(1 - bits, n, dims, nu, 2, step)
-        assert z @ v > wrong @ v
+        v /= np.sqrt(np.mean(v**2))
+        penalty = math.sqrt(1 - 2 ** (-2 * n / dims)) / 2
+        z, wrong = (decode(b, n, dims, nu, 2, step)[0] for b in (bits, 1 - bits))
+        assert z @ v - penalty * (z @ z) > wrong @ v - penalty * (wrong @ wrong) - 0.3
 
 
 @pytest.mark.parametrize("n", [0, 1, 5, 30, 200])
