@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RENORMALISE = 8  # stages between subtractions of metric[0]
-_EFFORT = 1 << 23  # states times stages that the trials of one block may take
+_EFFORT = 1 << 23  # states (taken as 2^12 at least) times stages that a block's trials may take
 _MOST_TRIALS = 64
 
 
@@ -73,7 +73,7 @@ def best_ring(scores: NDArray[np.int16], shift: NDArray[np.uint8], nu: int) -> N
     window = np.arange(4 * nu)
     before = _reach(scores[(window - 4 * nu) % n], shift, nu, direction=1)
     after = _reach(scores[window % n], shift, nu, direction=-1)
-    trials = min(_MOST_TRIALS, max(1, _EFFORT // (n * states)))
+    trials = min(_MOST_TRIALS, max(1, (_EFFORT >> max(12, nu)) // n))
     # Rank by sum, then by state: every key is different, so the choice is the same everywhere.
     rank = (before.astype(np.int64) + after) * states - np.arange(states)
     likely = np.argpartition(rank, states - trials)[states - trials :]
