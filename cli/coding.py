@@ -47,8 +47,8 @@ from diffcodec.cli.streams import (
 )
 @click.option(
     "--nu",
-    type=click.Choice(["8", "10", "12", "14"]),
-    help="log2 of the trellis states: 8 is fastest, 14 makes the smallest files.",
+    type=click.Choice(["8", "10", "12", "14", "16"]),
+    help="log2 of the trellis states: 8 is fastest, 16 makes the smallest files (default 14).",
 )
 @click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Of the shared randomness."

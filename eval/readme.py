@@ -1,0 +1,187 @@
+"""The README's tables, written from the committed results so that they cannot disagree.
+
+    python -m diffcodec.eval.readme README.md
+
+Replaces what stands between `<!-- name -->` and `<!-- end -->` lines; tests compare instead.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+RESULTS = Path(__file__).resolve().parent / "results"
+PEERS = {"jpeg": "JPEG", "jpeg2000": "JPEG 2000", "webp": "WebP"}
+Result = dict[str, Any]
+
+
+def render(text: str, results: Path = RESULTS) -> str:
+    """The README with every table made anew from the JSON files of `results`."""
+
+    def replace(match: re.Match[str]) -> str:
+        name = match.group(1)
+        return f"<!-- {name} -->\n{TABLES[name](results)}\n<!-- end -->"
+
+    return re.sub(r"<!-- ([a-z0-9-]+) -->\n.*?<!-- end -->", replace, text, flags=re.DOTALL)
+
+
+def load(results: Path, name: str) -> Result:
+    """One results file."""
+    loaded: Result = json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def machine(result: Result) -> str:
+    """What it was measured on, and how."""
+    e = result["environment"]
+    return (
+        f"`{result['command']}`  \n{e['cpu']}, {e['cpus']} cores, {e['processes']} processes of "
+        f"{e['threads_per_process']} threads; torch {e['torch']}, Pillow {e['pillow']}."
+    )
+
+
+def at(curve: Result, bpp: float) -> str:
+    """Pooled PSNR of a curve at a rate, interpolated; a dash outside of it."""
+    x, y = np.array(curve["bpp"]), np.array(curve["psnr-rgb-pooled"])
+    if not x.size or not x.min() <= bpp <= x.max():
+        return "-"
+    return f"{np.interp(bpp, x, y):.1f}"
+
+
+def rates(results: Path, name: str, wanted: tuple[float, ...]) -> str:
+    """PSNR at given rates: real files, theory, and the other codecs."""
+    result = load(results, name)
+    theory = {
+        "bpp": result["theory"]["bpp_mi"],
+        "psnr-rgb-pooled": result["theory"]["psnr-rgb-pooled"],
+    }
+    over = result["overhead_percent"]
+    rows = []
+    for bpp in wanted:
+        percent = np.interp(bpp, over["bpp"], over["over_mi"])
+        inside = over["bpp"][0] <= bpp <= over["bpp"][-1]
+        row = [f"{bpp:g}", f"**{at(result['results'], bpp)}**", at(theory, bpp)]
+        row += [f"{percent:.0f} %" if inside else "-"]
+        rows.append(row + [at(result["peers"][peer], bpp) for peer in PEERS])
+    head = ["bpp", "diffcodec, files (dB)", "its theory", "overhead", *PEERS.values()]
+    return f"{table(head, rows)}\n\n{machine(result)}"
+
+
+def lossless_cifar10(results: Path) -> str:
+    """Bits/dim of exact CIFAR-10 pictures, every picture its own file."""
+    result, nelbo = load(results, "rd-cifar10"), load(results, "nelbo-cifar10")
+    end, bound = result["lossless"], nelbo["nelbo"]
+    rows = [
+        [
+            f"NELBO of the network, T = {bound['T']} ({bound['images']} images)",
+            f"{bound['bpd']:.3f} +- {bound['standard_error']:.3f}",
+        ],
+        ["ideal code, the codec's own steps (sum of MI)", f"{end['bpd_ideal_mi']:.3f}"],
+        [
+            f"**diffcodec**, whole files, {end['exact']} of {end['images']} exact",
+            f"**{end['bpd']:.3f}** +- {end['standard_error']:.3f}",
+        ],
+    ]
+    names = {"png": "PNG", "webp": "WebP", "jpeg2000": "JPEG 2000"}
+    rows += [
+        [names.get(name, name), f"{row['bpd']:.3f}"]
+        for name, row in sorted(end["peers"].items(), key=lambda item: float(item[1]["bpd"]))
+    ]
+    return table(["lossless, 32x32 pictures", "bits/dim"], rows)
+
+
+def networks(results: Path) -> str:
+    """NELBO with its split and the denoising error of the shipped networks."""
+    rows = []
+    for name in ("cifar10", "photo"):
+        result = load(results, f"nelbo-{name}")
+        bound, shape = result["nelbo"], result["dataset"]["shape"]
+        psnr = {row["sigma_grey"]: row["psnr_db"] for row in result["denoising"]}
+        rows.append(
+            [
+                f"`{name}`",
+                f"{result['model']['parameters'] / 1e6:.1f} M",
+                f"{result['dataset']['images']} of {shape[1]}x{shape[0]}",
+                f"**{bound['bpd']:.3f}** +- {bound['standard_error']:.3f}",
+                f"{bound['L_T']:.5f} + {bound['L_steps']:.3f} + {bound['L_0']:.3f}",
+                " / ".join(f"{psnr[s]:.1f}" for s in (5, 15, 25, 50)),
+            ]
+        )
+    head = ["network", "parameters", "pictures", "NELBO (bits/dim)", "L_T + sum L_(t-1) + L_0"]
+    return table([*head, "dB at noise 5 / 15 / 25 / 50"], rows)
+
+
+def coder(results: Path) -> str:
+    """The relative entropy coder: overhead and time by trellis and block length."""
+    result = load(results, "coder")
+    cells = {(c["nu"], c["bits"]): c for c in result["cells"] if c["dims_per_bit"] == 64}
+    lengths = (64, 128, 256, 1024, 4096)
+    rows = []
+    for nu in sorted({nu for nu, _ in cells}):
+        row = [f"{nu}"] + [f"{cells[nu, n]['overhead_mi_percent']:.1f} %" for n in lengths]
+        long = cells[nu, 1024]
+        row += [f"{long['encode_us_per_bit']:.1f}", f"{long['decode_us_per_bit']:.2f}"]
+        rows.append(row)
+    head = ["nu", *(f"{n} bits" for n in lengths), "encode, us/bit", "decode, us/bit"]
+    return f"{table(head, rows)}\n\n{machine(result)}"
+
+
+def pictures(results: Path) -> str:
+    """Whole photographs: size and time."""
+    rows = []
+    for name in ("rd-gb82", "rd-kodak"):
+        result = load(results, name)
+        end, seconds = result["lossless"], result["seconds_per_picture"]
+        peers = end["peers"]
+
+        def split(way: str, seconds: Result = seconds) -> str:
+            parts = seconds[way]
+            kinds = ", ".join(f"{k} {parts[k]:.1f}" for k in ("network", "trellis", "rest"))
+            return f"{parts['total']:.1f} s ({kinds})"
+
+        rows.append(
+            [
+                result["dataset"]["name"],
+                f"**{end['bpd']:.3f}**",
+                *(f"{peers[p]['bpd']:.3f}" for p in ("jpeg2000", "png", "webp")),
+                split("encode"),
+                split("decode"),
+                f"{result['peak_memory_bytes'] / 2**30:.1f} GiB",
+            ]
+        )
+    head = ["picture", "bits/dim, lossless", "JPEG 2000", "PNG", "WebP", "encode", "decode"]
+    return table([*head, "memory"], rows)
+
+
+TABLES: dict[str, Callable[[Path], str]] = {
+    "cifar10-rates": lambda r: rates(r, "rd-cifar10", (0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8)),
+    "cifar10-lossless": lossless_cifar10,
+    "gb82-rates": lambda r: rates(r, "rd-gb82", (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4)),
+    "kodak-rates": lambda r: rates(r, "rd-kodak", (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4)),
+    "pictures": pictures,
+    "networks": networks,
+    "coder": coder,
+}
+
+
+@click.command()
+@click.argument("readme", type=click.Path(exists=True, path_type=Path))
+def main(readme: Path) -> None:
+    """Write the tables of README anew."""
+    readme.write_text(render(readme.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
