@@ -248,8 +248,9 @@ def test_ring_search_comes_close_to_all_messages() -> None:
     assert np.count_nonzero(lost) <= 3
 
 
-def test_short_blocks_get_the_best_of_all_messages() -> None:
-    n, dims, nu = 9, 40, 12
+@pytest.mark.parametrize("n", [2, 5, 9])
+def test_short_blocks_get_the_best_of_all_messages(n: int) -> None:
+    dims, nu = 40, 12
     penalty = math.sqrt(1 - 2 ** (-2 * n / dims)) / 2
     messages = (np.arange(1 << n)[:, None] >> np.arange(n) & 1).astype(np.uint8)
     for step in range(10):
