@@ -20,6 +20,7 @@ from diffcodec.bitstream.rotation import rotate, unrotate
 from diffcodec.bitstream.trellis import (
     MEMORIES,
     SEGMENT,
+    _scores,
     bits_for,
     branch_words,
     decode,
@@ -230,6 +231,26 @@ def test_no_overflow_whatever_the_scores(
             else:
                 exact = (branch + np.tile(exact, 2)).reshape(-1, 2).max(1)
         assert np.array_equal(metric - int(metric[0]), exact - exact[0])
+
+
+@pytest.mark.parametrize("kernel", [viterbi.KERNEL, None], ids=["kernel", "numpy"])
+def test_scores_are_clipped_distances(
+    kernel: ModuleType | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(viterbi, "KERNEL", kernel)
+    products = np.rint(normal(20 * 256).reshape(20, 256) * 1e5).astype(np.float32)
+    scores = np.empty((20, 256), np.int16)
+    viterbi.score_into(scores, products, 8, 12)
+    below = (products - products.max(axis=1, keepdims=True)).astype(np.int64) // 256
+    assert (below < viterbi.lowest_score(12)).any()
+    assert np.array_equal(scores, np.maximum(below, viterbi.lowest_score(12)))
+
+
+@pytest.mark.parametrize("dims", [200, 3000, 200_000])
+def test_scores_use_their_range(dims: int) -> None:
+    lowest = viterbi.lowest_score(12)
+    scores = _scores(normal(dims), 200, 0, 200, 12)
+    assert lowest / 4 > scores.min() and np.mean(scores == lowest) < 0.002
 
 
 def test_ring_search_comes_close_to_all_messages() -> None:
