@@ -250,7 +250,7 @@ def test_scores_are_clipped_distances(
 def test_scores_use_their_range(dims: int) -> None:
     lowest = viterbi.lowest_score(12)
     scores = _scores(normal(dims), 200, 0, 200, 12)
-    assert lowest / 4 > scores.min() and np.mean(scores == lowest) < 0.002
+    assert lowest / 4 > scores.min() and np.mean(scores == lowest) < 0.01
 
 
 def test_ring_search_comes_close_to_all_messages() -> None:
