@@ -16,18 +16,17 @@ from scipy.stats import kstest
 
 from diffcodec.bitstream import viterbi
 from diffcodec.bitstream.randomness import LEVELS, UNIT, Stream, gaussian, octets, words
+from diffcodec.bitstream.rate import bits_for, scale_for
 from diffcodec.bitstream.rotation import rotate, unrotate
 from diffcodec.bitstream.trellis import (
     MEMORIES,
     SEGMENT,
     _scores,
-    bits_for,
     branch_words,
     decode,
     encode,
     label_table,
     memory,
-    scale_for,
     segments,
     shifts,
 )
