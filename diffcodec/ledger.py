@@ -156,3 +156,60 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
 
 def _grey(v: float | None) -> float | None:
     return None if v is None or math.isinf(v) else math.sqrt(v) * GREY
+
+
+def to_text(ledger: Ledger) -> str:
+    """Three tables: the steps, what the file was spent on, and where the overhead comes from."""
+    parts = [_steps_table(ledger), _kinds_table(ledger)]
+    if ledger.ideal_bits is not None:
+        parts.append(_overheads_table(ledger))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _steps_table(ledger: Ledger) -> str:
+    """A line a step; side information stands beside what it is about."""
+    lines = ["step  noise (grey levels)      L_t (KL) bits   ideal bits   spent bits   side bits"]
+    side: dict[int | None, float] = {}
+    for entry in ledger.entries:
+        if entry.kind == "side":
+            side[entry.step] = side.get(entry.step, 0) + entry.spent_bits
+    for entry in ledger.entries:
+        if entry.v_to is None:
+            continue
+        levels = [_grey(entry.v_from), _grey(entry.v_to)]
+        noise = " -> ".join("inf" if level is None else f"{level:.3g}" for level in levels)
+        of_step = [entry.kl_bits, entry.ideal_bits, entry.spent_bits, side.get(entry.step, 0)]
+        columns = zip(of_step, (15, 12, 12, 11), strict=True)
+        numbers = " ".join(f"{_bits(bits):>{width}}" for bits, width in columns)
+        lines.append(f"{entry.step:>4}  {noise:<22} {numbers}")
+    return "\n".join(lines) if len(lines) > 1 else ""
+
+
+def _kinds_table(ledger: Ledger) -> str:
+    lines = [f"{'what':<40} {'spent bits':>12} {'ideal bits':>12} {'spent bytes':>12}"]
+    for kind, (spent, ideal) in ledger.kinds().items():
+        name = KINDS.get(kind, (kind,))[0]
+        lines.append(f"{name:<40} {_bits(spent):>12} {_bits(ideal):>12} {spent / 8:>12,.1f}")
+    whole = 8 * ledger.file_bytes
+    lines.append(
+        f"{'the file':<40} {_bits(whole):>12} {_bits(ledger.ideal_bits):>12} {whole / 8:>12,.1f}"
+    )
+    return "\n".join(lines)
+
+
+def _overheads_table(ledger: Ledger) -> str:
+    ideal = ledger.ideal_bits
+    assert ideal is not None
+    lines = [f"{'above the ideal':<40} {'bits':>12} {'% of ideal':>12}"]
+    overheads = ledger.overheads()
+    for cause, bits in [*overheads.items(), ("all", math.fsum(overheads.values()))]:
+        percent = f"{100 * bits / ideal:.2f}" if ideal > 0 else "-"
+        lines.append(f"{cause:<40} {_bits(bits):>12} {percent:>12}")
+    return "\n".join(lines)
+
+
+def _bits(bits: float | None) -> str:
+    """ "-": not known."""
+    if bits is None:
+        return "-"
+    return f"{bits:,}" if isinstance(bits, int) else f"{bits:,.1f}"
