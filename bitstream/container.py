@@ -11,9 +11,10 @@ import zlib
 from dataclasses import dataclass
 from typing import Literal
 
+from diffcodec.bitstream.trellis import MEMORIES
+
 MAGIC = b"\x89dfc"
 VERSION = 1
-MEMORIES = (8, 10, 12, 14, 16)  # trellis state bits, by code
 CHAINS = ("own", "linear", "cosine")  # where the noise levels come from, by code
 MAX_PIXELS = 1 << 26
 MAX_NODES = 1000

@@ -25,7 +25,7 @@ from diffcodec.bitstream.bits import (
 )
 from diffcodec.bitstream.container import BitstreamError, pack_varint, parse_varint
 from diffcodec.bitstream.pixels import CHUNK
-from diffcodec.bitstream.trellis import bits_for
+from diffcodec.bitstream.rate import bits_for
 
 LAYER = 512  # a layer ends with the first step that brings it to this many bytes
 ENERGY = (-400, 160)  # range of energy indices: sigma^2 = 2^(index / 16)

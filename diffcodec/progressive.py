@@ -33,10 +33,10 @@ from diffcodec.bitstream.pixels import (
     encode_block,
     ideal_bits,
 )
+from diffcodec.bitstream.rate import scale_for
 from diffcodec.bitstream.rotation import permutation, rotate, unrotate
 from diffcodec.bitstream.trellis import decode as trellis_decode
 from diffcodec.bitstream.trellis import encode as trellis_encode
-from diffcodec.bitstream.trellis import scale_for
 from diffcodec.chain import Chain
 from diffcodec.denoiser import Denoiser
 from diffcodec.diffusion import kl_bits, mi_bpd, posterior_mean, posterior_variance, step_precision

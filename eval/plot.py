@@ -96,8 +96,8 @@ def _label(axes: Axes, result: dict[str, Any]) -> None:
     axes.set_xlabel("bits per pixel, whole files")
     axes.set_ylabel("PSNR of the pooled MSE, RGB [dB]")
     count = result["dataset"]["images"]
-    pictures = "1 picture" if count == 1 else f"{count} pictures"
-    axes.set_title(f"{result['dataset']['name']}, {pictures}, each its own file", fontsize=10)
+    pictures = "1 picture" if count == 1 else f"{count} pictures, each its own file"
+    axes.set_title(f"{result['dataset']['name']}, {pictures}", fontsize=10)
     axes.grid(True, color="0.9", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     handles, labels = axes.get_legend_handles_labels()

@@ -234,8 +234,19 @@ def main(
         "name": f"diffcodec {codec.name}",
         "description": "One file a picture, cut at each rate; whole-file bytes; 8-bit PSNR in RGB.",
         **pool(rows),
-        "dataset": {"name": data.stem, "images": len(pictures), "sha256": digest(pictures)},
-        "model": {"name": codec.name, "fingerprint": codec.fingerprint.hex(), "chain": chain},
+        "dataset": {
+            "name": data.stem,
+            "split": split,
+            "tile": tile,
+            "images": len(pictures),
+            "sha256": digest(pictures),
+        },
+        "model": {
+            "name": codec.name,
+            "fingerprint": codec.fingerprint.hex(),
+            "chain": chain or "default",
+            "steps": float(np.mean([len(row["steps"]) for row in rows])),
+        },
         "environment": environment(threads, processes),
         "command": f"python -m diffcodec.eval.rate_distortion {portable(sys.argv[1:])}",
     }

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from diffcodec.checkpoint import Checkpoint
+from diffcodec.config import Recipe
 from diffcodec.files import write_atomic
 
 LIMIT = 16 * 10**6  # bytes of a shipped network
@@ -97,17 +98,20 @@ def card(checkpoint: Checkpoint, nelbo: dict[str, Any], notes: dict[str, str], s
 
 @click.command()
 @click.argument("network", type=click.Path(exists=True, path_type=Path))
+@click.option("--recipe", required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--nelbo", required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--description", required=True, help="One sentence: what the network is for.")
 @click.option("--data", required=True, help="What it was trained on, with credits.")
 @click.option("--data-folder", required=True, help="How the training command names the data.")
 @click.option("--licence", required=True, help="Of weights and data.")
 @click.option("--hardware", required=True, help="What it was trained on: machine.")
-def main(network: Path, nelbo: Path, **notes: str) -> None:
+def main(network: Path, recipe: Path, nelbo: Path, **notes: str) -> None:
     """Put NETWORK into diffcodec/zoo with its recipe and model card."""
     checkpoint = Checkpoint.load(network)
     measured = json.loads(nelbo.read_text(encoding="utf-8"))
     try:
+        if Recipe.load(recipe) != checkpoint.recipe:
+            raise ValueError(f"{network} was trained by another recipe than {recipe}")
         known = {k: v for k, v in notes.items() if k != "data_folder"}
         shipped = dataclasses.replace(checkpoint, card=facts(checkpoint, measured, known))
     except ValueError as error:
@@ -118,6 +122,7 @@ def main(network: Path, nelbo: Path, **notes: str) -> None:
     zoo, name = Path(str(resources.files("diffcodec.zoo"))), checkpoint.recipe.name
     write_atomic(zoo / f"{name}.safetensors", data)
     write_atomic(zoo / f"{name}.md", card(shipped, measured, notes, len(data)).encode())
+    write_atomic(zoo / f"{name}.toml", recipe.read_bytes())
     click.echo(f"{zoo / name}.safetensors: {len(data):,} bytes, {shipped.fingerprint.hex()}")
 
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from diffcodec.bitstream.container import (
     CHAINS,
     MAX_PIXELS,
-    MEMORIES,
     BitstreamError,
     Header,
     IncompleteHeader,
@@ -21,6 +20,7 @@ from diffcodec.bitstream.container import (
     parse_header,
     parse_varint,
 )
+from diffcodec.bitstream.trellis import MEMORIES
 
 headers = st.builds(
     Header,

@@ -16,17 +16,17 @@ from scipy.stats import kstest
 
 from diffcodec.bitstream import viterbi
 from diffcodec.bitstream.randomness import LEVELS, UNIT, Stream, gaussian, octets, words
+from diffcodec.bitstream.rate import bits_for, scale_for
 from diffcodec.bitstream.rotation import rotate, unrotate
 from diffcodec.bitstream.trellis import (
     MEMORIES,
     SEGMENT,
-    bits_for,
+    _scores,
     branch_words,
     decode,
     encode,
     label_table,
     memory,
-    scale_for,
     segments,
     shifts,
 )
@@ -232,6 +232,26 @@ def test_no_overflow_whatever_the_scores(
         assert np.array_equal(metric - int(metric[0]), exact - exact[0])
 
 
+@pytest.mark.parametrize("kernel", [viterbi.KERNEL, None], ids=["kernel", "numpy"])
+def test_scores_are_clipped_distances(
+    kernel: ModuleType | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(viterbi, "KERNEL", kernel)
+    products = np.rint(normal(20 * 256).reshape(20, 256) * 1e5).astype(np.float32)
+    scores = np.empty((20, 256), np.int16)
+    viterbi.score_into(scores, products, 8, 12)
+    below = (products - products.max(axis=1, keepdims=True)).astype(np.int64) // 256
+    assert (below < viterbi.lowest_score(12)).any()
+    assert np.array_equal(scores, np.maximum(below, viterbi.lowest_score(12)))
+
+
+@pytest.mark.parametrize("dims", [200, 3000, 200_000])
+def test_scores_use_their_range(dims: int) -> None:
+    lowest = viterbi.lowest_score(12)
+    scores = _scores(normal(dims), 200, 0, 200, 12)
+    assert lowest / 4 > scores.min() and np.mean(scores == lowest) < 0.01
+
+
 def test_ring_search_comes_close_to_all_messages() -> None:
     n, nu, lost = 14, 8, []
     message = np.arange(1 << n)
@@ -248,8 +268,9 @@ def test_ring_search_comes_close_to_all_messages() -> None:
     assert np.count_nonzero(lost) <= 3
 
 
-def test_short_blocks_get_the_best_of_all_messages() -> None:
-    n, dims, nu = 9, 40, 12
+@pytest.mark.parametrize("n", [2, 5, 9])
+def test_short_blocks_get_the_best_of_all_messages(n: int) -> None:
+    dims, nu = 40, 12
     penalty = math.sqrt(1 - 2 ** (-2 * n / dims)) / 2
     messages = (np.arange(1 << n)[:, None] >> np.arange(n) & 1).astype(np.uint8)
     for step in range(10):

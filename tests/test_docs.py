@@ -1,0 +1,96 @@
+"""What the documents promise: numbers from the results, commands that exist, cards that fit."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from diffcodec.bitstream.container import Header, parse_header
+from diffcodec.bitstream.layers import CRC, LAYER
+from diffcodec.bitstream.pixels import CHUNK
+from diffcodec.cli.main import main
+from diffcodec.codec import Codec, list_models
+from diffcodec.config import Recipe
+from diffcodec.eval.readme import RESULTS, TABLES, render
+from diffcodec.zoo import load_checkpoint, model_card, shipped_networks
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+FORMAT = (ROOT / "bitstream" / "FORMAT.md").read_text(encoding="utf-8")
+NAMES = [name for name, _ in shipped_networks()]
+
+
+def test_readme_and_results_agree() -> None:
+    assert set(re.findall(r"<!-- ([a-z0-9-]+) -->\n", README)) == set(TABLES) | {"end"}
+    assert render(README) == README
+
+
+def test_pictures_in_the_readme_are_there() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert len(links) >= 3
+    for link in links:
+        assert (ROOT / link).exists(), link
+
+
+def commands() -> list[str]:
+    return [
+        line.strip().partition("#")[0].rpartition("|")[2].strip()
+        for line in README.splitlines()
+        if line.startswith("    ") and "diffcodec " in line and "python" not in line
+    ]
+
+
+@pytest.mark.parametrize("line", commands())
+def test_commands_in_the_readme_exist(line: str) -> None:
+    words = shlex.split(line)
+    arguments = words[words.index("diffcodec") + 1 :]
+    command = main.commands[arguments[0]]
+    assert isinstance(command, click.Command)
+    known = {option for parameter in command.params for option in parameter.opts}
+    for word in arguments[1:]:
+        assert not re.match("--?[a-z]", word) or word in known, word
+
+
+def test_the_format_states_the_codes_constants() -> None:
+    assert f"at least {LAYER} bytes" in FORMAT and f"blocks of {CHUNK:,} sub-pixels" in FORMAT
+    small = Header(32, 32, 3, bytes(8), 14, "own", 50, 0, 1700).pack()
+    assert parse_header(small)[1] == 22 == int(re.search(r"(\d+) bytes for a 32x32", FORMAT)[1])
+    assert CRC == 4
+
+
+def test_two_networks_ship() -> None:
+    assert NAMES == ["cifar10", "photo"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_network_has_everything(name: str) -> None:
+    (model,) = (m for m in list_models() if m["name"] == name)
+    assert model["bytes"] <= 16 * 10**6
+    checkpoint = load_checkpoint(name)
+    assert Recipe.load(ROOT / "recipes" / f"{name}.toml") == checkpoint.recipe
+    beside = (ROOT / "diffcodec" / "zoo" / f"{name}.toml").read_bytes()
+    assert beside == (ROOT / "recipes" / f"{name}.toml").read_bytes()
+    measured = json.loads((RESULTS / f"nelbo-{name}.json").read_text(encoding="utf-8"))
+    assert measured["model"]["fingerprint"] == model["fingerprint"]
+    for key in ("bpd", "L_T", "L_steps", "L_0"):
+        assert model["nelbo"][key] == measured["nelbo"][key]
+    card = model_card(name)
+    assert card is not None and model["fingerprint"] in card
+    assert f"{measured['nelbo']['bpd']:.3f}" in card and "licence" in card
+    assert Codec.from_pretrained(name).tables.chains.keys() >= {"25", "50"}
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda p: p.stem)
+def test_results_name_their_command_and_machine_and_no_folder_of_it(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    result = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    assert result["command"].startswith(("python -m diffcodec", "diffcodec "))
+    assert result["environment"]["cpu"] and result["environment"]["cpus"]
+    assert not re.search(r'"[^"]*(/home|/work|/tmp|/root)', text)
+    if name := result.get("model", {}).get("name"):
+        assert result["model"]["fingerprint"] == load_checkpoint(name).fingerprint.hex()
