@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 import os
 import re
 import sys
@@ -114,6 +113,7 @@ def nll(
     if plot is not None and Path(plot).suffix.lower() not in DRAWINGS:
         raise click.UsageError(f"--plot {plot} has no suffix of {', '.join(DRAWINGS)}")
     chain, K = _chain(steps)
+    threads = threads or (1 if processes > 1 else None)
     if plot is not None:
         _need_matplotlib()
 
@@ -124,7 +124,7 @@ def nll(
     if ranks.first:
         _claim(images, [csv_path, plot, records], records, force=force)
 
-    from diffcodec.eval.bound import summarise, to_csv, to_text
+    from diffcodec.eval.bound import about_set, summarise, to_csv, to_text
     from diffcodec.eval.nll import Settings, batch_size, evaluate, measurer, pictures_of
 
     settings = Settings(chain, K, sigma2, stride, seed)
@@ -162,7 +162,7 @@ def nll(
     if terms is None:  # the first process tells
         return
     result = {
-        "dataset": _dataset(named, data, split, tile),
+        "dataset": about_set(named, data, split, tile),
         "model": {
             "name": network.name,
             "fingerprint": network.fingerprint,
@@ -174,7 +174,9 @@ def nll(
     if csv_path is not None:
         write(csv_path, to_csv(result).encode(), force=force)
     if plot is not None:
-        write(plot, _drawn(result, plot), force=force)
+        from diffcodec.eval.plot_terms import draw
+
+        write(plot, draw(result, Path(plot).suffix[1:].lower()), force=force)
     if as_json:
         print_json(result)
     else:
@@ -182,7 +184,7 @@ def nll(
 
 
 def _chain(steps: str) -> tuple[str, int]:
-    """ "50" or "ddpm:50" to ("linear", 50)."""
+    """What --steps says, "50" or "ddpm:50", as ("linear", 50)."""
     found = re.fullmatch("(?:([a-z]+):)?([1-9][0-9]*)", steps)
     if not found:
         raise click.UsageError(f"--steps {steps} is neither a number nor a chain such as ddpm:50")
@@ -241,24 +243,6 @@ def _default_model(pictures: Sequence[Pixels]) -> str:
     return fitting.pop() if len(fitting) == 1 else "photo"
 
 
-def _dataset(
-    named: Sequence[tuple[str, Pixels]], data: Path | None, split: str | None, tile: int | None
-) -> dict[str, Any]:
-    from diffcodec.data import digest
-
-    pictures = [pixels for _, pixels in named]
-    shapes = {pixels.shape for pixels in pictures}
-    own = Path(named[0][0]).name if len(named) == 1 else "pictures"
-    return {
-        "name": own if data is None else data.name,
-        "split": split or "all",
-        "tile": tile or 0,
-        "images": len(pictures),
-        "shape": list(shapes.pop()) if len(shapes) == 1 else None,
-        "sha256": digest(pictures),
-    }
-
-
 def _circumstances(device: str, processes: int, seconds: float) -> dict[str, Any]:
     import torch
 
@@ -269,12 +253,3 @@ def _circumstances(device: str, processes: int, seconds: float) -> dict[str, Any
         "environment": {**environment(torch.get_num_threads(), processes), "device": device},
         "command": f"diffcodec {portable(sys.argv[1:])}",
     }
-
-
-def _drawn(result: dict[str, Any], path: str) -> bytes:
-    """The picture as the bytes of a file of this suffix."""
-    from diffcodec.eval.plot_terms import plot_terms
-
-    stream = io.BytesIO()
-    plot_terms(result, stream, Path(path).suffix[1:].lower())
-    return stream.getvalue()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from diffcodec.data import digest
 from diffcodec.diffusion import Float64
 from diffcodec.eval.likelihood import standard_error
-from diffcodec.eval.nll import Picture, Settings, Terms
+from diffcodec.eval.nll import Picture, Pixels, Settings, Terms
 from diffcodec.schedule import GREY
 
 COLUMNS = (
@@ -97,6 +99,23 @@ def _per_image(terms: Terms, pictures: Sequence[Picture]) -> list[dict[str, Any]
 
 def _number(x: float) -> float | None:
     return float(x) if np.isfinite(x) else None
+
+
+def about_set(
+    named: Sequence[tuple[str, Pixels]], data: Path | None, split: str | None, tile: int | None
+) -> dict[str, Any]:
+    """What was measured: `data` is a folder, or None for pictures by their names."""
+    pictures = [pixels for _, pixels in named]
+    shapes = {pixels.shape for pixels in pictures}
+    own = Path(named[0][0]).name if len(named) == 1 else "pictures"
+    return {
+        "name": own if data is None else data.name,
+        "split": split or "all",
+        "tile": tile or 0,
+        "images": len(pictures),
+        "shape": list(shapes.pop()) if len(shapes) == 1 else None,
+        "sha256": digest(pictures),
+    }
 
 
 def to_csv(result: dict[str, Any]) -> str:

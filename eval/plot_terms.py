@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, BinaryIO
+import io
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -10,8 +11,8 @@ if TYPE_CHECKING:
 TERM, RATE, DISTORTION = "#c2273b", "#2a6f9d", "#2a9d6f"
 
 
-def plot_terms(result: dict[str, Any], output: BinaryIO, format: str) -> None:
-    """Draw a result of `diffcodec nll`, three panels over t; format: png, svg or pdf."""
+def draw(result: dict[str, Any], format: str) -> bytes:
+    """A result of `diffcodec nll` as three panels over t: a whole file, png, svg or pdf."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -52,8 +53,10 @@ def plot_terms(result: dict[str, Any], output: BinaryIO, format: str) -> None:
         fontsize=10,
     )
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}  # the same bytes every time
-    figure.savefig(output, format=format, dpi=160, metadata=undated.get(format))
+    stream = io.BytesIO()
+    figure.savefig(stream, format=format, dpi=160, metadata=undated.get(format))
     plt.close(figure)
+    return stream.getvalue()
 
 
 def _draw_terms(axes: Axes, steps: list[dict[str, Any]]) -> None:
