@@ -16,6 +16,7 @@ import click
 from diffcodec import __version__
 from diffcodec.cli.coding import decode, encode
 from diffcodec.cli.inspection import info, models, truncate
+from diffcodec.cli.nll import nll
 from diffcodec.cli.training import calibrate, train
 
 
@@ -88,5 +89,5 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (encode, decode, truncate, info, models, train, calibrate):
+for command in (encode, decode, truncate, info, models, nll, train, calibrate):
     main.add_command(command)
