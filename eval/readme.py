@@ -52,6 +52,12 @@ def machine(result: Result) -> str:
     )
 
 
+def spread(bound: Result) -> str:
+    """The standard error, where there is one (each t must have met two pictures)."""
+    error = bound["standard_error"]
+    return "" if error is None else f" +- {error:.3f}"
+
+
 def at(curve: Result, bpp: float) -> str:
     """Pooled PSNR of a curve at a rate, interpolated; a dash outside of it."""
     x, y = np.array(curve["bpp"]), np.array(curve["psnr-rgb-pooled"])
@@ -86,7 +92,7 @@ def lossless_cifar10(results: Path) -> str:
     rows = [
         [
             f"NELBO of the network, T = {bound['T']} ({bound['images']} images)",
-            f"{bound['bpd']:.3f} +- {bound['standard_error']:.3f}",
+            f"{bound['bpd']:.3f}{spread(bound)}",
         ],
         ["ideal code, the codec's own steps (sum of MI)", f"{end['bpd_ideal_mi']:.3f}"],
         [
@@ -114,7 +120,7 @@ def networks(results: Path) -> str:
                 f"`{name}`",
                 f"{result['model']['parameters'] / 1e6:.1f} M",
                 f"{result['dataset']['images']} of {shape[1]}x{shape[0]}",
-                f"**{bound['bpd']:.3f}** +- {bound['standard_error']:.3f}",
+                f"**{bound['bpd']:.3f}**{spread(bound)}",
                 f"{bound['L_T']:.5f} + {bound['L_steps']:.3f} + {bound['L_0']:.3f}",
                 " / ".join(f"{psnr[s]:.1f}" for s in (5, 15, 25, 50)),
             ]

@@ -38,7 +38,7 @@ objective `{objective}`, noise {sigma_min:g} to {sigma_max:g} grey levels |
 ## Likelihood
 
 NELBO at T = {T} (linear betas, sigma^2 = {sigma2}) on {images} pictures of {shape} \
-({dataset}): **{bpd:.3f} +- {standard_error:.3f} bits/dim** = \
+({dataset}): **{bpd:.3f}{error} bits/dim** = \
 L_T {L_T:.5f} + sum L_(t-1) {L_steps:.4f} + L_0 {L_0:.4f}.
 
     {command}
@@ -79,7 +79,9 @@ def card(checkpoint: Checkpoint, nelbo: dict[str, Any], notes: dict[str, str], s
         for row in nelbo["denoising"]
     ]
     height, width = nelbo["dataset"]["shape"][:2]
+    spread = nelbo["nelbo"]["standard_error"]  # None where each t met fewer than two pictures
     values = {
+        "error": "" if spread is None else f" +- {spread:.3f}",
         **checkpoint.recipe.to_dict()["train"],
         **checkpoint.card,  # the steps that were made, not those that were planned
         **nelbo["nelbo"],
