@@ -102,7 +102,7 @@ class Stack:
                 high[i] = 1 << length | reader.read_number(length)
         except OutOfBits:
             raise BitstreamError("the stream is damaged: its stack is cut short") from None
-        rest = data[reader.align() // 8 :]
+        rest = data[reader.align() :]
         if len(rest) % 4 or len(rest) < 4 * LANES:
             raise BitstreamError("the stream is damaged: its stack has an impossible length")
         stack = Stack(rest)
