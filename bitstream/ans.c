@@ -1,7 +1,7 @@
 /* Pushing and popping of Gaussian symbols: the fast form of ans.py, bit for bit.
  *
  * Symbol i is in lane i mod lanes. Cumulative frequencies come from one grid (gaussian.py):
- * C(s) = grid[clip(32 s + shift)] + s, but C(0) = 0 and C(n) = 2^28. Sizes are the business of
+ * C(s) = grid[clip(64 s + shift)] + s, but C(0) = 0 and C(n) = 2^24. Sizes are the business of
  * ans.py; the words array has room for one word a symbol.
  */
 #define PY_SSIZE_T_CLEAN
@@ -12,8 +12,8 @@
 #pragma GCC optimize("O3")
 #endif
 
-#define PHASES 32
-#define PRECISION 28
+#define PHASES 64
+#define PRECISION 24
 #define HINT 12
 
 typedef struct {

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-PRECISION = 28  # bits of the frequencies
+PRECISION = 24  # bits of the frequencies
 TOTAL = 1 << PRECISION
-PHASES = 32  # means are integers in units of 1/PHASES symbol
+PHASES = 64  # means are integers in units of 1/PHASES symbol
 SIGMA_UNIT = 1 << 20  # sigmas are integers in units of 1/SIGMA_UNIT symbol
 REACH = 6  # sigmas that the grid covers on either side; TOTAL Phi(-6) < 1/2
 HINT = 12  # leading bits of a slot that tell about where in the grid it lies

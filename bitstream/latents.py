@@ -44,6 +44,11 @@ class Code:
         reach = -(-WINDOW * sigma // SIGMA_UNIT) + 1
         return Code(sigma, table(sigma, 2 * reach + 1), escapes)
 
+    @property
+    def bits(self) -> float:
+        """What a latent takes that is drawn from this Gaussian."""
+        return math.log2(BELL * self.sigma / SIGMA_UNIT)
+
     def put(self, stack: Stack, mean: Int64, k: Int64) -> None:
         """Push bin numbers k with their means, in 1/PHASES bin; raises TooFar."""
         base, phase = self._split(mean)
@@ -90,7 +95,6 @@ class Grid:
         self.p_variance = p_variance
         self.q = Code.of(math.sqrt(q_variance) / self.width, False)
         self.p = Code.of(math.sqrt(p_variance) / self.width, True)
-        self.q_bits = math.log2(BELL * self.q.sigma / SIGMA_UNIT)  # of a latent popped with q
         self.take_q, self.put_q = self.q.take, self.q.put
         self.take_p, self.put_p = self.p.take, self.p.put
         self._phases = phases

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from diffcodec.bitstream.ans import Stack
 from diffcodec.bitstream.gaussian import PHASES, SIGMA_UNIT, table
 from diffcodec.bitstream.latents import BELL, Grid
-from diffcodec.bitstream.pixels import SIGMAS, best_sigma, sigma_of
+from diffcodec.bitstream.pixels import GRID, SIGMAS, best_sigma, sigma_of
 from diffcodec.chain import Chain
 from diffcodec.denoiser import BatchDenoiser
 from diffcodec.diffusion import posterior_variance, step_ratio
@@ -35,8 +35,9 @@ Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 Pixels = NDArray[np.uint8]
 
-BINS = 8  # bins in a standard deviation: finer costs initial bits, coarser costs net bits
-_INDEX_SPREAD = 4  # of sigma indices around the usual one
+BINS = 4  # bins in a standard deviation: finer costs initial bits, coarser costs net bits
+FINE = PHASES // GRID  # the pixel coder's means as the tables count them
+INDEX_SPREAD = 4  # of sigma indices around the usual one
 
 
 class Model:
@@ -69,17 +70,22 @@ class Model:
         self.grids = [Grid(*pair, bins, phases) for pair in zip(q, p, strict=True)]
         grey = 127.5 * math.sqrt(chain.tables.error(self.v[0]))
         self.usual_index = min(max(round(8 * (math.log2(grey) + 5)), 0), SIGMAS - 1)
-        self.index_table = table(_INDEX_SPREAD * SIGMA_UNIT, SIGMAS)
+        self.index_table = table(INDEX_SPREAD * SIGMA_UNIT, SIGMAS)
 
     @property
     def initial_bits(self) -> int:
-        """What must be on the stack for each picture: y_1 and y_2 less the pixels, and a reserve.
+        """What must be on the stack for each picture: about y_1 and y_2, less the pixels.
 
         An estimate; where it is too low, popping raises StackEmpty.
         """
-        latents = sum(grid.q_bits for grid in self.grids[:2])
         pixels = math.log2(max(1.0, BELL * sigma_of(self.usual_index)))
-        return math.ceil(math.prod(self.shape) * (1.03 * (latents - pixels) + 0.15))
+        level = most = self.grids[0].q.bits
+        level -= pixels
+        for here, above in pairwise(self.grids):
+            level += above.q.bits
+            most = max(most, level)
+            level -= here.p.bits
+        return math.ceil(math.prod(self.shape) * (1.03 * most + 0.1))
 
     def forward(self, t: int, below: Float64 | Int64) -> Int64:
         """Means of q(y_t | y_{t-1}), from bins of y_{t-1}, or from x0 for t = 1."""
@@ -150,9 +156,9 @@ def _push_pixels(model: Model, stack: Stack, pixels: Pixels, x0_hat: Float64) ->
         values, means = picture.reshape(-1), _grey(guess)
         index = best_sigma(values, means)
         code = table(round(sigma_of(index) * SIGMA_UNIT), 256)
-        stack.push(code, means, values)
+        stack.push(code, means * FINE, values)
         stack.push(model.index_table, usual, np.array([index]))
-        ideal += float(code.bits(means, values.astype(np.int32)).sum())
+        ideal += float(code.bits(means * FINE, values.astype(np.int32)).sum())
     return ideal
 
 
@@ -163,13 +169,13 @@ def _pop_pixels(model: Model, stack: Stack, x0_hat: Float64) -> Pixels:
     for i in reversed(range(len(x0_hat))):
         index = int(stack.pop(model.index_table, usual)[0])
         code = table(round(sigma_of(index) * SIGMA_UNIT), 256)
-        pictures[i] = stack.pop(code, _grey(x0_hat[i])).reshape(height, width, channels)
+        pictures[i] = stack.pop(code, FINE * _grey(x0_hat[i])).reshape(height, width, channels)
     return pictures
 
 
 def _grey(x0_hat: Float64) -> NDArray[np.int32]:
-    """Means of the pixels in 1/PHASES grey level, channels interleaved."""
-    grey = (x0_hat.transpose(1, 2, 0) + 1) * (127.5 * PHASES)
+    """Means of the pixels in 1/GRID grey level, channels interleaved."""
+    grey = (x0_hat.transpose(1, 2, 0) + 1) * (127.5 * GRID)
     return np.rint(grey).astype(np.int32).reshape(-1)
 
 
