@@ -221,7 +221,7 @@ class Stack:
 def _search(table: Table, shift: Int32, slot: NDArray[np.uint64]) -> Int32:
     """The symbols with C(symbol) <= slot < C(symbol + 1)."""
     near = table.hint[slot >> np.uint64(PRECISION - HINT)]
-    symbol = np.clip((near - shift) // PHASES, 0, table.n - 1).astype(np.int32)
+    symbol: Int32 = np.clip((near - shift) // PHASES, 0, table.n - 1).astype(np.int32)
     while (down := table.lower(shift, symbol) > slot).any():
         symbol[down] -= 1
     while (up := table.lower(shift, symbol + np.int32(1)) <= slot).any():

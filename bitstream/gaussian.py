@@ -1,11 +1,13 @@
 """Integer tables of Gaussian probabilities for the ANS coder, the same on every machine.
 
-A symbol s in 0 .. n - 1 stands for the bin [s - 1/2, s + 1/2) of a Gaussian whose mean is a multiple
+Symbol s in 0 .. n - 1 stands for the bin [s - 1/2, s + 1/2) of a Gaussian whose mean is a multiple
 of 1/PHASES; the bins of 0 and n - 1 go on to infinity. Whatever the mean, the cumulative frequency
 of symbol s is one entry of a single table of Phi on a grid of 1/PHASES symbols, plus s, so that no
 symbol has frequency 0:
 
-    C(s) = G(s - 1/2 - mean) + s,   G(x) = round((TOTAL - n) Phi(x / sigma)),   C(0) = 0, C(n) = TOTAL
+    C(s) = G(s - 1/2 - mean) + s,   G(x) = round((TOTAL - n) Phi(x / sigma)),
+
+but C(0) = 0 and C(n) = TOTAL.
 
 Entries are rounded correctly: scipy's Phi is right to far less than the margin that is left to it,
 and where that leaves the rounding open, 40 decimal digits decide.
@@ -21,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-PRECISION = 24  # bits of the frequencies
+PRECISION = 24  # bits of the frequencies; more would cost states of 64 bits 2^(bits - 32)
 TOTAL = 1 << PRECISION
 PHASES = 64  # means are integers in units of 1/PHASES symbol
 SIGMA_UNIT = 1 << 20  # sigmas are integers in units of 1/SIGMA_UNIT symbol
@@ -56,7 +58,7 @@ class Table:
     def lower(self, shift: Int32, symbol: Int32) -> NDArray[np.uint64]:
         """C(symbol) for every element; 0 <= symbol <= n."""
         index = np.clip(shift + PHASES * symbol, 0, len(self.grid) - 1)
-        value = self.grid[index].astype(np.uint64) + symbol.astype(np.uint64)
+        value: NDArray[np.uint64] = self.grid[index].astype(np.uint64) + symbol.astype(np.uint64)
         value[symbol <= 0] = 0
         value[symbol >= self.n] = TOTAL
         return value

@@ -1,7 +1,7 @@
 """Latents of a diffusion chain on a grid: bin numbers to and from the ANS stack.
 
-A latent's grid has bins of a fraction of the smaller of the two standard deviations that it is coded
-with: q, which it is popped with, and p, which it is pushed with. Means lie on a finer grid, PHASES
+The bins of a latent's grid are a fraction of the smaller of its two standard deviations: that of q,
+which it is popped with, and that of p, which it is pushed with. Means lie on a finer grid, PHASES
 positions a bin.
 """
 
@@ -79,7 +79,7 @@ class Code:
         return base, mean - base * PHASES
 
     def _at_edge(self, symbol: Int64) -> NDArray[np.bool_]:
-        return (symbol == 0) | (symbol == self.table.n - 1)
+        return np.asarray((symbol == 0) | (symbol == self.table.n - 1))
 
 
 class Grid:

@@ -89,7 +89,8 @@ class Model:
 
     def forward(self, t: int, below: Float64 | Int64) -> Int64:
         """Means of q(y_t | y_{t-1}), from bins of y_{t-1}, or from x0 for t = 1."""
-        return self.grids[t - 1].mean(below * self.grids[t - 2].width if t > 1 else below)
+        width = self.grids[t - 2].width if t > 1 else 1.0
+        return self.grids[t - 1].mean(np.asarray(below * width, np.float64))
 
     def backward(self, t: int, above: Int64, x0_hat: Float64) -> Int64:
         """Means of p(y_t | y_{t+1}), r y_{t+1} + (1 - r) x0_hat, from bins of y_{t+1}."""
@@ -185,8 +186,8 @@ def _grey(x0_hat: Float64) -> NDArray[np.int32]:
 class _Meter:
     """Tells a Balance what the stack gained in every step, and what theory asks for.
 
-    The stack gains -log2 p(y_t | y_{t+1}) where y_t is pushed and loses -log2 q(y_{t+1} | y_t) where
-    y_{t+1} is popped. Adding the change of -log2 q(y_t | x0) makes that the cost of step t,
+    The stack gains -log2 p(y_t | y_{t+1}) where y_t is pushed and loses -log2 q(y_{t+1} | y_t)
+    where y_{t+1} is popped. Adding the change of -log2 q(y_t | x0) makes that the cost of step t,
 
         log2 q(y_t | y_{t+1}, x0) - log2 p(y_t | y_{t+1}),
 

@@ -130,7 +130,7 @@ class Codec:
                 trace=trace,
                 progress=progress,
             )
-        data = _with_length(draft, payload) if lossless else draft.pack() + payload
+        data = with_length(draft, payload) if lossless else draft.pack() + payload
         return data if max_bytes is None else data[:max_bytes]
 
     def decode(
@@ -218,7 +218,7 @@ class Codec:
 # --- files --------------------------------------------------------------------------------------
 
 
-def _with_length(draft: Header, payload: bytes) -> bytes:
+def with_length(draft: Header, payload: bytes) -> bytes:
     """Header and payload, the header stating the length of both."""
     total = 0
     while True:  # the length's own length may grow once

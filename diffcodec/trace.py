@@ -94,3 +94,11 @@ class Balance:
         self.spent[t] += spent
         self.ideal[t] += ideal
         self.kl[t] += kl
+
+    def include(self, other: Balance) -> None:
+        """Add all of another one, of the same chain."""
+        self.begin(other.spent.size - 1, other.pictures, other.values)
+        for mine, its in zip(
+            (self.spent, self.ideal, self.kl), (other.spent, other.ideal, other.kl), strict=True
+        ):
+            mine += its
