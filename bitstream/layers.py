@@ -91,9 +91,21 @@ class PixelBlock:
     complete: bool
 
 
+@dataclass(frozen=True)
+class Piece:
+    """Bits of a payload that lie together and what they are: a kind of diffcodec.ledger.KINDS.
+
+    step: number of the step that they belong to.
+    """
+
+    kind: str
+    bits: int
+    step: int | None = None
+
+
 @dataclass
 class Payload:
-    """A payload taken apart."""
+    """A payload taken apart; its pieces, in order, are all bits that were looked at."""
 
     steps: list[Step] = field(default_factory=list)
     sigma_index: int | None = None
@@ -101,6 +113,7 @@ class Payload:
     pixel_crc: int | None = None  # None unless the file is whole
     layers: int = 0  # complete ones, all verified
     verified: int = 0  # payload bytes that they cover
+    pieces: list[Piece] = field(default_factory=list)
 
 
 def block_sizes(dims: int) -> list[int]:
@@ -177,6 +190,7 @@ def parse_payload(data: bytes, plan: Plan, total: int | None, max_steps: int | N
             return payload
     if total is not None and parser.at_pixels:
         parser.pixels(total)
+    parser.count("cut", 8 * len(data))
     return payload
 
 
@@ -186,10 +200,18 @@ class _Parser:
         self.reader = BitReader(data, 0)
         self.layer, self.crc = 0, 0  # where the open layer began; checksum of all before it
         self.at_pixels = False
+        self.counted = 0  # bits that the pieces make up
+
+    def count(self, kind: str, at: int, step: int | None = None) -> None:
+        """The bits up to bit `at` that no piece has yet, as far as they are there."""
+        bits = min(at, 8 * len(self.data)) - self.counted
+        if bits > 0:
+            self.payload.pieces.append(Piece(kind, bits, step))
+            self.counted += bits
 
     def steps(self) -> Iterator[Step]:
         """Steps in order, the last one perhaps incomplete."""
-        plan, reader, state, offset = self.plan, self.reader, -1, 0
+        plan, reader, state, offset, number = self.plan, self.reader, -1, 0, 0
         while state < plan.nodes - 1:
             try:
                 skipped, change = read_skip_or_change(reader)
@@ -206,16 +228,21 @@ class _Parser:
             energy = plan.energy(state, end, offset)
             if not ENERGY[0] <= energy <= ENERGY[1]:
                 raise _damaged("a step has an impossible energy", reader.at // 8)
+            self.count("side", reader.at, number)
             n_bits = plan.bits(energy)
             bits = reader.read(n_bits)
+            self.count("path", reader.at, number)
             yield Step(state, end, energy, n_bits, bits, -(-reader.at // 8))
             if len(bits) < n_bits:
                 return
-            state = end
-            if reader.at - 8 * self.layer >= 8 * LAYER and not self._close(reader.align()):
-                return
+            state, number = end, number + 1
+            if reader.at - 8 * self.layer >= 8 * LAYER:
+                self.count("padding", 8 * reader.align())
+                if not self._close(reader.at // 8):
+                    return
         self.at_pixels = True
-        reader.align()
+        self.count("side", reader.at)
+        self.count("padding", 8 * reader.align())
 
     def pixels(self, total: int) -> None:
         """Sigma, blocks and the pixels' checksum."""
@@ -223,6 +250,7 @@ class _Parser:
         if at >= len(data):
             return
         payload.sigma_index, at = data[at], at + 1
+        self.count("sigma", 8 * at)
         count = len(block_sizes(self.plan.dims))
         for i in range(count):
             last = i == count - 1
@@ -235,10 +263,12 @@ class _Parser:
                     if len(data) < total:
                         return
                     raise _damaged("a block of pixels has no length", at) from error
+                self.count("length", 8 * at)
             if size < 0 or at + size > total:
                 raise _damaged("a block of pixels leads beyond the end", at)
             piece = data[at : at + size]
             payload.blocks.append(PixelBlock(piece, len(data) >= at + size))
+            self.count("pixels", 8 * (at + size))
             at += size + (CRC if last else 0)
             if last and len(data) >= at:
                 payload.pixel_crc = int.from_bytes(data[at - CRC : at], "little")
@@ -248,6 +278,7 @@ class _Parser:
 
     def _close(self, at: int) -> bool:
         """Verify the layer that ends at byte `at`; False if its checksum is not there."""
+        self.count("checksum", 8 * (at + CRC))  # with the one of the pixels, at the end
         if len(self.data) < at + CRC:
             return False
         self.crc = zlib.crc32(self.data[self.layer : at], self.crc)

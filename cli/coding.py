@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from diffcodec.cli.inspection import how_far
+from diffcodec.cli.ledger import claim_ledger, write_ledger
 from diffcodec.cli.options import (
     bpp_option,
     bytes_option,
@@ -53,6 +54,12 @@ from diffcodec.cli.streams import (
 @click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Of the shared randomness."
 )
+@click.option(
+    "--ledger",
+    metavar="FILE",
+    help="Write what every bit was spent on beside what theory asks for: tables if FILE ends in "
+    ".txt, else JSON.",
+)
 @threads_option
 @output_options
 def encode(
@@ -65,6 +72,7 @@ def encode(
     chain: str | None,
     nu: str | None,
     seed: int,
+    ledger: str | None,
     threads: int | None,
     force: bool,
     quiet: bool,
@@ -78,11 +86,14 @@ def encode(
     Examples:
       diffcodec encode photo.png
       diffcodec encode photo.png small.dfc --bpp 0.5
+      diffcodec encode photo.png --ledger photo.txt
     """
     max_steps, chain = _steps_or_chain(steps, chain)
     limits = cut(max_bytes, bpp, max_steps)
     target = target or _swap(source, ".dfc")
     claim(source, target, force=force, as_json=as_json)
+    if ledger is not None:
+        claim_ledger(source, target, ledger, force=force)
 
     from diffcodec import image
 
@@ -92,15 +103,19 @@ def encode(
         narrate(f"{name_of(source)}: {note} is not kept", quiet=quiet)
 
     from diffcodec import codec
+    from diffcodec.trace import Trace
 
     _use_threads(threads)
+    trace = Trace()
     options = {"chain": chain, "nu": int(nu) if nu else None, "seed": seed, **limits}
     began = time.perf_counter()
     with about(source), progress_bar("encoding", quiet=quiet) as progress:
-        data = codec.encode(pixels, model, progress=progress, **options)
+        data = codec.encode(pixels, model, trace=trace, progress=progress, **options)
     seconds = time.perf_counter() - began
     facts = codec.info(data, model)
     write(target, data, force=force)
+    if ledger is not None:
+        write_ledger(ledger, codec.ledger(data, model, trace), force=force)
     narrate(
         f"encoded to {len(data):,} bytes, {facts['bpp']:.3f} bpp, {how_far(facts)}", quiet=quiet
     )

@@ -64,23 +64,30 @@ def truncate(
 @click.command()
 @click.argument("source", metavar="IN")
 @model_option
+@click.option("--ledger", is_flag=True, help="Tell what every bit was spent on.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def info(source: str, model: str | None, as_json: bool) -> None:
+def info(source: str, model: str | None, ledger: bool, as_json: bool) -> None:
     """Tell what the .dfc file IN holds, without decoding it.
+
+    What its bits would ideally be, only the encoder can tell (encode --ledger).
 
     \b
     Examples:
       diffcodec info photo.dfc
       diffcodec info --json - < photo.dfc
+      diffcodec info photo.dfc --ledger
     """
     data = read(source)
 
     from diffcodec import codec
+    from diffcodec.ledger import to_json, to_text
 
     with about(source):
         facts = codec.info(data, model)
+        book = codec.ledger(data, model) if ledger else None
     if as_json:
-        print_json({"input": source, **facts})
+        record = {"input": source, **facts}
+        print_json(record if book is None else {**record, "ledger": to_json(book)})
         return
     total = "" if facts["total_bytes"] is None else f" of {facts['total_bytes']:,}"
     click.echo(
@@ -91,6 +98,8 @@ def info(source: str, model: str | None, as_json: bool) -> None:
         f"network  {facts['model'] or 'not a shipped one'} ({facts['fingerprint']})\n"
         f"coding   chain {facts['chain']}, nu {facts['nu']}, seed {facts['seed']}"
     )
+    if book is not None:
+        click.echo(f"\n{to_text(book)}")
 
 
 @click.command()

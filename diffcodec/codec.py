@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diffcodec.audit import audit
 from diffcodec.bitstream.container import BitstreamError, Header, parse_header
 from diffcodec.bitstream.layers import Payload, parse_payload
 from diffcodec.chain import Chain, OptionError, Tables, chain_of, choose_chain, default_chain
 from diffcodec.checkpoint import CheckpointError
 from diffcodec.denoiser import Denoiser
+from diffcodec.ledger import Ledger
 from diffcodec.progressive import Channel, Progress, Walk, receive, send, set_out
 from diffcodec.trace import Clock, Trace
 from diffcodec.zoo import load_checkpoint, shipped_networks
@@ -338,6 +340,18 @@ def info(data: bytes, model: str | Path | None = None) -> dict[str, Any]:
     facts["layers_verified"] = payload.layers
     facts["bytes_verified"] = start + payload.verified
     return facts
+
+
+def ledger(data: bytes, model: str | Path | None = None, trace: Trace | None = None) -> Ledger:
+    """What every bit of a file, or of a prefix of one, was spent on.
+
+    trace: of the encoder that made it; without one it is not known what theory asks for. Raises
+    BitstreamError for damage, and where the network's tables are not at hand.
+    """
+    header, _ = parse_header(data)
+    chain = chain_of(header, _tables_for(header, model))
+    payload, _ = parse(data, chain, None)
+    return audit(data, header, payload, chain, trace)
 
 
 def list_models() -> list[dict[str, Any]]:

@@ -177,8 +177,8 @@ def send(
     blocks = [encode_block(values[a:b], means[a:b], sigma) for a, b in pairwise(edges)]
     if trace is not None:
         trace.final_mse = float(np.mean((x0 - x0_hat) ** 2))
-        trace.lossless_bits = ideal_bits(values, means, sigma)
-        trace.lossless_bytes = sum(map(len, blocks))
+        trace.block_bits = [ideal_bits(values[a:b], means[a:b], sigma) for a, b in pairwise(edges)]
+        trace.block_bytes = [len(block) for block in blocks]
     return writer.finish(sigma, blocks, zlib.crc32(pixels.tobytes())), True
 
 

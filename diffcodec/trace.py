@@ -64,8 +64,20 @@ class Trace:
     clock: Clock = field(default_factory=Clock)
     steps: list[StepTrace] = field(default_factory=list)
     final_mse: float = 0.0  # of x0_hat at the last state, before the exact pixels
-    lossless_bits: float = 0.0  # ideal -log2 p(x_0 | last state)
-    lossless_bytes: int = 0  # spent on it
+    # Of each block of pixels, -log2 p(x_0 | last state), and the bytes that it takes:
+    block_bits: list[float] = field(default_factory=list)
+    block_bytes: list[int] = field(default_factory=list)
+
+    @property
+    def lossless_bits(self) -> float:
+        """Ideal of all blocks of pixels."""
+        return sum(self.block_bits)
+
+    @property
+    def lossless_bytes(self) -> int:
+        """Spent on all blocks of pixels."""
+        return sum(self.block_bytes)
+
 
 
 @dataclass

@@ -216,6 +216,33 @@ def test_json_is_one_object_with_stable_keys(run: Run, photo: Path) -> None:
     assert (facts["bytes"], facts["complete"]) == (150, False)
 
 
+def test_ledger(run: Run, photo: Path) -> None:
+    told = run("encode", "photo.png", "a.dfc", "--ledger", "a.json", "--json")
+    assert set(json.loads(told.stdout)) == INFO_KEYS | {"input", "output", "encoding_seconds"}
+    size = os.stat("a.dfc").st_size
+    full = json.loads(Path("a.json").read_text())
+    assert full["file_bytes"] == size and full["ideal_bits"] < 8 * size
+    assert sum(entry["spent_bits"] for entry in full["entries"]) == 8 * size
+    alone = json.loads(run("info", "a.dfc", "--ledger", "--json").stdout)
+    assert set(alone) == INFO_KEYS | {"input", "ledger"}
+    assert set(alone["ledger"]) == set(full) and alone["ledger"]["ideal_bits"] is None
+    spent = [[e["spent_bits"] for e in ledger["entries"]] for ledger in (full, alone["ledger"])]
+    assert spent[0] == spent[1]
+    run("encode", "photo.png", "b.dfc", "--bytes", "150", "--ledger", "b.txt", "-q")
+    assert "trellis code" in Path("b.txt").read_text()
+    assert "path bits of the steps" in run("info", "b.dfc", "--ledger").stdout
+
+
+def test_a_ledger_does_not_take_another_file(run: Run, photo: Path) -> None:
+    Path("old.json").write_bytes(b"old")
+    told = run("encode", "photo.png", "a.dfc", "--ledger", "old.json", code=1)
+    assert "old.json exists" in told.stderr and not os.path.exists("a.dfc")
+    told = run("encode", "photo.png", "a.dfc", "--ledger", "photo.png", "-f", code=1)
+    assert "written over itself" in told.stderr
+    run("encode", "photo.png", "a.dfc", "--ledger", "a.dfc", code=2)
+    run("encode", "photo.png", "a.dfc", "--ledger", "-", code=2)
+
+
 def test_info_for_people(run: Run, photo: Path) -> None:
     text = run("info", "photo.dfc").stdout
     size = photo.stat().st_size

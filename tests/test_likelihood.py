@@ -11,7 +11,8 @@ from PIL import Image
 from diffcodec.denoiser import GaussianDenoiser, OracleDenoiser
 from diffcodec.diffusion import GaussianDiffusion
 from diffcodec.eval import likelihood
-from diffcodec.eval.likelihood import denoising_curve, implied_rate, nelbo, to_x0
+from diffcodec.eval.denoising import denoising_curve, implied_rate, to_x0
+from diffcodec.eval.likelihood import nelbo
 from diffcodec.schedule import Schedule
 
 SCHEDULE = Schedule.named("linear").respaced(100)
