@@ -33,14 +33,15 @@ from diffcodec.bitstream.archive import (
     read_header,
 )
 from diffcodec.bitstream.container import BitstreamError
-from diffcodec.chain import OptionError, choose_chain
+from diffcodec.chain import Chain, OptionError, choose_chain
 from diffcodec.codec import Codec
 from diffcodec.group import GroupCoder, Progress, Spent, tiles_of
 from diffcodec.image import ImageError, load
+from diffcodec.ledger import Entry as LedgerEntry
+from diffcodec.ledger import Ledger
 from diffcodec.trace import Balance, Clock
 
 Pixels = NDArray[np.uint8]
-Reader = Callable[[], Pixels]  # reads a picture, (H, W, C) uint8; raises ImageError or OSError
 
 GROUP_VALUES = 3 << 18  # sub-pixels in a group: 256 pictures of CIFAR-10, or one photograph
 TILE = 64  # side of the tiles
@@ -63,9 +64,8 @@ class Source:
 class Written:
     """What an archive came to. All in bits but for the counts.
 
-    file_bits = spent.balance's net bits + spent.progressive_bits + spent.packing_bits + overhead
-    (headers, heads, checksums). resumed: groups that were there already; the rest tells of the
-    others only.
+    8 file_bytes = net_bits + spent.progressive_bits + spent.packing_bits + 8 head_bytes. resumed:
+    groups that were there already; all but the counts tells of the others only.
     """
 
     pictures: int = 0
@@ -76,6 +76,24 @@ class Written:
     skipped: list[tuple[str, str]] = field(default_factory=list)  # names and reasons
     spent: Spent = field(default_factory=lambda: Spent(Balance()))
     clock: Clock = field(default_factory=Clock)
+
+    @property
+    def net_bits(self) -> float:
+        """What the pictures in bits-back batches added to the stacks."""
+        return float(self.spent.balance.spent.sum())
+
+    def include(self, head_bytes: int, spent: Spent, clock: Clock) -> None:
+        """Add a group."""
+        total = self.spent
+        if spent.balance.spent.size:
+            total.balance.include(spent.balance)
+        total.progressive_bits += spent.progressive_bits
+        total.progressive_ideal += spent.progressive_ideal
+        total.progressive_values += spent.progressive_values
+        total.packing_bits += spent.packing_bits
+        self.head_bytes += head_bytes
+        self.clock.network += clock.network
+        self.clock.total += clock.total
 
 
 def make_header(
@@ -127,8 +145,7 @@ def write_archive(
         ):
             file.write(data)
             file.flush()
-            written.head_bytes += head_bytes
-            _include(written, spent, clock)
+            written.include(head_bytes, spent, clock)
             done += len(group)
             if progress:
                 progress(done, total)
@@ -226,17 +243,6 @@ def _encode_group(
     return data, len(data) - len(body), spent, clock
 
 
-def _include(written: Written, spent: Spent, clock: Clock) -> None:
-    total = written.spent
-    if spent.balance.spent.size:
-        total.balance.include(spent.balance)
-    total.progressive_bits += spent.progressive_bits
-    total.progressive_values += spent.progressive_values
-    total.packing_bits += spent.packing_bits
-    written.clock.network += clock.network
-    written.clock.total += clock.total
-
-
 @contextmanager
 def _part_file(part: Path, resume: bool) -> Iterator[BinaryIO]:
     """The part file, open; one in which nothing was written yet is taken away again."""
@@ -286,6 +292,48 @@ def _same_pixels(entries: Sequence[Entry], pixels: Sequence[Pixels], side: int) 
     return at == len(tiles)
 
 
+def archive_picture(codec: Codec, pixels: Pixels, header: ArchiveHeader) -> tuple[bytes, Written]:
+    """A whole archive of one picture, whose name is "picture"."""
+    picture = Picture("picture", *pixels.shape)
+    written = Written(pictures=1, groups=1)
+    data, head_bytes, spent, clock = _encode_group(
+        codec, header, [(Source(picture.name, pixels), picture)]
+    )
+    written.include(head_bytes, spent, clock)
+    start, end = header.pack(), pack_end(1, 1)
+    written.head_bytes += len(start) + len(end)
+    written.file_bytes = len(start) + len(data) + len(end)
+    return start + data + end, written
+
+
+def ledger(written: Written, chain: Chain) -> Ledger:
+    """What every bit of an archive was spent on; of one that was written in one go."""
+    assert not written.resumed
+    spent, balance = written.spent, written.spent.balance
+    entries = [
+        LedgerEntry("index", 8 * written.head_bytes),
+        LedgerEntry("initial", spent.progressive_bits, spent.progressive_ideal),
+        LedgerEntry("padding", spent.packing_bits),
+    ]
+    levels = len(chain.v)
+    for t in range(levels, 0, -1) if balance.spent.size else ():
+        step = levels - t
+        entries.append(
+            LedgerEntry(
+                "latent",
+                float(balance.spent[t]),
+                float(balance.ideal[t]),
+                step=step,
+                v_from=chain.noise(step - 1),
+                v_to=chain.noise(step),
+                kl_bits=float(balance.kl[t]),
+            )
+        )
+    if balance.spent.size:
+        entries.append(LedgerEntry("pixels", float(balance.spent[0]), float(balance.ideal[0])))
+    return Ledger("bitsback", written.file_bytes, tuple(entries)).check()
+
+
 # --- reading ------------------------------------------------------------------------------------
 
 
@@ -304,30 +352,30 @@ class Contents:
         return [picture for group in self.groups for picture in group.pictures]
 
 
-def contents(path: Path, check: bool = False) -> Contents:
-    """Read an archive's heads, and with `check` the checksums of its bodies.
+def contents(file: BinaryIO, check: bool = False) -> Contents:
+    """Read the heads of an archive (an open file), and with `check` the checksums of its bodies.
 
     Raises BitstreamError if it has no readable header; other damage is told in the result.
     """
-    with open(path, "rb") as file:
-        header = read_header(file)
-        groups, damage = list[Group](), list[Damage]()
-        for found in list(read_groups(file)):
-            if isinstance(found, Damage):
-                damage.append(found)
-                continue
-            groups.append(found)
-            if check:
-                try:
-                    read_body(file, found)
-                except BitstreamError as error:
-                    damage.append(Damage(found.offset, str(error)))
-        return Contents(header, tuple(groups), tuple(damage), file.seek(0, os.SEEK_END))
+    file.seek(0)
+    header = read_header(file)
+    groups, damage = list[Group](), list[Damage]()
+    for found in list(read_groups(file)):
+        if isinstance(found, Damage):
+            damage.append(found)
+            continue
+        groups.append(found)
+        if check:
+            try:
+                read_body(file, found)
+            except BitstreamError as error:
+                damage.append(Damage(found.offset, str(error)))
+    return Contents(header, tuple(groups), tuple(damage), file.seek(0, os.SEEK_END))
 
 
 def extract(
     codec: Codec,
-    path: Path,
+    file: BinaryIO,
     names: Sequence[str] | None = None,
     clock: Clock | None = None,
     progress: Progress | None = None,
@@ -337,7 +385,7 @@ def extract(
     Groups that hold none of them are passed over, and of the others only what lies above is
     decoded. Raises BitstreamError for another network's archive, OptionError for unknown names.
     """
-    held = contents(path)
+    held = contents(file)
     if held.header.fingerprint != codec.fingerprint:
         raise BitstreamError(
             f"the archive was made with network {held.header.fingerprint.hex()}, not with "
@@ -350,20 +398,19 @@ def extract(
     coder = GroupCoder(codec, held.header, clock)
     total = len(names) if names is not None else len(held.pictures)
     done = 0
-    with open(path, "rb") as file:
-        for group in held.groups:
-            wanted = {i for i, p in enumerate(group.pictures) if names is None or p.name in names}
-            if not wanted:
-                continue
-            pictures: dict[int, Pixels] | BitstreamError
-            try:
-                shapes = [p.shape for p in group.pictures]
-                pictures = coder.decode(shapes, group.entries, read_body(file, group), wanted)
-            except BitstreamError as error:
-                pictures = error
-            for i in sorted(wanted):
-                found = pictures if isinstance(pictures, BitstreamError) else pictures[i]
-                yield group.pictures[i], found
-            done += len(wanted)
-            if progress:
-                progress(done, total)
+    for group in held.groups:
+        wanted = {i for i, p in enumerate(group.pictures) if names is None or p.name in names}
+        if not wanted:
+            continue
+        pictures: dict[int, Pixels] | BitstreamError
+        try:
+            shapes = [p.shape for p in group.pictures]
+            pictures = coder.decode(shapes, group.entries, read_body(file, group), wanted)
+        except BitstreamError as error:
+            pictures = error
+        for i in sorted(wanted):
+            found = pictures if isinstance(pictures, BitstreamError) else pictures[i]
+            yield group.pictures[i], found
+        done += len(wanted)
+        if progress:
+            progress(done, total)

@@ -25,7 +25,7 @@ from diffcodec.bitstream.container import BitstreamError, Header, parse_header
 from diffcodec.chain import choose_chain, default_chain
 from diffcodec.codec import DEFAULT_NU, Codec, with_length
 from diffcodec.denoiser import BatchDenoiser
-from diffcodec.trace import Balance, Clock
+from diffcodec.trace import Balance, Clock, Trace
 
 Pixels = NDArray[np.uint8]
 Shape = tuple[int, int, int]
@@ -72,6 +72,7 @@ class Spent:
 
     balance: Balance
     progressive_bits: int = 0  # the initial tiles; their bytes are the initial bits
+    progressive_ideal: float = 0.0  # what theory asks for these tiles
     progressive_values: int = 0  # sub-pixels in them
     packing_bits: float = 0.0  # of the lanes' states, over what they hold
 
@@ -102,12 +103,9 @@ class GroupCoder:
             if done:
                 entries.append(Entry(done, zlib.crc32(pixels[:done].tobytes())))
             else:
-                payload = self._progressive(pixels[0])
+                payload = self._progressive(pixels[0], spent)
                 stack.put_bytes(payload)
                 entries.append(Entry(0, len(payload)))
-                if spent is not None:
-                    spent.progressive_bits += 32 * -(-len(payload) // 4)
-                    spent.progressive_values += pixels[0].size
             at += done or 1
             if progress:
                 progress(at, len(tiles))
@@ -203,9 +201,15 @@ class GroupCoder:
 
     # --- progressive tiles: .dfc files without their headers ---
 
-    def _progressive(self, pixels: Pixels) -> bytes:
-        data = self.codec.encode(pixels)
-        return data[parse_header(data)[1] :]
+    def _progressive(self, pixels: Pixels, spent: Spent | None) -> bytes:
+        trace = Trace()
+        data = self.codec.encode(pixels, trace=trace)
+        payload = data[parse_header(data)[1] :]
+        if spent is not None:
+            spent.progressive_bits += 32 * -(-len(payload) // 4)
+            spent.progressive_ideal += trace.lossless_bits + sum(s.mi_bits for s in trace.steps)
+            spent.progressive_values += pixels.size
+        return payload
 
     def _from_progressive(self, payload: bytes, shape: Shape) -> Pixels:
         height, width, channels = shape

@@ -79,7 +79,6 @@ class Trace:
         return sum(self.block_bytes)
 
 
-
 @dataclass
 class Balance:
     """What bits-back coding spent on every step, and what it should have: bits over all pictures.
