@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from diffcodec import __version__
+from diffcodec.cli.archiving import archive, extract, list_
 from diffcodec.cli.coding import decode, encode
 from diffcodec.cli.inspection import info, models, truncate
 from diffcodec.cli.training import calibrate, train
@@ -88,5 +89,5 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (encode, decode, truncate, info, models, train, calibrate):
+for command in (encode, decode, truncate, info, models, archive, extract, list_, train, calibrate):
     main.add_command(command)

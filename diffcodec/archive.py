@@ -6,11 +6,12 @@ the same bytes: a group that is in the part file is kept if its pictures are sti
 
 from __future__ import annotations
 
+import io
 import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from diffcodec import codec as codecs
 from diffcodec.bitsback import BINS
 from diffcodec.bitstream.archive import (
     ArchiveHeader,
@@ -230,7 +232,10 @@ def _codec(model: str) -> Codec:
 
 
 def _encode_group(
-    codec: Codec, header: ArchiveHeader, group: Sequence[tuple[Source, Picture]]
+    codec: Codec,
+    header: ArchiveHeader,
+    group: Sequence[tuple[Source, Picture]],
+    progress: Progress | None = None,
 ) -> Coded:
     clock, spent = Clock(), Spent(Balance())
     with clock.measure("total"):
@@ -238,7 +243,7 @@ def _encode_group(
         for (_, picture), now in zip(group, pixels, strict=True):
             if now.shape != picture.shape:
                 raise ImageError(f"{picture.name} changed while it was archived")
-        entries, body = GroupCoder(codec, header, clock).encode(pixels, spent)
+        entries, body = GroupCoder(codec, header, clock).encode(pixels, spent, progress)
         data = pack_group([picture for _, picture in group], entries, body)
     return data, len(data) - len(body), spent, clock
 
@@ -292,12 +297,14 @@ def _same_pixels(entries: Sequence[Entry], pixels: Sequence[Pixels], side: int) 
     return at == len(tiles)
 
 
-def archive_picture(codec: Codec, pixels: Pixels, header: ArchiveHeader) -> tuple[bytes, Written]:
+def archive_picture(
+    codec: Codec, pixels: Pixels, header: ArchiveHeader, progress: Progress | None = None
+) -> tuple[bytes, Written]:
     """A whole archive of one picture, whose name is "picture"."""
     picture = Picture("picture", *pixels.shape)
     written = Written(pictures=1, groups=1)
     data, head_bytes, spent, clock = _encode_group(
-        codec, header, [(Source(picture.name, pixels), picture)]
+        codec, header, [(Source(picture.name, pixels), picture)], progress
     )
     written.include(head_bytes, spent, clock)
     start, end = header.pack(), pack_end(1, 1)
@@ -386,11 +393,7 @@ def extract(
     decoded. Raises BitstreamError for another network's archive, OptionError for unknown names.
     """
     held = contents(file)
-    if held.header.fingerprint != codec.fingerprint:
-        raise BitstreamError(
-            f"the archive was made with network {held.header.fingerprint.hex()}, not with "
-            f"{codec.name} ({codec.fingerprint.hex()})"
-        )
+    check_network(codec, held)
     known = {picture.name for picture in held.pictures}
     missing = [name for name in names or () if name not in known]
     if missing:
@@ -414,3 +417,35 @@ def extract(
         done += len(wanted)
         if progress:
             progress(done, total)
+
+
+def only_picture(codec: Codec, data: bytes, progress: Progress | None = None) -> Pixels:
+    """The first picture of an archive at hand; raises BitstreamError."""
+    held = contents(io.BytesIO(data))
+    group = held.groups[0]
+    check_network(codec, held)
+    body = read_body(io.BytesIO(data), group)
+    shapes = [p.shape for p in group.pictures]
+    return GroupCoder(codec, held.header).decode(shapes, group.entries, body, {0}, progress)[0]
+
+
+def default_model(sources: Sequence[Source]) -> str:
+    """The shipped network for a set: that of its first readable picture."""
+    for source in sources:
+        with suppress(ImageError, OSError):
+            return codecs.default_model(source.read())
+    raise OptionError("there is no picture to archive")
+
+
+def model_of(held: Contents) -> str:
+    """The shipped network that an archive names; BitstreamError if there is none such."""
+    return codecs.name_of(held.header.fingerprint)
+
+
+def check_network(codec: Codec, held: Contents) -> None:
+    """Raises BitstreamError if an archive was made with another network."""
+    if held.header.fingerprint != codec.fingerprint:
+        raise BitstreamError(
+            f"the archive was made with network {held.header.fingerprint.hex()}, not with "
+            f"{codec.name} ({codec.fingerprint.hex()})"
+        )
