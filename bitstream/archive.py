@@ -74,12 +74,18 @@ class Picture:
 class Entry:
     """What was put on a group's stack in one go.
 
-    count > 0: a bits-back batch of so many tiles, and the CRC-32 of its pixels. count = 0: one
-    tile, progressive, as that many bytes.
+    count: tiles in a bits-back batch; 0 for one progressive tile, which takes `size` bytes. crc:
+    CRC-32 of all their pixels.
     """
 
     count: int
-    number: int  # the checksum, or the bytes
+    crc: int
+    size: int = 0
+
+    @property
+    def tiles(self) -> int:
+        """How many tiles it holds."""
+        return self.count or 1
 
 
 @dataclass(frozen=True)
@@ -109,8 +115,8 @@ def pack_group(pictures: list[Picture], entries: list[Entry], body: bytes) -> by
     directory = _pack_directory(pictures)
     head = pack_varint(len(directory)) + directory
     for entry in entries:
-        number = entry.number.to_bytes(4, "little") if entry.count else pack_varint(entry.number)
-        head += pack_varint(entry.count) + number
+        head += pack_varint(entry.count) + entry.crc.to_bytes(4, "little")
+        head += b"" if entry.count else pack_varint(entry.size)
     lead = GROUP + pack_varint(len(head)) + pack_varint(len(body))
     return lead + head + _crc(lead + head) + body + _crc(body)
 
@@ -226,11 +232,10 @@ def _read_head(file: BinaryIO, offset: int) -> Group:
 def _parse_entries(head: bytes, at: int) -> Iterator[Entry]:
     while at < len(head):
         count, at = parse_varint(head, at)
-        if count:
-            number, at = int.from_bytes(head[at : at + 4], "little"), at + 4
-        else:
-            number, at = parse_varint(head, at)
-        yield Entry(count, number)
+        crc, size, at = int.from_bytes(head[at : at + 4], "little"), 0, at + 4
+        if not count:
+            size, at = parse_varint(head, at)
+        yield Entry(count, crc, size)
 
 
 def _parse_directory(data: bytes) -> tuple[Picture, ...]:
@@ -238,12 +243,14 @@ def _parse_directory(data: bytes) -> tuple[Picture, ...]:
         unpacker = zlib.decompressobj()
         text = unpacker.decompress(data, MAX_HEAD)
         shapes, names = json.loads(text)
+        if sum(count for *_, count in shapes) != len(names):
+            raise ValueError("another number of names than of shapes")
         sizes = [(int(h), int(w), int(c)) for h, w, c, count in shapes for _ in range(count)]
         pictures, before = [], ""
         for name, (height, width, channels) in zip(names, sizes, strict=True):
             before = str(name) or _next_name(before)
             pictures.append(Picture(before, height, width, channels))
-    except (zlib.error, ValueError, TypeError, UnicodeDecodeError) as error:
+    except (zlib.error, ValueError, TypeError, RecursionError, OverflowError) as error:
         raise BitstreamError("a group's list of pictures makes no sense") from error
     for picture in pictures:
         area = picture.height * picture.width

@@ -289,9 +289,9 @@ def _same_pixels(entries: Sequence[Entry], pixels: Sequence[Pixels], side: int) 
     """Do the checksums of the batches match these pictures?"""
     at, tiles = 0, tiles_of([(p.shape[0], p.shape[1], p.shape[2]) for p in pixels], side)
     for entry in entries:
-        batch = tiles[at : at + (entry.count or 1)]
+        batch = tiles[at : at + entry.tiles]
         data = b"".join(t.of(pixels[t.picture]).tobytes() for t in batch)
-        if entry.count and zlib.crc32(data) != entry.number:
+        if zlib.crc32(data) != entry.crc:
             return False
         at += len(batch)
     return at == len(tiles)

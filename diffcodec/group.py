@@ -105,7 +105,7 @@ class GroupCoder:
             else:
                 payload = self._progressive(pixels[0], spent)
                 stack.put_bytes(payload)
-                entries.append(Entry(0, len(payload)))
+                entries.append(Entry(0, zlib.crc32(pixels[0].tobytes()), len(payload)))
             at += done or 1
             if progress:
                 progress(at, len(tiles))
@@ -127,7 +127,7 @@ class GroupCoder:
         Raises BitstreamError if the entries do not fit, or pixels do not match their checksum.
         """
         tiles = tiles_of(shapes, self.header.tile)
-        if sum(e.count or 1 for e in entries) != len(tiles):
+        if sum(e.tiles for e in entries) != len(tiles):
             raise BitstreamError("a group's tiles do not fit its pictures")
         first = next((i for i, e in enumerate(entries) if e.count), None)
         stack = Stack.unpack(body, first is not None)
@@ -137,7 +137,7 @@ class GroupCoder:
             if not left:
                 return pictures
             entry = entries[i]
-            here = tiles[end - (entry.count or 1) : end]
+            here = tiles[end - entry.tiles : end]
             if any(t.shape != here[0].shape for t in here):
                 raise BitstreamError("a group's tiles do not fit its pictures")
             pixels = self._pop(stack, entry, here[0].shape)
@@ -176,10 +176,11 @@ class GroupCoder:
         return stack, 0
 
     def _pop(self, stack: Stack, entry: Entry, shape: Shape) -> Pixels:
-        if not entry.count:
-            return self._from_progressive(stack.take_bytes(entry.number), shape)[None]
-        pixels = pop(self._model(shape), stack, entry.count)
-        if zlib.crc32(pixels.tobytes()) != entry.number:
+        if entry.count:
+            pixels = pop(self._model(shape), stack, entry.count)
+        else:
+            pixels = self._from_progressive(stack.take_bytes(entry.size), shape)[None]
+        if zlib.crc32(pixels.tobytes()) != entry.crc:
             raise BitstreamError(
                 "the decoded pixels do not match their checksum: the archive is intact, but this "
                 "machine's floating point differs from the encoder's"
