@@ -69,6 +69,7 @@ class TrainConfig:
     tile: int = 0  # cut every picture into tiles of this side first (CIFAR mosaics: 32)
     flips: bool = True
     grey: float = 0.0  # share of the crops that are turned grey (R = G = B)
+    scale: float = 1.0  # every other crop is a smaller one, enlarged by up to this factor
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+_BICUBIC = Image.Resampling.BICUBIC
 SUFFIXES = frozenset({".png", ".webp", ".jpg", ".jpeg", ".ppm", ".pgm", ".bmp", ".tif", ".tiff"})
 
 
@@ -86,11 +87,13 @@ class Batches:
         flips: bool,
         grey: float,
         seed: int,
+        scale: float = 1.0,
         rank: int = 0,
         world: int = 1,
     ) -> None:
         self.images, self.batch, self.crop = images, batch, crop
-        self.flips, self.grey, self.seed, self.rank, self.world = flips, grey, seed, rank, world
+        self.flips, self.grey, self.scale = flips, grey, scale
+        self.seed, self.rank, self.world = seed, rank, world
         self._epoch, self._order = -1, np.empty(0, np.int64)
 
     def _picture(self, position: int) -> NDArray[np.uint8]:
@@ -108,9 +111,16 @@ class Batches:
         crops = np.empty((share, 3, self.crop, self.crop), np.uint8)
         for i in range(share):
             image = self._picture(first + i)
-            top = rng.integers(image.shape[0] - self.crop + 1)
-            left = rng.integers(image.shape[1] - self.crop + 1)
-            piece = image[top : top + self.crop, left : left + self.crop]
+            side = self.crop
+            if self.scale > 1 and rng.random() < 0.5:
+                side = round(self.crop / self.scale ** rng.random())
+            top = rng.integers(image.shape[0] - side + 1)
+            left = rng.integers(image.shape[1] - side + 1)
+            piece = image[top : top + side, left : left + side]
+            if side < self.crop:
+                # Large photographs are smoother, pixel by pixel, than small ones.
+                enlarged = Image.fromarray(piece).resize((self.crop, self.crop), _BICUBIC)
+                piece = np.asarray(enlarged)
             if self.flips and rng.random() < 0.5:
                 piece = piece[:, ::-1]
             if rng.random() < self.grey:

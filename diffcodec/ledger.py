@@ -161,7 +161,9 @@ def _grey(v: float | None) -> float | None:
 def to_text(ledger: Ledger) -> str:
     """Three tables: the steps, what the file was spent on, and where the overhead comes from."""
     parts = [_steps_table(ledger), _kinds_table(ledger)]
-    if ledger.ideal_bits is not None:
+    if ledger.ideal_bits is None:
+        parts.append("What the bits would ideally be, only the encoder can tell: encode --ledger.")
+    else:
         parts.append(_overheads_table(ledger))
     return "\n\n".join(part for part in parts if part)
 

@@ -202,6 +202,7 @@ def train(
         crop=config.crop,
         flips=config.flips,
         grey=config.grey,
+        scale=config.scale,
         seed=config.seed,
         rank=rank,
         world=world,

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,12 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 Record = dict[str, Any]
 Measure = Callable[[Pixels], Record]
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+class RecordsError(ValueError):
+    """A file that does not hold records, and must not get any."""
 
 
 def collect(
@@ -33,35 +39,73 @@ def collect(
     each, and must be picklable. keys: one name for each picture and all that its record depends
     on; what the JSONL file `path` holds under that name is not measured again.
     """
-    records = _read(path)
+    records = {row.pop("key"): row for row in rows(path)}
     todo = [i for i, key in enumerate(keys) if key not in records]
     began = time.monotonic()
-    results = _here(start, images, todo) if processes == 1 else _on(processes, start, images, todo)
-    for count, (i, record) in enumerate(results, start=1):
-        records[keys[i]] = record
-        if path is not None:
-            with path.open("a") as file:
-                file.write(json.dumps({"key": keys[i], **record}, allow_nan=False) + "\n")
+    results = spread(start, [images[i] for i in todo], processes)
+    for count, (job, record) in enumerate(results, start=1):
+        key = keys[todo[job]]
+        records[key] = record
+        append(path, {"key": key, **record})
         left = (time.monotonic() - began) * (len(todo) - count) / count
         print(f"{count}/{len(todo)} pictures, {left:.0f} s left", file=sys.stderr)
     return [records[key] for key in keys]
 
 
-def _here(
-    start: Callable[[], Measure], images: Sequence[Pixels], todo: Sequence[int]
-) -> Iterator[tuple[int, Record]]:
-    measure = start()
-    for i in todo:
-        yield i, measure(images[i])
+# --- the file -----------------------------------------------------------------------------------
 
 
-def _on(
-    processes: int, start: Callable[[], Measure], images: Sequence[Pixels], todo: Sequence[int]
-) -> Iterator[tuple[int, Record]]:
+def rows(path: Path | None) -> Iterator[Record]:
+    """The records of a JSONL file, one by one; none where there is no file.
+
+    A line that a stop cut short is skipped, and ended, so that the next record gets its own.
+    Raises RecordsError if the file's first line is no record.
+    """
+    if path is None or not path.exists():
+        return
+    last = b"\n"
+    with path.open("rb") as file:
+        for number, line in enumerate(file):
+            last = line
+            try:
+                row = json.loads(line)
+            except ValueError:
+                row = None
+            if isinstance(row, dict) and "key" in row:
+                yield row
+            elif number == 0 and line.endswith(b"\n"):
+                raise RecordsError(f"{path} does not hold records; name another file")
+    if not last.endswith(b"\n"):
+        _write(path, b"\n")
+
+
+def append(path: Path | None, row: Record) -> None:
+    """One more line. Processes may share the file."""
+    if path is not None:
+        _write(path, (json.dumps(row, allow_nan=False) + "\n").encode())
+
+
+def _write(path: Path, line: bytes) -> None:
+    with path.open("ab", buffering=0) as file:  # one call: lines of several processes do not mix
+        file.write(line)
+
+
+# --- the processes ------------------------------------------------------------------------------
+
+
+def spread(
+    start: Callable[[], Callable[[Job], Result]], jobs: Sequence[Job], processes: int
+) -> Iterator[tuple[int, Result]]:
+    """(number of the job, its result), as results come; `start` as in `collect`."""
+    if processes == 1:
+        measure = start()
+        for i, job in enumerate(jobs):
+            yield i, measure(job)
+        return
     # Spawned, not forked: a fork of a process whose libraries run threads may hang.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, _start_worker, (start,)) as pool:
-        futures = {pool.submit(_in_worker, images[i]): i for i in todo}
+        futures = {pool.submit(_in_worker, job): i for i, job in enumerate(jobs)}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
@@ -69,29 +113,14 @@ def _on(
             pool.shutdown(cancel_futures=True)  # after an error: do not finish the rest first
 
 
-_measure: Measure | None = None  # of this worker process
+_measure: Callable[[Any], Any] | None = None  # of this worker process
 
 
-def _start_worker(start: Callable[[], Measure]) -> None:
+def _start_worker(start: Callable[[], Callable[[Any], Any]]) -> None:
     global _measure
     _measure = start()
 
 
-def _in_worker(pixels: Pixels) -> Record:
+def _in_worker(job: Any) -> Any:
     assert _measure is not None
-    return _measure(pixels)
-
-
-def _read(path: Path | None) -> dict[str, Record]:
-    if path is None or not path.exists():
-        return {}
-    text, rows = path.read_text(), []
-    if text and not text.endswith("\n"):  # the run was stopped while it wrote this line
-        with path.open("a") as file:
-            file.write("\n")
-    for line in text.splitlines():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return {row.pop("key"): row for row in rows}
+    return _measure(job)

@@ -140,3 +140,16 @@ def test_an_epoch_sees_every_picture_once() -> None:
     seen = np.concatenate([batches[step][:, 0, 0, 0] for step in range(4)])
     assert sorted(seen[:6]) == sorted(seen[6:]) == list(range(6))
     assert seen[:6].tolist() != seen[6:].tolist()
+
+
+def test_every_other_crop_may_be_an_enlarged_smaller_one() -> None:
+    noise = [np.random.default_rng(i).integers(0, 256, (40, 40, 3), np.uint8) for i in range(4)]
+
+    def roughness(scale: float) -> np.ndarray:
+        batches = Batches(noise, batch=64, crop=32, flips=False, grey=0.0, seed=1, scale=scale)
+        return np.abs(np.diff(batches[0].astype(float), axis=3)).mean(axis=(1, 2, 3))
+
+    plain, scaled = roughness(1.0), roughness(4.0)
+    assert plain.min() > 80
+    smooth = scaled < 0.8 * plain.mean()
+    assert 0.25 < smooth.mean() < 0.6 and scaled.min() < 0.4 * plain.mean()

@@ -1,0 +1,255 @@
+"""nll: the bound on the likelihood of pictures, with every term; parse, call, print."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from diffcodec.cli.options import model_option, output_options, threads_option
+from diffcodec.cli.streams import (
+    PIPE,
+    claim,
+    name_of,
+    narrate,
+    print_json,
+    progress_bar,
+    read,
+    write,
+)
+
+if TYPE_CHECKING:
+    from diffcodec.image import Pixels
+
+DRAWINGS = (".png", ".svg", ".pdf")
+
+
+@click.command()
+@click.argument("images", nargs=-1)
+@click.option("--data", type=click.Path(path_type=Path), help="A folder of pictures instead.")
+@click.option("--split", help="Of DATA only files or folders whose name begins so.")
+@click.option("--tile", type=click.IntRange(1), metavar="S", help="DATA holds mosaics of S x S.")
+@click.option("--count", type=click.IntRange(1), metavar="N", help="Only the first N pictures.")
+@model_option
+@click.option(
+    "--steps",
+    default="ddpm:1000",
+    metavar="K|NAME:K",
+    help="K steps of DDPM's T = 1000, or of another schedule such as cosine:100 (ddpm:1000).",
+)
+@click.option(
+    "--sigma2",
+    type=click.Choice(["beta", "beta_tilde"]),
+    default="beta",
+    help="Variance of p_theta (beta).",
+)
+@click.option(
+    "--stride",
+    type=click.IntRange(1),
+    default=1,
+    metavar="M",
+    help="Each picture meets every M-th t only (and t = 1 to 10): the same means, less sharp.",
+)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Of the noise in x_t.")
+@click.option("--csv", "csv_path", metavar="FILE", help="Write a row for each t.")
+@click.option("--plot", metavar="FILE", help="Draw the terms, rate and distortion (png, svg).")
+@click.option("--records", metavar="FILE", help="Keep a line for each picture; resumes from it.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where (cpu).")
+@click.option(
+    "--batch-size",
+    "batch_pictures",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Pictures in a batch (as many as hold 2^16 pixels, 2^19 on CUDA).",
+)
+@click.option("-j", "--processes", type=click.IntRange(1), default=1, help="Processes (1).")
+@threads_option
+@output_options
+def nll(
+    images: tuple[str, ...],
+    data: Path | None,
+    split: str | None,
+    tile: int | None,
+    count: int | None,
+    model: str | None,
+    steps: str,
+    sigma2: Any,
+    stride: int,
+    seed: int,
+    csv_path: str | None,
+    plot: str | None,
+    records: str | None,
+    device: str,
+    batch_pictures: int | None,
+    processes: int,
+    threads: int | None,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Bits/dim of pictures under the network: L_T, every L_{t-1}, L_0, RMSE of x0_hat at every t.
+
+    The variational bound of DDPM, each term from one draw of x_t for a picture. Under torchrun
+    every process takes its share of the pictures.
+
+    \b
+    Examples:
+      diffcodec nll photo.png --steps 50
+      diffcodec nll --data cifar10/ --split test --tile 32 --records cifar.jsonl --plot cifar.svg
+      torchrun --nproc-per-node 8 -m diffcodec nll --data cifar10/ --tile 32 --device cuda --json
+    """
+    if bool(images) == (data is not None):
+        raise click.UsageError("name pictures, or a folder of them with --data")
+    if data is None and (split or tile):
+        raise click.UsageError("--split and --tile are about a folder given with --data")
+    if plot is not None and Path(plot).suffix.lower() not in DRAWINGS:
+        raise click.UsageError(f"--plot {plot} has no suffix of {', '.join(DRAWINGS)}")
+    chain, K = _chain(steps)
+    threads = threads or (1 if processes > 1 else None)
+    if plot is not None:
+        _need_matplotlib()
+
+    from diffcodec.eval.ranks import Ranks
+
+    ranks = Ranks.join()
+    quiet = quiet or not ranks.first
+    if ranks.first:
+        _claim(images, [csv_path, plot, records], records, force=force)
+
+    from diffcodec.eval.bound import about_set, summarise, to_csv, to_text
+    from diffcodec.eval.nll import Settings, batch_size, evaluate, measurer, pictures_of
+
+    settings = Settings(chain, K, sigma2, stride, seed)
+    named = _load(images, data, split, tile)[:count]
+    try:
+        _ = settings.schedule, settings.offsets(len(named))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    device = _use(device, threads)
+    name = model or _default_model([pixels for _, pixels in named])
+
+    from diffcodec.network import load_network
+
+    network = load_network(name, device)
+    pictures = pictures_of(named, settings, network.fingerprint)
+    batch = partial(batch_size, device, batch_pictures)
+    began = time.perf_counter()
+    try:
+        with progress_bar("denoising", quiet=quiet) as progress:
+            terms = evaluate(
+                network,
+                pictures,
+                settings,
+                batch=batch,
+                ranks=ranks,
+                worker=partial(measurer, name, device, threads or 1, settings, batch),
+                processes=processes,
+                path=None if records is None else Path(records),
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        if records is not None:
+            narrate(f"\nthe same command goes on from {records}", quiet=quiet)
+        raise
+    if terms is None:  # the first process tells
+        return
+    result = {
+        "dataset": about_set(named, data, split, tile),
+        "model": {
+            "name": network.name,
+            "fingerprint": network.fingerprint,
+            "parameters": network.parameters,
+        },
+        **summarise(terms, pictures, settings),
+        **_circumstances(device, processes * ranks.world, time.perf_counter() - began),
+    }
+    if csv_path is not None:
+        write(csv_path, to_csv(result).encode(), force=force)
+    if plot is not None:
+        from diffcodec.eval.plot_terms import draw
+
+        write(plot, draw(result, Path(plot).suffix[1:].lower()), force=force)
+    if as_json:
+        print_json(result)
+    else:
+        click.echo(to_text(result))
+
+
+def _chain(steps: str) -> tuple[str, int]:
+    """What --steps says, "50" or "ddpm:50", as ("linear", 50)."""
+    found = re.fullmatch("(?:([a-z]+):)?([1-9][0-9]*)", steps)
+    if not found:
+        raise click.UsageError(f"--steps {steps} is neither a number nor a chain such as ddpm:50")
+    name = found[1] or "ddpm"
+    return "linear" if name == "ddpm" else name, int(found[2])
+
+
+def _need_matplotlib() -> None:
+    if importlib.util.find_spec("matplotlib") is None:
+        raise click.ClickException("--plot needs matplotlib; pip install matplotlib")
+
+
+def _claim(
+    images: Sequence[str], outputs: Sequence[str | None], records: str | None, *, force: bool
+) -> None:
+    named = [output for output in outputs if output is not None]
+    if PIPE in named or len(set(named)) < len(named):
+        raise click.UsageError("--csv, --plot and --records each need a file of their own")
+    for output in named:
+        for image in images or (PIPE,):
+            claim(image, output, force=force or output == records, as_json=False)
+
+
+def _load(
+    images: Sequence[str], data: Path | None, split: str | None, tile: int | None
+) -> list[tuple[str, Pixels]]:
+    """Names and pixels; pictures of a folder are numbered."""
+    if data is None:
+        from diffcodec.image import load
+
+        return [(name_of(n), load(read(n) if n == PIPE else Path(n))) for n in images]
+    from diffcodec.data import load_images
+
+    loaded = load_images(data, split or "all", tile or 0)
+    return [(f"{data.name}#{i}", pixels) for i, pixels in enumerate(loaded)]
+
+
+def _use(device: str, threads: int | None) -> str:
+    """The device of this process: under torchrun each has a GPU of its own, if there are enough."""
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if device == "cpu":
+        return device
+    if not torch.cuda.is_available():
+        raise click.ClickException("this machine has no CUDA device; use --device cpu")
+    return f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()}"
+
+
+def _default_model(pictures: Sequence[Pixels]) -> str:
+    """The codec's for pictures that agree on one, photo for all others."""
+    from diffcodec.codec import default_model
+
+    fitting = {default_model(pixels) for pixels in pictures}
+    return fitting.pop() if len(fitting) == 1 else "photo"
+
+
+def _circumstances(device: str, processes: int, seconds: float) -> dict[str, Any]:
+    import torch
+
+    from diffcodec.eval.environment import environment, portable
+
+    return {
+        "seconds": round(seconds, 3),
+        "environment": {**environment(torch.get_num_threads(), processes), "device": device},
+        "command": f"diffcodec {portable(sys.argv[1:])}",
+    }
