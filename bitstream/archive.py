@@ -16,6 +16,7 @@ from itertools import groupby
 from typing import BinaryIO
 
 from diffcodec.bitstream.container import (
+    ARCHIVE_MAGIC,
     CHAINS,
     MAX_NODES,
     MAX_PIXELS,
@@ -27,7 +28,7 @@ from diffcodec.bitstream.container import (
     parse_varint,
 )
 
-MAGIC, GROUP, END = b"\x89dfa", b"\x89dfg", b"\x89dfe"
+GROUP, END = b"\x89dfg", b"\x89dfe"
 VERSION = 1
 MAX_HEAD = 1 << 24  # bytes of a head, packed or unpacked
 _LEAD = 4 + 2 * 6  # most bytes of a group's mark and lengths
@@ -50,7 +51,9 @@ class ArchiveHeader:
 
     def pack(self) -> bytes:
         """The header's bytes; its CRC-16 last."""
-        body = MAGIC + bytes([VERSION, CHAINS.index(self.chain), self.bins]) + self.fingerprint
+        body = (
+            ARCHIVE_MAGIC + bytes([VERSION, CHAINS.index(self.chain), self.bins]) + self.fingerprint
+        )
         body += pack_varint(self.nodes) + pack_varint(self.tile)
         return body + crc16(body)
 
@@ -155,7 +158,7 @@ def read_header(file: BinaryIO) -> ArchiveHeader:
     Raises BitstreamError in one sentence.
     """
     data = file.read(64)
-    if data[:4] != MAGIC:
+    if data[:4] != ARCHIVE_MAGIC:
         raise BitstreamError("this is not a .dfa archive")
     if len(data) < 16:
         raise IncompleteHeader("the archive was cut inside its header")

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-ARCHIVE = b"\x89dfa"  # how a .dfa file begins
-
 
 @click.command()
 @click.argument("source", metavar="IN")
@@ -240,7 +238,9 @@ def decode(
 
     kind = format_ or ("png" if target == PIPE else image.format_of(Path(target)))
     data = read(source)
-    if data[:4] == ARCHIVE:
+    from diffcodec.bitstream.container import ARCHIVE_MAGIC
+
+    if data[:4] == ARCHIVE_MAGIC:
         if limits:
             raise click.UsageError("an archive holds whole pictures only; it cannot be cut")
         _decode_archive(source, target, kind, data, model, threads, force, quiet, as_json)

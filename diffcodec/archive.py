@@ -422,8 +422,10 @@ def extract(
 def only_picture(codec: Codec, data: bytes, progress: Progress | None = None) -> Pixels:
     """The first picture of an archive at hand; raises BitstreamError."""
     held = contents(io.BytesIO(data))
-    group = held.groups[0]
     check_network(codec, held)
+    if not held.groups:
+        raise BitstreamError("there is no picture in the archive")
+    group = held.groups[0]
     body = read_body(io.BytesIO(data), group)
     shapes = [p.shape for p in group.pictures]
     return GroupCoder(codec, held.header).decode(shapes, group.entries, body, {0}, progress)[0]

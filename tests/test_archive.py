@@ -330,3 +330,4 @@ class TestCommands:
         for wrong in (("--bytes", "99"), ("--nu", "8"), ("--steps", "2")):
             self.run("encode", source, *model, *options[:2], *wrong, "-f", code=2)
         self.run("decode", out, back, *model, "-f", "--bytes", "99", code=2)
+        assert "diffcodec list" in self.run("info", out, code=1).stderr
