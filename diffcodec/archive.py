@@ -141,7 +141,7 @@ def write_archive(
             file.truncate()
             file.write(header.pack())
         done = sum(len(group) for group in plan[: written.resumed])
-        coder = _encoders(codec, header, processes, model)
+        coder = _encoders(codec, header, processes, model, _within(progress, done, total))
         for group, (data, head_bytes, spent, clock) in zip(
             plan[written.resumed :], coder(plan[written.resumed :]), strict=True
         ):
@@ -198,11 +198,17 @@ Plan = Sequence[Sequence[tuple[Source, Picture]]]
 
 
 def _encoders(
-    codec: Codec, header: ArchiveHeader, processes: int, model: str | None
+    codec: Codec,
+    header: ArchiveHeader,
+    processes: int,
+    model: str | None,
+    within: Callable[[int], Progress | None],
 ) -> Callable[[Plan], Iterator[Coded]]:
     """Codes groups in order: here, or in several processes."""
     if processes == 1 or model is None:
-        return lambda plan: (_encode_group(codec, header, group) for group in plan)
+        return lambda plan: (
+            _encode_group(codec, header, group, within(len(group))) for group in plan
+        )
 
     def run(plan: Plan) -> Iterator[Coded]:
         with ProcessPoolExecutor(processes) as pool:
@@ -215,6 +221,21 @@ def _encoders(
                 yield future.result()
 
     return run
+
+
+def _within(progress: Progress | None, done: int, total: int) -> Callable[[int], Progress | None]:
+    """For each of the next groups, of so many pictures, what tells how far it is."""
+    start = done
+
+    def enter(pictures: int) -> Progress | None:
+        nonlocal start
+        before, start = start, start + pictures
+        if progress is None:
+            return None
+        # The last tile is left to the caller, who says so when the group is done.
+        return lambda at, of: progress(before + pictures * min(at, of - 1) // of, total)
+
+    return enter
 
 
 def _encode_elsewhere(
@@ -401,6 +422,7 @@ def extract(
     coder = GroupCoder(codec, held.header, clock)
     total = len(names) if names is not None else len(held.pictures)
     done = 0
+    within = _within(progress, 0, total)
     for group in held.groups:
         wanted = {i for i, p in enumerate(group.pictures) if names is None or p.name in names}
         if not wanted:
@@ -408,7 +430,9 @@ def extract(
         pictures: dict[int, Pixels] | BitstreamError
         try:
             shapes = [p.shape for p in group.pictures]
-            pictures = coder.decode(shapes, group.entries, read_body(file, group), wanted)
+            body = read_body(file, group)
+            tell = within(len(wanted))
+            pictures = coder.decode(shapes, group.entries, body, wanted, tell)
         except BitstreamError as error:
             pictures = error
         for i in sorted(wanted):
