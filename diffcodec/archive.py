@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import BinaryIO
 
@@ -217,7 +218,7 @@ def _encoders(
         )
 
     def run(plan: Plan) -> Iterator[Coded]:
-        with ProcessPoolExecutor(processes) as pool:
+        with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
             futures = []
             for group in plan:  # a few ahead, so that memory stays bounded
                 futures.append(pool.submit(_encode_elsewhere, model, header, group))

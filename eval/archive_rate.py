@@ -18,6 +18,7 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ def _exact(
     if processes == 1 or model is None:
         found = [_extract(codec, path, some) for some in names]
     else:
-        with ProcessPoolExecutor(processes) as pool:
+        with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
             found = list(pool.map(partial(_extract_elsewhere, model, path), names))
     back = {name: pixels for group in found for name, pixels in group}
     return all(

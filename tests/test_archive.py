@@ -116,6 +116,24 @@ class TestRoundTrip:
         read(tmp_path / "a.dfa")
         assert one < (sum(calls) - one) / 2
 
+    def test_processes_do_not_change_a_bit(
+        self, tmp_path: Path, tiny_network: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(archives, "GROUP_VALUES", 3 * 768)
+        codec = Codec.from_pretrained(tiny_network)
+        some = [Source(f"{i}.png", small_picture(16, 16, 3, i)) for i in range(7)]
+        header = make_header(codec, "6")
+        for processes in (1, 2):
+            write_archive(
+                codec,
+                some,
+                tmp_path / f"{processes}.dfa",
+                header,
+                processes=processes,
+                model=str(tiny_network),
+            )
+        assert (tmp_path / "1.dfa").read_bytes() == (tmp_path / "2.dfa").read_bytes()
+
     def test_the_ledger_adds_up(self, tmp_path: Path) -> None:
         written = write(tmp_path / "a.dfa", sources(16), "25")
         ledger = archives.ledger(written, choose_chain("25", CODEC.tables))  # checks its sum
