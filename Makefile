@@ -12,7 +12,7 @@ BIN := .venv/bin
 .PHONY: setup demo test lint clean
 setup: .venv/ready
 
-.venv/ready: pyproject.toml bitstream/viterbi.c
+.venv/ready: pyproject.toml bitstream/viterbi.c bitstream/ans.c
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet "$(TORCH)"
 	$(BIN)/pip install --quiet --editable ".[dev]"

@@ -14,6 +14,7 @@ from typing import Literal
 from diffcodec.bitstream.trellis import MEMORIES
 
 MAGIC = b"\x89dfc"
+ARCHIVE_MAGIC = b"\x89dfa"
 VERSION = 1
 CHAINS = ("own", "linear", "cosine")  # where the noise levels come from, by code
 MAX_PIXELS = 1 << 26
@@ -75,6 +76,8 @@ def parse_header(data: bytes) -> tuple[Header, int]:
     """
     if not data:
         raise BitstreamError("the file is empty")
+    if data[:4] == ARCHIVE_MAGIC:
+        raise BitstreamError("this is a .dfa archive: see diffcodec list and extract")
     if data[:4] != MAGIC[: len(data)]:
         raise BitstreamError("this is not a .dfc file")
     if len(data) > 4 and data[4] != VERSION:

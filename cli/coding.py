@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -32,6 +34,10 @@ from diffcodec.cli.streams import (
     write,
 )
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 
 @click.command()
 @click.argument("source", metavar="IN")
@@ -46,6 +52,13 @@ from diffcodec.cli.streams import (
     help="Noise levels: K of the network's own (6, 12, 25, 50, 100), or N of DDPM's T = 1000 "
     "(ddpm:1000, ddpm:50, cosine:100).",
 )
+@click.option(
+    "--mode",
+    type=click.Choice(["progressive", "bitsback"]),
+    default="progressive",
+    help="bitsback: an archive (.dfa) of one large picture, lossless only, at the best rate.",
+)
+@click.option("--tile", type=int, metavar="N", help="Side of the tiles of mode bitsback.")
 @click.option(
     "--nu",
     type=click.Choice(["8", "10", "12", "14", "16"]),
@@ -70,6 +83,8 @@ def encode(
     bpp: float | None,
     steps: str | None,
     chain: str | None,
+    mode: str,
+    tile: int | None,
     nu: str | None,
     seed: int,
     ledger: str | None,
@@ -90,7 +105,12 @@ def encode(
     """
     max_steps, chain = _steps_or_chain(steps, chain)
     limits = cut(max_bytes, bpp, max_steps)
-    target = target or _swap(source, ".dfc")
+    bitsback = mode == "bitsback"
+    if bitsback and (limits or nu or seed):
+        raise click.UsageError("--mode bitsback is lossless; cuts, --nu and --seed are not for it")
+    if tile and not bitsback:
+        raise click.UsageError("--tile is for --mode bitsback")
+    target = target or _swap(source, ".dfa" if bitsback else ".dfc")
     claim(source, target, force=force, as_json=as_json)
     if ledger is not None:
         claim_ledger(source, target, ledger, force=force)
@@ -105,7 +125,10 @@ def encode(
     from diffcodec import codec
     from diffcodec.trace import Trace
 
-    _use_threads(threads)
+    use_threads(threads)
+    if bitsback:
+        _encode_bitsback(source, target, pixels, model, chain, tile, ledger, force, quiet, as_json)
+        return
     trace = Trace()
     options = {"chain": chain, "nu": int(nu) if nu else None, "seed": seed, **limits}
     began = time.perf_counter()
@@ -122,6 +145,52 @@ def encode(
     if as_json:
         names = {"input": source, "output": target}
         print_json({**names, **facts, "encoding_seconds": round(seconds, 3)})
+
+
+def _encode_bitsback(
+    source: str,
+    target: str,
+    pixels: NDArray[np.uint8],
+    model: str | None,
+    chain: str | None,
+    tile: int | None,
+    ledger: str | None,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    from diffcodec import archive
+    from diffcodec.chain import choose_chain
+    from diffcodec.cli.archiving import facts_of
+    from diffcodec.codec import Codec, default_model
+
+    codec = Codec.from_pretrained(model or default_model(pixels))
+    began = time.perf_counter()
+    with about(source), progress_bar("encoding", quiet=quiet) as progress:
+        header = archive.make_header(codec, chain, tile or archive.TILE)
+        data, written = archive.archive_picture(codec, pixels, header, progress)
+    seconds = time.perf_counter() - began
+    write(target, data, force=force)
+    if ledger is not None:
+        levels = choose_chain(header.chain_name, codec.tables)
+        write_ledger(ledger, archive.ledger(written, levels), force=force)
+    height, width, channels = pixels.shape
+    bpp = 8 * len(data) / (width * height)
+    narrate(f"encoded to {len(data):,} bytes, {bpp:.3f} bpp, lossless", quiet=quiet)
+    if as_json:
+        facts = {
+            "input": source,
+            "output": target,
+            "mode": "bitsback",
+            "width": width,
+            "height": height,
+            "channels": channels,
+            "model": codec.name,
+            "fingerprint": codec.fingerprint.hex(),
+            "chain": header.chain_name,
+            "bpp": bpp,
+        }
+        print_json({**facts, **facts_of(written), "encoding_seconds": round(seconds, 3)})
 
 
 @click.command()
@@ -169,10 +238,17 @@ def decode(
 
     kind = format_ or ("png" if target == PIPE else image.format_of(Path(target)))
     data = read(source)
+    from diffcodec.bitstream.container import ARCHIVE_MAGIC
+
+    if data[:4] == ARCHIVE_MAGIC:
+        if limits:
+            raise click.UsageError("an archive holds whole pictures only; it cannot be cut")
+        _decode_archive(source, target, kind, data, model, threads, force, quiet, as_json)
+        return
 
     from diffcodec import codec
 
-    _use_threads(threads)
+    use_threads(threads)
     with about(source):
         facts = codec.info(data, model)
         if strict and not facts["complete"]:
@@ -207,6 +283,42 @@ def decode(
         )
 
 
+def _decode_archive(
+    source: str,
+    target: str,
+    kind: str,
+    data: bytes,
+    model: str | None,
+    threads: int | None,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    from diffcodec import archive, image
+    from diffcodec.codec import Codec
+
+    use_threads(threads)
+    began = time.perf_counter()
+    with about(source), progress_bar("decoding", quiet=quiet) as progress:
+        held = archive.contents(io.BytesIO(data))
+        if held.damage:
+            raise click.ClickException(f"{name_of(source)}: {held.damage[0].reason}")
+        if len(held.pictures) != 1:
+            raise click.ClickException(
+                f"{name_of(source)} holds {len(held.pictures)} pictures; use diffcodec extract"
+            )
+        codec = Codec.from_pretrained(model or archive.model_of(held))
+        pixels = archive.only_picture(codec, data, progress)
+    seconds = time.perf_counter() - began
+    write(target, image.to_bytes(pixels, kind), force=force)
+    narrate(f"decoded {len(data):,} bytes, lossless", quiet=quiet)
+    if as_json:
+        height, width, channels = pixels.shape
+        facts = {"input": source, "output": target, "width": width, "height": height}
+        more = {"channels": channels, "model": codec.name, "bytes_used": len(data)}
+        print_json({**facts, **more, "lossless": True, "decoding_seconds": round(seconds, 3)})
+
+
 def _swap(source: str, suffix: str) -> str:
     return PIPE if source == PIPE else os.path.splitext(source)[0] + suffix
 
@@ -224,7 +336,8 @@ def _steps_or_chain(steps: str | None, chain: str | None) -> tuple[int | None, s
     return None, steps
 
 
-def _use_threads(threads: int | None) -> None:
+def use_threads(threads: int | None) -> None:
+    """Give the network so many threads; None leaves it as it is."""
     if threads is not None:
         import torch
 

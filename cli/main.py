@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from diffcodec import __version__
+from diffcodec.cli.archiving import archive, extract, list_
 from diffcodec.cli.coding import decode, encode
 from diffcodec.cli.inspection import info, models, truncate
 from diffcodec.cli.nll import nll
@@ -89,5 +90,7 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (encode, decode, truncate, info, models, nll, train, calibrate):
+PICTURES = (encode, decode, truncate, info, archive, extract, list_)
+NETWORKS = (models, nll, train, calibrate)
+for command in (*PICTURES, *NETWORKS):
     main.add_command(command)

@@ -132,7 +132,7 @@ class Codec:
                 trace=trace,
                 progress=progress,
             )
-        data = _with_length(draft, payload) if lossless else draft.pack() + payload
+        data = with_length(draft, payload) if lossless else draft.pack() + payload
         return data if max_bytes is None else data[:max_bytes]
 
     def decode(
@@ -220,7 +220,7 @@ class Codec:
 # --- files --------------------------------------------------------------------------------------
 
 
-def _with_length(draft: Header, payload: bytes) -> bytes:
+def with_length(draft: Header, payload: bytes) -> bytes:
     """Header and payload, the header stating the length of both."""
     total = 0
     while True:  # the length's own length may grow once
@@ -298,7 +298,7 @@ def encode(pixels: Pixels, model: str | Path | None = None, **options: Any) -> b
 def decode(data: bytes, model: str | Path | None = None, **options: Any) -> Decoded:
     """Codec.decode with the network that the file names."""
     header, _ = parse_header(data)
-    return _codec(str(model or _name_of(header))).decode(data, **options)
+    return _codec(str(model or name_of(header.fingerprint))).decode(data, **options)
 
 
 def info(data: bytes, model: str | Path | None = None) -> dict[str, Any]:
@@ -330,7 +330,7 @@ def info(data: bytes, model: str | Path | None = None) -> dict[str, Any]:
         "bytes_verified": None,
     }
     try:
-        name = str(model or _name_of(header))
+        name = str(model or name_of(header.fingerprint))
     except BitstreamError:
         return facts
     checkpoint = load_checkpoint(name)
@@ -370,12 +370,13 @@ def list_models() -> list[dict[str, Any]]:
     return models
 
 
-def _name_of(header: Header) -> str:
+def name_of(fingerprint: bytes) -> str:
+    """The shipped network with this fingerprint; BitstreamError if there is none."""
     for name, path in shipped_networks():
-        if _fingerprint(str(path)) == header.fingerprint:
+        if _fingerprint(str(path)) == fingerprint:
             return name
     raise BitstreamError(
-        f"no shipped network has the fingerprint {header.fingerprint.hex()} that the file asks "
+        f"no shipped network has the fingerprint {fingerprint.hex()} that the file asks "
         "for; name the file of its network with --model"
     )
 
@@ -386,7 +387,7 @@ def _fingerprint(path: str) -> bytes:
 
 
 def _tables_for(header: Header, model: str | Path | None) -> Tables:
-    checkpoint = load_checkpoint(model or _name_of(header))
+    checkpoint = load_checkpoint(model or name_of(header.fingerprint))
     if checkpoint.fingerprint != header.fingerprint:
         raise CheckpointError(
             f"the file was made with network {header.fingerprint.hex()}, not with "

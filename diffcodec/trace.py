@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass
 class Clock:
@@ -74,3 +77,39 @@ class Trace:
     def lossless_bytes(self) -> int:
         """Spent on all blocks of pixels."""
         return sum(self.block_bytes)
+
+
+@dataclass
+class Balance:
+    """What bits-back coding spent on every step, and what it should have: bits over all pictures.
+
+    Entry 0 is x_0 | y_1, entry t is y_t | y_{t+1}, the last one y_K. ideal: KL divergences of the p
+    in use, and -log2 p(x_0 | y_1); kl: with q's own variance in p's place (DDPM's L_t); both for
+    the latents that were drawn. pictures, values: how many pictures and sub-pixels.
+    """
+
+    spent: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    ideal: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    kl: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    pictures: int = 0
+    values: int = 0
+
+    def begin(self, levels: int, pictures: int, values: int) -> None:
+        """A batch follows."""
+        if not self.spent.size:
+            self.spent, self.ideal, self.kl = (np.zeros(levels + 1) for _ in range(3))
+        self.pictures, self.values = self.pictures + pictures, self.values + values
+
+    def add(self, t: int, spent: float, ideal: float, kl: float) -> None:
+        """What entry t of a batch took."""
+        self.spent[t] += spent
+        self.ideal[t] += ideal
+        self.kl[t] += kl
+
+    def include(self, other: Balance) -> None:
+        """Add all of another one, of the same chain."""
+        self.begin(other.spent.size - 1, other.pictures, other.values)
+        for mine, its in zip(
+            (self.spent, self.ideal, self.kl), (other.spent, other.ideal, other.kl), strict=True
+        ):
+            mine += its

@@ -40,6 +40,9 @@ class AnySize:
     def __call__(self, y: Float32, v: float) -> Float32:
         return (self.whole if y.shape == SIZE else self.other)(y, v)
 
+    def batch(self, y: Float32, v: float | NDArray[np.float64]) -> Float32:
+        return (self.whole if y.shape[1:] == SIZE else self.other).batch(y, v)
+
 
 def gaussian_codec() -> Codec:
     """The codec of this source."""

@@ -1,0 +1,231 @@
+"""What an archive costs, beside the variational bound of the same network, chain and pictures.
+
+Every chain makes one archive of all pictures, which is decoded again and compared. Rates are in
+bits/dim of all sub-pixels: the bound (KL divergences of the p in use for the latents that were
+drawn, -log2 p(x_0 | y_1)); net bits, by which the stacks grew; the whole file, its initial bits,
+heads and checksums included. The pictures that are coded progressively to supply the initial bits
+are in the file's rate; for the bound they are coded once more on a stack that is thrown away.
+
+    python -m diffcodec.eval.archive_rate DATA -m cifar10 --chain 50 --chain 100 --json out.json
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from diffcodec.archive import TILE, Source, contents, extract, make_header, write_archive
+from diffcodec.bitsback import Model, push
+from diffcodec.bitstream.ans import Stack
+from diffcodec.bitstream.archive import ArchiveHeader, Group
+from diffcodec.chain import choose_chain
+from diffcodec.codec import Codec
+from diffcodec.data import DataError, digest, load_images
+from diffcodec.eval import peers
+from diffcodec.eval.environment import environment, peak_memory_bytes, portable
+from diffcodec.eval.rate_distortion import load_codec
+from diffcodec.group import tiles_of
+from diffcodec.trace import Balance
+
+Pixels = NDArray[np.uint8]
+Record = dict[str, Any]
+
+
+def measure(
+    codec: Codec, pictures: list[Pixels], chain: str, tile: int, processes: int, model: str | None
+) -> Record:
+    """One archive of pictures, (H, W, C) uint8 each, written, read and taken apart."""
+    sources = [Source(f"{i:05}.png", pixels) for i, pixels in enumerate(pictures)]
+    header = make_header(codec, chain, tile)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "all.dfa"
+        began = time.perf_counter()
+        written = write_archive(
+            codec, sources, path, header, processes=processes, model=model, progress=_show
+        )
+        encoded = time.perf_counter()
+        exact = _exact(codec, path, pictures, processes, model)
+        decoded = time.perf_counter()
+        with open(path, "rb") as file:
+            groups = contents(file).groups
+    balance, initial = written.spent.balance, Balance()
+    by_name = {source.name: source.read() for source in sources}
+    for group in groups:
+        _bound_of_initial(codec, header, group, by_name, initial)
+    values = sum(p.size for p in pictures)
+    nelbo = float(balance.ideal.sum() + initial.ideal.sum())
+    net = written.net_bits + float(initial.spent.sum())
+    bits = 8 * written.file_bytes
+    levels = choose_chain(chain, codec.tables)
+    outside = written.clock.total - written.clock.network
+    return {
+        "chain": chain,
+        "steps": len(levels.v),
+        "exact": exact,
+        "file_bytes": written.file_bytes,
+        "nelbo_bpd": nelbo / values,
+        "net_bpd": net / values,
+        "file_bpd": bits / values,
+        "net_overhead_percent": 100 * (net / nelbo - 1),
+        "file_overhead_percent": 100 * (bits / nelbo - 1),
+        "initial": {
+            "bits": written.spent.progressive_bits,
+            "bpd_of_all": written.spent.progressive_bits / values,
+            "pictures_percent": 100 * written.spent.progressive_values / values,
+            "nelbo_bits_of_the_same": float(initial.ideal.sum()),
+        },
+        "packing_bits": written.spent.packing_bits,
+        "head_bits": 8 * written.head_bytes,
+        "groups": written.groups,
+        "by_step": {
+            "sigma_grey": [None, *(127.5 * math.sqrt(v) for v in reversed(levels.v))],
+            "nelbo_bits": list(map(float, balance.ideal)),
+            "net_bits": list(map(float, balance.spent)),
+            "kl_bits": list(map(float, balance.kl)),
+        },
+        "seconds": {
+            "encode": encoded - began,
+            "decode": decoded - encoded,
+            "process_total": written.clock.total,
+            "process_network": written.clock.network,
+        },
+        "outside_network_percent": 100 * outside / written.clock.total,
+    }
+
+
+def _exact(
+    codec: Codec, path: Path, pictures: list[Pixels], processes: int, model: str | None
+) -> bool:
+    """Does every picture come back?"""
+    with open(path, "rb") as file:
+        names = [[p.name for p in group.pictures] for group in contents(file).groups]
+    if processes == 1 or model is None:
+        found = [_extract(codec, path, some) for some in names]
+    else:
+        with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+            found = list(pool.map(partial(_extract_elsewhere, model, path), names))
+    back = {name: pixels for group in found for name, pixels in group}
+    return all(
+        np.array_equal(back.get(f"{i:05}.png", ()), pixels) for i, pixels in enumerate(pictures)
+    )
+
+
+def _extract(codec: Codec, path: Path, names: list[str]) -> list[tuple[str, Pixels]]:
+    with open(path, "rb") as file:
+        pairs = [(p.name, pixels) for p, pixels in extract(codec, file, names)]
+    for name, pixels in pairs:
+        if isinstance(pixels, ValueError):
+            print(f"{name} was refused: {pixels}", file=sys.stderr)
+    return [(name, pixels) for name, pixels in pairs if isinstance(pixels, np.ndarray)]
+
+
+def _extract_elsewhere(model: str, path: Path, names: list[str]) -> list[tuple[str, Pixels]]:
+    return _extract(load_codec(model, 1), path, names)
+
+
+def _bound_of_initial(
+    codec: Codec,
+    header: ArchiveHeader,
+    group: Group,
+    pictures: dict[str, Pixels],
+    balance: Balance,
+) -> None:
+    """Adds what bits-back coding would take for a group's progressive tiles."""
+    tiles, at = tiles_of([p.shape for p in group.pictures], header.tile), 0
+    chain = choose_chain(header.chain_name, codec.tables)
+    for entry in group.entries:
+        if not entry.count:
+            tile = tiles[at]
+            pixels = tile.of(pictures[group.pictures[tile.picture].name])[None]
+            shape = (tile.channels, tile.height, tile.width)
+            model = Model(codec.denoiser, chain, shape, bins=header.bins)  # type: ignore[arg-type]
+            stack = Stack(np.random.default_rng(at).bytes(model.initial_bits // 4 + 1024))
+            stack.open()
+            push(model, stack, pixels, balance)
+        at += entry.tiles
+
+
+def _show(done: int, total: int) -> None:
+    print(f"{done} of {total} pictures", file=sys.stderr)
+
+
+def compare(pictures: list[Pixels]) -> Record:
+    """Bits/dim of other lossless codecs, each picture its own file."""
+    sizes: dict[str, int] = {}
+    for pixels in pictures:
+        for name, point in peers.lossless(pixels).items():
+            sizes[name] = sizes.get(name, 0) + point.bytes
+    values = sum(p.size for p in pictures)
+    return {name: {"bytes": size, "bpd": 8 * size / values} for name, size in sizes.items()}
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("data", type=click.Path(exists=True, path_type=Path))
+@click.option("-m", "--model", default="cifar10", show_default=True, help="Network: name or file.")
+@click.option("--images", type=click.IntRange(1), help="Only the first N pictures.")
+@click.option("--split", default="all", help='Only files or folders whose names begin so: "test".')
+@click.option("--cut", type=click.IntRange(0), default=0, help="Cut files into N x N pictures.")
+@click.option("--tile", type=int, default=TILE, show_default=True, help="Side of coded tiles.")
+@click.option("--chain", "chains", multiple=True, default=("50",), show_default=True)
+@click.option("-j", "--processes", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--peers/--no-peers", "with_peers", default=True, help="Measure PNG and others too.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the results.")
+def main(
+    data: Path,
+    model: str,
+    images: int | None,
+    split: str,
+    cut: int,
+    tile: int,
+    chains: tuple[str, ...],
+    processes: int,
+    with_peers: bool,
+    json_path: Path | None,
+) -> None:
+    """Archives of the pictures in DATA, one a chain: bound, net bits, file bits."""
+    try:
+        pictures = load_images(data, split, cut)[:images]
+        codec = load_codec(model, 1)
+    except (DataError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+    result: Record = {
+        "name": f"diffcodec {codec.name}",
+        "results": [],
+        "peers_lossless": compare(pictures) if with_peers else {},
+        "dataset": {"name": data.stem, "images": len(pictures), "sha256": digest(pictures)},
+        "model": {"name": codec.name, "fingerprint": codec.fingerprint.hex(), "tile": tile},
+        "environment": environment(1, processes),
+        "command": f"python -m diffcodec.eval.archive_rate {portable(sys.argv[1:])}",
+    }
+    for chain in chains:
+        row = measure(codec, pictures, chain, tile, processes, model)
+        result["results"].append(row)
+        click.echo(
+            f"chain {chain}: bound {row['nelbo_bpd']:.4f}, net {row['net_bpd']:.4f} "
+            f"({row['net_overhead_percent']:+.3f} %), file {row['file_bpd']:.4f} bits/dim "
+            f"({row['file_overhead_percent']:+.3f} %), {row['outside_network_percent']:.1f} % of "
+            f"the time outside the network, {'exact' if row['exact'] else 'NOT EXACT'}"
+        )
+        result["peak_memory_bytes"] = peak_memory_bytes()
+        if json_path is not None:  # after every chain: the next one may take hours
+            json_path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    for name, peer in result["peers_lossless"].items():
+        click.echo(f"{name}: {peer['bpd']:.4f} bits/dim")
+    if not all(row["exact"] for row in result["results"]):
+        raise click.ClickException("some pictures did not come back exactly")
+
+
+if __name__ == "__main__":
+    main()

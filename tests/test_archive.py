@@ -1,0 +1,351 @@
+"""Archives: what goes in comes out; damage hits what it hits, and interruptions cost nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from numpy.typing import NDArray
+
+from diffcodec import archive as archives
+from diffcodec.archive import Source, Written, contents, extract, make_header, write_archive
+from diffcodec.bitstream.archive import (
+    Picture,
+    _next_name,
+    _parse_directory,
+    is_safe,
+    pack_group,
+    read_groups,
+)
+from diffcodec.bitstream.container import BitstreamError
+from diffcodec.chain import OptionError, choose_chain
+from diffcodec.cli.main import main
+from diffcodec.codec import Codec
+from diffcodec.image import ImageError, load, save
+from tests.conftest import picture as small_picture
+from tests.gaussian import gaussian_codec, picture
+
+if TYPE_CHECKING:
+    from diffcodec.denoiser import Float32
+
+Pixels = NDArray[np.uint8]
+CODEC = gaussian_codec()
+
+
+def small(number: int, *, grey: bool = False) -> Source:
+    pixels = np.ascontiguousarray(picture(number)[:12, :9, : 1 if grey else 3])
+    return Source(f"{'grey' if grey else 'small'}/{number}.png", pixels)
+
+
+def sources(n: int = 8) -> list[Source]:
+    whole = [Source(f"set/{i:04}.png", picture(i)) for i in range(n)]
+    return [small(0), *whole[: n // 2], small(1, grey=True), *whole[n // 2 :], small(2)]
+
+
+def write(target: Path, some: Sequence[Source], chain: str = "6", **options: Any) -> Written:
+    return write_archive(CODEC, some, target, make_header(CODEC, chain), **options)
+
+
+def read(path: Path, codec: Codec = CODEC, names: list[str] | None = None) -> dict[str, Any]:
+    with open(path, "rb") as file:
+        return {p.name: pixels for p, pixels in extract(codec, file, names)}
+
+
+def held(path: Path) -> archives.Contents:
+    with open(path, "rb") as file:
+        return contents(file, check=True)
+
+
+def check(path: Path, some: Sequence[Source]) -> None:
+    got = read(path)
+    assert sorted(got) == sorted(s.name for s in some)
+    for source in some:
+        assert np.array_equal(got[source.name], source.read())
+
+
+@pytest.fixture
+def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "GROUP_VALUES", 3 * 3072)
+
+
+class TestRoundTrip:
+    def test_mixed_sizes_and_modes(self, tmp_path: Path) -> None:
+        written = write(tmp_path / "a.dfa", sources())
+        check(tmp_path / "a.dfa", sources())
+        assert written.pictures == 11 and written.groups == 1
+        assert (tmp_path / "a.dfa").stat().st_size == written.file_bytes
+        assert [p.name for p in tmp_path.iterdir()] == ["a.dfa"]
+
+    @pytest.mark.parametrize("n", [1, 2, 3])
+    def test_few_and_tiny_pictures(self, tmp_path: Path, n: int) -> None:
+        tiny = [Source(f"{i}.png", picture(i)[i : i + 1, :1].copy()) for i in range(n)]
+        write(tmp_path / "a.dfa", tiny)
+        check(tmp_path / "a.dfa", tiny)
+
+    def test_a_picture_larger_than_its_tiles(self) -> None:
+        pixels = np.tile(picture(1), (2, 3, 1))[:50, :70]
+        header = make_header(CODEC, "12", tile=32)
+        data, written = archives.archive_picture(CODEC, pixels, header)
+        assert len(data) == written.file_bytes
+        assert np.array_equal(archives.only_picture(CODEC, data), pixels)
+
+    def test_several_groups_and_one_picture_of_them(
+        self, tmp_path: Path, small_groups: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        some = sources()
+        write(tmp_path / "a.dfa", some)
+        assert len(held(tmp_path / "a.dfa").groups) >= 3
+        check(tmp_path / "a.dfa", some)
+        calls = []
+        batch = CODEC.denoiser.batch  # type: ignore[attr-defined]
+
+        def counted(y: Float32, v: float) -> Float32:
+            calls.append(len(y))
+            return np.asarray(batch(y, v))
+
+        monkeypatch.setattr(CODEC.denoiser, "batch", counted)
+        top = held(tmp_path / "a.dfa").groups[-1].pictures[-1].name
+        assert list(read(tmp_path / "a.dfa", names=[top])) == [top]
+        one = sum(calls)
+        read(tmp_path / "a.dfa")
+        assert one < (sum(calls) - one) / 2
+
+    def test_processes_do_not_change_a_bit(
+        self, tmp_path: Path, tiny_network: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(archives, "GROUP_VALUES", 3 * 768)
+        codec = Codec.from_pretrained(tiny_network)
+        some = [Source(f"{i}.png", small_picture(16, 16, 3, i)) for i in range(7)]
+        header = make_header(codec, "6")
+        for processes in (1, 2):
+            write_archive(
+                codec,
+                some,
+                tmp_path / f"{processes}.dfa",
+                header,
+                processes=processes,
+                model=str(tiny_network),
+            )
+        assert (tmp_path / "1.dfa").read_bytes() == (tmp_path / "2.dfa").read_bytes()
+
+    def test_the_ledger_adds_up(self, tmp_path: Path) -> None:
+        written = write(tmp_path / "a.dfa", sources(16), "25")
+        ledger = archives.ledger(written, choose_chain("25", CODEC.tables))  # checks its sum
+        assert ledger.file_bytes == (tmp_path / "a.dfa").stat().st_size
+        kinds = ledger.kinds()
+        spent, ideal = kinds["latent"]
+        assert ideal is not None and spent == pytest.approx(ideal, rel=0.03)
+        assert kinds["initial"][0] == written.spent.progressive_bits > 0
+        assert ledger.ideal_bits is not None
+        assert 8 * ledger.file_bytes < 1.02 * ledger.ideal_bits
+
+
+class TestResume:
+    def test_an_interrupted_call_goes_on_to_the_same_bytes(
+        self, tmp_path: Path, small_groups: None
+    ) -> None:
+        some, target = sources(), tmp_path / "a.dfa"
+        write(tmp_path / "whole.dfa", some)
+
+        def interrupt(done: int, total: int) -> None:
+            if done >= total // 2:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            write(target, some, progress=interrupt)
+        assert not target.exists()
+        with open(tmp_path / ".a.dfa.part", "ab") as part:
+            part.write(b"half a group")
+        written = write(target, some, resume=True)
+        assert written.resumed >= 1
+        assert target.read_bytes() == (tmp_path / "whole.dfa").read_bytes()
+        assert not (tmp_path / ".a.dfa.part").exists()
+
+    def test_changed_pictures_are_coded_again(self, tmp_path: Path, small_groups: None) -> None:
+        some, target = sources(), tmp_path / "a.dfa"
+        write(tmp_path / "part.dfa", some)
+        (tmp_path / "part.dfa").rename(tmp_path / ".a.dfa.part")
+        changed = [Source(s.name, 255 - s.read()) if s.name == "set/0007.png" else s for s in some]
+        assert 0 < write(target, changed, resume=True).resumed < len(held(target).groups)
+        check(target, changed)
+
+    def test_another_chain_starts_afresh(self, tmp_path: Path, small_groups: None) -> None:
+        write(tmp_path / "part.dfa", sources(6), chain="12")
+        (tmp_path / "part.dfa").rename(tmp_path / ".a.dfa.part")
+        assert write(tmp_path / "a.dfa", sources(6), resume=True).resumed == 0
+        check(tmp_path / "a.dfa", sources(6))
+
+
+class TestDamage:
+    @pytest.mark.parametrize("where", ["mark", "head", "body"])
+    def test_it_hits_one_group(self, tmp_path: Path, small_groups: None, where: str) -> None:
+        some, path = sources(), tmp_path / "a.dfa"
+        write(path, some)
+        group = held(path).groups[1]
+        data = bytearray(path.read_bytes())
+        data[
+            {"mark": group.offset, "head": group.offset + 12, "body": group.body_at + 99}[where]
+        ] ^= 4
+        path.write_bytes(data)
+        damage = held(path).damage
+        assert damage and damage[0].offset == group.offset
+        got = read(path)
+        lost = {p.name for p in group.pictures}
+        for source in some:
+            if source.name in lost:
+                assert not isinstance(got.get(source.name), np.ndarray)
+            else:
+                assert np.array_equal(got[source.name], source.read())
+
+    def test_every_cut_is_noticed(self, tmp_path: Path, small_groups: None) -> None:
+        path = tmp_path / "a.dfa"
+        write(path, sources(6))
+        data = path.read_bytes()
+        for length in [*range(24), *range(24, len(data), 97), len(data) - 1]:
+            try:
+                cut = contents(io.BytesIO(data[:length]), check=True)
+            except BitstreamError:
+                assert length < 24
+            else:
+                assert cut.damage
+
+    def test_missing_groups_are_noticed(self, tmp_path: Path, small_groups: None) -> None:
+        path = tmp_path / "a.dfa"
+        write(path, sources(6))
+        data, group = path.read_bytes(), held(path).groups[0]
+        end = group.body_at + group.body_bytes + 4
+        path.write_bytes(data[: group.offset] + data[end:])
+        assert "missing" in held(path).damage[0].reason
+
+    def test_another_network_is_refused(self, tmp_path: Path) -> None:
+        write(tmp_path / "a.dfa", sources(2))
+        other = Codec(CODEC.denoiser, CODEC.tables, fingerprint=b"stranger")
+        with pytest.raises(BitstreamError, match="made with network"):
+            read(tmp_path / "a.dfa", other)
+
+    def test_other_floating_point_is_noticed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write(tmp_path / "a.dfa", sources())
+        batch = CODEC.denoiser.batch  # type: ignore[attr-defined]
+        monkeypatch.setattr(CODEC.denoiser, "batch", lambda y, v: batch(y, v) * np.float32(1.0001))
+        found = read(tmp_path / "a.dfa")
+        assert all(isinstance(f, BitstreamError) for f in found.values())
+
+    def test_names_that_lead_elsewhere_are_refused(self) -> None:
+        for name in ("../a.png", "/a.png", "a//b.png", "a\\b.png", "a\n.png", ".", ""):
+            assert not is_safe(name)
+            data = pack_group([Picture(name or "..", 1, 1, 3)], [], b"")
+            assert not all(hasattr(g, "pictures") for g in read_groups(io.BytesIO(data)))
+        assert is_safe("a/b..c.png")
+
+    def test_lists_of_nonsense_are_refused(self) -> None:
+        import zlib
+
+        texts = (b"", b"[]", b"[[[1,2,3,4]],[]]", b'[[[0,1,3,1]],["a"]]', b'[[[1,1,3,1]],[""]]')
+        for text in (*texts, b'[[[1,1,2,1]],["a"]]', b'[[[1,1,3,1e99]],["a"]]', b"[" * 5000):
+            with pytest.raises(BitstreamError):
+                _parse_directory(zlib.compress(text))
+
+
+class TestSets:
+    def test_empty_sets_and_names_twice_are_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(OptionError, match="no picture"):
+            write(tmp_path / "a.dfa", [])
+        with pytest.raises(OptionError, match="same name"):
+            write(tmp_path / "a.dfa", [small(1), small(1)])
+        assert not list(tmp_path.iterdir())
+
+    def test_a_picture_that_cannot_be_read(self, tmp_path: Path) -> None:
+        (tmp_path / "bad.png").write_bytes(b"no picture")
+        some = [small(1), Source("bad.png", tmp_path / "bad.png"), small(2)]
+        with pytest.raises(ImageError):
+            write(tmp_path / "a.dfa", some, stop_on_error=True)
+        assert not (tmp_path / "a.dfa").exists()
+        written = write(tmp_path / "a.dfa", some)
+        assert [name for name, _ in written.skipped] == ["bad.png"]
+        check(tmp_path / "a.dfa", [small(1), small(2)])
+
+    @pytest.mark.parametrize(
+        "name,after",
+        [("a9.png", "a10.png"), ("007", "008"), ("x1/99.b2", "x1/99.b3"), ("none", "")],
+    )
+    def test_names_count_up(self, name: str, after: str) -> None:
+        assert _next_name(name) == after
+
+
+class TestCommands:
+    @staticmethod
+    def run(*args: str | Path, code: int = 0) -> Result:
+        result = CliRunner().invoke(main, [str(a) for a in args])
+        assert result.exit_code == code, (result.stderr, result.exception)
+        return result
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        folder = tmp_path / "in"
+        (folder / "deep").mkdir(parents=True)
+        for i in range(5):
+            save(small_picture(16, 16, 3, i), folder / f"{i}.png")
+        save(small_picture(8, 20, 1, 7), folder / "deep" / "grey.pgm")
+        return folder
+
+    def test_archive_list_extract(self, folder: Path, tiny_network: Path, tmp_path: Path) -> None:
+        out, back = tmp_path / "a.dfa", tmp_path / "back"
+        model = ("-m", tiny_network)
+        ledger = tmp_path / "ledger.json"
+        made = self.run(
+            "archive", folder, out, *model, "--chain", "6", "--json", "--ledger", ledger
+        )
+        facts = json.loads(made.stdout)
+        assert facts["pictures"] == 6 and facts["bytes"] == out.stat().st_size
+        assert json.loads(ledger.read_text())["file_bytes"] == out.stat().st_size
+        listing = json.loads(self.run("list", out, "--json", "--check").stdout)
+        assert {p["name"] for p in listing["pictures"]} >= {"3.png", "deep/grey.pgm"}
+        assert "6 pictures" in self.run("list", out).stdout
+        self.run("extract", out, "-o", back, *model)
+        for path in folder.rglob("*.p?m"):
+            assert np.array_equal(load(path), load(back / path.relative_to(folder)))
+        assert "exists" in self.run("extract", out, "-o", back, *model, code=1).stderr
+        one = tmp_path / "one"
+        self.run("extract", out, "deep/grey.pgm", "-o", one, *model)
+        assert [p.name for p in one.rglob("*.p*m")] == ["grey.pgm"]
+        assert (
+            "no picture called" in self.run("extract", out, "x", "-o", one, *model, code=1).stderr
+        )
+
+    def test_bad_pictures_stop_or_are_skipped(
+        self, folder: Path, tiny_network: Path, tmp_path: Path
+    ) -> None:
+        (folder / "2b.png").write_bytes(b"\x89PNG nonsense")
+        out, options = tmp_path / "a.dfa", ("-m", tiny_network, "--chain", "6")
+        assert "2b.png" in self.run("archive", folder, out, *options, code=1).stderr
+        assert not out.exists()
+        skipped = self.run("archive", folder, out, *options, "--on-error", "skip")
+        assert "2b.png was left out" in skipped.stderr and "6 pictures" in skipped.stderr
+        out.write_bytes(out.read_bytes()[:-30])
+        assert "damaged" in self.run("list", out, "--check", code=1).stderr
+        assert (
+            "damaged" in self.run("extract", out, "-o", tmp_path / "x", *options[:2], code=1).stderr
+        )
+
+    def test_one_large_picture(self, tiny_network: Path, tmp_path: Path) -> None:
+        source, out, back = (tmp_path / n for n in ("a.png", "a.dfa", "b.png"))
+        save(small_picture(40, 70, 3, 1), source)
+        model = ("-m", tiny_network)
+        options = ("--mode", "bitsback", "--tile", "16", "--chain", "6", "--json")
+        facts = json.loads(self.run("encode", source, *model, *options).stdout)
+        assert facts["bytes"] == out.stat().st_size
+        assert facts["mode"] == "bitsback" and facts["net_bits"] > 0
+        self.run("decode", out, back, *model)
+        assert np.array_equal(load(source), load(back))
+        for wrong in (("--bytes", "99"), ("--nu", "8"), ("--steps", "2")):
+            self.run("encode", source, *model, *options[:2], *wrong, "-f", code=2)
+        self.run("decode", out, back, *model, "-f", "--bytes", "99", code=2)
+        assert "diffcodec list" in self.run("info", out, code=1).stderr
