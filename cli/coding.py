@@ -122,7 +122,7 @@ def encode(
     for note in image.notes(picture):
         narrate(f"{name_of(source)}: {note} is not kept", quiet=quiet)
 
-    from diffcodec import codec
+    from diffcodec import shipped
     from diffcodec.trace import Trace
 
     use_threads(threads)
@@ -133,12 +133,12 @@ def encode(
     options = {"chain": chain, "nu": int(nu) if nu else None, "seed": seed, **limits}
     began = time.perf_counter()
     with about(source), progress_bar("encoding", quiet=quiet) as progress:
-        data = codec.encode(pixels, model, trace=trace, progress=progress, **options)
+        data = shipped.encode(pixels, model, trace=trace, progress=progress, **options)
     seconds = time.perf_counter() - began
-    facts = codec.info(data, model)
+    facts = shipped.info(data, model)
     write(target, data, force=force)
     if ledger is not None:
-        write_ledger(ledger, codec.ledger(data, model, trace), force=force)
+        write_ledger(ledger, shipped.ledger(data, model, trace), force=force)
     narrate(
         f"encoded to {len(data):,} bytes, {facts['bpp']:.3f} bpp, {how_far(facts)}", quiet=quiet
     )
@@ -162,7 +162,8 @@ def _encode_bitsback(
     from diffcodec import archive
     from diffcodec.chain import choose_chain
     from diffcodec.cli.archiving import facts_of
-    from diffcodec.codec import Codec, default_model
+    from diffcodec.codec import Codec
+    from diffcodec.shipped import default_model
 
     codec = Codec.from_pretrained(model or default_model(pixels))
     began = time.perf_counter()
@@ -246,16 +247,16 @@ def decode(
         _decode_archive(source, target, kind, data, model, threads, force, quiet, as_json)
         return
 
-    from diffcodec import codec
+    from diffcodec import shipped
 
     use_threads(threads)
     with about(source):
-        facts = codec.info(data, model)
+        facts = shipped.info(data, model)
         if strict and not facts["complete"]:
             raise click.ClickException(f"{name_of(source)} is cut short, {how_far(facts)}")
         began = time.perf_counter()
         with progress_bar("decoding", quiet=quiet) as progress:
-            decoded = codec.decode(data, model, progress=progress, **limits)
+            decoded = shipped.decode(data, model, progress=progress, **limits)
     seconds = time.perf_counter() - began
     write(target, image.to_bytes(decoded.pixels, kind), force=force)
     total = "" if decoded.total_bytes is None else f" of {decoded.total_bytes:,}"

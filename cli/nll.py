@@ -237,7 +237,7 @@ def _use(device: str, threads: int | None) -> str:
 
 def _default_model(pictures: Sequence[Pixels]) -> str:
     """The codec's for pictures that agree on one, photo for all others."""
-    from diffcodec.codec import default_model
+    from diffcodec.shipped import default_model
 
     fitting = {default_model(pixels) for pixels in pictures}
     return fitting.pop() if len(fitting) == 1 else "photo"

@@ -7,8 +7,9 @@ if TYPE_CHECKING:
     from diffcodec.bitstream.container import BitstreamError
     from diffcodec.chain import OptionError
     from diffcodec.checkpoint import CheckpointError
-    from diffcodec.codec import Codec, Decoded, decode, encode, info, list_models, truncate
+    from diffcodec.codec import Codec, Decoded
     from diffcodec.image import ImageError
+    from diffcodec.shipped import decode, encode, info, list_models, truncate
 
 __version__ = "0.1.0"
 __all__ = [
@@ -26,9 +27,11 @@ __all__ = [
     "truncate",
 ]
 
-_HOME = {name: "diffcodec.codec" for name in __all__} | {
+_HOME = {name: "diffcodec.shipped" for name in __all__} | {
     "BitstreamError": "diffcodec.bitstream.container",
     "CheckpointError": "diffcodec.checkpoint",
+    "Codec": "diffcodec.codec",
+    "Decoded": "diffcodec.codec",
     "ImageError": "diffcodec.image",
     "OptionError": "diffcodec.chain",
 }

@@ -21,7 +21,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec import codec as codecs
+from diffcodec import shipped
 from diffcodec.bitsback import BINS
 from diffcodec.bitstream.archive import (
     ArchiveHeader,
@@ -466,13 +466,13 @@ def default_model(sources: Sequence[Source]) -> str:
     """The shipped network for a set: that of its first readable picture."""
     for source in sources:
         with suppress(ImageError, OSError):
-            return codecs.default_model(source.read())
+            return shipped.default_model(source.read())
     raise OptionError("there is no picture to archive")
 
 
 def model_of(held: Contents) -> str:
     """The shipped network that an archive names; BitstreamError if there is none such."""
-    return codecs.name_of(held.header.fingerprint)
+    return shipped.name_of(held.header.fingerprint)
 
 
 def check_network(codec: Codec, held: Contents) -> None:

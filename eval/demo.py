@@ -85,8 +85,9 @@ def cut_sizes(shape: tuple[int, ...], whole: int) -> list[int]:
 @click.option("--out", default=Path("demo"), show_default=True, type=click.Path(path_type=Path))
 def main(picture: Path, model: str | None, out: Path) -> None:
     """Encode PICTURE once, cut the file at five sizes, decode every cut, draw them side by side."""
-    from diffcodec.codec import Codec, default_model
+    from diffcodec.codec import Codec
     from diffcodec.image import load
+    from diffcodec.shipped import default_model
 
     try:
         pixels = load(picture)

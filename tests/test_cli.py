@@ -70,14 +70,15 @@ DECODE_KEYS = {
 @pytest.fixture
 def run(tmp_path: Path, tiny_network: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run `diffcodec ARGS` in an empty folder, where tiny is the network that ships."""
-    from diffcodec import codec, zoo
+    from diffcodec import shipped as module
+    from diffcodec import zoo
 
     def shipped() -> list[tuple[str, Path]]:
         return [("tiny", tiny_network)]
 
-    monkeypatch.setattr(codec, "shipped_networks", shipped)
+    monkeypatch.setattr(module, "shipped_networks", shipped)
     monkeypatch.setattr(zoo, "shipped_networks", shipped)
-    monkeypatch.setattr(codec, "default_model", lambda pixels: "tiny")
+    monkeypatch.setattr(module, "default_model", lambda pixels: "tiny")
     monkeypatch.chdir(tmp_path)
 
     def invoke(*args: str, input: bytes | None = None, code: int = 0) -> Result:
@@ -274,13 +275,13 @@ def test_nothing_is_overwritten_unless_forced(run: Run, photo: Path) -> None:
 def test_a_file_that_appears_meanwhile_is_not_overwritten(
     run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from diffcodec import codec
+    from diffcodec import shipped as module
 
     def encode(*args: Any, **options: Any) -> bytes:
         Path("new.dfc").write_bytes(b"somebody else's")
         return photo.read_bytes()
 
-    monkeypatch.setattr(codec, "encode", encode)
+    monkeypatch.setattr(module, "encode", encode)
     assert "new.dfc exists by now" in run("encode", "photo.png", "new.dfc", code=1).stderr
     assert Path("new.dfc").read_bytes() == b"somebody else's"
 
@@ -294,23 +295,23 @@ def test_devices_and_links_are_written_through(run: Run, photo: Path) -> None:
 
 
 def test_interrupted(run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from diffcodec import codec
+    from diffcodec import shipped as module
 
     def encode(*args: Any, **options: Any) -> bytes:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(codec, "encode", encode)
+    monkeypatch.setattr(module, "encode", encode)
     told = run("encode", "photo.png", "new.dfc", code=130)
     assert told.stderr.strip() == "diffcodec: interrupted" and not os.path.exists("new.dfc")
 
 
 def test_bugs_keep_their_traceback(run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from diffcodec import codec
+    from diffcodec import shipped as module
 
     def info(*args: Any, **options: Any) -> dict[str, Any]:
         raise KeyError("a bug")
 
-    monkeypatch.setattr(codec, "info", info)
+    monkeypatch.setattr(module, "info", info)
     assert isinstance(run("info", "photo.dfc", code=1).exception, KeyError)
 
 

@@ -14,9 +14,10 @@ from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.layers import CRC, LAYER
 from diffcodec.bitstream.pixels import CHUNK
 from diffcodec.cli.main import main
-from diffcodec.codec import Codec, list_models
+from diffcodec.codec import Codec
 from diffcodec.config import Recipe
 from diffcodec.eval.readme import RESULTS, TABLES, render
+from diffcodec.shipped import list_models
 from diffcodec.zoo import load_checkpoint, model_card, shipped_networks
 
 ROOT = Path(__file__).parent.parent

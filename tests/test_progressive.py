@@ -11,9 +11,10 @@ import pytest
 
 from diffcodec.bitstream.container import BitstreamError, parse_header
 from diffcodec.chain import OptionError, choose_chain, default_chain
-from diffcodec.codec import Codec, truncate
+from diffcodec.codec import Codec
 from diffcodec.denoiser import Float32, OracleDenoiser
 from diffcodec.image import to_unit
+from diffcodec.shipped import truncate
 from diffcodec.trace import Clock, Trace
 from tests.gaussian import gaussian_codec, picture, source, tables
 
