@@ -171,6 +171,22 @@ def pictures(results: Path) -> str:
     return table([*head, "memory"], rows)
 
 
+def archives(results: Path) -> str:
+    """Bits-back coding: the bound, net bits and whole archives."""
+    rows, commands = [], []
+    for name in ("archive-cifar10",):
+        result = load(results, name)
+        commands.append(machine(result))
+        for run in result["results"]:
+            row = [f"{run['steps']}", f"{result['dataset']['images']}", f"{run['nelbo_bpd']:.4f}"]
+            row += [f"{run['net_bpd']:.4f} ({run['net_overhead_percent']:+.2f} %)"]
+            row += [f"**{run['file_bpd']:.4f}** ({run['file_overhead_percent']:+.2f} %)"]
+            row += ["yes" if run["exact"] else "no", f"{run['outside_network_percent']:.1f} %"]
+            rows.append(row)
+    head = ["steps", "pictures", "bound of the chain", "net bits/dim", "whole archive", "exact"]
+    return f"{table([*head, 'time outside the network'], rows)}\n\n" + "\n\n".join(commands)
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "cifar10-rates": lambda r: rates(r, "rd-cifar10", (0.5, 0.75, 1, 1.5, 2, 3, 4, 5)),
     "cifar10-lossless": lossless_cifar10,
@@ -178,6 +194,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "kodak-rates": lambda r: rates(r, "rd-kodak", (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4)),
     "pictures": pictures,
     "networks": networks,
+    "archives": archives,
     "coder": coder,
 }
 
