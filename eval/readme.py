@@ -174,7 +174,7 @@ def pictures(results: Path) -> str:
 def archives(results: Path) -> str:
     """Bits-back coding: the bound, net bits and whole archives."""
     rows, commands = [], []
-    for name in ("archive-cifar10",):
+    for name in ("archive-cifar10", "archive-cifar10-100"):
         result = load(results, name)
         commands.append(machine(result))
         for run in result["results"]:
