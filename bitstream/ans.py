@@ -9,32 +9,18 @@ lanes share. A compiled kernel and numpy do the same, bit for bit; DIFFCODEC_PUR
 
 from __future__ import annotations
 
-import os
-from types import ModuleType
-
 import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.bits import BitReader, BitWriter, OutOfBits
 from diffcodec.bitstream.container import BitstreamError
 from diffcodec.bitstream.gaussian import HINT, PHASES, PRECISION, TOTAL, Int32, Table
+from diffcodec.bitstream.kernel import load_kernel
 
 LANES = 64
 _LOW = 32  # bits of a word; states stay at or above 2^32
 
-
-def _load_kernel() -> ModuleType | None:
-    if os.environ.get("DIFFCODEC_PURE") == "1":
-        return None
-    try:
-        from diffcodec.bitstream import _ans  # type: ignore[attr-defined, unused-ignore]
-    except ImportError:
-        return None
-    kernel: ModuleType = _ans
-    return kernel
-
-
-KERNEL = _load_kernel()
+KERNEL = load_kernel("_ans")
 
 
 class StackEmpty(BitstreamError):

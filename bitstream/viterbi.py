@@ -6,29 +6,16 @@ gives it. Both implementations add int16 exactly and break ties alike (the lower
 seam tried first), so the bits do not depend on which one ran. DIFFCODEC_PURE=1 forces numpy.
 """
 
-import os
-from types import ModuleType
-
 import numpy as np
 from numpy.typing import NDArray
+
+from diffcodec.bitstream.kernel import load_kernel
 
 RENORMALISE = 8  # stages between subtractions of metric[0]
 _EFFORT = 1 << 23  # states (taken as 2^12 at least) times stages that a block's trials may take
 _MOST_TRIALS = 64
 
-
-def _load_kernel() -> ModuleType | None:
-    if os.environ.get("DIFFCODEC_PURE") == "1":
-        return None
-    try:
-        from diffcodec.bitstream import _viterbi  # type: ignore[attr-defined, unused-ignore]
-    except ImportError:
-        return None
-    kernel: ModuleType = _viterbi
-    return kernel
-
-
-KERNEL = _load_kernel()
+KERNEL = load_kernel("_viterbi")
 
 
 def lowest_score(nu: int) -> int:
