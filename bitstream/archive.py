@@ -24,6 +24,7 @@ from diffcodec.bitstream.container import (
     ChainKind,
     IncompleteHeader,
     crc16,
+    name_of_chain,
     pack_varint,
     parse_varint,
 )
@@ -47,7 +48,7 @@ class ArchiveHeader:
     @property
     def chain_name(self) -> str:
         """The chain as diffcodec.chain.choose_chain calls it."""
-        return {"own": "", "linear": "ddpm:", "cosine": "cosine:"}[self.chain] + str(self.nodes)
+        return name_of_chain(self.chain, self.nodes)
 
     def pack(self) -> bytes:
         """The header's bytes; its CRC-16 last."""

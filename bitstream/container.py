@@ -52,6 +52,11 @@ class Header:
     total_bytes: int | None = None
 
     @property
+    def chain_name(self) -> str:
+        """As users name it: "25" of the network's own, "ddpm:50", "cosine:50"."""
+        return name_of_chain(self.chain, self.nodes)
+
+    @property
     def dims(self) -> int:
         """Number of sub-pixels D."""
         return self.width * self.height * self.channels
@@ -67,6 +72,11 @@ class Header:
             numbers.append(self.total_bytes)
         body += b"".join(map(pack_varint, numbers))
         return body + crc16(body)
+
+
+def name_of_chain(kind: ChainKind, nodes: int) -> str:
+    """The chain of `nodes` levels as users name it."""
+    return {"own": "", "linear": "ddpm:", "cosine": "cosine:"}[kind] + str(nodes)
 
 
 def parse_header(data: bytes) -> tuple[Header, int]:

@@ -119,8 +119,7 @@ def choose_chain(name: str, tables: Tables) -> Chain:
 
 def chain_of(header: Header, tables: Tables) -> Chain:
     """The chain a file was written with; raises BitstreamError if the network has none such."""
-    name = {"own": "", "linear": "ddpm:", "cosine": "cosine:"}[header.chain] + str(header.nodes)
     try:
-        return choose_chain(name, tables)
+        return choose_chain(header.chain_name, tables)
     except OptionError as error:
         raise BitstreamError(f"the file cannot be decoded with its network: {error}") from None

@@ -72,8 +72,7 @@ def info(data: bytes, model: str | Path | None = None) -> dict[str, Any]:
         "channels": header.channels,
         "model": None,
         "fingerprint": header.fingerprint.hex(),
-        "chain": {"own": "", "linear": "ddpm:", "cosine": "cosine:"}[header.chain]
-        + str(header.nodes),
+        "chain": header.chain_name,
         "nu": header.nu,
         "seed": header.seed,
         "bytes": len(data),
