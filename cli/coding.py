@@ -129,7 +129,7 @@ def encode(
     if bitsback:
         _encode_bitsback(source, target, pixels, model, chain, tile, ledger, force, quiet, as_json)
         return
-    trace = Trace()
+    trace = Trace() if ledger else None
     options = {"chain": chain, "nu": int(nu) if nu else None, "seed": seed, **limits}
     began = time.perf_counter()
     with about(source), progress_bar("encoding", quiet=quiet) as progress:

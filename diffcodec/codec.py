@@ -99,7 +99,7 @@ class Codec:
             raise OptionError("pixels must be uint8 of shape (H, W, 3) or (H, W, 1)")
         if not pixels.size:
             raise OptionError("the picture has no pixels")
-        trace = trace if trace is not None else Trace()
+        clock = Clock() if trace is None else trace.clock
         levels = choose_chain(chain or default_chain(pixels.size), self.tables)
         height, width, channels = pixels.shape
         draft = Header(
@@ -116,9 +116,9 @@ class Codec:
             max_bytes = bytes_of_bpp(bpp, draft)
         if max_bytes is not None and max_bytes < len(draft.pack()):
             raise OptionError(f"a file of this picture needs at least {len(draft.pack())} bytes")
-        with trace.clock.measure("total"):
+        with clock.measure("total"):
             payload, lossless = send(
-                self._channel(draft, levels, trace.clock),
+                self._channel(draft, levels, clock),
                 pixels,
                 header_bytes=len(draft.pack()),
                 max_bytes=max_bytes,

@@ -40,7 +40,7 @@ from diffcodec.bitstream.trellis import encode as trellis_encode
 from diffcodec.chain import Chain
 from diffcodec.denoiser import Denoiser
 from diffcodec.diffusion import kl_bits, mi_bpd, posterior_mean, posterior_variance, step_precision
-from diffcodec.image import to_unit
+from diffcodec.image import from_unit, to_unit
 from diffcodec.trace import Clock, StepTrace, Trace
 
 Float32 = NDArray[np.float32]
@@ -276,22 +276,21 @@ def receive(
             walk.steps, walk.state, walk.x0_hat = walk.steps + 1, state, x0_hat
         if progress:
             progress(step.end + 1, len(channel.chain.v))
-    steps = walk.steps
-    guess = np.rint((np.clip(x0_hat, -1, 1) + 1) * 127.5).astype(np.uint8)
+    guess = np.ascontiguousarray(from_unit(x0_hat).transpose(2, 0, 1))  # as the pixel coder counts
     if payload.sigma_index is not None:
         exact = receive_pixels(channel, payload, grid_means(channel, x0_hat))
         order = permutation(channel.seed, guess.size)
         guess.reshape(-1)[order[: exact.size]] = exact
     pixels = np.ascontiguousarray(guess.transpose(1, 2, 0))
     if payload.pixel_crc is None:
-        return Received(pixels, steps, False)
+        return Received(pixels, walk.steps, False)
     if zlib.crc32(pixels.tobytes()) != payload.pixel_crc:
         raise BitstreamError(
             "the decoded pixels do not match the file's checksum: the file is intact, but this "
             "machine's floating point differs from the encoder's; decode a cut of it, or use the "
             "machine and thread count it was made with"
         )
-    return Received(pixels, steps, True)
+    return Received(pixels, walk.steps, True)
 
 
 def receive_pixels(channel: Channel, payload: Payload, means: Means) -> Pixels:
