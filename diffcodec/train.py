@@ -30,6 +30,7 @@ from diffcodec.checkpoint import Checkpoint
 from diffcodec.config import Recipe, RecipeError, TrainConfig
 from diffcodec.data import Batches, load_images
 from diffcodec.files import write_atomic
+from diffcodec.processes import meet
 from diffcodec.schedule import Schedule
 from diffcodec.unet import UNet
 
@@ -191,8 +192,8 @@ def train(
         raise RecipeError(f"train.batch {config.batch} does not divide over {world} processes")
     if device == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    if world > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+    if world > 1:
+        meet("nccl" if device == "cuda" else "gloo")
     images = load_images(data, split, config.tile, minimum=config.crop)
     folder.mkdir(parents=True, exist_ok=True)
     run = start(recipe, folder, torch.device(device))

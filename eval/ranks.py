@@ -24,10 +24,9 @@ class Ranks:
         """Meet the other processes, if torchrun's environment speaks of any."""
         ranks = Ranks(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
         if ranks.world > 1:
-            import torch.distributed as dist
+            from diffcodec.processes import meet
 
-            if not dist.is_initialized():
-                dist.init_process_group("gloo", timeout=PATIENCE)
+            meet("gloo", PATIENCE)
         return ranks
 
     @property
