@@ -16,6 +16,7 @@ from diffcodec.bitstream.bits import BitReader, BitWriter, OutOfBits
 from diffcodec.bitstream.container import BitstreamError
 from diffcodec.bitstream.gaussian import HINT, PHASES, PRECISION, TOTAL, Int32, Table
 from diffcodec.bitstream.kernel import load_kernel
+from diffcodec.bitstream.randomness import Stream, words
 
 LANES = 64
 _LOW = 32  # bits of a word; states stay at or above 2^32
@@ -154,6 +155,18 @@ class Stack:
             state = state << _LOW | int(self._take(1)[0])
         self.states[0] = state
         return value
+
+    def stir(self, n: int) -> None:
+        """Exclusive-or the lower halves of the states and the topmost n words with shared bits.
+
+        The same call undoes it. Symbols that are popped next are drawn with their probabilities
+        whatever was pushed before: what a model codes badly is not random enough to sample from.
+        """
+        assert self.states is not None
+        n = min(n, self.count)
+        random = words(0, Stream.STIRRING, self.count, LANES + -(-n // 2))
+        self.states ^= random[:LANES] & np.uint64(0xFFFFFFFF)
+        self.words[self.count - n : self.count] ^= random[LANES:].astype("<u8").view("<u4")[:n]
 
     # --- words ---
 

@@ -20,6 +20,7 @@ from diffcodec.bitstream.gaussian import PHASES, SIGMA_UNIT, Table, table
 Int64 = NDArray[np.int64]
 
 WINDOW = 7  # standard deviations on either side that a table covers
+STIRRED = 4  # symbols to a word that is stirred: twice what they take at 2 bins a deviation
 ESCAPE = 12  # bits of each half of the distance beyond the window
 BELL = math.sqrt(2 * math.pi * math.e)  # entropy of a Gaussian: log2(BELL sigma)
 _SIGMA_STEPS = 256  # sigmas are multiples of 1/256 bin
@@ -95,9 +96,18 @@ class Grid:
         self.p_variance = p_variance
         self.q = Code.of(math.sqrt(q_variance) / self.width, False)
         self.p = Code.of(math.sqrt(p_variance) / self.width, True)
-        self.take_q, self.put_q = self.q.take, self.q.put
         self.take_p, self.put_p = self.p.take, self.p.put
         self._phases = phases
+
+    def take_q(self, stack: Stack, mean: Int64) -> Int64:
+        """Draw bin numbers from q with the bits of the stack, which is stirred before."""
+        stack.stir(mean.size // STIRRED)
+        return self.q.take(stack, mean)
+
+    def put_q(self, stack: Stack, mean: Int64, k: Int64) -> None:
+        """Give the bits back."""
+        self.q.put(stack, mean, k)
+        stack.stir(mean.size // STIRRED)
 
     def mean(self, y: NDArray[np.float64]) -> Int64:
         """Values in x0 units as means, in 1/PHASES bin."""

@@ -41,6 +41,7 @@ class Stream(IntEnum):
     LABELS = 3
     SHIFTS = 4
     GAUSSIAN = 5
+    STIRRING = 6
 
 
 def words(seed: int, stream: Stream, step: int, n: int) -> NDArray[np.uint64]:

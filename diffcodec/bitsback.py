@@ -7,6 +7,10 @@ back: the bits are returned. So what a picture adds to the stack is, on average,
 
     E[log2 q(y_1..K | x_0) - log2 p(x_0, y_1..K)]        (Ho et al. 2020, eq. 5)
 
+That holds if what is popped is random. What was pushed just before is only as random as the network
+is good, so the stack is stirred with shared randomness before each pop (`Grid.take_q`); without it
+a real network's files were 1 % larger at 8 bins a deviation.
+
 Popping and pushing in turn (Kingma, Abbeel and Ho 2019, "Bit-Swap") keeps what must be on the stack
 beforehand to about two latents, however long the chain is. `push` and `pop` mirror each other line
 by line; what both know is in `Model`. Means and bins follow from x0_hat by single IEEE operations

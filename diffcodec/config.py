@@ -70,11 +70,14 @@ class TrainConfig:
     flips: bool = True
     grey: float = 0.0  # share of the crops that are turned grey (R = G = B)
     scale: float = 1.0  # every other crop is a smaller one, enlarged by up to this factor
+    optimizer: Literal["adam", "muon"] = "adam"  # muon: for the convolutions (diffcodec.optimizer)
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.objective not in ("simple", "vlb", "edm"):
             raise RecipeError(f'train.objective is "{self.objective}"; simple, vlb and edm exist')
+        if self.optimizer not in ("adam", "muon"):
+            raise RecipeError(f'train.optimizer is "{self.optimizer}"; adam and muon exist')
         if min(self.batch, self.steps, self.crop) < 1 or self.lr <= 0:
             raise RecipeError("train.batch, train.steps, train.crop and train.lr must be positive")
         if not 0 < self.sigma_min < self.sigma_max:

@@ -30,6 +30,7 @@ from diffcodec.checkpoint import Checkpoint
 from diffcodec.config import Recipe, RecipeError, TrainConfig
 from diffcodec.data import Batches, load_images
 from diffcodec.files import write_atomic
+from diffcodec.optimizer import Optimizer
 from diffcodec.processes import meet
 from diffcodec.schedule import Schedule
 from diffcodec.unet import UNet
@@ -68,7 +69,7 @@ class Run:
     device: torch.device
     model: UNet
     ema: UNet
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizer
     step: int = 0
     seconds: float = 0.0
 
@@ -122,8 +123,7 @@ def start(recipe: Recipe, folder: Path, device: torch.device) -> Run:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
     ema.load_state_dict(model.state_dict())
     ema.requires_grad_(False)
-    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.train.lr)
-    run = Run(recipe, folder, device, model, ema, optimizer)
+    run = Run(recipe, folder, device, model, ema, Optimizer(model, recipe.train))
     run.resume()
     return run
 
@@ -159,12 +159,9 @@ class Step:
             x0_hat = self.network(y, v)
         d = (x0 - x0_hat).square().mean(dim=(1, 2, 3))
         loss = (loss_weight(config, v, run.recipe.network.sigma_data) * d).mean()
-        for group in run.optimizer.param_groups:
-            group["lr"] = lr
-        run.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
-        run.optimizer.step()
+        run.optimizer.step(lr)
         return float(loss.detach())
 
 

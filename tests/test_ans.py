@@ -145,3 +145,16 @@ class TestLatents:
         drawn = grid.take_q(stack(10_000), grid.mean(mean)) * grid.width - mean
         assert abs(drawn.mean()) < 0.006
         assert drawn.std() == pytest.approx(0.3 * (1 + 1 / 12 / 32), abs=0.004)
+
+
+def test_latents_are_gaussian_whatever_was_pushed_before() -> None:
+    bits = stack(100)
+    wrong, mean = Code.of(5.0, escapes=True), np.zeros(50_000, np.int64)
+    wrong.put(bits, mean, np.zeros(50_000, np.int64))  # a model far wider than the truth
+    pushed, grid = bits.copy(), Grid(1.0, 1.0, bins=4, phases=PHASES)
+    k = grid.take_q(bits, mean[:40_000])
+    z = k * grid.width
+    assert abs(z.mean()) < 0.025 and abs(np.corrcoef(z[:-64], z[64:])[0, 1]) < 0.025
+    assert z.var() == pytest.approx(1 + grid.width**2 / 12, abs=0.04)
+    grid.put_q(bits, mean[:40_000], k)
+    assert same(bits, pushed)
