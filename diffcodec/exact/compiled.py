@@ -64,30 +64,33 @@ class Compiled:
         shapes: list[Shape] = [(height, width, channels)]
         for layer in self.layers:
             shapes.append(layer.shape(shapes))
+        if len(v) != n:
+            raise ValueError(f"{n} pictures need {n} noise variances; there are {len(v)}")
         out = np.empty((n, *shapes[-1]), np.int32)
-        jobs = list(zip(x, v, out, strict=True))
         if self._pool is not None and n > 1 and height * width <= SMALL:
-            list(self._pool.map(lambda job: self._evaluate(*job, shapes, threads=1), jobs))
+            pictures = partial(self._evaluate, shapes=shapes, threads=1)
+            list(self._pool.map(pictures, x, v, out))
         else:
-            for job in jobs:
-                self._evaluate(*job, shapes, self.threads)
+            for picture in zip(x, v, out, strict=True):
+                self._evaluate(*picture, shapes=shapes, threads=self.threads)
         return out
 
     def _evaluate(self, x: Int16, v: float, out: Int32, shapes: list[Shape], threads: int) -> None:
         """One picture. Streams live until their last reader; the last one is `out`."""
-        streams = {0: np.array(x, np.int32, order="C")}
+        streams = {0: self._memory(shapes[0])}
+        streams[0][:] = x
         biases = self._biases(float(v))
         for k, (layer, bias) in enumerate(zip(self.layers, biases, strict=True), start=1):
             if k == len(self.layers):
                 streams[k] = out
-            elif layer.in_place:
-                streams[k] = streams[layer.add]
+            elif layer.in_place is not None:
+                streams[k] = streams[layer.in_place]
             else:
                 streams[k] = self._memory(shapes[k])
             self._layer(layer, streams, streams[k], bias, threads)
             for i in layer.done:
                 stream = streams.pop(i)
-                if not (layer.in_place and i == layer.add):
+                if i != layer.in_place:
                     self._spare[shapes[i]].append(stream)
 
     def _layer(

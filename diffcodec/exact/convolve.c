@@ -34,15 +34,16 @@
 #define BLOCK 48         /* channels: 3 vectors of 512 bits */
 #define STRIP 8          /* pixels, at most */
 #define SOURCES 8        /* streams that a layer reads, at most */
-#define BAND (192 << 10) /* bytes of activations that are held at a time, roughly */
+#define BAND (128 << 10) /* bytes of activations that are held at a time, roughly */
 #define CHUNK 512        /* values that are looked up at a time */
 
 typedef struct {
     const int32_t *source[SOURCES];
     Py_ssize_t channels[SOURCES]; /* of each source */
     int sources, upsample, kernel, stride, shift, limit;
+    int peak; /* of SiLU's table, before the shift */
     Py_ssize_t height, width, c_in, c_out; /* height, width: of the sources */
-    const int16_t *table, *weight;         /* table[-32768 .. 32767], or NULL: cut */
+    const int16_t *table, *weight;         /* table[-32768 .. 32767] or NULL: cut */
     const int32_t *bias, *down, *add;      /* down: shifts; add: a stream or NULL */
     int32_t *out;
 } Layer;
@@ -52,21 +53,32 @@ typedef struct {
 typedef void Tile(const int16_t *const *pixel, Py_ssize_t pitch, int rows, Py_ssize_t run,
                   const int16_t *weight, const int32_t *bias, int vectors, int32_t *sums);
 
-/* Activations of n values. */
+/* round(x / 2^shift), cut to -limit .. limit; x + 2^(shift - 1) might not fit into 32 bits. */
+INLINE int16_t cut(int32_t x, int shift, int limit)
+{
+    int32_t half = shift ? x >> (shift - 1) & 1 : 0, y = (x >> shift) + half;
+    return (int16_t)(y < -limit ? -limit : y > limit ? limit : y);
+}
+
+/* Activations of n values. Beyond the table SiLU goes on with slope 1; few values are there, and
+ * many layers cut them to what the table ends with. */
 INLINE void activate(const Layer *l, const int32_t *x, int16_t *a, Py_ssize_t n)
 {
-    if (l->table) {
-        for (Py_ssize_t i = 0; i < n; i++)
-            a[i] = (int16_t)(x[i] < -32768 ? -32768 : x[i] > 32767 ? 32767 : x[i]);
-        for (Py_ssize_t i = 0; i < n; i++) a[i] = l->table[a[i]];
+    if (!l->table) {
+        for (Py_ssize_t i = 0; i < n; i++) a[i] = cut(x[i], l->shift, l->limit);
         return;
     }
-    int shift = l->shift, before = shift ? shift - 1 : 0, limit = l->limit;
-    int32_t half = shift ? 1 : 0;
+    int32_t most = 0;
     for (Py_ssize_t i = 0; i < n; i++) {
-        int32_t y = (x[i] >> shift) + (x[i] >> before & half);
-        a[i] = (int16_t)(y < -limit ? -limit : y > limit ? limit : y);
+        most = x[i] > most ? x[i] : most;
+        a[i] = (int16_t)(x[i] < -32768 ? -32768 : x[i] > 32767 ? 32767 : x[i]);
     }
+    for (Py_ssize_t i = 0; i < n; i++) a[i] = l->table[a[i]];
+    if (most > 32767 && l->table[32767] < l->limit)
+        for (Py_ssize_t i = 0; i < n; i++) {
+            int16_t beyond = cut((x[i] > 32767 ? x[i] - 32767 : 0) + l->peak, l->shift, l->limit);
+            a[i] = x[i] > 32767 ? beyond : a[i];
+        }
 }
 
 /* One row of activations, `even` to a pixel, from the sources' row y. */
@@ -122,7 +134,7 @@ INLINE void convolve(const Layer *l, const int16_t *a, Py_ssize_t pitch, Py_ssiz
         for (Py_ssize_t p = 0; p < pixels; p += strip) {
             int count = pixels - p < strip ? (int)(pixels - p) : strip;
             for (int i = 0; i < strip; i++) {
-                pixel[i] = i < count ? row + x * l->stride * even : pixel[0];
+                pixel[i] = i < count ? row + x * l->stride * even : a;
                 if (i < count && ++x == width) {
                     x = 0;
                     row += l->stride * pitch;
@@ -172,26 +184,29 @@ INLINE int work(const Layer *l, Py_ssize_t first, Py_ssize_t last, Tile tile, in
 
 /* The instruction sets: a tile each, and everything above compiled for it as well. */
 
+/* Two pixels at a time, each with its array: so compilers keep the sums in registers. */
 static void tile_portable(const int16_t *const *pixel, Py_ssize_t pitch, int rows, Py_ssize_t run,
                           const int16_t *weight, const int32_t *bias, int vectors, int32_t *sums)
 {
-    for (int v = 0; v < vectors; v++)
-        for (int p = 0; p < STRIP; p++) {
-            uint32_t acc[LANES];
-            const int16_t *w = weight + v * LANES;
-            for (int c = 0; c < LANES; c++) acc[c] = (uint32_t)bias[v * LANES + c];
-            for (int y = 0; y < rows; y++)
-                for (Py_ssize_t i = 0; i < run; i++, w += vectors * LANES) {
-                    int32_t x = pixel[p][y * pitch + i];
-                    for (int c = 0; c < LANES; c++) acc[c] += (uint32_t)(x * w[c]);
-                }
-            memcpy(sums + (p * vectors + v) * LANES, acc, sizeof acc);
-        }
+    for (int v = 0; v < vectors; v++, bias += LANES, sums += LANES) {
+        const int16_t *w = weight + v * LANES;
+        int32_t one[LANES], two[LANES];
+        memcpy(one, bias, sizeof one);
+        memcpy(two, bias, sizeof two);
+        for (int y = 0; y < rows; y++)
+            for (Py_ssize_t i = y * pitch; i < y * pitch + run; i++, w += vectors * LANES) {
+                int16_t a = pixel[0][i], b = pixel[1][i];
+                for (int c = 0; c < LANES; c++) one[c] += a * w[c];
+                for (int c = 0; c < LANES; c++) two[c] += b * w[c];
+            }
+        memcpy(sums, one, sizeof one);
+        memcpy(sums + vectors * LANES, two, sizeof two);
+    }
 }
 
 static int work_portable(const Layer *l, Py_ssize_t first, Py_ssize_t last)
 {
-    return work(l, first, last, tile_portable, STRIP);
+    return work(l, first, last, tile_portable, 2);
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -293,7 +308,7 @@ static int open_sources(PyObject *streams, Py_buffer *views, Layer *l)
     return l->sources;
 }
 
-/* layer(set, sources, (height, width, c_out, kernel, stride, upsample, shift, limit), table,
+/* layer(set, sources, (height, width, c_out, kernel, stride, upsample, shift, limit, peak), table,
  * weight, bias, down, add, out, first, last): rows first .. last - 1 of out. */
 static PyObject *layer(PyObject *self, PyObject *args)
 {
@@ -303,9 +318,9 @@ static PyObject *layer(PyObject *self, PyObject *args)
     const char *set;
     Layer l;
     (void)self;
-    if (!PyArg_ParseTuple(args, "sO!(nnniiiii)z*y*y*y*z*w*nn", &set, &PyTuple_Type, &streams,
+    if (!PyArg_ParseTuple(args, "sO!(nnniiiiii)z*y*y*y*z*w*nn", &set, &PyTuple_Type, &streams,
                           &l.height, &l.width, &l.c_out, &l.kernel, &l.stride, &l.upsample,
-                          &l.shift, &l.limit, &table, &weight, &bias, &down, &add, &out, &first,
+                          &l.shift, &l.limit, &l.peak, &table, &weight, &bias, &down, &add, &out, &first,
                           &last))
         return NULL;
     Work *work_of_set = find(set);

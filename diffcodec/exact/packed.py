@@ -28,12 +28,12 @@ class Packed:
     add: int | None
     c_in: int
     c_out: int
-    numbers: tuple[int, ...]  # c_out, kernel, stride, upsample, shift, limit
+    numbers: tuple[int, ...]  # c_out, kernel, stride, upsample, shift, limit, end of SiLU's table
     table: Int16 | None  # (65536,): from a stream to activations; None: cut
     weight: Int16
     down: Int32  # (c_out,)
-    done: tuple[int, ...]  # streams that no later layer reads
-    in_place: bool  # the output may take the memory of the stream that is added
+    done: tuple[int, ...]  # streams that no later layer reads; not the output
+    in_place: int | None  # the stream that is added, if the output may take its memory
 
     def shape(self, streams: list[Shape]) -> Shape:
         """Shape of the output; raises ValueError where the streams do not fit together."""
@@ -85,20 +85,18 @@ def pack(graph: Graph, pairs: bool) -> list[Packed]:
 
     Raises CheckpointError if a tensor does not fit.
     """
-    last = dict(enumerate(range(len(graph.layers) + 1)))  # a stream nobody reads
-    for k, layer in enumerate(graph.layers, start=1):
-        for i in (*layer.sources, *([] if layer.add is None else [layer.add])):
-            if not 0 <= i < k:
-                raise CheckpointError(f"{layer.name} reads stream {i}, which comes after it")
-            last[i] = k
+    last = _last_readers(graph)
     tables: dict[tuple[int, int], Int16] = {}
     packed = []
     for k, layer in enumerate(graph.layers, start=1):
-        weight, down = _tensors(graph, layer)
-        key = (layer.shift, layer.limit)
-        if layer.silu and key not in tables:
-            silu = rounded_shift(graph.tensors["silu"].astype(np.int64), layer.shift)
-            tables[key] = silu.clip(-layer.limit, layer.limit).astype(np.int16)
+        weight, shift, silu = _tensors(graph, layer)
+        table = tables.get((layer.shift, layer.limit))
+        if table is None:
+            table = rounded_shift(silu.astype(np.int64), layer.shift).astype(np.int16)
+            table = tables[layer.shift, layer.limit] = table.clip(-layer.limit, layer.limit)
+        done = tuple(i for i, at in last.items() if at == k)
+        free = k < len(graph.layers) and layer.add in done and layer.add not in layer.sources
+        numbers = (layer.stride, int(layer.upsample), layer.shift, layer.limit, int(silu[-1]))
         packed.append(
             Packed(
                 name=layer.name,
@@ -106,39 +104,47 @@ def pack(graph: Graph, pairs: bool) -> list[Packed]:
                 add=layer.add,
                 c_in=weight.shape[3],
                 c_out=len(weight),
-                numbers=(
-                    *(len(weight), weight.shape[1]),
-                    *(layer.stride, int(layer.upsample), layer.shift, layer.limit),
-                ),
-                table=tables[key] if layer.silu else None,
+                numbers=(*weight.shape[:2], *numbers),
+                table=table if layer.silu else None,
                 weight=_packed_weight(weight, pairs),
-                down=down,
-                done=tuple(i for i, at in last.items() if at == k and i < len(graph.layers)),
-                in_place=layer.add is not None
-                and layer.add not in layer.sources
-                and last[layer.add] == k < len(graph.layers),
+                down=shift.astype(np.int32),
+                done=done,
+                in_place=layer.add if free else None,
             )
         )
     return packed
 
 
-def _tensors(graph: Graph, layer: Layer) -> tuple[Int16, Int32]:
-    """Weight and shift of a layer, after a look at all that convolve.c relies on."""
+def _last_readers(graph: Graph) -> dict[int, int]:
+    """For every stream but the output the number of the layer, from 1, after which it is free."""
+    last = {i: i for i in range(len(graph.layers))}
+    for k, layer in enumerate(graph.layers, start=1):
+        for i in (*layer.sources, *(() if layer.add is None else (layer.add,))):
+            if not 0 <= i < k:
+                raise CheckpointError(f"{layer.name} reads stream {i}, which is not there yet")
+            last[i] = k
+    return last
+
+
+def _tensors(graph: Graph, layer: Layer) -> tuple[Int16, NDArray[np.uint8], Int16]:
+    """Weight, shift and SiLU's table, after a look at all that convolve.c relies on."""
+    get = graph.tensors.get
     weight, bias, shift, levels = (
-        graph.tensors.get(f"{layer.name}.{kind}") for kind in ("weight", "bias", "shift", "levels")
+        get(f"{layer.name}.{kind}") for kind in ("weight", "bias", "shift", "levels")
     )
+    silu, noise = get("silu"), get("levels")
+    if weight is None or bias is None or shift is None or silu is None or noise is None:
+        raise CheckpointError(f"the network lacks a tensor of layer {layer.name}; get it again")
     fits = (
-        weight is not None
-        and bias is not None
-        and shift is not None
-        and weight.dtype == np.int16
+        weight.dtype == np.int16
         and weight.ndim == 4
         and weight.shape[1:3] in ((1, 1), (3, 3))
         and weight.size > 0
         and bias.shape == shift.shape == (len(weight),)
-        and int(shift.max()) <= 31
-        and (levels is None or levels.shape == (len(graph.tensors["levels"]), len(weight)))
-        and (not layer.silu or graph.tensors["silu"].shape == (65536,))
+        and 0 <= int(shift.min()) <= int(shift.max()) <= 31
+        and (levels is None or levels.shape == (len(noise), len(weight)))
+        and silu.dtype == np.int16
+        and silu.shape == (65536,)
         and layer.stride in (1, 2)
         and 0 <= layer.shift <= 31
         and 0 <= layer.limit <= 32767
@@ -146,8 +152,7 @@ def _tensors(graph: Graph, layer: Layer) -> tuple[Int16, Int32]:
     )
     if not fits:
         raise CheckpointError(f"layer {layer.name} of the network is malformed; get it again")
-    assert weight is not None and shift is not None
-    return weight, shift.astype(np.int32)
+    return weight, shift, silu
 
 
 def _packed_weight(weight: Int16, pairs: bool) -> Int16:
