@@ -12,7 +12,7 @@ BIN := .venv/bin
 .PHONY: setup demo test lint clean
 setup: .venv/ready
 
-KERNELS := bitstream/viterbi.c bitstream/ans.c diffcodec/exact/convolve.c diffcodec/exact/tile.inc
+KERNELS := $(wildcard bitstream/*.c diffcodec/exact/*.[ch])
 .venv/ready: pyproject.toml $(KERNELS)
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet "$(TORCH)"

@@ -11,7 +11,8 @@ TARGET INLINE void NAME(dot)(const int16_t *const *pixel, Py_ssize_t pitch, int 
     const char *from[PIXELS];
     for (int p = 0; p < PIXELS; p++) {
         from[p] = (const char *)pixel[p];
-        for (int v = 0; v < vectors; v++) memcpy(&acc[p][v], (const VECTOR *)bias + v, sizeof(VECTOR));
+        for (int v = 0; v < vectors; v++)
+            memcpy(&acc[p][v], (const VECTOR *)bias + v, sizeof(VECTOR));
     }
     for (Py_ssize_t y = 0; y < rows; y++)
         for (Py_ssize_t at = 2 * y * pitch, end = at + 2 * run; at < end; at += 4) {
