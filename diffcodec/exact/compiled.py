@@ -22,7 +22,7 @@ from diffcodec.exact.packed import Biases, Packed, Shape, pack
 KERNEL = load_kernel("diffcodec.exact._convolve")
 
 SMALL = 128 * 128  # input pixels up to which threads share out pictures, not rows
-WORTHWHILE = 4_000_000  # products from which on the rows of a layer are shared out
+WORTHWHILE = 8_000_000  # products from which on the rows of a layer are shared out
 
 
 def instruction_sets() -> tuple[str, ...]:
