@@ -12,7 +12,8 @@ BIN := .venv/bin
 .PHONY: setup demo test lint clean
 setup: .venv/ready
 
-.venv/ready: pyproject.toml bitstream/viterbi.c bitstream/ans.c
+KERNELS := $(wildcard bitstream/*.c diffcodec/exact/*.[ch])
+.venv/ready: pyproject.toml $(KERNELS)
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet "$(TORCH)"
 	$(BIN)/pip install --quiet --editable ".[dev]"

@@ -21,7 +21,7 @@ from diffcodec.bitstream.randomness import Stream, words
 LANES = 64
 _LOW = 32  # bits of a word; states stay at or above 2^32
 
-KERNEL = load_kernel("_ans")
+KERNEL = load_kernel("diffcodec.bitstream._ans")
 
 
 class StackEmpty(BitstreamError):

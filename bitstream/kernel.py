@@ -6,10 +6,10 @@ from types import ModuleType
 
 
 def load_kernel(name: str) -> ModuleType | None:
-    """The extension diffcodec.bitstream.NAME; None if it is not built, or DIFFCODEC_PURE=1."""
+    """The extension module of that full name; None if it is not built, or DIFFCODEC_PURE=1."""
     if os.environ.get("DIFFCODEC_PURE") == "1":
         return None
     try:
-        return import_module(f"diffcodec.bitstream.{name}")
+        return import_module(name)
     except ImportError:
         return None

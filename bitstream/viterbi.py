@@ -15,7 +15,7 @@ RENORMALISE = 8  # stages between subtractions of metric[0]
 _EFFORT = 1 << 23  # states (taken as 2^12 at least) times stages that a block's trials may take
 _MOST_TRIALS = 64
 
-KERNEL = load_kernel("_viterbi")
+KERNEL = load_kernel("diffcodec.bitstream._viterbi")
 
 
 def lowest_score(nu: int) -> int:

@@ -1,0 +1,126 @@
+"""The integer network by a compiled kernel: the same integers as reference.py, in less time.
+
+convolve.c evaluates a layer, or some rows of it, with the best instructions the processor has.
+Here is what it needs: weights in its order (packed.py), the biases of a noise level, and streams,
+whose memory is used again as soon as nobody reads them any more.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffcodec.bitstream.kernel import load_kernel
+from diffcodec.exact.graph import Graph, Int16, Int32
+from diffcodec.exact.packed import Biases, Packed, Shape, pack
+
+KERNEL = load_kernel("diffcodec.exact._convolve")
+
+SMALL = 128 * 128  # input pixels up to which threads share out pictures, not rows
+WORTHWHILE = 8_000_000  # products from which on the rows of a layer are shared out
+
+
+def instruction_sets() -> tuple[str, ...]:
+    """The ones that can be used here, the fastest first; empty without the kernel."""
+    return () if KERNEL is None else tuple(KERNEL.instruction_sets())
+
+
+class Compiled:
+    """Evaluates a Graph like Reference. Not to be had where KERNEL is None.
+
+    threads: for the rows of large pictures, and for the pictures of a batch of small ones. isa:
+    one of instruction_sets(), or None for the fastest. The output depends on neither. Memory of
+    streams is kept for the next picture of the same size. Raises RuntimeError without the kernel,
+    ValueError if there is no such set, CheckpointError if the graph's tensors do not fit.
+    """
+
+    def __init__(self, graph: Graph, threads: int = 1, isa: str | None = None) -> None:
+        sets = instruction_sets()
+        if not sets:
+            raise RuntimeError("the kernel of integer networks is not built; use Reference instead")
+        if isa is not None and isa not in sets:
+            raise ValueError(f"there is no instruction set {isa} here; use {' or '.join(sets)}")
+        self.graph, self.threads, self.isa = graph, threads, isa or sets[0]
+        self.layers = pack(graph, pairs=self.isa != "portable")
+        self._biases = Biases(graph)
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self._side: tuple[int, ...] = ()
+        self._spare: dict[Shape, list[Int32]] = defaultdict(list)
+
+    def __call__(self, x: Int16, v: NDArray[np.float64]) -> Int32:
+        """Output (N, H, W, C') int32 for input (N, H, W, C) int16 and noise variances (N,).
+
+        Raises ValueError if the sides of the picture do not suit the network.
+        """
+        n, height, width, channels = x.shape
+        if self._side != (height, width):
+            self._side = (height, width)
+            self._spare.clear()
+        shapes: list[Shape] = [(height, width, channels)]
+        for layer in self.layers:
+            shapes.append(layer.shape(shapes))
+        if len(v) != n:
+            raise ValueError(f"{n} pictures need {n} noise variances; there are {len(v)}")
+        out = np.empty((n, *shapes[-1]), np.int32)
+        if self._pool is not None and n > 1 and height * width <= SMALL:
+            pictures = partial(self._evaluate, shapes=shapes, threads=1)
+            list(self._pool.map(pictures, x, v, out))
+        else:
+            for picture in zip(x, v, out, strict=True):
+                self._evaluate(*picture, shapes=shapes, threads=self.threads)
+        return out
+
+    def _evaluate(self, x: Int16, v: float, out: Int32, shapes: list[Shape], threads: int) -> None:
+        """One picture. Streams live until their last reader; the last one is `out`."""
+        streams = {0: self._memory(shapes[0])}
+        streams[0][:] = x
+        biases = self._biases(float(v))
+        for k, (layer, bias) in enumerate(zip(self.layers, biases, strict=True), start=1):
+            if k == len(self.layers):
+                streams[k] = out
+            elif layer.in_place is not None:
+                streams[k] = streams[layer.in_place]
+            else:
+                streams[k] = self._memory(shapes[k])
+            self._layer(layer, streams, streams[k], bias, threads)
+            for i in layer.done:
+                stream = streams.pop(i)
+                if i != layer.in_place:
+                    self._spare[shapes[i]].append(stream)
+
+    def _layer(
+        self, layer: Packed, streams: dict[int, Int32], out: Int32, bias: Int32, threads: int
+    ) -> None:
+        assert KERNEL is not None
+        sources = tuple(streams[i] for i in layer.sources)
+        rows = partial(
+            KERNEL.layer,
+            self.isa,
+            sources,
+            (*sources[0].shape[:2], *layer.numbers),
+            layer.table,
+            layer.weight,
+            bias,
+            layer.down,
+            None if layer.add is None else streams[layer.add],
+            out,
+        )
+        height = len(out)
+        products = out.size * layer.weight.size // layer.c_out
+        parts = min(threads, height) if products >= WORTHWHILE else 1
+        cuts = [height * i // parts for i in range(parts + 1)]
+        others = [self._pool.submit(rows, *cut) for cut in pairwise(cuts[1:])] if self._pool else []
+        rows(*cuts[:2])
+        for other in others:
+            other.result()
+
+    def _memory(self, shape: Shape) -> Int32:
+        try:
+            return self._spare[shape].pop()
+        except IndexError:
+            return np.empty(shape, np.int32)

@@ -1,0 +1,176 @@
+"""An integer network in the order in which the compiled kernel reads it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffcodec.checkpoint import CheckpointError
+from diffcodec.exact.graph import Graph, Int16, Int32, Layer, rounded_shift
+
+LANES, BLOCK = 16, 48  # of convolve.c: channels of a vector, of a block
+SOURCES = 8  # of convolve.c: streams that a layer reads, at most
+ALIGNMENT = 64  # bytes: no vector of weights lies across two cache lines
+
+Shape = tuple[int, ...]  # height, width, channels of a stream
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A layer for convolve.c."""
+
+    name: str
+    sources: tuple[int, ...]
+    add: int | None
+    c_in: int
+    c_out: int
+    numbers: tuple[int, ...]  # c_out, kernel, stride, upsample, shift, limit, end of SiLU's table
+    table: Int16 | None  # (65536,): from a stream to activations; None: cut
+    weight: Int16
+    down: Int32  # (c_out,)
+    done: tuple[int, ...]  # streams that no later layer reads; not the output
+    in_place: int | None  # the stream that is added, if the output may take its memory
+
+    def shape(self, streams: list[Shape]) -> Shape:
+        """Shape of the output; raises ValueError where the streams do not fit together."""
+        _, _, stride, upsample, *_ = self.numbers
+        height, width, _ = streams[self.sources[0]]
+        if any(streams[i][:2] != (height, width) for i in self.sources):
+            raise ValueError(f"sides of the picture do not suit the network (at {self.name})")
+        if sum(streams[i][2] for i in self.sources) != self.c_in:
+            raise ValueError(f"{self.name} reads {self.c_in} channels and is given others")
+        height, width = (-(-(side << upsample) // stride) for side in (height, width))
+        if self.add is not None and streams[self.add] != (height, width, self.c_out):
+            raise ValueError(f"sides of the picture do not suit the network (at {self.name})")
+        return (height, width, self.c_out)
+
+
+class Biases:
+    """Biases of all layers at a noise variance, with what rounds the shifts that follow."""
+
+    def __init__(self, graph: Graph) -> None:
+        none = np.zeros(len(graph.tensors["levels"]), np.int32)
+        shifts, biases, rows = [], [], []
+        for layer in graph.layers:
+            shift, bias, levels = (
+                graph.tensors.get(f"{layer.name}.{kind}") for kind in ("shift", "bias", "levels")
+            )
+            assert shift is not None and bias is not None
+            shifts.append(_whole(shift.astype(np.int64)))
+            biases.append(_whole(bias))
+            rows.append(_whole(none[:, None].repeat(len(bias), 1) if levels is None else levels))
+        # One layer with the biases of all, so that they are interpolated at once.
+        together = Layer("all", sources=(0,), silu=False, shift=0, limit=0)
+        tensors = {
+            "levels": graph.tensors["levels"],
+            "all.bias": np.concatenate(biases),
+            "all.levels": np.concatenate(rows, axis=1),
+        }
+        self.graph = dataclasses.replace(graph, layers=(together,), tensors=tensors)
+        self.half = (np.int64(1) << np.concatenate(shifts)) >> 1
+        self.ends = np.cumsum([len(bias) for bias in biases])
+
+    def __call__(self, v: float) -> list[Int32]:
+        """One array a layer, (c_out,) rounded up to whole vectors."""
+        bias = (self.graph.biases(v)[0] + self.half).astype(np.int32)
+        return np.split(bias, self.ends[:-1])
+
+
+def pack(graph: Graph, pairs: bool) -> list[Packed]:
+    """The layers of a graph; pairs: the instruction set adds products of two input channels.
+
+    Raises CheckpointError if a tensor does not fit.
+    """
+    last = _last_readers(graph)
+    tables: dict[tuple[int, int], Int16] = {}
+    packed = []
+    for k, layer in enumerate(graph.layers, start=1):
+        weight, shift, silu = _tensors(graph, layer)
+        table = tables.get((layer.shift, layer.limit))
+        if table is None:
+            table = rounded_shift(silu.astype(np.int64), layer.shift).astype(np.int16)
+            table = tables[layer.shift, layer.limit] = table.clip(-layer.limit, layer.limit)
+        done = tuple(i for i, at in last.items() if at == k)
+        free = k < len(graph.layers) and layer.add in done and layer.add not in layer.sources
+        numbers = (layer.stride, int(layer.upsample), layer.shift, layer.limit, int(silu[-1]))
+        packed.append(
+            Packed(
+                name=layer.name,
+                sources=layer.sources,
+                add=layer.add,
+                c_in=weight.shape[3],
+                c_out=len(weight),
+                numbers=(*weight.shape[:2], *numbers),
+                table=table if layer.silu else None,
+                weight=_packed_weight(weight, pairs),
+                down=shift.astype(np.int32),
+                done=done,
+                in_place=layer.add if free else None,
+            )
+        )
+    return packed
+
+
+def _last_readers(graph: Graph) -> dict[int, int]:
+    """For every stream but the output the number of the layer, from 1, after which it is free."""
+    last = {i: i for i in range(len(graph.layers))}
+    for k, layer in enumerate(graph.layers, start=1):
+        for i in (*layer.sources, *(() if layer.add is None else (layer.add,))):
+            if not 0 <= i < k:
+                raise CheckpointError(f"{layer.name} reads stream {i}, which is not there yet")
+            last[i] = k
+    return last
+
+
+def _tensors(graph: Graph, layer: Layer) -> tuple[Int16, NDArray[np.uint8], Int16]:
+    """Weight, shift and SiLU's table, after a look at all that convolve.c relies on."""
+    get = graph.tensors.get
+    weight, bias, shift, levels = (
+        get(f"{layer.name}.{kind}") for kind in ("weight", "bias", "shift", "levels")
+    )
+    silu, noise = get("silu"), get("levels")
+    if weight is None or bias is None or shift is None or silu is None or noise is None:
+        raise CheckpointError(f"the network lacks a tensor of layer {layer.name}; get it again")
+    fits = (
+        weight.dtype == np.int16
+        and weight.ndim == 4
+        and weight.shape[1:3] in ((1, 1), (3, 3))
+        and weight.size > 0
+        and bias.shape == shift.shape == (len(weight),)
+        and 0 <= int(shift.min()) <= int(shift.max()) <= 31
+        and (levels is None or levels.shape == (len(noise), len(weight)))
+        and silu.dtype == np.int16
+        and silu.shape == (65536,)
+        and layer.stride in (1, 2)
+        and 0 <= layer.shift <= 31
+        and 0 <= layer.limit <= 32767
+        and 1 <= len(layer.sources) <= SOURCES
+    )
+    if not fits:
+        raise CheckpointError(f"layer {layer.name} of the network is malformed; get it again")
+    return weight, shift, silu
+
+
+def _packed_weight(weight: Int16, pairs: bool) -> Int16:
+    """(c_out, k, k, c_in) to blocks of [k][k][c_in / 2][channels of the block][2], one array;
+    without pairs [k][k][c_in][channels]. c_in is rounded up to even, channels to vectors."""
+    c_out, k, _, c_in = weight.shape
+    whole = np.zeros((c_out + -c_out % LANES, k, k, c_in + c_in % 2), np.int16)
+    whole[:c_out, ..., :c_in] = weight
+    whole = whole.reshape(len(whole), k * k, -1, 2 if pairs else 1).transpose(1, 2, 0, 3)
+    blocks = [whole[:, :, c : c + BLOCK].ravel() for c in range(0, c_out, BLOCK)]
+    memory = np.empty(whole.nbytes + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    packed = memory[start : start + whole.nbytes].view(np.int16)
+    packed[:] = np.concatenate(blocks)
+    return packed
+
+
+def _whole(x: NDArray[Any]) -> NDArray[Any]:
+    """With zeros up to whole vectors of channels, the last axis."""
+    padding = np.zeros((*x.shape[:-1], -x.shape[-1] % LANES), x.dtype)
+    return np.concatenate([x, padding], axis=-1)

@@ -1,0 +1,292 @@
+"""The compiled integer network: the same integers as the reference, whatever evaluates it."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from diffcodec.bitstream.kernel import load_kernel
+from diffcodec.checkpoint import CheckpointError
+from diffcodec.exact import compiled
+from diffcodec.exact.compiled import Compiled, instruction_sets
+from diffcodec.exact.graph import Graph, Int16, Int32, Layer
+from diffcodec.exact.reference import Reference
+
+FRACTION = 11
+LEVELS = 5
+needs_kernel = pytest.mark.skipif(compiled.KERNEL is None, reason="the kernel is not built")
+every_set = pytest.mark.parametrize("isa", instruction_sets() or ["none"])
+
+
+class Builder:
+    """A network with random weights, stream by stream."""
+
+    def __init__(self, rng: np.random.Generator, channels: int) -> None:
+        self.rng, self.widths = rng, [channels]
+        self.layers: list[Layer] = []
+        self.tensors: dict[str, NDArray[Any]] = {}
+
+    def conv(
+        self, sources: tuple[int, ...], c_out: int, kernel: int = 3, tight: bool = False, **how: Any
+    ) -> int:
+        """Adds a layer; returns its stream. Accumulators reach 2^31 at most: with `tight` only
+        just, else outputs are about as large as inputs."""
+        name, rng = f"layer{len(self.layers)}", self.rng
+        c_in = sum(self.widths[i] for i in sources)
+        weight = np.rint(rng.normal(0, 160, (c_out, kernel, kernel, c_in))).clip(-511, 511)
+        shift = np.full(c_out, round(np.log2(100 * np.sqrt(kernel**2 * c_in))))
+        shift += rng.integers(0, 2, c_out)
+        how = {"silu": False, "shift": 3, "limit": 2047, **how}
+        room = (2**31 - 1 - 2**24 - 2**15) // how["limit"]
+        l1 = np.abs(weight).sum((1, 2, 3), keepdims=True)
+        if tight or l1.max() > room:
+            weight = np.trunc(weight * (room / l1)).clip(-32767, 32767)
+            shift[:] = 16
+        self.tensors[f"{name}.weight"] = weight.astype(np.int16)
+        self.tensors[f"{name}.shift"] = shift.astype(np.uint8)
+        for kind, shape in (("bias", (c_out,)), ("levels", (LEVELS, c_out))):
+            if kind == "bias" or rng.random() < 0.5:
+                size = min(2**23, 200 << int(shift.min()))
+                self.tensors[f"{name}.{kind}"] = rng.integers(-size, size, shape, np.int32)
+        self.layers.append(Layer(name, sources, **how))
+        self.widths.append(c_out)
+        return len(self.layers)
+
+    def graph(self, patch: int = 1, stride: int = 1) -> Graph:
+        x = np.arange(-32768, 32768) / 2**FRACTION
+        self.tensors["silu"] = np.rint(2**FRACTION * x / (1 + np.exp(-x))).astype(np.int16)
+        self.tensors["levels"] = 0.01 * 8.0 ** np.arange(LEVELS)
+        return Graph(
+            layers=tuple(self.layers),
+            tensors=self.tensors,
+            patch=patch,
+            stride=stride,
+            sigma_data=0.5,
+            fraction=FRACTION,
+            output=FRACTION,
+            facts={},
+        )
+
+
+def unet(channels: int, multipliers: tuple[int, ...], patch: int, seed: int = 0) -> Graph:
+    """The form of diffcodec.unet without attention: one block a level, skips, skip layers."""
+    net = Builder(np.random.default_rng(seed), 3 * patch**2)
+
+    def block(sources: tuple[int, ...], c_out: int) -> int:
+        h = net.conv(sources, c_out, silu=True)
+        one = len(sources) == 1 and net.widths[sources[0]] == c_out
+        skip = sources[0] if one else net.conv(sources, c_out, kernel=1, shift=4)
+        return net.conv((h,), c_out, silu=True, add=skip)
+
+    h = net.conv((0,), channels, limit=4095)
+    skips = [h]
+    for level, m in enumerate(multipliers):
+        if level:
+            h = net.conv((h,), net.widths[h], stride=2)
+            skips.append(h)
+        h = block((h,), m * channels)
+        skips.append(h)
+    for _ in range(2):
+        h = block((h,), net.widths[h])
+    for level, m in reversed(list(enumerate(multipliers))):
+        for _ in range(2):
+            h = block((h, skips.pop()), m * channels)
+        if level:
+            h = net.conv((h,), net.widths[h], upsample=True)
+    net.conv((h,), 3 * patch**2, silu=True)
+    return net.graph(patch, patch << (len(multipliers) - 1))
+
+
+def picture(rng: np.random.Generator, n: int, height: int, width: int, channels: int) -> Int16:
+    return np.rint(rng.normal(0, 3000, (n, height, width, channels))).astype(np.int16)
+
+
+def assert_equal(graph: Graph, x: Int16, isa: str, threads: int = 1) -> Int32:
+    """Compiled and Reference agree; returns the output."""
+    v = np.resize([0.05, 1e-6, 4.0, 1e9], len(x))
+    before = x.copy()
+    out = Compiled(graph, threads, isa)(x, v)
+    expected = Reference(graph, np.float64)(x, v)
+    assert out.dtype == np.int32 and np.array_equal(out, expected)
+    assert np.array_equal(x, before)
+    return expected
+
+
+@needs_kernel
+@every_set
+class TestEqualsReference:
+    @pytest.mark.parametrize("patch, side", [(1, (8, 12)), (2, (4, 4)), (1, (20, 28))])
+    def test_networks(self, isa: str, patch: int, side: tuple[int, int]) -> None:
+        graph = unet(10, (1, 2, 2), patch, seed=patch)
+        x = picture(np.random.default_rng(0), 3, *side, 3 * patch**2)
+        out = assert_equal(graph, x, isa)
+        assert np.ptp(out) > 100  # a network that says nothing would prove nothing
+        definition = Reference(graph, np.int64)(x[:1], np.array([0.05]))
+        assert np.array_equal(definition, out[:1])
+
+    @pytest.mark.parametrize("rows", [True, False])
+    @pytest.mark.parametrize("threads, n", [(2, 1), (2, 3), (3, 1), (3, 3)])
+    def test_threads(
+        self, isa: str, threads: int, n: int, rows: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if rows:  # share out the rows of every layer
+            monkeypatch.setattr(compiled, "SMALL", 0)
+            monkeypatch.setattr(compiled, "WORTHWHILE", 0)
+        x = picture(np.random.default_rng(0), n, 12, 8, 3)
+        assert_equal(unet(6, (1, 2, 2), 1), x, isa, threads)
+
+    def test_sizes(self, isa: str) -> None:
+        rng = np.random.default_rng(1)
+        sizes = [(1, 1), (1, 2), (2, 1), (1, 9), (7, 1), (3, 5), (9, 8), (5, 17), (6, 25)]
+        hows = [{}, {"stride": 2}, {"upsample": True}, {"stride": 2, "upsample": True}]
+        for side, how, kernel in itertools.product(sizes, hows, (1, 3)):
+            net = Builder(rng, 3)
+            net.conv((net.conv((0,), 5, kernel),), 20, kernel, silu=True, **how)
+            assert_equal(net.graph(), picture(rng, 1, *side, 3), isa)
+
+    def test_channels(self, isa: str) -> None:
+        rng = np.random.default_rng(2)
+        pairs = [(c, 18 - c) for c in range(1, 18)]
+        for c_in, c_out in [*pairs, (33, 2), (2, 33), (3, 48), (5, 49), (4, 100)]:
+            net = Builder(rng, c_in)
+            a = net.conv((0,), c_out)
+            b = net.conv((0, a, 0), c_out, silu=True, add=a)
+            net.conv((b, a), c_out, 1, add=a)  # a is read and added: it must not be overwritten
+            assert_equal(net.graph(), picture(rng, 1, 4, 5, c_in), isa)
+
+    @pytest.mark.parametrize("how", [{}, {"stride": 2}, {"upsample": True}, {"kernel": 1}])
+    def test_rows_too_long_for_one_band(self, isa: str, how: dict[str, Any]) -> None:
+        rng = np.random.default_rng(3)
+        net = Builder(rng, 12)
+        net.conv((0,), 3, **how)
+        assert_equal(net.graph(), picture(rng, 1, 9, 1800, 12), isa)
+
+
+@needs_kernel
+@every_set
+class TestExtremes:
+    @pytest.mark.parametrize("sign", [1, -1])
+    def test_pairs_of_the_largest_products(self, isa: str, sign: int) -> None:
+        """2 x 32767 x 32767 fits into 31 bits, just; pairs that add up to 0 do as well."""
+        net = Builder(np.random.default_rng(0), 2)
+        net.conv((0,), 18, 1, shift=0, limit=32767)
+        weight = np.full((18, 1, 1, 2), 32767, np.int16)
+        weight[::3] *= -1
+        weight[1::3, ..., 1] *= -1
+        bias, shift = np.full(18, 131068 - 32768, np.int32), np.full(18, 16, np.uint8)
+        tensors = {"layer0.weight": weight, "layer0.bias": sign * bias, "layer0.shift": shift}
+        graph = net.graph()
+        graph.tensors.update(tensors)
+        graph.tensors.pop("layer0.levels", None)
+        x = sign * np.full((1, 3, 3, 2), 32767, np.int16)
+        x[:, 1] = [-32768, 32767]  # is cut to -32767
+        assert abs(assert_equal(graph, x, isa)).max() >= 32767
+
+    def test_weights_at_the_bound(self, isa: str) -> None:
+        rng = np.random.default_rng(1)
+        for limit in (2047, 32767):
+            net = Builder(rng, 7)
+            a = net.conv((0,), 33, tight=True, shift=0, limit=limit)
+            net.conv((a,), 5, tight=True, shift=0, limit=limit, silu=True)
+            for x in (32767, -32767, -32768):
+                assert_equal(net.graph(), np.full((1, 5, 6, 7), x, np.int16), isa)
+            signs = rng.choice([-32767, 32767], (1, 8, 8, 7)).astype(np.int16)
+            assert_equal(net.graph(), signs, isa)
+
+    @pytest.mark.parametrize("shift", [0, 1, 2, 16, 31])
+    def test_streams_of_32_bits(self, isa: str, shift: int) -> None:
+        """Rounding must not overflow where a stream is next to 2^31, nor may the table's index."""
+        net = Builder(np.random.default_rng(2), 2)
+        wide = net.conv((0,), 19, 1, tight=True, shift=0, limit=32767)
+        net.conv((wide,), 19, 1, shift=shift, limit=2047)
+        net.conv((wide,), 19, 1, shift=min(shift, 2), limit=2047, silu=True)
+        net.conv((wide,), 19, 1, shift=min(shift, 1), limit=32767, silu=True)  # beyond the table
+        net.conv((2, 3, 4), 4, 1, shift=0, limit=2047)
+        net.tensors["layer0.shift"] = np.arange(19).astype(np.uint8)
+        net.tensors["layer0.bias"] *= 2
+        net.tensors["layer0.levels"] = np.zeros((LEVELS, 19), np.int32)
+        x = 32767 * np.array([[-1, -1], [1, 1], [-1, 1], [1, -1]], np.int16)
+        graph = net.graph()
+        graph.tensors["silu"] = np.random.default_rng(3).integers(-32768, 32768, 65536, np.int16)
+        graph.tensors["silu"][-1] = 30000
+        first = dataclasses.replace(graph, layers=graph.layers[:1])
+        assert abs(assert_equal(first, x.reshape(1, 2, 2, 2), isa).astype(float)).max() > 2**30.5
+        assert_equal(graph, x.reshape(1, 2, 2, 2), isa)
+
+
+@needs_kernel
+class TestUse:
+    def test_the_fastest_set_is_taken(self) -> None:
+        graph = unet(4, (1,), 1)
+        assert Compiled(graph).isa == instruction_sets()[0]
+        assert instruction_sets()[-1] == "portable"
+        with pytest.raises(ValueError, match="no instruction set mmx"):
+            Compiled(graph, isa="mmx")
+
+    def test_memory_is_used_again(self) -> None:
+        graph = unet(8, (1, 2, 2), 1)
+        network, v = Compiled(graph), np.array([1.0, 2.0])
+        x = picture(np.random.default_rng(0), 2, 16, 16, 3)
+        shapes: list[tuple[int, ...]] = [(16, 16, 3)]
+        for layer in network.layers:
+            shapes.append(layer.shape(shapes))
+
+        def held() -> int:
+            return sum(s.nbytes for streams in network._spare.values() for s in streams)
+
+        expected = network(x, v)
+        once = held()
+        assert 0 < once < 0.55 * sum(4 * int(np.prod(shape)) for shape in shapes)
+        network(x, v)
+        assert held() == once
+        network(x[:, :8], v)
+        assert held() == once / 2
+        assert np.array_equal(network(x, v), expected)
+
+    def test_streams_come_before_their_readers(self) -> None:
+        graph = unet(4, (1,), 1)
+        layer = dataclasses.replace(graph.layers[1], add=2)
+        graph = dataclasses.replace(graph, layers=(graph.layers[0], layer, *graph.layers[2:]))
+        with pytest.raises(CheckpointError, match="not there yet"):
+            Compiled(graph)
+
+    def test_sides_that_do_not_suit(self) -> None:
+        network = Compiled(unet(4, (1, 2), 1))
+        with pytest.raises(ValueError, match="sides of the picture"):
+            network(np.zeros((1, 5, 4, 3), np.int16), np.ones(1))
+        with pytest.raises(ValueError, match="reads 3 channels"):
+            network(np.zeros((1, 4, 4, 1), np.int16), np.ones(1))
+
+    @pytest.mark.parametrize(
+        "name, tensor",
+        [
+            ("layer0.bias", np.zeros(3, np.int32)),
+            ("layer0.shift", np.full(4, 32, np.uint8)),
+            ("layer0.weight", np.zeros((4, 3, 3, 3), np.int8)),
+            ("layer1.levels", np.zeros((2, 4), np.int32)),
+            ("silu", np.zeros(100, np.int16)),
+        ],
+    )
+    def test_malformed_networks(self, name: str, tensor: NDArray[Any]) -> None:
+        graph = unet(4, (1,), 1)
+        graph.tensors[name] = tensor
+        with pytest.raises(CheckpointError, match="malformed"):
+            Compiled(graph)
+        del graph.tensors[name]
+        if not name.endswith(".levels"):
+            with pytest.raises(CheckpointError, match="lacks a tensor"):
+                Compiled(graph)
+
+
+def test_pure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIFFCODEC_PURE", "1")
+    assert load_kernel("diffcodec.exact._convolve") is None
+    monkeypatch.setattr(compiled, "KERNEL", None)
+    assert instruction_sets() == ()
+    with pytest.raises(RuntimeError, match="not built"):
+        Compiled(unet(4, (1,), 1))
