@@ -20,6 +20,8 @@ from diffcodec.cli.inspection import info, models, truncate
 from diffcodec.cli.nll import nll
 from diffcodec.cli.training import calibrate, train
 
+EXTRAS = ("torch", "scipy")  # the codec does without them
+
 
 class Commands(click.Group):
     """Commands that end in a sentence and an exit code, never in a traceback."""
@@ -33,6 +35,10 @@ class Commands(click.Group):
             _leave(f"{error.format_message()} (see {command} --help)", 2)
         except click.ClickException as error:
             _leave(error.format_message(), 1)
+        except ModuleNotFoundError as error:
+            if error.name not in EXTRAS:
+                raise
+            _leave(f"this needs {error.name}: pip install 'diffcodec[train]'", 1)
         except (KeyboardInterrupt, click.Abort):
             _leave("interrupted", 130)
         except OSError as error:

@@ -105,9 +105,9 @@ def calibrate(network: Path, data: Path, split: str, quiet: bool) -> None:
       diffcodec calibrate runs/photo/model.safetensors --data pictures/
       diffcodec calibrate runs/cifar10/model.safetensors --data cifar/ --split train
     """
-    from diffcodec.checkpoint import Checkpoint
+    from diffcodec.zoo import load_checkpoint
 
-    measured = _with_tables(Checkpoint.load(network), data, split, quiet)
+    measured = _with_tables(load_checkpoint(network), data, split, quiet)
     measured.save(network)
     narrate(f"{network}: fingerprint {measured.fingerprint.hex()}", quiet=quiet)
 
