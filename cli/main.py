@@ -36,9 +36,10 @@ class Commands(click.Group):
         except click.ClickException as error:
             _leave(error.format_message(), 1)
         except ModuleNotFoundError as error:
-            if error.name not in EXTRAS:
+            package = (error.name or "").partition(".")[0]
+            if package not in EXTRAS:
                 raise
-            _leave(f"this needs {error.name}: pip install 'diffcodec[train]'", 1)
+            _leave(f"this needs {package}: pip install 'diffcodec[train]'", 1)
         except (KeyboardInterrupt, click.Abort):
             _leave("interrupted", 130)
         except OSError as error:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from diffcodec.bitstream.randomness import gaussian
 from diffcodec.cores import usable_cores
 from diffcodec.exact.graph import INPUT_FRACTION, Graph, Int16, Int32
-from diffcodec.exact.reference import Reference
+from diffcodec.exact.paths import open_path
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -25,16 +25,16 @@ class ExactDenoiser:
 
     A grey state with noise v becomes an RGB state with independent noise 3v in every channel whose
     mean is the grey state: nothing is lost, and the network sees the noise it was trained on. The
-    mean of the three estimates is the grey estimate. threads: all cores by default; no effect on
-    x0_hat.
+    mean of the three estimates is the grey estimate. threads: all cores by default; path: a way of
+    diffcodec.exact.paths, the fastest by default; neither has an effect on x0_hat.
     """
 
-    def __init__(self, graph: Graph, threads: int | None = None) -> None:
+    def __init__(self, graph: Graph, threads: int | None = None, path: str | None = None) -> None:
         self.graph, self.threads = graph, threads or usable_cores()
         self.name = graph_name(graph)
         self.fingerprint = graph.fingerprint.hex()
         self.parameters = sum(graph.weight(layer).size for layer in graph.layers)
-        self.path = Reference(graph, np.float64)
+        self.path = open_path(graph, path, self.threads)
 
     def __call__(self, y: Float32, v: float) -> Float32:
         """y: (C, H, W), C = 1 or 3, float32; v > 0; returns x0_hat in [-1, 1] like y."""
