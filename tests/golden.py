@@ -5,7 +5,6 @@ Who makes them again takes the promise back that old files decode to the same pi
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
