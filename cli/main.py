@@ -18,6 +18,7 @@ from diffcodec.cli.archiving import archive, extract, list_
 from diffcodec.cli.coding import decode, encode
 from diffcodec.cli.inspection import info, models, truncate
 from diffcodec.cli.nll import nll
+from diffcodec.cli.selftest import selftest
 from diffcodec.cli.training import calibrate, train
 
 EXTRAS = ("torch", "scipy")  # the codec does without them
@@ -98,6 +99,6 @@ def main(context: click.Context) -> None:
 
 
 PICTURES = (encode, decode, truncate, info, archive, extract, list_)
-NETWORKS = (models, nll, train, calibrate)
+NETWORKS = (models, nll, train, calibrate, selftest)
 for command in (*PICTURES, *NETWORKS):
     main.add_command(command)
