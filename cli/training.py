@@ -34,6 +34,13 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing unl
 )
 @split_option
 @click.option(
+    "--from",
+    "first",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Start from the weights of this network, which has the recipe's sizes.",
+)
+@click.option(
     "--minutes", type=click.FloatRange(0, min_open=True), metavar="N", help="Stop after N minutes."
 )
 @click.option(
@@ -52,6 +59,7 @@ def train(
     data: Path,
     out: Path | None,
     split: str,
+    first: Path | None,
     minutes: float | None,
     device: str,
     settings: tuple[str, ...],
@@ -65,6 +73,7 @@ def train(
     Examples:
       diffcodec train recipes/photo.toml --data pictures/ --minutes 60
       diffcodec train recipes/cifar10.toml --data cifar/ --split train --set train.lr=3e-4
+      diffcodec train recipes/photo.toml --data mine/ --from photo.safetensors --set train.lr=2e-4
     """
     from diffcodec.config import Recipe
 
@@ -77,9 +86,19 @@ def train(
 
     if device == "cuda" and not torch.cuda.is_available():
         raise click.ClickException("this machine has no CUDA device; use --device cpu")
+    from diffcodec.zoo import load_checkpoint
+
+    known = load_checkpoint(first) if first else None
     try:
         run = training.train(
-            described, data, folder, split=split, minutes=minutes, device=device, quiet=quiet
+            described,
+            data,
+            folder,
+            split=split,
+            minutes=minutes,
+            device=device,
+            first=known,
+            quiet=quiet,
         )
     except KeyboardInterrupt:
         narrate("\nthe same command goes on from the last checkpoint", quiet=quiet)

@@ -21,13 +21,14 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.ans import Stack
 from diffcodec.bitstream.decimals import rounded_log2
-from diffcodec.bitstream.gaussian import PHASES, SIGMA_UNIT, table
+from diffcodec.bitstream.gaussian import PHASES, SIGMA_UNIT, Table, table
 from diffcodec.bitstream.latents import BELL, Grid
 from diffcodec.bitstream.pixels import GRID, SIGMAS, best_sigma, sigma_of
 from diffcodec.chain import Chain
@@ -37,6 +38,7 @@ from diffcodec.trace import Balance, Clock
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
+AnyFloat = TypeVar("AnyFloat", float, NDArray[np.float64])
 Int64 = NDArray[np.int64]
 Pixels = NDArray[np.uint8]
 
@@ -159,15 +161,28 @@ def pop(model: Model, stack: Stack, n: int) -> Pixels:
 
 
 def _push_pixels(model: Model, stack: Stack, pixels: Pixels, x0_hat: Float64) -> float:
-    ideal, usual = 0.0, np.array([PHASES * model.usual_index])
+    usual = np.array([PHASES * model.usual_index])
     for picture, guess in zip(pixels, x0_hat, strict=True):
-        values, means = picture.reshape(-1), _grey(guess)
-        index = best_sigma(values, means)
-        code = table(round(sigma_of(index) * SIGMA_UNIT), 256)
+        values, means, index, code = _pixel_code(picture, guess)
         stack.push(code, means * FINE, values)
         stack.push(model.index_table, usual, np.array([index]))
-        ideal += float(code.bits(means * FINE, values.astype(np.int32)).sum())
-    return ideal
+    return float(pixel_bits(pixels, x0_hat).sum())
+
+
+def pixel_bits(pixels: Pixels, x0_hat: Float64) -> Float64:
+    """-log2 p(x_0 | y_1) of every picture, (N,), given x0_hat(y_1)."""
+    bits = []
+    for picture, guess in zip(pixels, x0_hat, strict=True):
+        values, means, _, code = _pixel_code(picture, guess)
+        bits.append(float(code.bits(means * FINE, values.astype(np.int32)).sum()))
+    return np.array(bits)
+
+
+def _pixel_code(picture: Pixels, x0_hat: Float64) -> tuple[Pixels, NDArray[np.int32], int, Table]:
+    """Values and means of a picture's sub-pixels, its sigma index and the table of that sigma."""
+    values, means = picture.reshape(-1), _grey(x0_hat)
+    index = best_sigma(values, means)
+    return values, means, index, table(round(sigma_of(index) * SIGMA_UNIT), 256)
 
 
 def _pop_pixels(model: Model, stack: Stack, x0_hat: Float64) -> Pixels:
@@ -219,9 +234,9 @@ class _Meter:
         s, u = self.model.v[t - 1], self.model.v[t]
         square = (1 - step_ratio(s, u)) ** 2 * float(np.sum((self.x0 - x0_hat) ** 2))
         true = posterior_variance(s, u)
-        ideal = _kl_bits(self.x0.size, true, self.model.grids[t - 1].p_variance, square)
+        ideal = kl_bits(self.x0.size, true, self.model.grids[t - 1].p_variance, square)
         self._spent(
-            t, self._marginal(t + 1, above), ideal, _kl_bits(self.x0.size, true, true, square)
+            t, self._marginal(t + 1, above), ideal, kl_bits(self.x0.size, true, true, square)
         )
 
     def prior(self, k: Int64) -> None:
@@ -229,8 +244,8 @@ class _Meter:
         if self.balance is not None:
             square = float(np.sum((self.x0 - self.model.prior_mean) ** 2))
             v = self.model.v[-1]
-            ideal = _kl_bits(self.x0.size, v, self.model.grids[-1].p_variance, square)
-            self._spent(self.model.levels, 0.0, ideal, _kl_bits(self.x0.size, v, v, square))
+            ideal = kl_bits(self.x0.size, v, self.model.grids[-1].p_variance, square)
+            self._spent(self.model.levels, 0.0, ideal, kl_bits(self.x0.size, v, v, square))
 
     def _spent(self, t: int, marginal: float, ideal: float, kl: float) -> None:
         assert self.balance is not None
@@ -246,7 +261,7 @@ class _Meter:
         return nats / math.log(2)
 
 
-def _kl_bits(n: int, true: float, model: float, square: float) -> float:
+def kl_bits(n: int, true: float, model: float, square: AnyFloat) -> AnyFloat:
     """KL of n Gaussians of variance `true` to ones of variance `model`; square: |means apart|^2."""
     ratio = true / model
     return (n * (ratio - 1 - math.log(ratio)) + square / model) / (2 * math.log(2))

@@ -113,14 +113,24 @@ class Run:
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
 
 
-def start(recipe: Recipe, folder: Path, device: torch.device) -> Run:
-    """A run at its last checkpoint, or at step 0 with weights drawn from the recipe's seed."""
+def start(
+    recipe: Recipe, folder: Path, device: torch.device, first: Checkpoint | None = None
+) -> Run:
+    """A run at its last checkpoint, or at step 0: `first`'s weights, or drawn from the seed.
+
+    Raises RecipeError if `first` is another kind of network.
+    """
     torch.manual_seed(recipe.train.seed)
     model, ema = UNet(recipe.network).to(device), UNet(recipe.network).to(device)
     for network in (model, ema):
         for weight in network.parameters():
             if weight.ndim == 4:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    if first is not None:
+        if first.recipe.network != recipe.network:
+            raise RecipeError("the network to start from has another [network] than the recipe")
+        state = {k: torch.from_numpy(w).float() for k, w in first.weights.items()}
+        model.load_state_dict(state)
     ema.load_state_dict(model.state_dict())
     ema.requires_grad_(False)
     run = Run(recipe, folder, device, model, ema, Optimizer(model, recipe.train))
@@ -173,10 +183,12 @@ def train(
     split: str = "all",
     minutes: float | None = None,
     device: str = "cpu",
+    first: Checkpoint | None = None,
     quiet: bool = False,
 ) -> Run:
     """Train `recipe` on the pictures of `data`; running it again goes on where it stopped.
 
+    first: a network of the same sizes whose weights a new run starts from.
     folder: gets state.pt, model.safetensors and stats.jsonl (one line every 50 steps).
     minutes: stop after this long, with a checkpoint; None trains to the recipe's last step.
     Under torchrun every process takes its share of each batch.
@@ -193,7 +205,7 @@ def train(
         meet("nccl" if device == "cuda" else "gloo")
     images = load_images(data, split, config.tile, minimum=config.crop)
     folder.mkdir(parents=True, exist_ok=True)
-    run = start(recipe, folder, torch.device(device))
+    run = start(recipe, folder, torch.device(device), first)
     batches = Batches(
         images,
         batch=config.batch,

@@ -1,10 +1,10 @@
 """What an archive costs, beside the variational bound of the same network, chain and pictures.
 
 Every chain makes one archive of all pictures, which is decoded again and compared. Rates are in
-bits/dim of all sub-pixels: the bound (KL divergences of the p in use for the latents that were
-drawn, -log2 p(x_0 | y_1)); net bits, by which the stacks grew; the whole file, its initial bits,
-heads and checksums included. The pictures that are coded progressively to supply the initial bits
-are in the file's rate; for the bound they are coded once more on a stack that is thrown away.
+bits/dim of all sub-pixels: the bound, on latents of its own (chain_bound.py); the whole file, its
+initial bits, heads and checksums included. Net bits are those by which the stacks grew, of the
+tiles in bits-back batches alone, beside the bound of the same tiles: others are coded progressively
+to supply the initial bits.
 
     python -m diffcodec.eval.archive_rate DATA -m cifar10 --chain 50 --chain 100 --json out.json
 """
@@ -16,6 +16,7 @@ import math
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -27,17 +28,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.archive import TILE, Source, contents, extract, make_header, write_archive
-from diffcodec.bitsback import Model, push
-from diffcodec.bitstream.ans import Stack
 from diffcodec.bitstream.archive import ArchiveHeader, Group
 from diffcodec.chain import choose_chain
 from diffcodec.codec import Codec
 from diffcodec.data import DataError, digest, load_images
 from diffcodec.eval import peers
+from diffcodec.eval.chain_bound import bounds
 from diffcodec.eval.environment import environment, peak_memory_bytes, portable
 from diffcodec.eval.rate_distortion import load_codec
 from diffcodec.group import tiles_of
-from diffcodec.trace import Balance
 
 Pixels = NDArray[np.uint8]
 Record = dict[str, Any]
@@ -60,13 +59,12 @@ def measure(
         decoded = time.perf_counter()
         with open(path, "rb") as file:
             groups = contents(file).groups
-    balance, initial = written.spent.balance, Balance()
-    by_name = {source.name: source.read() for source in sources}
-    for group in groups:
-        _bound_of_initial(codec, header, group, by_name, initial)
+    balance, spent = written.spent.balance, written.spent
+    tiles, in_batches = _tiles(header, groups, {source.name: source.read() for source in sources})
+    bound = bounds(codec, chain, tiles, processes, model, _show)
     values = sum(p.size for p in pictures)
-    nelbo = float(balance.ideal.sum() + initial.ideal.sum())
-    net = written.net_bits + float(initial.spent.sum())
+    net_values = values - spent.progressive_values
+    nelbo, net_nelbo = float(bound.sum()), float(bound[in_batches].sum())
     bits = 8 * written.file_bytes
     levels = choose_chain(chain, codec.tables)
     outside = written.clock.total - written.clock.network
@@ -76,22 +74,24 @@ def measure(
         "exact": exact,
         "file_bytes": written.file_bytes,
         "nelbo_bpd": nelbo / values,
-        "net_bpd": net / values,
+        "nelbo_standard_error_bpd": _standard_error(bound, tiles),
+        "net_bpd": written.net_bits / net_values,
+        "nelbo_of_the_same_bpd": net_nelbo / net_values,
         "file_bpd": bits / values,
-        "net_overhead_percent": 100 * (net / nelbo - 1),
+        "net_overhead_percent": 100 * (written.net_bits / net_nelbo - 1),
         "file_overhead_percent": 100 * (bits / nelbo - 1),
         "initial": {
-            "bits": written.spent.progressive_bits,
-            "bpd_of_all": written.spent.progressive_bits / values,
-            "pictures_percent": 100 * written.spent.progressive_values / values,
-            "nelbo_bits_of_the_same": float(initial.ideal.sum()),
+            "bits": spent.progressive_bits,
+            "bpd_of_all": spent.progressive_bits / values,
+            "pictures_percent": 100 * spent.progressive_values / values,
+            "nelbo_bits_of_the_same": nelbo - net_nelbo,
         },
-        "packing_bits": written.spent.packing_bits,
+        "packing_bits": spent.packing_bits,
         "head_bits": 8 * written.head_bytes,
         "groups": written.groups,
         "by_step": {
             "sigma_grey": [None, *(127.5 * math.sqrt(v) for v in reversed(levels.v))],
-            "nelbo_bits": list(map(float, balance.ideal)),
+            "ideal_bits": list(map(float, balance.ideal)),
             "net_bits": list(map(float, balance.spent)),
             "kl_bits": list(map(float, balance.kl)),
         },
@@ -135,26 +135,26 @@ def _extract_elsewhere(model: str, path: Path, names: list[str]) -> list[tuple[s
     return _extract(load_codec(model, 1), path, names)
 
 
-def _bound_of_initial(
-    codec: Codec,
-    header: ArchiveHeader,
-    group: Group,
-    pictures: dict[str, Pixels],
-    balance: Balance,
-) -> None:
-    """Adds what bits-back coding would take for a group's progressive tiles."""
-    tiles, at = tiles_of([p.shape for p in group.pictures], header.tile), 0
-    chain = choose_chain(header.chain_name, codec.tables)
-    for entry in group.entries:
-        if not entry.count:
-            tile = tiles[at]
-            pixels = tile.of(pictures[group.pictures[tile.picture].name])[None]
-            shape = (tile.channels, tile.height, tile.width)
-            model = Model(codec.denoiser, chain, shape, bins=header.bins)  # type: ignore[arg-type]
-            stack = Stack(np.random.default_rng(at).bytes(model.initial_bits // 4 + 1024))
-            stack.open()
-            push(model, stack, pixels, balance)
-        at += entry.tiles
+def _tiles(
+    header: ArchiveHeader, groups: Sequence[Group], pictures: dict[str, Pixels]
+) -> tuple[list[Pixels], NDArray[np.bool_]]:
+    """All tiles of an archive, and which of them are in bits-back batches."""
+    parts: list[Pixels] = []
+    in_batches: list[bool] = []
+    for group in groups:
+        for tile in tiles_of([p.shape for p in group.pictures], header.tile):
+            parts.append(tile.of(pictures[group.pictures[tile.picture].name]))
+        for entry in group.entries:
+            in_batches += [entry.count > 0] * entry.tiles
+    return parts, np.array(in_batches)
+
+
+def _standard_error(bound: NDArray[np.float64], tiles: list[Pixels]) -> float | None:
+    """Of the mean over tiles, bits/dim."""
+    if len(tiles) < 2:
+        return None
+    bpd = bound / np.array([tile.size for tile in tiles])
+    return float(bpd.std(ddof=1) / math.sqrt(len(tiles)))
 
 
 def _show(done: int, total: int) -> None:

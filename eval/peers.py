@@ -1,9 +1,10 @@
-"""The codecs people use, as Pillow writes them: what a diffusion codec is compared with.
+"""The codecs people use, as Pillow and cjxl write them: what a diffusion codec is compared with.
 
 Every rate counts the whole file, as ours do. To be fair to the peers each one gets what a careful
 user would choose: JPEG with optimised Huffman tables, the smaller of baseline and progressive, and
-the better of 4:2:0 and 4:4:4; WebP with its slowest search; JPEG 2000 as a bare codestream (85
-bytes shorter than a .jp2), the better of the 9/7 and the 5/3 wavelet.
+the better of 4:2:0 and 4:4:4; WebP and JPEG XL with their slowest search; JPEG 2000 as a bare
+codestream (85 bytes shorter than a .jp2), the better of the 9/7 and the 5/3 wavelet. JPEG XL needs
+the programs cjxl and djxl (Debian's libjxl-tools); without them it is left out.
 
 A codec with a quality dial cannot hit a size, so at every budget a picture is represented by *the
 best of its files that are not larger than the budget*, found by bisection over the dial: no
@@ -13,9 +14,13 @@ interpolation, and no better quality setting is left out.
 from __future__ import annotations
 
 import io
+import shutil
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,9 +62,31 @@ def measure(pixels: Pixels, **settings: Any) -> Point:
     return Point(size, metrics.mse(pixels, decoded), encoded - start, done - encoded)
 
 
+def jpegxl(pixels: Pixels, *options: str) -> Point:
+    """Write `pixels` with cjxl and these options, and read the file again with djxl."""
+    with tempfile.TemporaryDirectory() as folder:
+        original, coded, back = (Path(folder) / name for name in ("a.ppm", "a.jxl", "b.ppm"))
+        Image.fromarray(pixels).save(original)
+        start = time.perf_counter()
+        _run("cjxl", original, coded, *options)
+        encoded = time.perf_counter()
+        _run("djxl", coded, back)
+        done = time.perf_counter()
+        with Image.open(back) as file:
+            decoded = np.asarray(file.convert("RGB"))
+        mse = metrics.mse(pixels, decoded)
+        return Point(coded.stat().st_size, mse, encoded - start, done - encoded)
+
+
+def _run(*command: str | Path) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
 def lossless(pixels: Pixels) -> dict[str, Point]:
-    """The picture's lossless file of each codec in LOSSLESS, verified to be exact."""
+    """The picture's lossless file of each codec at hand, verified to be exact."""
     points = {name: measure(pixels, **settings) for name, settings in LOSSLESS.items()}
+    if shutil.which("cjxl") and shutil.which("djxl"):
+        points["jpegxl"] = jpegxl(pixels, "-d", "0", "-e", "9")
     for name, point in points.items():
         if point.mse:
             raise ArithmeticError(f"{name} did not return the exact pixels")

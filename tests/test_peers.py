@@ -48,7 +48,7 @@ def test_bisection_leaves_no_better_quality_out(dog: NDArray[np.uint8]) -> None:
 
 def test_lossless_files_are_exact_and_smaller_than_raw(dog: NDArray[np.uint8]) -> None:
     points = peers.lossless(dog)
-    assert set(points) == {"png", "webp", "jpeg2000"}
+    assert set(points) - {"jpegxl"} == {"png", "webp", "jpeg2000"}
     assert all(point.mse == 0 and point.bytes < dog.size for point in points.values())
 
 

@@ -144,3 +144,29 @@ def test_weights_of_the_objectives() -> None:
     # The EDM weight makes the error of the preconditioned output F count alike at every level.
     c_out = v * 0.25 / (v + 0.25)
     assert torch.allclose(loss_weight(RECIPE.train, v, 0.5) * c_out, torch.ones(3))
+
+
+def test_a_run_starts_from_other_weights(folder: Path, tmp_path: Path) -> None:
+    recipe = RECIPE.override(("train.steps=2",))
+    train(recipe, folder, tmp_path / "a", quiet=True)
+    first = Checkpoint.load(tmp_path / "a" / "model.safetensors")
+    still = RECIPE.override(("train.steps=1", "train.lr=1e-12"))
+    run = train(still, folder, tmp_path / "b", first=first, quiet=True)
+    for name, weight in run.model.state_dict().items():
+        assert np.allclose(weight.numpy(), first.weights[name], atol=1e-6), name
+    other = RECIPE.override(("network.channels=16",))
+    with pytest.raises(RecipeError, match="another"):
+        train(other, folder, tmp_path / "c", first=first, quiet=True)
+
+
+def test_muon_learns_and_resumes(folder: Path, tmp_path: Path) -> None:
+    recipe = RECIPE.override(("train.optimizer='muon'", "train.steps=30", "train.lr=2e-3"))
+    train(recipe, folder, tmp_path / "whole", quiet=True)
+    lines = (tmp_path / "whole" / "stats.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["step"] == 30
+    train(recipe, folder, tmp_path / "parts", minutes=1e-9, quiet=True)
+    train(recipe, folder, tmp_path / "parts", quiet=True)
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(np.array_equal(whole[name], parts[name]) for name in whole)
+    with pytest.raises(RecipeError, match="optimizer"):
+        RECIPE.override(("train.optimizer='sgd'",))
