@@ -67,7 +67,8 @@ def train(
 ) -> None:
     """Train the network that RECIPE describes; the same command again goes on where it stopped.
 
-    At the end the tables that coding needs are measured on the same pictures.
+    At the end the tables that coding needs are measured on the same pictures. What comes out is a
+    float network; `diffcodec export` makes the integer network of it that the codec runs on.
 
     \b
     Examples:
@@ -115,9 +116,9 @@ def train(
 @split_option
 @quiet_option
 def calibrate(network: Path, data: Path, split: str, quiet: bool) -> None:
-    """Measure the tables that coding needs on pictures, and store them in the file NETWORK.
+    """Measure the tables that coding needs on pictures, and store them in the float NETWORK.
 
-    They are part of the network's fingerprint: files made with the old tables need the old file.
+    They are part of its fingerprint, and of that of the integer network that is exported from it.
 
     \b
     Examples:

@@ -59,7 +59,7 @@ class Tables:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
-                "the network has no tables yet; measure them with diffcodec calibrate"
+                "the network has no tables: run diffcodec calibrate, then export, on its float form"
             ) from error
 
     def mean(self, channels: int) -> tuple[float, ...]:

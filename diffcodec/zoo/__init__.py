@@ -93,15 +93,15 @@ def shipped_networks() -> Iterator[tuple[str, Path]]:
         yield path.stem, path
 
 
-def stated_fingerprint(path: Path) -> bytes:
-    """The fingerprint that an integer network's file states; b"" for other files.
+def stated_fingerprint(path: Path) -> bytes | None:
+    """The fingerprint that an integer network's file states; None for other files.
 
     It takes reading the facts only. Loading the network verifies it.
     """
     try:
         return bytes.fromhex(json.loads(_metadata(path)[EXACT])["fingerprint"])
     except (KeyError, TypeError, ValueError):
-        return b""
+        return None
 
 
 def _metadata(path: Path) -> dict[str, Any]:
