@@ -48,14 +48,15 @@ class ExactDenoiser:
         if channels == 1:
             state, noise = as_rgb(state, noise), 3 * noise
         c_skip, c_out, c_in = preconditioning(noise, self.graph.sigma_data)
-        counts = np.rint(c_in * state * (1 << INPUT_FRACTION))
-        x = np.clip(counts, -32768, 32767).astype(np.int16)
-        side = self.graph.stride
+        counts = state * (c_in * (1 << INPUT_FRACTION))  # powers of two do not round
+        np.clip(np.rint(counts, out=counts), -32768, 32767, out=counts)
+        side, patch = self.graph.stride, self.graph.patch
         padding = [(0, 0), (0, 0), (0, -height % side), (0, -width % side)]
-        x = np.pad(x, padding, mode="symmetric")
-        out = shuffle(self.path(unshuffle(x, self.graph.patch), noise), self.graph.patch)
-        F = out[:, :, :height, :width] * 2.0**-self.graph.output
-        x0_hat = np.clip(c_skip * state + c_out * F, -1, 1)
+        x = np.pad(counts.astype(np.int16), padding, mode="symmetric")
+        out = shuffle(self.path(unshuffle(x, patch), noise), patch)[:, :, :height, :width]
+        x0_hat = out * (c_out * 2.0**-self.graph.output)
+        x0_hat += state * c_skip
+        np.clip(x0_hat, -1, 1, out=x0_hat)
         if channels == 1:
             x0_hat = (x0_hat[:, 0:1] + x0_hat[:, 1:2] + x0_hat[:, 2:3]) / 3
         return np.ascontiguousarray(x0_hat, np.float32)
