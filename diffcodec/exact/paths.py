@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.randomness import Stream, words
+from diffcodec.checkpoint import CheckpointError
 from diffcodec.exact.graph import Graph, Int16, Int32
 from diffcodec.exact.reference import Reference
 
-NAMES = ("float64", "int64")  # the fastest first
+NAMES = ("numpy", "integers")  # the fastest first
+
+
+class Unavailable(CheckpointError):
+    """A way that cannot be had on this machine."""
 
 
 class Path(Protocol):
@@ -22,10 +27,10 @@ class Path(Protocol):
 
 def open_path(graph: Graph, name: str | None = None, threads: int = 1) -> Path:
     """The way called `name`, or the fastest."""
-    return Reference(graph, np.int64 if name == "int64" else np.float64)
+    return Reference(graph, np.int64 if name == "integers" else np.float64)
 
 
-def conforms(graph: Graph, path: Path) -> bool:
+def conforms(graph: Graph, path: Path, kind: Literal["quick", "full"] = "quick") -> bool:
     """Does it give the definition's integers for small pictures, extreme ones among them?"""
     side, channels = graph.stride // graph.patch, 3 * graph.patch**2
     drawn = words(0, Stream.LABELS, 1, 3 * side * side * channels)
