@@ -11,6 +11,7 @@ from pathlib import Path
 
 from diffcodec.archive import Source, make_header, write_archive
 from diffcodec.bitstream.container import parse_header
+from diffcodec.chain import chain_of
 from diffcodec.codec import Codec, parse
 from diffcodec.files import write_atomic
 from diffcodec.golden import FOLDER, INDEX, NETWORK, decode, digest
@@ -42,8 +43,6 @@ def files(codec: Codec, folder: Path) -> Iterator[tuple[str, str, bytes]]:
 def _inside_a_step(codec: Codec, data: bytes) -> int:
     """Bytes up to the middle of the step before the last."""
     header, start = parse_header(data)
-    from diffcodec.chain import chain_of
-
     steps = parse(data, chain_of(header, codec.tables), None)[0].steps
     return start + (steps[-3].bytes_end + steps[-2].bytes_end) // 2
 

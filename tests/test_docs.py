@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shlex
@@ -17,11 +18,15 @@ from diffcodec.cli.main import main
 from diffcodec.codec import Codec
 from diffcodec.config import Recipe
 from diffcodec.eval.readme import RESULTS, TABLES, render
+from diffcodec.exact.denoiser import GREY_SEED
+from diffcodec.exact.graph import INPUT_FRACTION, WEIGHTS, Graph, Layer
+from diffcodec.exact.graph import KEY as EXACT
 from diffcodec.shipped import list_models
 from diffcodec.zoo import load_graph, model_card, shipped_networks
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+NETWORK = (ROOT / "bitstream" / "FORMAT-network.md").read_text(encoding="utf-8")
 FORMAT = (ROOT / "bitstream" / "FORMAT.md").read_text(encoding="utf-8")
 NAMES = [name for name, _ in shipped_networks()]
 
@@ -62,6 +67,15 @@ def test_the_format_states_the_codes_constants() -> None:
     small = Header(32, 32, 3, bytes(8), 14, "own", 50, 0, 1700).pack()
     assert parse_header(small)[1] == 22 == int(re.search(r"(\d+) bytes for a 32x32", FORMAT)[1])
     assert CRC == 4
+
+
+def test_the_network_format_states_the_codes_constants() -> None:
+    assert f"`{EXACT}`" in NETWORK and f"seed {GREY_SEED:x}h" in NETWORK
+    assert f"(c_in y) {1 << INPUT_FRACTION}" in NETWORK
+    assert f"rint({1 << WEIGHTS} share)" in NETWORK
+    fields = {f.name for kind in (Graph, Layer) for f in dataclasses.fields(kind)}
+    for field in fields - {"tensors"}:
+        assert f"`{field}`" in NETWORK, field
 
 
 def test_two_networks_ship() -> None:
