@@ -8,11 +8,13 @@ one sigma serves the picture and is stated in the stream.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import constriction
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+
+from diffcodec.bitstream.decimals import in_decimals, power_of_two
 
 GRID = 32  # means are integers in units of 1/GRID grey level
 SIGMAS = 96  # sigma index 0 .. 95: sigma = 2^(index / 8 - 5) grey levels, 0.03 .. 117
@@ -23,19 +25,37 @@ _TRY = 512  # symbols decoded at a time where a block is cut
 Means = NDArray[np.int32]
 
 
+@lru_cache(maxsize=SIGMAS)
+@in_decimals
 def sigma_of(index: int) -> float:
-    """Standard deviation in grey levels, rounded to 2^-20 so that all machines agree."""
-    return float(round(2.0 ** (index / 8 - 5) * (1 << 20)) / (1 << 20))
+    """Standard deviation in grey levels, rounded to a multiple of 2^-20."""
+    return round(power_of_two(index, 8) * (1 << 15)) / (1 << 20)
 
 
 def ideal_bits(pixels: NDArray[np.uint8], means: Means, index: int) -> float:
-    """-log2 of the probability of all pixels, in bits."""
-    sigma, x, mean = sigma_of(index), pixels.astype(np.float64), means / GRID
-    high = np.where(pixels == 255, np.inf, (x + 0.5 - mean) / sigma)
-    low = np.where(pixels == 0, -np.inf, (x - 0.5 - mean) / sigma)
-    flip = low > 0  # both tails with full precision
-    low, high = np.where(flip, -high, low), np.where(flip, -low, high)
-    return float(-np.log2(np.maximum(ndtr(high) - ndtr(low), 2.0**-24)).sum())
+    """-log2 of the probability of all pixels, in bits; at most 24 of each."""
+    tails = _tails(index)
+    reach = len(tails) // 2
+
+    def above(edge: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Probability that a pixel lies so far above its mean, in 1/GRID grey level."""
+        return tails[np.clip(edge, -reach, reach) + reach]
+
+    low = GRID * pixels.astype(np.int64) - means - GRID // 2
+    high = low + GRID
+    below = low + high < 0  # the mirror image has both tails with full precision
+    mass = above(np.where(below, -high, low)) - above(np.where(below, -low, high))
+    mass = np.where(pixels == 255, above(low), np.where(pixels == 0, above(-high), mass))
+    return float(-np.log2(np.maximum(mass, 2.0**-24)).sum())
+
+
+@lru_cache(maxsize=SIGMAS)
+def _tails(index: int) -> NDArray[np.float64]:
+    """P(X > i / GRID) of a Gaussian of this sigma for i = -reach .. reach, 6 sigma and a bin."""
+    scale = 1 / (GRID * sigma_of(index) * math.sqrt(2))
+    reach = math.ceil(6 * GRID * sigma_of(index)) + GRID
+    upper = [0.5 * math.erfc(i * scale) for i in range(reach + 1)]
+    return np.array([1 - tail for tail in reversed(upper[1:])] + upper)
 
 
 def best_sigma(pixels: NDArray[np.uint8], means: Means) -> int:

@@ -1,17 +1,17 @@
 """How many bits a step of the trellis code takes, in integers that are the same everywhere.
 
 A step's energy is stated as an index i, sigma^2 = 2^(i / 16); from it both sides know the number of
-path bits and the decoder's scale. `decimal` is correctly rounded, unlike a libm.
+path bits and the decoder's scale.
 """
 
-from decimal import Context, Decimal
 from functools import lru_cache
+
+from diffcodec.bitstream.decimals import in_decimals, ln2, power_of_two
 
 # What the code loses at low rates, in thousandths of the ideal, by nu; at h bits a coordinate it
 # loses 1 / (1 + 0.3 h) of that. And a step loses 1 bit, or the ideal where that is less. Fitted to
 # what the code delivers, 0.01 .. 2 bits a coordinate and 8 .. 4096 bits a step.
 _LOSS = {8: 163, 10: 109, 12: 85, 14: 69, 16: 58}
-_EXACT = Context(prec=50)
 
 
 def bits_for(dims: int, log2_energy16: int, nu: int) -> int:
@@ -25,17 +25,22 @@ def bits_for(dims: int, log2_energy16: int, nu: int) -> int:
     return (dims * (h + loss) + min(one, dims * h) + one // 2) // one
 
 
-def scale_for(log2_energy16: int) -> float:
-    """sqrt(1 + sigma^2), the factor from codeword to mu plus noise, correctly rounded."""
-    return float(_EXACT.sqrt(1 + _energy(log2_energy16)))
+@lru_cache(maxsize=1024)
+def energy_of(log2_energy16: int) -> float:
+    """sigma^2 = 2^(log2_energy16 / 16), rounded to a double."""
+    return float(power_of_two(log2_energy16, 16))
 
 
 @lru_cache(maxsize=1024)
+@in_decimals
+def scale_for(log2_energy16: int) -> float:
+    """sqrt(1 + sigma^2), the factor from codeword to mu plus noise, rounded to a double."""
+    return float((1 + power_of_two(log2_energy16, 16)).sqrt())
+
+
+@lru_cache(maxsize=1024)
+@in_decimals
 def _half_log2(log2_energy16: int) -> int:
-    """round(2^40 * 0.5 log2(1 + sigma^2)): ln and exp of `decimal` are correctly rounded."""
-    half_log2 = _EXACT.ln(1 + _energy(log2_energy16)) / (2 * _EXACT.ln(Decimal(2)))
-    return int((half_log2 * (1 << 40)).to_integral_value())
-
-
-def _energy(log2_energy16: int) -> Decimal:
-    return _EXACT.exp(_EXACT.ln(Decimal(2)) * log2_energy16 / 16)
+    """round(2^40 * 0.5 log2(1 + sigma^2))."""
+    half_log2 = (1 + power_of_two(log2_energy16, 16)).ln() / (2 * ln2())
+    return round(half_log2 * (1 << 40))

@@ -73,12 +73,10 @@ def archive(
 
     from diffcodec import archive as archives
     from diffcodec import codec as codecs
-    from diffcodec.cli.coding import use_threads
 
-    use_threads(threads)
     sources = [archives.Source(p.relative_to(root).as_posix(), p) for p in paths]
     network = model or archives.default_model(sources)
-    codec = codecs.Codec.from_pretrained(network)
+    codec = codecs.Codec.from_pretrained(network, threads)
     header = archives.make_header(codec, chain, tile or archives.TILE)
     began = time.perf_counter()
     with about(str(folder)), progress_bar("archiving", quiet=quiet) as progress:
@@ -144,10 +142,8 @@ def extract(
     """
     from diffcodec import archive as archives
     from diffcodec import image
-    from diffcodec.cli.coding import use_threads
     from diffcodec.codec import Codec
 
-    use_threads(threads)
     lost, done = [], []
     with open(source, "rb") as file, about(source):
         held = archives.contents(file)
@@ -156,7 +152,7 @@ def extract(
         for path in targets.values():
             if path.exists() and not force:
                 raise click.ClickException(f"{path} exists; overwrite it with -f")
-        codec = Codec.from_pretrained(model or archives.model_of(held))
+        codec = Codec.from_pretrained(model or archives.model_of(held), threads)
         with progress_bar("extracting", quiet=quiet) as progress:
             for picture, pixels in archives.extract(codec, file, names or None, progress=progress):
                 if isinstance(pixels, ValueError):

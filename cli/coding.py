@@ -122,15 +122,18 @@ def encode(
     for note in image.notes(picture):
         narrate(f"{name_of(source)}: {note} is not kept", quiet=quiet)
 
+    if bitsback:
+        _encode_bitsback(
+            source, target, pixels, model, chain, tile, ledger, threads, force, quiet, as_json
+        )
+        return
+
     from diffcodec import shipped
     from diffcodec.trace import Trace
 
-    use_threads(threads)
-    if bitsback:
-        _encode_bitsback(source, target, pixels, model, chain, tile, ledger, force, quiet, as_json)
-        return
     trace = Trace() if ledger else None
     options = {"chain": chain, "nu": int(nu) if nu else None, "seed": seed, **limits}
+    options["threads"] = threads
     began = time.perf_counter()
     with about(source), progress_bar("encoding", quiet=quiet) as progress:
         data = shipped.encode(pixels, model, trace=trace, progress=progress, **options)
@@ -155,6 +158,7 @@ def _encode_bitsback(
     chain: str | None,
     tile: int | None,
     ledger: str | None,
+    threads: int | None,
     force: bool,
     quiet: bool,
     as_json: bool,
@@ -165,7 +169,7 @@ def _encode_bitsback(
     from diffcodec.codec import Codec
     from diffcodec.shipped import default_model
 
-    codec = Codec.from_pretrained(model or default_model(pixels))
+    codec = Codec.from_pretrained(model or default_model(pixels), threads)
     began = time.perf_counter()
     with about(source), progress_bar("encoding", quiet=quiet) as progress:
         header = archive.make_header(codec, chain, tile or archive.TILE)
@@ -249,14 +253,13 @@ def decode(
 
     from diffcodec import shipped
 
-    use_threads(threads)
     with about(source):
         facts = shipped.info(data, model)
         if strict and not facts["complete"]:
             raise click.ClickException(f"{name_of(source)} is cut short, {how_far(facts)}")
         began = time.perf_counter()
         with progress_bar("decoding", quiet=quiet) as progress:
-            decoded = shipped.decode(data, model, progress=progress, **limits)
+            decoded = shipped.decode(data, model, threads=threads, progress=progress, **limits)
     seconds = time.perf_counter() - began
     write(target, image.to_bytes(decoded.pixels, kind), force=force)
     total = "" if decoded.total_bytes is None else f" of {decoded.total_bytes:,}"
@@ -298,7 +301,6 @@ def _decode_archive(
     from diffcodec import archive, image
     from diffcodec.codec import Codec
 
-    use_threads(threads)
     began = time.perf_counter()
     with about(source), progress_bar("decoding", quiet=quiet) as progress:
         held = archive.contents(io.BytesIO(data))
@@ -308,7 +310,7 @@ def _decode_archive(
             raise click.ClickException(
                 f"{name_of(source)} holds {len(held.pictures)} pictures; use diffcodec extract"
             )
-        codec = Codec.from_pretrained(model or archive.model_of(held))
+        codec = Codec.from_pretrained(model or archive.model_of(held), threads)
         pixels = archive.only_picture(codec, data, progress)
     seconds = time.perf_counter() - began
     write(target, image.to_bytes(pixels, kind), force=force)
@@ -335,11 +337,3 @@ def _steps_or_chain(steps: str | None, chain: str | None) -> tuple[int | None, s
     if chain is not None:
         raise click.UsageError(f"--steps {steps} and --chain {chain} both name a chain")
     return None, steps
-
-
-def use_threads(threads: int | None) -> None:
-    """Give the network so many threads; None leaves it as it is."""
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)

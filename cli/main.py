@@ -18,7 +18,10 @@ from diffcodec.cli.archiving import archive, extract, list_
 from diffcodec.cli.coding import decode, encode
 from diffcodec.cli.inspection import info, models, truncate
 from diffcodec.cli.nll import nll
+from diffcodec.cli.selftest import selftest
 from diffcodec.cli.training import calibrate, train
+
+EXTRAS = ("torch", "scipy")  # the codec does without them
 
 
 class Commands(click.Group):
@@ -33,6 +36,11 @@ class Commands(click.Group):
             _leave(f"{error.format_message()} (see {command} --help)", 2)
         except click.ClickException as error:
             _leave(error.format_message(), 1)
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            if package not in EXTRAS:
+                raise
+            _leave(f"this needs {package}: pip install 'diffcodec[train]'", 1)
         except (KeyboardInterrupt, click.Abort):
             _leave("interrupted", 130)
         except OSError as error:
@@ -91,6 +99,6 @@ def main(context: click.Context) -> None:
 
 
 PICTURES = (encode, decode, truncate, info, archive, extract, list_)
-NETWORKS = (models, nll, train, calibrate)
+NETWORKS = (models, nll, train, calibrate, selftest)
 for command in (*PICTURES, *NETWORKS):
     main.add_command(command)

@@ -133,12 +133,12 @@ def nll(
         _ = settings.schedule, settings.offsets(len(named))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    device = _use(device, threads)
     name = model or _default_model([pixels for _, pixels in named])
 
-    from diffcodec.network import load_network
+    from diffcodec.zoo import load_network
 
-    network = load_network(name, device)
+    device = _own_gpu() if device == "cuda" else device
+    network = load_network(name, device, threads)
     pictures = pictures_of(named, settings, network.fingerprint)
     batch = partial(batch_size, device, batch_pictures)
     began = time.perf_counter()
@@ -169,7 +169,9 @@ def nll(
             "parameters": network.parameters,
         },
         **summarise(terms, pictures, settings),
-        **_circumstances(device, processes * ranks.world, time.perf_counter() - began),
+        **_circumstances(
+            device, network.threads, processes * ranks.world, time.perf_counter() - began
+        ),
     }
     if csv_path is not None:
         write(csv_path, to_csv(result).encode(), force=force)
@@ -222,14 +224,10 @@ def _load(
     return [(f"{data.name}#{i}", pixels) for i, pixels in enumerate(loaded)]
 
 
-def _use(device: str, threads: int | None) -> str:
+def _own_gpu() -> str:
     """The device of this process: under torchrun each has a GPU of its own, if there are enough."""
     import torch
 
-    if threads is not None:
-        torch.set_num_threads(threads)
-    if device == "cpu":
-        return device
     if not torch.cuda.is_available():
         raise click.ClickException("this machine has no CUDA device; use --device cpu")
     return f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()}"
@@ -243,13 +241,11 @@ def _default_model(pictures: Sequence[Pixels]) -> str:
     return fitting.pop() if len(fitting) == 1 else "photo"
 
 
-def _circumstances(device: str, processes: int, seconds: float) -> dict[str, Any]:
-    import torch
-
+def _circumstances(device: str, threads: int, processes: int, seconds: float) -> dict[str, Any]:
     from diffcodec.eval.environment import environment, portable
 
     return {
         "seconds": round(seconds, 3),
-        "environment": {**environment(torch.get_num_threads(), processes), "device": device},
+        "environment": {**environment(threads, processes), "device": device},
         "command": f"diffcodec {portable(sys.argv[1:])}",
     }

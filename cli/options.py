@@ -18,10 +18,10 @@ def _finite(_: click.Context, option: click.Parameter, value: float | None) -> f
 
 
 model_option = click.option(
-    "-m", "--model", metavar="NAME|PATH", help="A shipped network, or a .safetensors file."
+    "-m", "--model", metavar="NAME|PATH", help="A shipped network, or its file."
 )
 threads_option = click.option(
-    "--threads", type=click.IntRange(1), metavar="N", help="Use N processor threads."
+    "--threads", type=click.IntRange(1), metavar="N", help="Use N processor threads (default: all)."
 )
 bytes_option = click.option(
     "--bytes", "max_bytes", type=click.IntRange(1), metavar="N", help="Cut after N bytes."

@@ -67,7 +67,8 @@ def train(
 ) -> None:
     """Train the network that RECIPE describes; the same command again goes on where it stopped.
 
-    At the end the tables that coding needs are measured on the same pictures.
+    At the end the tables that coding needs are measured on the same pictures. What comes out is a
+    float network; `diffcodec export` makes the integer network of it that the codec runs on.
 
     \b
     Examples:
@@ -86,9 +87,9 @@ def train(
 
     if device == "cuda" and not torch.cuda.is_available():
         raise click.ClickException("this machine has no CUDA device; use --device cpu")
-    from diffcodec.checkpoint import Checkpoint
+    from diffcodec.zoo import load_checkpoint
 
-    known = Checkpoint.load(first) if first else None
+    known = load_checkpoint(first) if first else None
     try:
         run = training.train(
             described,
@@ -115,18 +116,18 @@ def train(
 @split_option
 @quiet_option
 def calibrate(network: Path, data: Path, split: str, quiet: bool) -> None:
-    """Measure the tables that coding needs on pictures, and store them in the file NETWORK.
+    """Measure the tables that coding needs on pictures, and store them in the float NETWORK.
 
-    They are part of the network's fingerprint: files made with the old tables need the old file.
+    They are part of its fingerprint, and of that of the integer network that is exported from it.
 
     \b
     Examples:
       diffcodec calibrate runs/photo/model.safetensors --data pictures/
       diffcodec calibrate runs/cifar10/model.safetensors --data cifar/ --split train
     """
-    from diffcodec.checkpoint import Checkpoint
+    from diffcodec.zoo import load_checkpoint
 
-    measured = _with_tables(Checkpoint.load(network), data, split, quiet)
+    measured = _with_tables(load_checkpoint(network), data, split, quiet)
     measured.save(network)
     narrate(f"{network}: fingerprint {measured.fingerprint.hex()}", quiet=quiet)
 

@@ -38,7 +38,7 @@ _HOME = {name: "diffcodec.shipped" for name in __all__} | {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name on first use (PEP 562), so that `diffcodec --help` needs no torch."""
+    """Import a public name on first use (PEP 562), so that help loads nothing heavy."""
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

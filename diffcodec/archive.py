@@ -253,10 +253,7 @@ def _encode_elsewhere(
 
 @lru_cache(maxsize=1)
 def _codec(model: str) -> Codec:
-    import torch
-
-    torch.set_num_threads(1)
-    return Codec.from_pretrained(model)
+    return Codec.from_pretrained(model, threads=1)
 
 
 def _encode_group(

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.layers import Payload, Piece
+from diffcodec.bitstream.rate import energy_of
 from diffcodec.chain import Chain
 from diffcodec.diffusion import mi_bpd
 from diffcodec.ledger import Entry, Ledger
@@ -67,7 +68,7 @@ def _path(piece: Piece, payload: Payload, chain: Chain, dims: int, trace: Trace 
     told = trace.steps[piece.step]
     assert math.isclose(told.v_to, v_to) and told.path_bits == step.n_bits
     share = piece.bits / step.n_bits
-    stated = float(mi_bpd(2.0 ** (step.energy / 16))) * dims  # what the stated energy is worth
+    stated = float(mi_bpd(energy_of(step.energy))) * dims  # what the stated energy is worth
     return Entry(
         kind="path",
         spent_bits=piece.bits,

@@ -14,7 +14,7 @@ a real network's files were 1 % larger at 8 bins a deviation.
 Popping and pushing in turn (Kingma, Abbeel and Ho 2019, "Bit-Swap") keeps what must be on the stack
 beforehand to about two latents, however long the chain is. `push` and `pop` mirror each other line
 by line; what both know is in `Model`. Means and bins follow from x0_hat by single IEEE operations
-in double precision, so they differ between machines only where x0_hat does.
+in double precision, so they are the same wherever x0_hat is.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.ans import Stack
+from diffcodec.bitstream.decimals import rounded_log2
 from diffcodec.bitstream.gaussian import PHASES, SIGMA_UNIT, Table, table
 from diffcodec.bitstream.latents import BELL, Grid
 from diffcodec.bitstream.pixels import GRID, SIGMAS, best_sigma, sigma_of
@@ -65,17 +66,13 @@ class Model:
         self.denoiser, self.shape, self.clock = denoiser, shape, clock or Clock()
         self.v = chain.v[::-1]
         self.levels = len(self.v)
-        mean = np.array(chain.tables.prior_mean)
-        self.prior_mean = (mean if shape[0] == 3 else mean.mean(keepdims=True))[:, None, None]
+        self.prior_mean = np.array(chain.tables.mean(shape[0]))[:, None, None]
         q = [self.v[0], *(b - a for a, b in pairwise(self.v))]  # variances
-        p = [  # wider than q's posterior by the error of x0_hat
-            posterior_variance(s, t) + (1 - step_ratio(s, t)) ** 2 * chain.tables.error(t)
-            for s, t in pairwise(self.v)
-        ]
+        p = [_widened(s, t, chain.tables.error(t)) for s, t in pairwise(self.v)]
         p.append(self.v[-1] + chain.tables.prior_variance)
         self.grids = [Grid(*pair, bins, phases) for pair in zip(q, p, strict=True)]
         grey = 127.5 * math.sqrt(chain.tables.error(self.v[0]))
-        self.usual_index = min(max(round(8 * (math.log2(grey) + 5)), 0), SIGMAS - 1)
+        self.usual_index = min(max(rounded_log2(grey, 8) + 40, 0), SIGMAS - 1)
         self.index_table = table(INDEX_SPREAD * SIGMA_UNIT, SIGMAS)
 
     @property
@@ -114,6 +111,12 @@ class Model:
         with self.clock.measure("network"):
             x0_hat = self.denoiser.batch(y, self.v[t - 1])
         return np.clip(x0_hat, -1, 1).astype(np.float64)
+
+
+def _widened(v_s: float, v_t: float, error: float) -> float:
+    """Variance of p(y_s | y_t): wider than q's posterior by the error of x0_hat."""
+    new = 1 - step_ratio(v_s, v_t)
+    return posterior_variance(v_s, v_t) + new * new * error  # `**` would be the libm's pow
 
 
 # --- sending and receiving ----------------------------------------------------------------------

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,16 +40,18 @@ def calibrate(
     """The checkpoint with tables measured on `images`, each (H, W, 3) uint8, all of one size."""
     x0 = np.stack([to_unit(image) for image in images])
     tables = measure(NetworkDenoiser(checkpoint), x0, seed, progress)
-    return dataclasses.replace(
-        checkpoint,
-        tables={
-            "prior_mean": [round(m, 6) for m in tables.prior_mean],
-            "prior_variance": round(tables.prior_variance, 8),
-            "v": [float(f"{v:.9g}") for v in tables.v],
-            "mse": [float(f"{d:.9g}") for d in tables.mse],
-            "chains": {k: [float(f"{v:.9g}") for v in c] for k, c in tables.chains.items()},
-        },
-    )
+    return dataclasses.replace(checkpoint, tables=plain(tables))
+
+
+def plain(tables: Tables) -> dict[str, Any]:
+    """Tables as a network's file keeps them: plain JSON types, rounded to what is significant."""
+    return {
+        "prior_mean": [round(m, 6) for m in tables.prior_mean],
+        "prior_variance": round(tables.prior_variance, 8),
+        "v": [float(f"{v:.9g}") for v in tables.v],
+        "mse": [float(f"{d:.9g}") for d in tables.mse],
+        "chains": {k: [float(f"{v:.9g}") for v in c] for k, c in tables.chains.items()},
+    }
 
 
 def measure(

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.container import BitstreamError, ChainKind, Header
+from diffcodec.bitstream.decimals import PowerCurve, rounded_log2
 from diffcodec.bitstream.layers import Plan
 from diffcodec.checkpoint import CheckpointError
 from diffcodec.schedule import parse_steps
@@ -57,15 +59,21 @@ class Tables:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
-                "the network has no tables yet; measure them with diffcodec calibrate"
+                "the network has no tables: run diffcodec calibrate, then export, on its float form"
             ) from error
+
+    def mean(self, channels: int) -> tuple[float, ...]:
+        """The prior mean of each of 3 channels, or of a grey picture's one."""
+        red, green, blue = self.prior_mean
+        return self.prior_mean if channels == 3 else ((red + green + blue) / 3,)
 
     def error(self, v: float) -> float:
         """D(v): expected squared error per sub-pixel of x0_hat at noise variance v (or inf)."""
-        if math.isinf(v):
-            return self.prior_variance
-        log = np.interp(math.log(v), np.log(self.v), np.log(self.mse))
-        return math.exp(float(log))
+        return self.prior_variance if math.isinf(v) else self._curve(v)
+
+    @cached_property
+    def _curve(self) -> PowerCurve:
+        return PowerCurve(self.v.tolist(), self.mse.tolist())
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ class Chain:
     def expected(self, start: int, end: int) -> int:
         """Energy index of the step for an ordinary picture: 16 log2(dSNR D)."""
         gain = 1 / self.noise(end) - 1 / self.noise(start)
-        return round(16 * math.log2(gain * self.tables.error(self.noise(start))))
+        return rounded_log2(gain * self.tables.error(self.noise(start)), 16)
 
     def plan(self, dims: int, nu: int) -> Plan:
         """What the bitstream has to know."""

@@ -1,7 +1,8 @@
-"""Files of weights: one safetensors file holds the numbers, the recipe and the codec's tables.
+"""Float networks: one safetensors file holds the weights, the recipe and the codec's tables.
 
-A network is named by the first 8 bytes of the SHA-256 over its tensors and its metadata, so a file
-can say exactly which network it was written with. Never a pickle.
+A network is named by the first 8 bytes of the SHA-256 over its tensors and its metadata, so a
+measurement can say exactly what it measured. Never a pickle. The codec runs on integer networks
+(diffcodec.exact.graph), which are made of these.
 """
 
 from __future__ import annotations

@@ -13,8 +13,10 @@ from diffcodec.bitstream.container import BitstreamError, Header, parse_header
 from diffcodec.bitstream.layers import Payload, parse_payload
 from diffcodec.chain import Chain, OptionError, Tables, chain_of, choose_chain, default_chain
 from diffcodec.denoiser import Denoiser
+from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.progressive import Channel, Progress, Walk, receive, send, set_out
 from diffcodec.trace import Clock, Trace
+from diffcodec.zoo import load_graph
 
 Pixels = NDArray[np.uint8]
 
@@ -55,24 +57,22 @@ class Codec:
         self.workers = workers  # threads of the trellis search; they do not change a bit
 
     @staticmethod
-    def from_pretrained(model: str | Path, device: str = "cpu") -> Codec:
-        """A shipped network by name ("cifar10", "photo") or a .safetensors file by path.
+    def from_pretrained(model: str | Path, threads: int | None = None) -> Codec:
+        """A shipped network by name ("cifar10", "photo") or an integer network's file by path.
 
-        Raises CheckpointError if there is none, it was altered, or it has no tables yet.
+        threads: of network and trellis search, all cores by default; they do not change a bit.
+        Raises CheckpointError if there is no such network, it was altered, is a float one, or has
+        no tables yet.
         """
-        import torch  # only where a network runs: info and truncate start without it
-
-        from diffcodec.network import load_network
-
-        network = load_network(model, device)
-        tables = Tables.of(network.checkpoint.tables)
-        fingerprint = network.checkpoint.fingerprint
+        graph = load_graph(model)
+        tables = Tables.of(graph.facts.get("tables", {}))
+        network = ExactDenoiser(graph, threads)
         return Codec(
             network,
             tables,
             name=network.name,
-            fingerprint=fingerprint,
-            workers=torch.get_num_threads(),
+            fingerprint=bytes.fromhex(network.fingerprint),
+            workers=network.threads,
         )
 
     def encode(

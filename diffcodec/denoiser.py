@@ -14,7 +14,6 @@ from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.fft import dctn, idctn
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -139,7 +138,15 @@ class GaussianDenoiser:
 
     def _forward(self, x: NDArray[np.floating]) -> Float64:
         z = np.asarray(x, dtype=np.float64)
-        return z if self.basis == "pixel" else np.asarray(dctn(z, axes=AXES, norm="ortho"))
+        if self.basis == "pixel":
+            return z
+        from scipy.fft import dctn  # the codec needs no scipy
+
+        return np.asarray(dctn(z, axes=AXES, norm="ortho"))
 
     def _inverse(self, z: Float64) -> Float64:
-        return z if self.basis == "pixel" else np.asarray(idctn(z, axes=AXES, norm="ortho"))
+        if self.basis == "pixel":
+            return z
+        from scipy.fft import idctn
+
+        return np.asarray(idctn(z, axes=AXES, norm="ortho"))

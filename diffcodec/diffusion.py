@@ -16,7 +16,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_ndtr
 
 from diffcodec.denoiser import BatchDenoiser
 from diffcodec.schedule import Schedule
@@ -97,6 +96,8 @@ def discretized_gaussian_log_likelihood(x_0: Float64, mean: Float64, sigma: Floa
     The bins of 0 and 255 extend to infinity, so the 256 masses sum to 1. Finite and accurate
     however far out the mean lies.
     """
+    from scipy.special import log_ndtr  # the codec needs no scipy
+
     assert np.broadcast_shapes(x_0.shape, mean.shape, sigma.shape) == x_0.shape
     assert (sigma > 0).all()
     k = np.rint((x_0 + 1) * 127.5)

@@ -182,8 +182,8 @@ class GroupCoder:
             pixels = self._from_progressive(stack.take_bytes(entry.size), shape)[None]
         if zlib.crc32(pixels.tobytes()) != entry.crc:
             raise BitstreamError(
-                "the decoded pixels do not match their checksum: the archive is intact, but this "
-                "machine's floating point differs from the encoder's"
+                "the decoded pixels do not match their checksum, though the archive is intact: "
+                "this installation computes something wrong; diffcodec selftest tells what"
             )
         return pixels
 

@@ -1,13 +1,13 @@
-"""The shipped kind of denoiser: a U-Net with its file of weights, for pictures of any size.
+"""A float network as a denoiser, for pictures of any size: what training makes and evaluates.
 
-Padding, grey pictures and batches live here, so that neither the U-Net nor the codec knows of them.
+Padding, grey pictures and batches live here, so that the U-Net does not know of them. The codec
+runs on integer networks only (diffcodec.exact.denoiser).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,21 +15,15 @@ from numpy.typing import NDArray
 
 from diffcodec.bitstream.randomness import gaussian
 from diffcodec.checkpoint import Checkpoint, CheckpointError
+from diffcodec.exact.denoiser import GREY_SEED
 from diffcodec.unet import UNet
-from diffcodec.zoo import load_checkpoint
 
 Float32 = NDArray[np.float32]
 SMALL = 3 * 128 * 128  # values in a batch up to which one thread is best
-GREY_SEED = 0x67726579  # of the noise that turns one grey channel into three
 
 
 class NetworkDenoiser:
-    """x0_hat(y, v) by a trained U-Net; grey and RGB pictures of any size (see diffcodec.denoiser).
-
-    A grey state with noise v becomes an RGB state with independent noise 3v in every channel whose
-    mean is the grey state: nothing is lost, and the network sees the noise it was trained on. The
-    mean of the three estimates is the grey estimate.
-    """
+    """x0_hat(y, v) by a trained U-Net; grey and RGB pictures of any size, as ExactDenoiser."""
 
     def __init__(self, checkpoint: Checkpoint, device: str = "cpu") -> None:
         self.checkpoint = checkpoint
@@ -49,6 +43,11 @@ class NetworkDenoiser:
             if weight.ndim == 4:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         self.parameters = sum(p.numel() for p in self.unet.parameters())
+
+    @property
+    def threads(self) -> int:
+        """torch's, of this process."""
+        return torch.get_num_threads()
 
     def __call__(self, y: Float32, v: float) -> Float32:
         """y: (C, H, W), C = 1 or 3, float32; v > 0; returns x0_hat in [-1, 1] like y."""
@@ -94,8 +93,3 @@ def _threads_for(state: torch.Tensor) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def load_network(model: str | Path, device: str = "cpu") -> NetworkDenoiser:
-    """A shipped network by name, or a .safetensors file by path; raises CheckpointError."""
-    return NetworkDenoiser(load_checkpoint(model), device)

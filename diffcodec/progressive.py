@@ -33,7 +33,7 @@ from diffcodec.bitstream.pixels import (
     encode_block,
     ideal_bits,
 )
-from diffcodec.bitstream.rate import scale_for
+from diffcodec.bitstream.rate import energy_of, scale_for
 from diffcodec.bitstream.rotation import permutation, rotate, unrotate
 from diffcodec.bitstream.trellis import decode as trellis_decode
 from diffcodec.bitstream.trellis import encode as trellis_encode
@@ -86,9 +86,7 @@ def beginning(channel: Channel) -> State:
 def estimate(channel: Channel, state: State) -> Float32:
     """x0_hat of a state: the training mean before the first step, the denoiser's from then on."""
     if math.isinf(state.v):
-        mean = np.array(channel.chain.tables.prior_mean, np.float32)
-        if channel.shape[0] == 1:
-            mean = mean.mean(keepdims=True)
+        mean = np.array(channel.chain.tables.mean(channel.shape[0]), np.float32)
         return np.broadcast_to(mean[:, None, None], channel.shape).astype(np.float32)
     with channel.clock.measure("network"):
         return np.clip(channel.denoiser(state.y, state.v), -1, 1)
@@ -116,10 +114,10 @@ def advance(
     """
     v_s = channel.chain.noise(step.end)
     mean = posterior_mean(state.y, x0_hat, v_s, state.v)
-    y = mean + math.sqrt(posterior_variance(v_s, state.v)) * z
+    y = mean + np.float32(math.sqrt(posterior_variance(v_s, state.v))) * z
     if share < 1:
         r = v_s / state.v
-        error = 2.0 ** (step.energy / 16) / step_precision(v_s, state.v)
+        error = energy_of(step.energy) / step_precision(v_s, state.v)
         v = share * v_s + (1 - share) * (r * v_s + (1 - r * r) * error)
         return State(y.astype(np.float32), v, state.node)
     return State(y.astype(np.float32), v_s, step.end)
@@ -286,9 +284,8 @@ def receive(
         return Received(pixels, walk.steps, False)
     if zlib.crc32(pixels.tobytes()) != payload.pixel_crc:
         raise BitstreamError(
-            "the decoded pixels do not match the file's checksum: the file is intact, but this "
-            "machine's floating point differs from the encoder's; decode a cut of it, or use the "
-            "machine and thread count it was made with"
+            "the decoded pixels do not match the file's checksum, though the file is intact: this "
+            "installation computes something wrong; diffcodec selftest tells what"
         )
     return Received(pixels, walk.steps, True)
 

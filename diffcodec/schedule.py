@@ -5,17 +5,24 @@ DDIM code) and cosine (Nichol & Dhariwal 2021, eq. 17). Timesteps are the paper'
 `t - 1` of a table belongs to `t`.
 
 Two invariants. `alpha_bar` is the table that everything else is derived from, so a subset of the
-timesteps has bit for bit the noise levels of the full chain. And linear and quadratic use only
-IEEE additions, products and square roots: the same doubles on every machine.
+timesteps has bit for bit the noise levels of the full chain. And linear and cosine, which a file
+may name instead of its noise levels, are the same doubles on every machine: decimals, and single
+IEEE operations in a fixed order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from itertools import accumulate, pairwise
+from operator import mul
 
 import numpy as np
 from numpy.typing import NDArray
+
+from diffcodec.bitstream.decimals import PI, cosines, in_decimals
 
 Float64 = NDArray[np.float64]
 
@@ -55,7 +62,8 @@ class Schedule:
         """
         if T < 1:
             raise ValueError(f"a schedule needs at least one step, not {T}")
-        alpha_bar: Float64 = np.cumprod(1 - _betas(name, T), dtype=np.float64)  # [T]
+        alphas = (1 - _betas(name, T)).tolist()
+        alpha_bar = np.array(list(accumulate(alphas, mul)))  # [T], from the left
         return Schedule(name, alpha_bar, np.arange(1, T + 1, dtype=np.int64))
 
     @property
@@ -134,17 +142,31 @@ def parse_steps(text: str) -> list[float]:
 def _betas(name: str, T: int) -> Float64:
     start, end = BETA_START * 1000 / T, BETA_END * 1000 / T
     if name == "linear":
-        betas = np.linspace(start, end, T)
+        betas = _even(start, end, T)
     elif name == "quadratic":
         betas = np.linspace(start**0.5, end**0.5, T) ** 2
     elif name == "sigmoid":
         betas = start + (end - start) / (1 + np.exp(-np.linspace(-6, 6, T)))
     elif name == "cosine":
-        s = 0.008  # makes sqrt(beta_1) a little smaller than one grey level
-        f = np.cos((np.arange(T + 1) / T + s) / (1 + s) * np.pi / 2) ** 2  # f(0), ..., f(T)
-        betas = 1 - f[1:] / f[:-1]  # f(0) cancels
+        betas = _cosine_betas(T)
     else:
         raise ValueError(f"unknown schedule {name!r}: choose one of {', '.join(NAMES)}")
     betas = np.minimum(betas, BETA_MAX)
     assert betas.shape == (T,) and (betas > 0).all()
     return betas
+
+
+def _even(start: float, end: float, T: int) -> Float64:
+    """T numbers from start to end, by one product and one sum each; the last one is `end`."""
+    step = (end - start) / (T - 1) if T > 1 else 0.0
+    return np.array([*(start + t * step for t in range(T - 1)), end])
+
+
+@lru_cache(maxsize=4)
+@in_decimals
+def _cosine_betas(T: int) -> Float64:
+    """1 - f(t) / f(t - 1), f(t) = cos^2((t/T + s) / (1 + s) pi/2), each rounded to a double."""
+    s = Decimal("0.008")  # makes sqrt(beta_1) a little smaller than one grey level
+    angle = PI / 2 / (1 + s)
+    f = [x * x for x in cosines(s * angle, angle / T, T)] + [Decimal(0)]  # f(T) is 0
+    return np.array([float(1 - after / before) for before, after in pairwise(f)])

@@ -1,7 +1,6 @@
 """The codec with the networks that ship: what the command line and `import diffcodec` offer.
 
-A file names its network by a fingerprint; here it is found among the shipped ones. Only encode and
-decode run a network, so the rest starts without torch.
+A file names its network by a fingerprint; here it is found among the shipped ones.
 """
 
 from __future__ import annotations
@@ -15,14 +14,16 @@ from diffcodec.bitstream.container import BitstreamError, Header, parse_header
 from diffcodec.chain import Tables, chain_of
 from diffcodec.checkpoint import CheckpointError
 from diffcodec.codec import Codec, Decoded, Pixels, cut, parse
+from diffcodec.exact.denoiser import graph_name
+from diffcodec.exact.graph import Graph
 from diffcodec.ledger import Ledger
 from diffcodec.trace import Trace
-from diffcodec.zoo import load_checkpoint, shipped_networks
+from diffcodec.zoo import load_graph, shipped_networks, stated_fingerprint
 
 
 @lru_cache(maxsize=4)
-def _codec(model: str) -> Codec:
-    return Codec.from_pretrained(model)
+def _codec(model: str, threads: int | None) -> Codec:
+    return Codec.from_pretrained(model, threads)
 
 
 def default_model(pixels: Pixels) -> str:
@@ -30,15 +31,19 @@ def default_model(pixels: Pixels) -> str:
     return "cifar10" if pixels.shape[:2] == (32, 32) else "photo"
 
 
-def encode(pixels: Pixels, model: str | Path | None = None, **options: Any) -> bytes:
+def encode(
+    pixels: Pixels, model: str | Path | None = None, *, threads: int | None = None, **options: Any
+) -> bytes:
     """Codec.encode with a shipped network: cifar10 for 32x32 pictures, photo otherwise."""
-    return _codec(str(model or default_model(pixels))).encode(pixels, **options)
+    return _codec(str(model or default_model(pixels)), threads).encode(pixels, **options)
 
 
-def decode(data: bytes, model: str | Path | None = None, **options: Any) -> Decoded:
+def decode(
+    data: bytes, model: str | Path | None = None, *, threads: int | None = None, **options: Any
+) -> Decoded:
     """Codec.decode with the network that the file names."""
     header, _ = parse_header(data)
-    return _codec(str(model or name_of(header.fingerprint))).decode(data, **options)
+    return _codec(str(model or name_of(header.fingerprint)), threads).decode(data, **options)
 
 
 def truncate(
@@ -54,7 +59,7 @@ def truncate(
     data = cut(data, header, max_bytes, bpp)
     if max_steps is None:
         return data
-    _, used = parse(data, chain_of(header, _tables_for(header, model)), max_steps)
+    _, used = parse(data, chain_of(header, _tables(_network_for(header, model))), max_steps)
     return data[:used]
 
 
@@ -89,9 +94,9 @@ def info(data: bytes, model: str | Path | None = None) -> dict[str, Any]:
         name = str(model or name_of(header.fingerprint))
     except BitstreamError:
         return facts
-    checkpoint = load_checkpoint(name)
-    payload, _ = parse(data, chain_of(header, Tables.of(checkpoint.tables)), None)
-    facts["model"] = checkpoint.recipe.name
+    graph = _network_for(header, name)
+    payload, _ = parse(data, chain_of(header, _tables(graph)), None)
+    facts["model"] = graph_name(graph)
     facts["steps_available"] = sum(step.complete for step in payload.steps)
     facts["layers_verified"] = payload.layers
     facts["bytes_verified"] = start + payload.verified
@@ -105,7 +110,7 @@ def ledger(data: bytes, model: str | Path | None = None, trace: Trace | None = N
     BitstreamError for damage, and where the network's tables are not at hand.
     """
     header, _ = parse_header(data)
-    chain = chain_of(header, _tables_for(header, model))
+    chain = chain_of(header, _tables(_network_for(header, model)))
     payload, _ = parse(data, chain, None)
     return audit(data, header, payload, chain, trace)
 
@@ -114,13 +119,13 @@ def list_models() -> list[dict[str, Any]]:
     """The networks that ship: name, fingerprint, parameters, bytes and their card's facts."""
     models = []
     for name, path in shipped_networks():
-        checkpoint = load_checkpoint(name)
+        graph = load_graph(path)
         models.append(
             {
                 "name": name,
-                "fingerprint": checkpoint.fingerprint.hex(),
+                "fingerprint": graph.fingerprint.hex(),
                 "bytes": path.stat().st_size,
-                **checkpoint.card,
+                **graph.facts.get("card", {}),
             }
         )
     return models
@@ -129,7 +134,7 @@ def list_models() -> list[dict[str, Any]]:
 def name_of(fingerprint: bytes) -> str:
     """The shipped network with this fingerprint; BitstreamError if there is none."""
     for name, path in shipped_networks():
-        if _fingerprint(str(path)) == fingerprint:
+        if stated_fingerprint(path) == fingerprint:
             return name
     raise BitstreamError(
         f"no shipped network has the fingerprint {fingerprint.hex()} that the file asks "
@@ -137,16 +142,15 @@ def name_of(fingerprint: bytes) -> str:
     )
 
 
-@lru_cache(maxsize=16)
-def _fingerprint(path: str) -> bytes:
-    return load_checkpoint(path).fingerprint
-
-
-def _tables_for(header: Header, model: str | Path | None) -> Tables:
-    checkpoint = load_checkpoint(model or name_of(header.fingerprint))
-    if checkpoint.fingerprint != header.fingerprint:
+def _network_for(header: Header, model: str | Path | None) -> Graph:
+    graph = load_graph(model or name_of(header.fingerprint))
+    if graph.fingerprint != header.fingerprint:
         raise CheckpointError(
             f"the file was made with network {header.fingerprint.hex()}, not with "
-            f"{checkpoint.fingerprint.hex()}"
+            f"{graph.fingerprint.hex()}"
         )
-    return Tables.of(checkpoint.tables)
+    return graph
+
+
+def _tables(graph: Graph) -> Tables:
+    return Tables.of(graph.facts.get("tables", {}))

@@ -7,6 +7,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,11 @@ from diffcodec import __version__
 def environment(threads: int, processes: int) -> dict[str, Any]:
     """What the seconds and the last digits depend on."""
     import PIL
-    import torch
 
     return {
         "diffcodec": __version__,
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": _version("torch"),
         "numpy": np.__version__,
         "pillow": PIL.__version__,
         "system": f"{platform.system()} {platform.machine()}",
@@ -32,6 +32,14 @@ def environment(threads: int, processes: int) -> dict[str, Any]:
         "processes": processes,
         "threads_per_process": threads,
     }
+
+
+def _version(package: str) -> str | None:
+    """Without importing it; None if it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _cpu_name() -> str:

@@ -185,11 +185,9 @@ def main(
     json_path: Path | None,
 ) -> None:
     """Bits/dim of the pictures in DATA under MODEL (T = 1000, linear), with every term."""
-    import torch
-
     from diffcodec.data import digest
     from diffcodec.files import write_atomic
-    from diffcodec.network import load_network
+    from diffcodec.zoo import load_network
 
     schedule = Schedule.named("linear")
     try:
@@ -216,7 +214,7 @@ def main(
         },
         **bound,
         "denoising": implied_rate(curve),
-        "environment": environment(torch.get_num_threads(), processes=1),
+        "environment": environment(network.threads, processes=1),
         "command": f"python -m diffcodec.eval.likelihood {portable(sys.argv[1:])}",
     }
     click.echo(_summary(result))

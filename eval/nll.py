@@ -26,6 +26,7 @@ from diffcodec.eval.likelihood import plan
 from diffcodec.eval.ranks import Ranks
 from diffcodec.eval.records import Record, append, rows, spread
 from diffcodec.schedule import GREY, Schedule
+from diffcodec.zoo import load_network
 
 Pixels = NDArray[np.uint8]
 Progress = Callable[[int, int], None]
@@ -166,12 +167,7 @@ def measurer(
     model: str, device: str, threads: int, settings: Settings, batch: Callable[[Pixels], int]
 ) -> Callable[[Sequence[Picture]], list[Record]]:
     """`measure` with a network of its own: what a worker process starts with."""
-    import torch
-
-    from diffcodec.network import load_network
-
-    torch.set_num_threads(threads)
-    return partial(measure, load_network(model, device), settings, batch)
+    return partial(measure, load_network(model, device, threads), settings, batch)
 
 
 def batch_size(device: str, given: int | None, pixels: Pixels) -> int:

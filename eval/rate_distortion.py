@@ -153,14 +153,9 @@ def _seconds(clock: Clock, total: float) -> dict[str, float]:
 
 def load_codec(model: str, threads: int) -> Codec:
     """The codec of a shipped or own network, on that many threads of this process."""
-    import torch
-
     from diffcodec.codec import Codec
 
-    torch.set_num_threads(threads)
-    codec = Codec.from_pretrained(model)
-    codec.workers = threads
-    return codec
+    return Codec.from_pretrained(model, threads)
 
 
 def measurer(model: str, settings: Settings) -> Measure:

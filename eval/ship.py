@@ -1,4 +1,4 @@
-"""From a trained network to a shipped one: the weights with their facts, and the model card.
+"""From an exported network to a shipped one: the integers with their facts, and the model card.
 
     python -m diffcodec.eval.ship NETWORK --nelbo MEASURED.json --description ... --licence ...
 
@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import click
 
-from diffcodec.checkpoint import Checkpoint
 from diffcodec.config import Recipe
+from diffcodec.exact.denoiser import graph_name
+from diffcodec.exact.graph import Graph
 from diffcodec.files import write_atomic
+from diffcodec.zoo import ZOO, load_graph
 
 LIMIT = 16 * 10**6  # bytes of a shipped network
 
@@ -27,7 +28,7 @@ CARD = """# {name}
 
 | | |
 |---|---|
-| network | U-Net, {parameters:,} parameters, float16 weights, {bytes:,} bytes |
+| network | U-Net, {parameters:,} parameters, as an integer network of {bytes:,} bytes |
 | fingerprint | `{fingerprint}` |
 | training data | {data} |
 | licence | {licence} |
@@ -59,19 +60,19 @@ there.
 """
 
 
-def facts(checkpoint: Checkpoint, nelbo: dict[str, Any], notes: dict[str, str]) -> dict[str, Any]:
+def facts(graph: Graph, nelbo: dict[str, Any], notes: dict[str, str]) -> dict[str, Any]:
     """The card's facts: training, NELBO with its split, and what the notes say; plain JSON."""
-    if nelbo["model"]["fingerprint"] != checkpoint.fingerprint.hex():
+    if nelbo["model"]["fingerprint"] != graph.fingerprint.hex():
         raise ValueError(
             f"the NELBO was measured with network {nelbo['model']['fingerprint']}, this is "
-            f"{checkpoint.fingerprint.hex()}; measure it again"
+            f"{graph.fingerprint.hex()}; measure it again"
         )
     bound = nelbo["nelbo"]
     split = {k: bound[k] for k in ("bpd", "L_T", "L_steps", "L_0", "standard_error", "T", "images")}
-    return {**checkpoint.card, **notes, "nelbo": {**split, "dataset": nelbo["dataset"]["name"]}}
+    return {**graph.facts["card"], **notes, "nelbo": {**split, "dataset": nelbo["dataset"]["name"]}}
 
 
-def card(checkpoint: Checkpoint, nelbo: dict[str, Any], notes: dict[str, str], size: int) -> str:
+def card(graph: Graph, nelbo: dict[str, Any], notes: dict[str, str], size: int) -> str:
     """The model card as Markdown."""
     rows = [
         f"| {row['sigma_grey']:g} | {row['rmse_grey']:.2f} | {row['psnr_db']:.2f} "
@@ -82,14 +83,14 @@ def card(checkpoint: Checkpoint, nelbo: dict[str, Any], notes: dict[str, str], s
     spread = nelbo["nelbo"]["standard_error"]  # None where each t met fewer than two pictures
     values = {
         "error": "" if spread is None else f" +- {spread:.3f}",
-        **checkpoint.recipe.to_dict()["train"],
-        **checkpoint.card,  # the steps that were made, not those that were planned
+        **graph.facts["recipe"]["train"],
+        **graph.facts["card"],  # the steps that were made, not those that were planned
         **nelbo["nelbo"],
         **notes,
         "images": nelbo["dataset"]["images"],
-        "name": checkpoint.recipe.name,
+        "name": graph_name(graph),
         "bytes": size,
-        "fingerprint": checkpoint.fingerprint.hex(),
+        "fingerprint": graph.fingerprint.hex(),
         "shape": f"{width} x {height}",
         "dataset": nelbo["dataset"]["name"],
         "command": nelbo["command"],
@@ -109,23 +110,25 @@ def card(checkpoint: Checkpoint, nelbo: dict[str, Any], notes: dict[str, str], s
 @click.option("--hardware", required=True, help="What it was trained on: machine.")
 def main(network: Path, recipe: Path, nelbo: Path, **notes: str) -> None:
     """Put NETWORK into diffcodec/zoo with its recipe and model card."""
-    checkpoint = Checkpoint.load(network)
     measured = json.loads(nelbo.read_text(encoding="utf-8"))
+    if (size := network.stat().st_size) > LIMIT:
+        raise click.ClickException(f"{size} bytes; a shipped network has at most {LIMIT}")
     try:
-        if Recipe.load(recipe) != checkpoint.recipe:
+        graph = load_graph(network)
+        if Recipe.load(recipe) != Recipe.from_dict(graph.facts["recipe"]):
             raise ValueError(f"{network} was trained by another recipe than {recipe}")
         known = {k: v for k, v in notes.items() if k != "data_folder"}
-        shipped = dataclasses.replace(checkpoint, card=facts(checkpoint, measured, known))
+        about = {**graph.facts, "card": facts(graph, measured, known)}
+        shipped = dataclasses.replace(graph, facts=about)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
-    data = shipped.to_bytes()
-    if len(data) > LIMIT:
-        raise click.ClickException(f"{len(data)} bytes; a shipped network has at most {LIMIT}")
-    zoo, name = Path(str(resources.files("diffcodec.zoo"))), checkpoint.recipe.name
-    write_atomic(zoo / f"{name}.safetensors", data)
-    write_atomic(zoo / f"{name}.md", card(shipped, measured, notes, len(data)).encode())
-    write_atomic(zoo / f"{name}.toml", recipe.read_bytes())
-    click.echo(f"{zoo / name}.safetensors: {len(data):,} bytes, {shipped.fingerprint.hex()}")
+    target = ZOO / f"{graph_name(graph)}.safetensors"
+    shipped.save(target)
+    size = target.stat().st_size
+    text = card(shipped, measured, notes, size)
+    write_atomic(target.with_suffix(".md"), text.encode())
+    write_atomic(target.with_suffix(".toml"), recipe.read_bytes())
+    click.echo(f"{target}: {size:,} bytes, {shipped.fingerprint.hex()}")
 
 
 if __name__ == "__main__":

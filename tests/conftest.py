@@ -1,4 +1,4 @@
-"""A network too small to be good, but with everything a network has, and two small pictures."""
+"""Networks too small to be good, but with everything a network has, and two small pictures."""
 
 from __future__ import annotations
 
@@ -39,7 +39,18 @@ def small_grey() -> Pixels:
 
 @pytest.fixture(scope="session")
 def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A .safetensors file: a small U-Net with random weights, calibrated on synthetic pictures."""
+    """The file of an integer network with random weights, calibrated on synthetic pictures."""
+    from tests.exact_network import build, calibrated
+
+    pictures = [picture(16, 16, 3, seed) for seed in range(100, 116)]
+    path = tmp_path_factory.mktemp("network") / "tiny.safetensors"
+    calibrated(build("tiny"), pictures).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_float(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a float network: a small U-Net with random weights, calibrated likewise."""
     import torch
 
     from diffcodec.calibrate import calibrate
@@ -68,4 +79,4 @@ def tiny_codec(tiny_network: Path) -> Codec:
     """The codec of `tiny_network`."""
     from diffcodec.codec import Codec
 
-    return Codec.from_pretrained(tiny_network)
+    return Codec.from_pretrained(tiny_network, threads=1)

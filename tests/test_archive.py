@@ -229,7 +229,7 @@ class TestDamage:
         with pytest.raises(BitstreamError, match="made with network"):
             read(tmp_path / "a.dfa", other)
 
-    def test_other_floating_point_is_noticed(
+    def test_a_wrong_computation_is_noticed(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         write(tmp_path / "a.dfa", sources())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -152,18 +153,59 @@ def test_another_network(
 ) -> None:
     from dataclasses import replace
 
-    from diffcodec.checkpoint import Checkpoint
+    from diffcodec.exact.graph import Graph
 
-    tiny = Checkpoint.load(tiny_network)
-    weights = {name: 2 * tensor for name, tensor in tiny.weights.items()}
-    replace(tiny, weights=weights).save(Path("other.safetensors"))
-    replace(tiny, tables={}).save(Path("fresh.safetensors"))
+    tiny = Graph.load(tiny_network)
+    replace(tiny, sigma_data=0.25).save(Path("other.safetensors"))
+    replace(tiny, facts={**tiny.facts, "tables": {}}).save(Path("fresh.safetensors"))
     Path("a.dfc").write_bytes(coded)
     image.save(small_rgb, Path("a.png"))
-    assert tiny.fingerprint.hex() in refuse("decode", "a.dfc", "-f", "-m", "other.safetensors")
+    for args in (["decode", "-f"], ["info"], ["truncate", "b.dfc", "--steps", "1"]):
+        message = refuse(args[0], "a.dfc", *args[1:], "-m", "other.safetensors")
+        assert "made with network" in message and tiny.fingerprint.hex() in message
     assert "calibrate" in refuse("encode", "a.png", "-f", "-m", "fresh.safetensors")
     unknown = refuse("decode", "a.dfc", "out.png")  # no shipped network has this fingerprint
     assert tiny.fingerprint.hex() in unknown and "--model" in unknown
+
+
+def test_a_float_network(
+    refuse: Refuse, coded: bytes, tiny_network: Path, tiny_float: Path, small_rgb: Pixels
+) -> None:
+    Path("a.dfc").write_bytes(coded)
+    image.save(small_rgb, Path("a.png"))
+    Path("set").mkdir()
+    image.save(small_rgb, Path("set/a.png"))
+    for args in (
+        ["encode", "a.png", "b.dfc"],
+        ["decode", "a.dfc", "b.png"],
+        ["info", "a.dfc"],
+        ["truncate", "a.dfc", "b.dfc", "--steps", "1"],
+        ["archive", "set", "b.dfa"],
+    ):
+        assert refuse(*args, "-m", tiny_float) == (
+            f"diffcodec: {tiny_float} is a float network, which other machines do not evaluate "
+            "alike: run diffcodec export on it\n"
+        )
+    told = refuse("calibrate", tiny_network, "--data", "a.png")
+    assert "is an integer network" in told and "float one" in told
+    told = refuse("nll", "a.png", "-m", tiny_network, "--device", "cuda")
+    assert "CUDA" in told or "CPU only" in told
+
+
+def test_an_altered_integer_network(refuse: Refuse, coded: bytes, tiny_network: Path) -> None:
+    """Every kind of number in it counts: weights, tables, structure."""
+    data = tiny_network.read_bytes()
+    start = 8 + int.from_bytes(data[:8], "little")
+    texts = [data[:start].replace(rb"\"shift\":3", rb"\"shift\":4")]
+    texts.append(re.sub(rb'(prior_variance\\":0\.\d*)\d', rb"\g<1>7", data[:start]))
+    contents = [text + data[start:] for text in texts]
+    contents += [data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :] for at in (start, start + 9999)]
+    Path("a.dfc").write_bytes(coded)
+    for i, content in enumerate(contents):
+        assert len(content) == len(data) and content != data, i
+        Path("altered.safetensors").write_bytes(content)
+        for args in (["decode", "a.dfc", "-f"], ["info", "a.dfc"]):
+            assert "was altered" in refuse(*args, "-m", "altered.safetensors")
 
 
 def test_info_needs_no_network(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shlex
@@ -17,11 +18,15 @@ from diffcodec.cli.main import main
 from diffcodec.codec import Codec
 from diffcodec.config import Recipe
 from diffcodec.eval.readme import RESULTS, TABLES, render
+from diffcodec.exact.denoiser import GREY_SEED
+from diffcodec.exact.graph import INPUT_FRACTION, WEIGHTS, Graph, Layer
+from diffcodec.exact.graph import KEY as EXACT
 from diffcodec.shipped import list_models
-from diffcodec.zoo import load_checkpoint, model_card, shipped_networks
+from diffcodec.zoo import load_graph, model_card, shipped_networks
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+NETWORK = (ROOT / "bitstream" / "FORMAT-network.md").read_text(encoding="utf-8")
 FORMAT = (ROOT / "bitstream" / "FORMAT.md").read_text(encoding="utf-8")
 NAMES = [name for name, _ in shipped_networks()]
 
@@ -64,6 +69,15 @@ def test_the_format_states_the_codes_constants() -> None:
     assert CRC == 4
 
 
+def test_the_network_format_states_the_codes_constants() -> None:
+    assert f"`{EXACT}`" in NETWORK and f"seed {GREY_SEED:x}h" in NETWORK
+    assert f"(c_in y) {1 << INPUT_FRACTION}" in NETWORK
+    assert f"rint({1 << WEIGHTS} share)" in NETWORK
+    fields = {f.name for kind in (Graph, Layer) for f in dataclasses.fields(kind)}
+    for field in fields - {"tensors"}:
+        assert f"`{field}`" in NETWORK, field
+
+
 def test_two_networks_ship() -> None:
     assert NAMES == ["cifar10", "photo"]
 
@@ -72,8 +86,8 @@ def test_two_networks_ship() -> None:
 def test_a_shipped_network_has_everything(name: str) -> None:
     (model,) = (m for m in list_models() if m["name"] == name)
     assert model["bytes"] <= 16 * 10**6
-    checkpoint = load_checkpoint(name)
-    assert Recipe.load(ROOT / "recipes" / f"{name}.toml") == checkpoint.recipe
+    recipe = Recipe.from_dict(load_graph(name).facts["recipe"])
+    assert Recipe.load(ROOT / "recipes" / f"{name}.toml") == recipe
     beside = (ROOT / "diffcodec" / "zoo" / f"{name}.toml").read_bytes()
     assert beside == (ROOT / "recipes" / f"{name}.toml").read_bytes()
     measured = json.loads((RESULTS / f"nelbo-{name}.json").read_text(encoding="utf-8"))
@@ -94,4 +108,4 @@ def test_results_name_their_command_and_machine_and_no_folder_of_it(path: Path) 
     assert result["environment"]["cpu"] and result["environment"]["cpus"]
     assert not re.search(r'"[^"]*(/home|/work|/tmp|/root)', text)
     if name := result.get("model", {}).get("name"):
-        assert result["model"]["fingerprint"] == load_checkpoint(name).fingerprint.hex()
+        assert result["model"]["fingerprint"] == load_graph(name).fingerprint.hex()

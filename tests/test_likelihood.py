@@ -215,16 +215,16 @@ def test_crops_are_central_and_misfits_are_refused(tmp_path):
 
 
 class Network(GaussianDenoiser):
-    name, fingerprint, parameters = "gauss", "00ff", 2
+    name, fingerprint, parameters, threads = "gauss", "00ff", 2, 1
 
 
 def test_command_line_writes_what_nelbo_returns(tmp_path, monkeypatch):
-    import diffcodec.network
+    import diffcodec.zoo
 
     images = pixels(3)
     write(tmp_path, *images)
     network = Network(0.0, 0.1)
-    monkeypatch.setattr(diffcodec.network, "load_network", lambda _: network)
+    monkeypatch.setattr(diffcodec.zoo, "load_network", lambda _: network)
     monkeypatch.setattr("sys.argv", ["likelihood", "MODEL", "/somewhere/my data"])
     out = tmp_path / "out.json"
     arguments = ["MODEL", str(tmp_path), "--stride", "3", "--json", str(out)]

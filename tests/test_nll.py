@@ -331,8 +331,8 @@ def test_mistakes_are_told_in_one_line(
     assert Path("notes.png").read_text() == "not a picture\n"
 
 
-def test_what_torchrun_starts_agrees_with_one_process(folder: Path, tiny_network: Path) -> None:
-    ask = ["--data", ".", "-m", str(tiny_network), "--steps", "10", "--json", "--threads", "1"]
+def test_what_torchrun_starts_agrees_with_one_process(folder: Path, tiny_float: Path) -> None:
+    ask = ["--data", ".", "-m", str(tiny_float), "--steps", "10", "--json", "--threads", "1"]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])

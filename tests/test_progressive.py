@@ -181,14 +181,14 @@ class TestCuts:
 
 
 class TestGuards:
-    def test_another_machines_floats_are_told_apart_from_damage(self) -> None:
+    def test_a_wrong_computation_is_told_apart_from_damage(self) -> None:
         class Drifting:
             def __call__(self, y: Float32, v: float) -> Float32:
                 return np.asarray(CODEC.denoiser(y, v) * np.float32(1.002), np.float32)
 
         data = CODEC.encode(PICTURE)
         other = Codec(Drifting(), CODEC.tables, fingerprint=CODEC.fingerprint)
-        with pytest.raises(BitstreamError, match="floating point differs"):
+        with pytest.raises(BitstreamError, match="computes something wrong"):
             other.decode(data)
         cut = other.decode(data[: len(data) // 2]).pixels  # lossy decoding does not mind
         assert mse(cut, PICTURE) < 1.5 * mse(CODEC.decode(data[: len(data) // 2]).pixels, PICTURE)

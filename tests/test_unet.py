@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from diffcodec.config import NetworkConfig, RecipeError
-from diffcodec.network import NetworkDenoiser, load_network
+from diffcodec.network import NetworkDenoiser
 from diffcodec.unet import Attention, UNet, WindowNorm, from_windows, timestep_embedding, to_windows
+from diffcodec.zoo import load_network
 
 GROUP = NetworkConfig(8, (1, 2), blocks=1, attention=(4,), norm="group", window=8)
 LOCAL = NetworkConfig(8, (1, 2), blocks=2, attention=(), norm="none", window=8, patch=2)
@@ -92,8 +93,8 @@ def test_recipes_that_do_not_fit_are_refused(change: dict[str, object], words: s
 
 
 @pytest.mark.parametrize("shape", [(3, 1, 1), (1, 1, 1), (3, 13, 7), (1, 5, 30), (3, 16, 16)])
-def test_denoiser_takes_any_size(tiny_network: str, shape: tuple[int, int, int]) -> None:
-    denoiser = load_network(tiny_network)
+def test_denoiser_takes_any_size(tiny_float: str, shape: tuple[int, int, int]) -> None:
+    denoiser = load_network(tiny_float)
     y = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     x0_hat = denoiser(y, 0.3)
     assert x0_hat.shape == shape and x0_hat.dtype == np.float32
@@ -101,8 +102,8 @@ def test_denoiser_takes_any_size(tiny_network: str, shape: tuple[int, int, int])
     assert np.array_equal(x0_hat, denoiser(y, 0.3))
 
 
-def test_batch_is_its_pictures(tiny_network: str) -> None:
-    denoiser: NetworkDenoiser = load_network(tiny_network)
+def test_batch_is_its_pictures(tiny_float: str) -> None:
+    denoiser: NetworkDenoiser = load_network(tiny_float)
     y = np.random.default_rng(0).standard_normal((3, 3, 16, 16)).astype(np.float32)
     v = np.array([0.01, 0.3, 4.0])
     together = denoiser.batch(y, v)
@@ -110,7 +111,7 @@ def test_batch_is_its_pictures(tiny_network: str) -> None:
         assert np.allclose(together[i], denoiser(y[i], float(v[i])), atol=1e-5)
 
 
-def test_grey_is_seen_as_grey_with_independent_noise(tiny_network: str) -> None:
+def test_grey_is_seen_as_grey_with_independent_noise(tiny_float: str) -> None:
     from diffcodec.network import _as_rgb
 
     y = np.zeros((1, 1, 64, 64), np.float32)

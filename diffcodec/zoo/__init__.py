@@ -1,34 +1,122 @@
-"""The networks that ship with the package: weights, recipes and model cards, found by name."""
+"""The networks that ship with the package, and how any network is opened: by name or by path.
+
+There are two kinds of files. Integer networks (diffcodec.exact.graph) give the same numbers on
+every machine: the codec takes no other. Float networks (diffcodec.checkpoint) are what training
+makes; `diffcodec export` turns them into integer ones.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from diffcodec.checkpoint import KEY as FLOAT
 from diffcodec.checkpoint import Checkpoint, CheckpointError
+from diffcodec.exact.graph import KEY as EXACT
+from diffcodec.exact.graph import Graph
+
+if TYPE_CHECKING:
+    from diffcodec.exact.denoiser import ExactDenoiser
+    from diffcodec.network import NetworkDenoiser
+
+ZOO = Path(__file__).parent
+_LARGEST = 1 << 24  # bytes of a file's facts
+
+
+def load_graph(model: str | Path) -> Graph:
+    """An integer network, shipped or by path; raises CheckpointError, for a float one too."""
+    path = find(model)
+    if FLOAT in _metadata(path):
+        raise CheckpointError(
+            f"{path} is a float network, which other machines do not evaluate alike: "
+            "run diffcodec export on it"
+        )
+    return Graph.load(path)
 
 
 def load_checkpoint(model: str | Path) -> Checkpoint:
-    """A shipped network's file by name, or any by path; raises CheckpointError. Needs no torch."""
+    """A float network's file; raises CheckpointError, for an integer one too. Needs no torch."""
+    path = find(model)
+    if EXACT in _metadata(path):
+        raise CheckpointError(
+            f"{path} is an integer network: give the float one that it was exported from"
+        )
+    return Checkpoint.load(path)
+
+
+def load_network(
+    model: str | Path, device: str = "cpu", threads: int | None = None
+) -> ExactDenoiser | NetworkDenoiser:
+    """A denoiser of either kind; raises CheckpointError. Only float networks need torch.
+
+    device: of a float network; integer ones run on the CPU. threads: of the network, or of torch
+    in all of this process; as many as suit by default.
+    """
+    if EXACT in _metadata(find(model)):
+        from diffcodec.exact.denoiser import ExactDenoiser
+
+        if device != "cpu":
+            raise CheckpointError(f"{model} is an integer network, which runs on the CPU only")
+        return ExactDenoiser(load_graph(model), threads)
+    checkpoint = load_checkpoint(model)
+    try:
+        import torch
+
+        from diffcodec.network import NetworkDenoiser
+    except ModuleNotFoundError as error:
+        raise CheckpointError(
+            f"{model} is a float network, and {error.name} is not installed: "
+            "pip install 'diffcodec[train]'"
+        ) from error
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return NetworkDenoiser(checkpoint, device)
+
+
+def find(model: str | Path) -> Path:
+    """The file of a shipped network, or the path itself; CheckpointError for an unknown name."""
     shipped = dict(shipped_networks())
     if str(model) in shipped:
-        return Checkpoint.load(shipped[str(model)])
+        return shipped[str(model)]
     path = Path(model)
     if not path.suffix and not path.exists():
         names = ", ".join(shipped) or "none"
         raise CheckpointError(f'there is no network "{model}"; shipped: {names}, or give a file')
-    return Checkpoint.load(path)
+    return path
 
 
 def shipped_networks() -> Iterator[tuple[str, Path]]:
     """(name, file) of every network in diffcodec/zoo, by name."""
-    zoo = Path(str(resources.files("diffcodec.zoo")))
-    for path in sorted(zoo.glob("*.safetensors")):
+    for path in sorted(ZOO.glob("*.safetensors")):
         yield path.stem, path
+
+
+def stated_fingerprint(path: Path) -> bytes | None:
+    """The fingerprint that an integer network's file states; None for other files.
+
+    It takes reading the facts only. Loading the network verifies it.
+    """
+    try:
+        return bytes.fromhex(json.loads(_metadata(path)[EXACT])["fingerprint"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    """The facts of a safetensors file, not verified; none where there are none to be read."""
+    try:
+        with open(path, "rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            facts = json.loads(file.read(size)) if size <= _LARGEST else {}
+    except (OSError, ValueError):
+        return {}
+    found = facts.get("__metadata__") if isinstance(facts, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def model_card(name: str) -> str | None:
     """The card of a shipped network, Markdown; None if it has none."""
-    path = Path(str(resources.files("diffcodec.zoo"))) / f"{name}.md"
+    path = ZOO / f"{name}.md"
     return path.read_text("utf-8") if path.exists() else None

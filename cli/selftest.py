@@ -1,0 +1,46 @@
+"""selftest: does this installation compute what it should? Parse, call, print."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import click
+
+from diffcodec.cli.streams import print_json
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def selftest(as_json: bool) -> None:
+    """Try every way to evaluate a network that this machine has, and decode files of known pixels.
+
+    Each has to give the same numbers to the bit, on every machine. Exit code 1 if one does not.
+
+    \b
+    Examples:
+      diffcodec selftest
+      diffcodec selftest --json
+    """
+    from diffcodec import selftest as tests
+
+    compiled = tests.kernels()
+    checks, failed = [], 0
+    if not as_json:
+        click.echo(f"{'path':<16} {'what':<20} {'passes':<8} {'ms':>9}")
+    for check in tests.selftest():
+        checks.append(check)
+        failed += check.passes is False
+        if not as_json:
+            passes = {True: "yes", False: "NO", None: "not here"}[check.passes]
+            ms = "" if check.ms is None else f"{check.ms:.1f}"
+            click.echo(f"{check.path:<16} {check.subject:<20} {passes:<8} {ms:>9}")
+    if as_json:
+        rows = [dataclasses.asdict(check) for check in checks]
+        print_json({"passes": not failed, "compiled": compiled, "checks": rows})
+    else:
+        parts = [f"{name}: {'compiled' if done else 'numpy'}" for name, done in compiled.items()]
+        click.echo(", ".join(parts))
+    if failed:
+        raise click.ClickException(
+            f"{failed} of {len(checks)} checks failed: install diffcodec anew"
+        )

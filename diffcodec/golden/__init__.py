@@ -1,0 +1,66 @@
+"""Files that decode to known pixels, on every machine and in every version.
+
+They were made once, with a small network of their own that lies beside them, and stay as they are:
+`index.json` holds the SHA-256 of the pixels of each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffcodec.archive import extract
+from diffcodec.bitstream.container import ARCHIVE_MAGIC, BitstreamError
+from diffcodec.codec import Codec
+
+FOLDER = Path(__file__).parent
+NETWORK = FOLDER / "golden.safetensors"
+INDEX = FOLDER / "index.json"
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A file, what it is, and the SHA-256 of the pixels that it holds."""
+
+    name: str
+    about: str
+    sha256: str
+
+    def decodes(self, codec: Codec) -> bool:
+        """Does it give the known pixels?"""
+        try:
+            return digest(decode(codec, (FOLDER / self.name).read_bytes())) == self.sha256
+        except BitstreamError:
+            return False
+
+
+def golden_files() -> list[Golden]:
+    """All of them, in the order of the index."""
+    index: dict[str, dict[str, Any]] = json.loads(INDEX.read_text("utf-8"))
+    return [Golden(name, **facts) for name, facts in index.items()]
+
+
+def decode(codec: Codec, data: bytes) -> list[NDArray[np.uint8]]:
+    """The picture of a .dfc file, or all of an archive; raises BitstreamError."""
+    if data[:4] != ARCHIVE_MAGIC:
+        return [codec.decode(data).pixels]
+    found = [pixels for _, pixels in extract(codec, io.BytesIO(data))]
+    for pixels in found:
+        if isinstance(pixels, BitstreamError):
+            raise pixels
+    return [pixels for pixels in found if isinstance(pixels, np.ndarray)]
+
+
+def digest(pictures: list[NDArray[np.uint8]]) -> str:
+    """SHA-256 over the shape, as text, and the pixels of each (H, W, C)."""
+    sha = hashlib.sha256()
+    for pixels in pictures:
+        sha.update(str(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes())
+    return sha.hexdigest()

@@ -1,0 +1,66 @@
+"""Makes the files of diffcodec/golden. They are made once: `python -m tests.golden`.
+
+Who makes them again takes the promise back that old files decode to the same pixels.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from diffcodec.archive import Source, make_header, write_archive
+from diffcodec.bitstream.container import parse_header
+from diffcodec.chain import chain_of
+from diffcodec.codec import Codec, parse
+from diffcodec.files import write_atomic
+from diffcodec.golden import FOLDER, INDEX, NETWORK, decode, digest
+from tests.conftest import picture
+from tests.exact_network import build, calibrated
+
+
+def files(codec: Codec, folder: Path) -> Iterator[tuple[str, str, bytes]]:
+    """Name, description and content of each."""
+    colour, grey = picture(14, 18, 3, seed=11), picture(19, 13, 1, seed=12)
+    whole = codec.encode(colour, chain="12")
+    yield "colour.dfc", "RGB, 12 levels, to the exact pixels", whole
+    yield "step.dfc", "the same, cut inside a step", whole[: _inside_a_step(codec, whole)]
+    yield "pixels.dfc", "the same, cut inside the exact pixels", whole[:-180]
+    yield "grey.dfc", "grey, nu = 8, seed 7", codec.encode(grey, nu=8, seed=7)
+    yield "ddpm.dfc", "10 levels of DDPM's T = 1000", codec.encode(colour[:9, :11], chain="ddpm:10")
+    yield (
+        "cosine.dfc",
+        "10 levels of the cosine schedule",
+        codec.encode(grey[:9, :11], chain="cosine:10", nu=10),
+    )
+    sources = [Source(f"{i}.png", picture(8, 8, 3, seed=20 + i)) for i in range(7)]
+    sources.append(Source("grey.png", picture(8, 8, 1, seed=30)))
+    target = folder / "archive.dfa"
+    write_archive(codec, sources, target, make_header(codec, "12"))
+    yield target.name, "7 RGB pictures and a grey one, bits-back", target.read_bytes()
+
+
+def _inside_a_step(codec: Codec, data: bytes) -> int:
+    """Bytes up to the middle of the step before the last."""
+    header, start = parse_header(data)
+    steps = parse(data, chain_of(header, codec.tables), None)[0].steps
+    return start + (steps[-3].bytes_end + steps[-2].bytes_end) // 2
+
+
+def main() -> None:
+    """Write network, files and index."""
+    pictures = [picture(16, 16, 3, seed) for seed in range(100, 116)]
+    graph = calibrated(build("golden", patch=2, seed=1), pictures)
+    graph.save(NETWORK)
+    codec = Codec.from_pretrained(NETWORK, threads=1)
+    index = {}
+    for name, about, data in files(codec, FOLDER):
+        write_atomic(FOLDER / name, data)
+        found = digest(decode(codec, data))
+        index[name] = {"about": about, "sha256": found}
+        print(f"{name}: {len(data)} bytes, {about}")
+    write_atomic(INDEX, (json.dumps(index, indent=1) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()

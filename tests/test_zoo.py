@@ -1,0 +1,77 @@
+"""Networks by name and by path, of either kind: which is which, and who takes what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from diffcodec import shipped, zoo
+from diffcodec.bitstream.container import BitstreamError
+from diffcodec.checkpoint import Checkpoint, CheckpointError
+from diffcodec.codec import Codec
+from diffcodec.exact.denoiser import ExactDenoiser
+from diffcodec.exact.graph import Graph
+from diffcodec.network import NetworkDenoiser
+from diffcodec.zoo import find, load_checkpoint, load_graph, load_network, stated_fingerprint
+
+
+def test_each_kind_is_opened_as_what_it_is(tiny_network: Path, tiny_float: Path) -> None:
+    exact, float_ = load_network(tiny_network), load_network(str(tiny_float))
+    assert isinstance(exact, ExactDenoiser) and isinstance(float_, NetworkDenoiser)
+    assert (exact.name, float_.name) == ("tiny", "tiny")
+    assert exact.fingerprint == load_graph(tiny_network).fingerprint.hex()
+    assert float_.fingerprint == load_checkpoint(tiny_float).fingerprint.hex()
+
+
+def test_the_other_kind_is_refused(tiny_network: Path, tiny_float: Path) -> None:
+    with pytest.raises(CheckpointError, match=f"{tiny_float} is a float network.*diffcodec export"):
+        load_graph(tiny_float)
+    with pytest.raises(CheckpointError, match="is a float network"):
+        Codec.from_pretrained(tiny_float)
+    with pytest.raises(CheckpointError, match=f"{tiny_network} is an integer network"):
+        load_checkpoint(tiny_network)
+    with pytest.raises(CheckpointError, match="runs on the CPU only"):
+        load_network(tiny_network, "cuda")
+
+
+def test_networks_are_found_by_name_and_fingerprint(
+    tiny_network: Path, tiny_float: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = [("one", tiny_float), ("two", tiny_network)]
+    for module in (zoo, shipped):
+        monkeypatch.setattr(module, "shipped_networks", lambda: known)
+    assert find("two") == tiny_network
+    assert shipped.name_of(Graph.load(tiny_network).fingerprint) == "two"
+    for fingerprint in (bytes(8), b"", Checkpoint.load(tiny_float).fingerprint):
+        with pytest.raises(BitstreamError, match="no shipped network"):
+            shipped.name_of(fingerprint)
+    with pytest.raises(CheckpointError, match='no network "three"; shipped: one, two'):
+        load_graph("three")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"hello",
+        b"\xff" * 99,
+        b"\x02\0\0\0\0\0\0\0{}",
+        b"\x02\0\0\0\0\0\0\0[]",
+        b'\x29\0\0\0\0\0\0\0{"__metadata__": {"diffcodec-exact": "{"}}',
+        b'\x29\0\0\0\0\0\0\0{"__metadata__": {"diffcodec-exact": "7"}}',
+    ],
+)
+def test_other_files_are_no_networks(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(content)
+    assert stated_fingerprint(path) is None
+    for load in (load_graph, load_checkpoint, load_network):
+        with pytest.raises(CheckpointError, match=str(path)):
+            load(path)
+
+
+def test_a_file_states_its_fingerprint(tiny_network: Path, tiny_float: Path) -> None:
+    assert stated_fingerprint(tiny_network) == Graph.load(tiny_network).fingerprint
+    assert stated_fingerprint(tiny_float) is None
+    assert stated_fingerprint(tiny_float.with_name("missing.safetensors")) is None
