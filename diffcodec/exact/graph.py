@@ -4,7 +4,8 @@ Everything is an integer with a known fraction: a *stream* (int32) counts 2^-fra
 into a convolution (an *activation*, int16) is a stream cut to fewer bits. A layer reads streams,
 cuts them or looks them up in the table of SiLU, convolves, and yields the next stream:
 
-    a   = clip(f(x), -limit, limit),   f(x) = round(x / 2^shift), or of silu[clip(x)]
+    a   = clip(f(x), -limit, limit),   f(x) = round(x / 2^shift), or of SiLU: silu[x],
+          beyond the table silu[-32768] and silu[32767] + x - 32767
     acc = sum w a + bias + level
     out = round(acc / 2^shift_c) + stream[add]
 

@@ -33,7 +33,7 @@ class Reference:
     def _activations(self, layer: Layer, streams: list[Int64]) -> Int64:
         x = np.concatenate([streams[i] for i in layer.sources], axis=2)
         if layer.silu:
-            x = self.silu[np.clip(x, -32768, 32767) + 32768]
+            x = self.silu[np.clip(x, -32768, 32767) + 32768] + np.maximum(x - 32767, 0)
         a = np.clip(rounded_shift(x, layer.shift), -layer.limit, layer.limit)
         return a.repeat(2, axis=0).repeat(2, axis=1) if layer.upsample else a
 
