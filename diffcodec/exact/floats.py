@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from diffcodec.checkpoint import CheckpointError
 from diffcodec.config import NetworkConfig, Recipe
-from diffcodec.unet import SIGMA_RANGE
+from diffcodec.unet import SIGMA_RANGE, UNet
 
 Float64 = NDArray[np.float64]
 Weights = Mapping[str, NDArray[Any]]
@@ -77,12 +77,13 @@ def layers_of(recipe: Recipe, weights: Weights) -> list[FloatLayer]:
             f"{recipe.name} has no exact form: only networks of convolutions alone do; train one "
             'with norm = "none" and attention = []'
         )
-    try:
-        return _walk(config, weights)
-    except KeyError as error:
+    with torch.device("meta"):
+        wanted = {name: tuple(tensor.shape) for name, tensor in UNet(config).state_dict().items()}
+    if {name: weight.shape for name, weight in weights.items()} != wanted:
         raise CheckpointError(
             f"the weights of {recipe.name} do not fit its recipe; get the original file again"
-        ) from error
+        )
+    return _walk(config, weights)
 
 
 def _walk(config: NetworkConfig, weights: Weights) -> list[FloatLayer]:
