@@ -162,6 +162,10 @@ def test_weights_that_do_not_fit_are_refused() -> None:
     with pytest.raises(CheckpointError, match="do not fit its recipe"):
         export(checkpoint, pictures())
     checkpoint = untrained()
+    checkpoint.weights["head.weight"][1, 2, 0, 1] = np.inf
+    with pytest.raises(CheckpointError, match="weights that are not numbers"):
+        export(checkpoint, pictures())
+    checkpoint = untrained()
     checkpoint.weights["down.0.0.conv1.bias"] = np.full(8, 1e9, np.float32)
     with pytest.raises(CheckpointError, match=r"down\.0\.0\.conv1 are too large"):
         export(checkpoint, pictures())

@@ -64,6 +64,18 @@ def test_torch_takes_no_short_cuts(dtype: Any) -> None:
     assert torch.get_num_threads() == before
 
 
+def test_bytes_survive_coarse_products() -> None:
+    """Where torch may make float32 products of TF32 or bfloat16."""
+    graph = exported()
+    x, v = vector(graph, "quick")
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        assert np.array_equal(Gemm(graph, "float32")(x, v), Reference(graph)(x, v))
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 def test_float32_adds_up_only_what_it_can_hold() -> None:
     """Bytes of weights and activations whose products add up to more than 2^24, oddly."""
     rng = np.random.default_rng(0)

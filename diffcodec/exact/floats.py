@@ -83,6 +83,10 @@ def layers_of(recipe: Recipe, weights: Weights) -> list[FloatLayer]:
         raise CheckpointError(
             f"the weights of {recipe.name} do not fit its recipe; get the original file again"
         )
+    if not all(np.isfinite(weight).all() for weight in weights.values()):
+        raise CheckpointError(
+            f"{recipe.name} has weights that are not numbers; train it again, at a lower rate"
+        )
     return _walk(config, weights)
 
 
