@@ -16,6 +16,7 @@ import click
 from diffcodec import __version__
 from diffcodec.cli.archiving import archive, extract, list_
 from diffcodec.cli.coding import decode, encode
+from diffcodec.cli.export import export
 from diffcodec.cli.inspection import info, models, truncate
 from diffcodec.cli.nll import nll
 from diffcodec.cli.selftest import selftest
@@ -99,6 +100,6 @@ def main(context: click.Context) -> None:
 
 
 PICTURES = (encode, decode, truncate, info, archive, extract, list_)
-NETWORKS = (models, nll, train, calibrate, selftest)
+NETWORKS = (models, nll, train, calibrate, export, selftest)
 for command in (*PICTURES, *NETWORKS):
     main.add_command(command)

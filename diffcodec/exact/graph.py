@@ -121,15 +121,19 @@ class Graph:
             sha.update(tensor.tobytes())
         return sha.digest()[:8]
 
-    def save(self, path: Path) -> None:
-        """Write the file atomically."""
+    def to_bytes(self) -> bytes:
+        """The whole file."""
         text = {
             "structure": self.structure(),
             "facts": self.facts,
             "fingerprint": self.fingerprint.hex(),
         }
         tensors = {k: np.ascontiguousarray(self.tensors[k]) for k in sorted(self.tensors)}
-        write_atomic(path, serialize(tensors, metadata={KEY: _canonical(text)}))
+        return serialize(tensors, metadata={KEY: _canonical(text)})
+
+    def save(self, path: Path) -> None:
+        """Write the file atomically."""
+        write_atomic(path, self.to_bytes())
 
     @staticmethod
     def load(path: Path) -> Graph:

@@ -1,0 +1,81 @@
+"""export: from a trained network to the integer one that the codec uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from diffcodec.cli.streams import claim, narrate, progress_bar, write
+from diffcodec.cli.training import data_option, quiet_option, split_option
+
+if TYPE_CHECKING:
+    from diffcodec.exact.graph import Graph
+
+PIXELS = 2**18  # that activations are measured on, at every noise level
+
+
+@click.command()
+@click.argument("network", type=click.Path(path_type=Path))
+@data_option
+@split_option
+@click.option(
+    "-o",
+    "--out",
+    metavar="OUT",
+    help="The integer network's file (NETWORK with .exact before its suffix).",
+)
+@click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
+@quiet_option
+def export(
+    network: Path, data: Path, split: str, out: str | None, force: bool, quiet: bool
+) -> None:
+    """Turn the trained NETWORK into integers, which give the same bits on every machine.
+
+    The pictures should be those of its training: activations on them decide how the integers are
+    scaled. It is proven that no sum overflows, whatever the picture.
+
+    \b
+    Examples:
+      diffcodec export runs/photo/model.safetensors --data pictures/
+      diffcodec export model.safetensors --data cifar10/ --split train -o cifar10.safetensors
+    """
+    target = out or str(network.with_suffix(f".exact{network.suffix}"))
+    claim(str(network), target, force=force, as_json=False)
+    graph = _export(network, data, split, quiet)
+
+    from diffcodec.exact.bound import prove
+
+    content = graph.to_bytes()
+    write(target, content, force=force)
+    largest = max(prove(graph).layers, key=lambda layer: layer.accumulator)
+    narrate(
+        f"{target}: {len(content):,} bytes, fingerprint {graph.fingerprint.hex()}; sums stay below "
+        f"2^31: up to {largest.accumulator:,} in layer {largest.name}",
+        quiet=quiet,
+    )
+
+
+def _export(network: Path, data: Path, split: str, quiet: bool) -> Graph:
+    from diffcodec.chain import Tables
+    from diffcodec.checkpoint import Checkpoint
+    from diffcodec.data import Batches, load_images
+    from diffcodec.exact.export import export as exported
+    from diffcodec.exact.floats import layers_of
+
+    checkpoint = Checkpoint.load(network)
+    layers_of(checkpoint.recipe, checkpoint.weights)  # what has no exact form is told at once
+    Tables.of(checkpoint.tables)  # and what lacks what coding needs
+    config = checkpoint.recipe.train
+    images = load_images(data, split, config.tile, minimum=config.crop)
+    batches = Batches(
+        images,
+        batch=max(1, PIXELS // config.crop**2),
+        crop=config.crop,
+        flips=False,
+        grey=config.grey,
+        seed=config.seed,
+    )
+    with progress_bar("calibrating", quiet=quiet) as progress:
+        return exported(checkpoint, list(batches[0].transpose(0, 2, 3, 1)), progress)

@@ -1,0 +1,87 @@
+"""What the layers of a float network are fed, on noisy pictures at every noise level."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from diffcodec.exact.floats import Float64, FloatLayer, FloatNetwork
+
+Progress = Callable[[int, int], None]
+
+SIGMAS_GREY = np.geomspace(0.5, 1000.0, 23)  # noise, in grey levels
+BATCH = 1 << 16  # pixels of a batch
+PLACES = 256  # of a batch, whose inputs count for the moments
+
+
+@dataclass
+class Seen:
+    """Of a layer's activations: the largest modulus, and sum a a' (K, K) of what weights meet."""
+
+    peak: float = 0.0
+    moments: Float64 = field(default_factory=lambda: np.zeros((1, 1)))
+
+
+class _Observer:
+    """Collects what is seen; weight: of the pictures that are being looked at."""
+
+    def __init__(self, layers: list[FloatLayer]) -> None:
+        self.seen = {layer.name: Seen() for layer in layers}
+        self.rng, self.weight = np.random.default_rng(0), 1.0
+
+    def __call__(self, layer: FloatLayer, a: Tensor) -> None:
+        found = self.seen[layer.name]
+        found.peak = max(found.peak, float(a.abs().max()))
+        inputs = _inputs(layer, a, self.rng)
+        product = (inputs.T @ inputs).double().numpy()
+        found.moments = found.moments + self.weight / len(inputs) * product
+
+
+def calibrate(
+    network: FloatNetwork, pictures: NDArray[np.uint8], progress: Progress | None = None
+) -> dict[str, Seen]:
+    """Every layer's activations on pictures (N, H, W, 3); progress(levels done, levels)."""
+    observer = _Observer(network.layers)
+    batch = max(1, BATCH // (pictures.shape[1] * pictures.shape[2]))
+    for i, sigma in enumerate(SIGMAS_GREY):
+        level = (sigma / 127.5) ** 2
+        # What the network yields is scaled up as the noise falls, and errors with it.
+        observer.weight = math.sqrt(1 + network.recipe.network.sigma_data**2 / level)
+        rng = np.random.default_rng(i)
+        for start in range(0, len(pictures), batch):
+            x0 = pictures[start : start + batch].transpose(0, 3, 1, 2) / 127.5 - 1
+            y = x0 + math.sqrt(level) * rng.standard_normal(x0.shape)
+            v = np.full(len(x0), level)
+            with torch.inference_mode():
+                network(network_input(network, y, v), v, observer)
+        if progress:
+            progress(i + 1, len(SIGMAS_GREY))
+    return observer.seen
+
+
+def network_input(network: FloatNetwork, y: Float64, v: Float64) -> Tensor:
+    """c_in y (N, 3, H, W) with the pixels of a patch as channels."""
+    config = network.recipe.network
+    x = torch.from_numpy(y / np.sqrt(v + config.sigma_data**2)[:, None, None, None])
+    return F.pixel_unshuffle(x, config.patch)
+
+
+def _inputs(layer: FloatLayer, a: Tensor, rng: np.random.Generator) -> Tensor:
+    """What the weights (k, k, c_in) meet at some places: (PLACES, K)."""
+    kernel = layer.weight.shape[1]
+    if layer.upsample:
+        a = F.interpolate(a, scale_factor=2.0, mode="nearest")
+    n, _, height, width = a.shape
+    padded = F.pad(a, [kernel // 2] * 4)
+    picture, row, column = (
+        torch.from_numpy(rng.integers(0, size, PLACES)) for size in (n, height, width)
+    )
+    taps = [padded[picture, :, row + i, column + j] for i in range(kernel) for j in range(kernel)]
+    return torch.cat(taps, dim=1)

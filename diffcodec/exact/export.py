@@ -1,0 +1,217 @@
+"""From a trained U-Net to its integer network, which every machine evaluates to the same bits.
+
+Streams count 2^-11: at the ends of the table, +-16, SiLU is 0 and x to the last digit. Activations
+get the 15 bits that int16 has for them, with room above the largest one met in calibration, and
+weights what is then left of the 31 bits of an accumulator: about 8, and more for the largest.
+Their errors are like the picture and mostly cancel (rounding.py); those of activations are noise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diffcodec.checkpoint import Checkpoint, CheckpointError
+from diffcodec.exact.bound import ROOM, accumulator, activation, prove
+from diffcodec.exact.calibration import Progress, Seen, calibrate
+from diffcodec.exact.conformance import expected
+from diffcodec.exact.floats import Float64, FloatLayer, FloatNetwork, Weights, embedding
+from diffcodec.exact.graph import INPUT_FRACTION, Graph, Layer
+from diffcodec.exact.rounding import round_together
+from diffcodec.unet import SIGMA_RANGE
+
+LEVELS_PER_OCTAVE = 16  # of sigma, at which the noise embedding is kept
+BETWEEN = 16  # values of the noise embedding, from one level to the next, that are averaged
+HEADROOM = 1.5  # room above the largest activation met in calibration
+FRACTION = 11  # of the streams
+OUTPUT_FRACTION = 14
+PEAK = 32767  # of int16
+SCALE = 24  # most bits of a weight's fraction
+TRAINED = "trained."  # before the names of tensors that only training needs
+
+
+def export(
+    checkpoint: Checkpoint,
+    pictures: Sequence[NDArray[np.uint8]],
+    progress: Progress | None = None,
+) -> Graph:
+    """The integer network of a checkpoint, calibrated on pictures (H, W, 3) uint8 of one size.
+
+    progress(noise levels done, of). The result is proven, and states its conformance vectors.
+    Raises CheckpointError for a network that has no exact form.
+    """
+    recipe, weights = checkpoint.recipe, checkpoint.weights
+    network = FloatNetwork(recipe, weights, torch.float32)
+    seen = calibrate(network, np.stack(pictures), progress)
+    levels = noise_levels()
+    tensors: dict[str, NDArray[Any]] = {"silu": silu_table(FRACTION), "levels": levels}
+    tensors |= {TRAINED + k: w.astype(np.float16) for k, w in weights.items() if "embed." in k}
+    graph = Graph(
+        layers=(),
+        tensors=tensors,
+        patch=recipe.network.patch,
+        stride=recipe.network.stride,
+        sigma_data=recipe.network.sigma_data,
+        fraction=FRACTION,
+        output=OUTPUT_FRACTION,
+        facts={
+            "recipe": recipe.to_dict(),
+            "tables": checkpoint.tables,
+            "card": checkpoint.card,
+            "trained": checkpoint.fingerprint.hex(),
+        },
+    )
+    for layer in network.layers:
+        rows = None
+        if layer.block is not None:
+            rows = level_rows(weights, layer.block, recipe.network.channels, levels)
+        last = layer is network.layers[-1]
+        graph = _append(graph, layer, seen[layer.name], rows, OUTPUT_FRACTION if last else FRACTION)
+    prove(graph)
+    return dataclasses.replace(graph, facts={**graph.facts, "conformance": expected(graph)})
+
+
+def noise_levels() -> Float64:
+    """Noise variances at which biases are kept, increasing."""
+    low, high = SIGMA_RANGE
+    count = math.ceil(math.log2(high / low) * LEVELS_PER_OCTAVE) + 1
+    return np.geomspace(low, high, count) ** 2
+
+
+def level_rows(weights: Weights, block: str, channels: int, levels: Float64) -> Float64:
+    """What a block adds to its first convolution's bias at every level: (L, c_out).
+
+    The fast sinusoids of the embedding turn by several radians from one level to the next, and a
+    trained network hardly listens to them. Means, weighted as interpolation does, are without.
+    """
+    step = math.log(levels[-1] / levels[0]) / (len(levels) - 1)
+    rows = np.zeros((len(levels), weights[f"{block}.embed.bias"].size))
+    for i in range(1 - BETWEEN, BETWEEN):
+        share = (BETWEEN - abs(i)) / BETWEEN**2
+        rows += share * embedding(weights, block, channels, levels * math.exp(step * i / BETWEEN))
+    return rows
+
+
+def silu_table(fraction: int) -> NDArray[np.int16]:
+    """SiLU of every int16 that counts 2^-fraction, in the same unit."""
+    x = np.arange(-32768, 32768) / 2.0**fraction
+    return np.asarray(np.rint(x / (1 + np.exp(-x)) * 2**fraction), np.int16)
+
+
+# --- one layer ---
+
+
+def _append(graph: Graph, layer: FloatLayer, seen: Seen, rows: Float64 | None, out: int) -> Graph:
+    """The graph with one more layer, whose output has the fraction `out`."""
+    made = _cut(layer, seen)
+    fraction = activation_fraction(graph, made)
+    scale = _first_scale(layer, made, rows, fraction)
+    while True:
+        if (scale + fraction < out).any():
+            raise CheckpointError(
+                f"the weights of {layer.name} are too large for 31 bits; train the network "
+                "longer, or at a lower rate"
+            )
+        found = _integers(layer, seen, rows, fraction, out, scale)
+        tensors = {f"{layer.name}.{key}": tensor for key, tensor in found.items()}
+        grown = dataclasses.replace(
+            graph, layers=(*graph.layers, made), tensors={**graph.tensors, **tensors}
+        )
+        low, high = accumulator(grown, made, activation(made, int(graph.tensors["silu"].min())))
+        over = np.maximum(-low, high) >= ROOM
+        if not over.any():
+            return grown
+        scale = scale - over
+
+
+def _cut(layer: FloatLayer, seen: Seen) -> Layer:
+    """Shift and limit of the activations: as fine as int16 allows."""
+    shift, limit = 0, PEAK
+    if layer.sources != (0,):
+        largest = HEADROOM * max(seen.peak, 2.0**-FRACTION) * 2**FRACTION
+        while largest / 2**shift > PEAK:
+            shift += 1
+        limit = math.ceil(largest / 2**shift)
+    return Layer(
+        name=layer.name,
+        sources=layer.sources,
+        silu=layer.silu,
+        shift=shift,
+        limit=min(limit, PEAK),
+        upsample=layer.upsample,
+        stride=layer.stride,
+        add=layer.add,
+    )
+
+
+def activation_fraction(graph: Graph, layer: Layer) -> int:
+    """Of what goes into the layer's convolution."""
+    return (INPUT_FRACTION if layer.sources == (0,) else graph.fraction) - layer.shift
+
+
+def _first_scale(
+    layer: FloatLayer, made: Layer, rows: Float64 | None, fraction: int
+) -> NDArray[np.int64]:
+    """The fraction of each output channel's weights that would do if nothing was rounded."""
+    low, high = activation(made, math.floor(-0.2785 * 2**FRACTION))
+    up = np.maximum(layer.weight, 0).sum(axis=(1, 2, 3))
+    down = np.maximum(-layer.weight, 0).sum(axis=(1, 2, 3))
+    level = np.abs(layer.bias) + (0.0 if rows is None else np.abs(rows).max(axis=0))
+    most = np.maximum(up, down) * high - np.minimum(up, down) * low + level * 2.0**fraction
+    largest = np.abs(layer.weight).max(axis=(1, 2, 3))
+    with np.errstate(divide="ignore"):
+        bits = np.minimum(np.log2(ROOM / most), np.log2(PEAK / largest))
+    return np.asarray(np.floor(np.minimum(bits, SCALE)), np.int64)
+
+
+def _integers(
+    layer: FloatLayer,
+    seen: Seen,
+    rows: Float64 | None,
+    fraction: int,
+    out: int,
+    scale: NDArray[np.int64],
+) -> dict[str, NDArray[Any]]:
+    """The tensors of a layer."""
+    unit = 2.0**scale
+    flat = layer.weight.reshape(len(scale), -1) * unit[:, None]
+    weight = round_together(flat, seen.moments, PEAK).reshape(layer.weight.shape)
+    found: dict[str, NDArray[Any]] = {
+        "weight": weight.astype(np.int16),
+        "bias": np.rint(layer.bias * unit * 2.0**fraction).astype(np.int32),
+        "shift": (fraction + scale - out).astype(np.uint8),
+    }
+    if rows is not None:
+        found["levels"] = np.rint(rows * unit * 2.0**fraction).astype(np.int32)
+    return found
+
+
+# --- the way back ---
+
+
+def float_network(graph: Graph) -> dict[str, NDArray[np.float32]]:
+    """The weights of an exported network as torch's state_dict names them, to train from.
+
+    Of the noise embedding they are the trained ones, of the convolutions what the integers say.
+    """
+    state = {
+        name.removeprefix(TRAINED): tensor.astype(np.float32)
+        for name, tensor in graph.tensors.items()
+        if name.startswith(TRAINED)
+    }
+    for layer in graph.layers:
+        fraction = activation_fraction(graph, layer)
+        out = graph.output if layer is graph.layers[-1] else graph.fraction
+        shift = graph.tensors[f"{layer.name}.shift"].astype(np.int64)
+        unit = 2.0 ** (shift + out - fraction)
+        weight = graph.weight(layer) / unit[:, None, None, None]
+        bias = graph.tensors[f"{layer.name}.bias"] / unit / 2.0**fraction
+        state[f"{layer.name}.weight"] = weight.transpose(0, 3, 1, 2).astype(np.float32)
+        state[f"{layer.name}.bias"] = bias.astype(np.float32)
+    return state

@@ -1,0 +1,89 @@
+"""Whether the parts of an integer network fit together: names, types, channels, resolutions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from diffcodec.checkpoint import CheckpointError
+from diffcodec.exact.graph import Graph, Layer
+
+PEAK = 32767
+MOST_SHIFT = {"activation": 15, "accumulator": 30}
+
+Shape = tuple[int, int]  # channels, and how often the resolution was halved
+
+
+def check_shapes(graph: Graph) -> None:
+    """Raises CheckpointError, naming the layer, where something does not fit."""
+    _check_own(graph)
+    pixels = 3 * graph.patch**2
+    streams: list[Shape] = [(pixels, 0)]
+    for layer in graph.layers:
+        _check_tensors(graph, layer)
+        streams.append(_output(graph, layer, streams))
+    if streams[-1] != (pixels, 0):
+        raise CheckpointError("the last layer of the network does not yield a picture")
+    deepest = graph.patch << max(halved for _, halved in streams)
+    if graph.stride % deepest:
+        raise CheckpointError(f"the network halves pictures down to 1/{deepest}, its stride not")
+
+
+def _check_own(graph: Graph) -> None:
+    silu, levels = graph.tensors.get("silu"), graph.tensors.get("levels")
+    numbers = (graph.patch, graph.stride, graph.fraction, graph.output)
+    if not all(type(n) is int and 0 <= n < 1 << 16 for n in numbers) or graph.patch < 1:
+        raise CheckpointError(f"the network's sizes {numbers} make no sense")
+    if not (math.isfinite(graph.sigma_data) and graph.sigma_data > 0):
+        raise CheckpointError(f"the network's sigma_data is {graph.sigma_data}")
+    if silu is None or silu.dtype != np.int16 or silu.shape != (65536,):
+        raise CheckpointError("the network has no table of SiLU for every 16-bit integer")
+    if levels is None or levels.dtype != np.float64 or levels.ndim != 1 or len(levels) < 2:
+        raise CheckpointError("the network has no noise levels")
+    if not (np.isfinite(levels).all() and levels[0] > 0 and (np.diff(levels) > 0).all()):
+        raise CheckpointError("the network's noise levels do not increase")
+    if not graph.layers:
+        raise CheckpointError("the network has no layers")
+
+
+def _check_tensors(graph: Graph, layer: Layer) -> None:
+    def tensor(key: str, dtype: type[np.generic], shape: tuple[int | None, ...]) -> None:
+        found = graph.tensors.get(f"{layer.name}.{key}")
+        if (
+            found is None
+            or found.dtype != dtype
+            or found.ndim != len(shape)
+            or any(n != m for n, m in zip(found.shape, shape, strict=True) if m is not None)
+        ):
+            raise CheckpointError(f"layer {layer.name} of the network has no proper {key}")
+
+    tensor("weight", np.int16, (None,) * 4)
+    channels, height, width, _ = graph.weight(layer).shape
+    if height != width or width not in (1, 3) or not graph.weight(layer).size:
+        raise CheckpointError(f"layer {layer.name} of the network has a kernel {height} x {width}")
+    tensor("bias", np.int32, (channels,))
+    tensor("shift", np.uint8, (channels,))
+    if f"{layer.name}.levels" in graph.tensors:
+        tensor("levels", np.int32, (len(graph.tensors["levels"]), channels))
+    shift = int(graph.tensors[f"{layer.name}.shift"].max())
+    if not 0 <= layer.shift <= MOST_SHIFT["activation"] or shift > MOST_SHIFT["accumulator"]:
+        raise CheckpointError(f"layer {layer.name} of the network shifts by {layer.shift}, {shift}")
+    if not 1 <= layer.limit <= PEAK:
+        raise CheckpointError(f"layer {layer.name} of the network clips at {layer.limit}")
+
+
+def _output(graph: Graph, layer: Layer, streams: list[Shape]) -> Shape:
+    read = [*layer.sources, *([] if layer.add is None else [layer.add])]
+    if not layer.sources or not all(0 <= i < len(streams) for i in read):
+        raise CheckpointError(f"layer {layer.name} of the network reads streams {read}")
+    channels, *_, c_in = graph.weight(layer).shape
+    resolutions = {streams[i][1] for i in layer.sources}
+    if sum(streams[i][0] for i in layer.sources) != c_in or len(resolutions) > 1:
+        raise CheckpointError(f"the sources of layer {layer.name} of the network do not fit it")
+    if layer.stride not in (1, 2) or (layer.upsample and layer.stride == 2):
+        raise CheckpointError(f"layer {layer.name} of the network has stride {layer.stride}")
+    output = channels, resolutions.pop() + (layer.stride == 2) - layer.upsample
+    if output[1] < 0 or (layer.add is not None and streams[layer.add] != output):
+        raise CheckpointError(f"the output of layer {layer.name} of the network fits nowhere")
+    return output
