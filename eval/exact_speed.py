@@ -4,7 +4,7 @@ The same evaluations run one after the other, round by round, so that whatever e
 does hits all alike; the least of the rounds counts. float32 is torch's, eager, channels last; the
 paths of the integers must agree, or there is no measurement.
 
-    python -m diffcodec.eval.exact_speed photo.safetensors --json eval/results/exact-speed.json
+    python -m diffcodec.eval.exact_speed cifar10 photo --json eval/results/exact-speed.json
 """
 
 from __future__ import annotations
@@ -24,9 +24,13 @@ import torch
 from diffcodec.config import Recipe
 from diffcodec.eval.environment import environment, portable
 from diffcodec.exact.compiled import Compiled, instruction_sets
+from diffcodec.exact.conformance import Path as ExactPath
 from diffcodec.exact.graph import INPUT_FRACTION, Graph
+from diffcodec.exact.paths import open_path
 from diffcodec.exact.reference import Reference
+from diffcodec.files import write_atomic
 from diffcodec.unet import UNet
+from diffcodec.zoo import load_graph
 
 CASES = ((1, 32, 32), (16, 32, 32), (1, 512, 768))  # pictures, height, width
 TORCH = "float32 torch"
@@ -59,10 +63,11 @@ def exact_paths(graph: Graph, case: tuple[int, int, int], threads: int) -> Paths
     noise = np.random.default_rng(0).normal(0, 1, (n, height, width, 3 * graph.patch**2))
     x = np.rint(noise * 2**INPUT_FRACTION).astype(np.int16)
     v = np.full(n, NOISE)
-    networks: dict[str, Compiled | Reference] = {
+    networks: dict[str, ExactPath] = {
         f"compiled, {isa}": Compiled(graph, threads, isa) for isa in instruction_sets()
     }
-    networks["numpy, float64"] = Reference(graph, np.float64)
+    networks["float64, torch"] = open_path(graph, "torch64", threads)
+    networks["float64, numpy"] = Reference(graph, np.float64)
     return {name: partial(network, x, v) for name, network in networks.items()}
 
 
@@ -80,6 +85,7 @@ def products(graph: Graph, case: tuple[int, int, int]) -> int:
 
 def measure(graph: Graph, case: tuple[int, int, int], threads: int, rounds: int) -> Record:
     """Least processor and wall seconds of every path; RuntimeError if integers differ."""
+    torch.set_num_threads(threads)
     paths = {TORCH: float_path(graph, case), **exact_paths(graph, case, threads)}
     least = {name: [float("inf")] * 2 for name in paths}
     first = None
@@ -97,6 +103,7 @@ def measure(graph: Graph, case: tuple[int, int, int], threads: int, rounds: int)
     n, height, width = case
     return {
         "network": graph.facts["recipe"]["name"],
+        "threads": threads,
         "fingerprint": graph.fingerprint.hex(),
         "pictures": n,
         "height": height,
@@ -109,43 +116,46 @@ def measure(graph: Graph, case: tuple[int, int, int], threads: int, rounds: int)
     }
 
 
-def table(records: list[Record], threads: int) -> str:
-    """Milliseconds a case, products a second, and the ratio to torch; wall if threads > 1."""
-    key = "cpu_seconds" if threads == 1 else "wall_seconds"
-    lines = [f"{key.replace('_', ' '):36}      ms  GMAC/s  / torch"]
+def table(records: list[Record]) -> str:
+    """Milliseconds a case, products a second, and the ratio to torch with as many threads."""
+    lines = [f"{'wall clock':45}      ms  GMAC/s  / torch"]
     for record in records:
-        case = "{pictures} x {height} x {width}".format(**record)
+        case = "{pictures} x {height} x {width}, {threads} threads".format(**record)
         for name, seconds in record["paths"].items():
-            ratio = seconds[key] / record["paths"][TORCH][key]
-            speed = record["products"] / seconds[key] / 1e9
+            wall = seconds["wall_seconds"]
+            ratio = wall / record["paths"][TORCH]["wall_seconds"]
             lines.append(
-                f"{record['network']:8} {case:13} {name:18}"
-                f"{1000 * seconds[key]:9.2f} {speed:7.1f} {ratio:8.2f}"
+                f"{record['network']:8} {case:25} {name:18}"
+                f"{1000 * wall:9.2f} {record['products'] / wall / 1e9:7.1f} {ratio:8.2f}"
             )
     return "\n".join(lines)
 
 
-@click.command()
-@click.argument("networks", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("networks", nargs=-1, required=True)
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Also write this file.")
-@click.option("--threads", default=1, show_default=True, help="Of torch and the kernel.")
+@click.option("--threads", multiple=True, default=(1, 2), show_default=True, type=int)
 @click.option("--rounds", default=7, show_default=True, help="Least of so many.")
-def main(networks: tuple[Path, ...], json_path: Path | None, threads: int, rounds: int) -> None:
-    """Time of integer NETWORKS (files) and of the float networks they come from."""
-    torch.set_num_threads(threads)
-    records = [
-        measure(Graph.load(path), case, threads, rounds) for path in networks for case in CASES
-    ]
-    print(table(records, threads))
+def main(
+    networks: tuple[str, ...], json_path: Path | None, threads: tuple[int, ...], rounds: int
+) -> None:
+    """Time of integer NETWORKS (names or files) and of the float networks they come from."""
+    try:
+        graphs = [load_graph(name) for name in networks]
+        records = [
+            measure(graph, case, n, rounds) for graph in graphs for n in threads for case in CASES
+        ]
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(table(records))
     if json_path is not None:
         result = {
-            "command": "python -m diffcodec.eval.exact_speed " + portable(sys.argv[1:]),
-            "environment": environment(threads=threads, processes=1),
-            "rounds": rounds,
             "records": records,
+            "rounds": rounds,
+            "environment": environment(max(threads), processes=1),
+            "command": f"python -m diffcodec.eval.exact_speed {portable(sys.argv[1:])}",
         }
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(result, indent=1) + "\n")
+        write_atomic(json_path, (json.dumps(result, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":
