@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from diffcodec.checkpoint import CheckpointError
 from diffcodec.exact.graph import Graph, Int16, Int32, Int64, Layer
 
+BAND = 2048  # output pixels at a time on a CPU, so that their sums stay in its cache
 EXACT = {"float64": 1 << 53, "float32": 1 << 24}  # every integer up to here is one of the type
 
 Tap = tuple[int, int, Tensor]  # row and column of the kernel, weights (c_in, c_out)
@@ -91,21 +92,32 @@ class Gemm:
 
     def _convolve(self, number: int, a: Tensor, bias: Tensor) -> Tensor:
         layer = self.graph.layers[number]
-        channels, kernel, *_ = self.graph.weight(layer).shape
-        (n, height, width, c_in), edge, step = a.shape, kernel // 2, layer.stride
-        shape = n, -(-height // step), -(-width // step), channels
+        kernel = self.graph.weight(layer).shape[1]
+        (n, height, width, _), edge, step = a.shape, kernel // 2, layer.stride
+        rows, columns = -(-height // step), -(-width // step)
         padded = [F.pad(part, (0, 0, edge, edge, edge, edge)) for part in self._split(a)]
-        total = torch.zeros((n * shape[1] * shape[2], channels), dtype=torch.float64)
-        total = total.to(self.device)
-        for product in self.products[number]:
-            sums = torch.zeros_like(total, dtype=getattr(torch, self.dtype))
-            for i, j, weight in product.taps:
-                seen = padded[product.part][:, i : i + height : step, j : j + width : step]
-                sums.addmm_(seen.reshape(-1, c_in), weight)
-            total += product.scale * sums.double()
-        acc = total.to(torch.int32).reshape(shape) + bias[:, None, None]
+        acc = bias[:, None, None].repeat(1, rows, columns, 1)
+        band = rows if a.is_cuda else max(1, BAND // (n * columns))
+        for top in range(0, rows, band):
+            part = acc[:, top : top + band]
+            part += self._sums(number, padded, top, part.shape).to(torch.int32)
         half = (1 << self.shifts[number]) >> 1
         return (acc + half) >> self.shifts[number]
+
+    def _sums(self, number: int, padded: list[Tensor], top: int, shape: tuple[int, ...]) -> Tensor:
+        """Sums of products, (N, H, W, C) float64 of this `shape`, whose first row is `top`."""
+        step, (_, height, width, channels) = self.graph.layers[number].stride, shape
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        for product in self.products[number]:
+            seen = padded[product.part][:, top * step :]
+            sums: Tensor | None = None
+            for i, j, weight in product.taps:
+                at = seen[:, i : i + height * step : step, j : j + width * step : step]
+                flat = at.reshape(-1, at.shape[3])
+                sums = flat @ weight if sums is None else sums.addmm_(flat, weight)
+            if sums is not None:
+                total = total + product.scale * sums.double()
+        return total.expand(shape[0] * height * width, channels).reshape(shape)
 
     def _split(self, a: Tensor) -> list[Tensor]:
         """The parts of activations: all, or lower and upper signed bytes."""
