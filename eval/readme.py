@@ -7,18 +7,18 @@ Replaces what stands between `<!-- name -->` and `<!-- end -->` lines; tests com
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
 
+from diffcodec.eval import exact_tables
+from diffcodec.eval.markdown import Result, load, machine, table
+
 RESULTS = Path(__file__).resolve().parent / "results"
 PEERS = {"jpeg": "JPEG", "jpeg2000": "JPEG 2000", "webp": "WebP"}
-Result = dict[str, Any]
 
 
 def render(text: str, results: Path = RESULTS) -> str:
@@ -29,27 +29,6 @@ def render(text: str, results: Path = RESULTS) -> str:
         return f"<!-- {name} -->\n{TABLES[name](results)}\n<!-- end -->"
 
     return re.sub(r"<!-- ([a-z0-9-]+) -->\n.*?<!-- end -->", replace, text, flags=re.DOTALL)
-
-
-def load(results: Path, name: str) -> Result:
-    """One results file."""
-    loaded: Result = json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
-    return loaded
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def machine(result: Result) -> str:
-    """What it was measured on, and how."""
-    e = result["environment"]
-    return (
-        f"`{result['command']}`  \n{e['cpu']}, {e['cpus']} cores, {e['processes']} processes of "
-        f"{e['threads_per_process']} threads; torch {e['torch']}, Pillow {e['pillow']}."
-    )
 
 
 def spread(bound: Result) -> str:
@@ -100,7 +79,7 @@ def lossless_cifar10(results: Path) -> str:
             f"**{end['bpd']:.3f}** +- {end['standard_error']:.3f}",
         ],
     ]
-    names = {"png": "PNG", "webp": "WebP", "jpeg2000": "JPEG 2000"}
+    names = {"png": "PNG", "webp": "WebP", "jpeg2000": "JPEG 2000", "jpegxl": "JPEG XL"}
     rows += [
         [names.get(name, name), f"{row['bpd']:.3f}"]
         for name, row in sorted(end["peers"].items(), key=lambda item: float(item[1]["bpd"]))
@@ -174,7 +153,7 @@ def pictures(results: Path) -> str:
 def archives(results: Path) -> str:
     """Bits-back coding: the bound, net bits and whole archives."""
     rows, commands = [], []
-    for name in ("archive-cifar10",):
+    for name in ("archive-cifar10", "archive-cifar10-250", "archive-kodak"):
         result = load(results, name)
         commands.append(machine(result))
         for run in result["results"]:
@@ -182,12 +161,13 @@ def archives(results: Path) -> str:
             row = [name, f"{images}", f"{run['steps']}", f"{run['nelbo_bpd']:.4f}"]
             row += [f"{run['net_bpd']:.4f} ({run['net_overhead_percent']:+.2f} %)"]
             row += [f"**{run['file_bpd']:.4f}** ({run['file_overhead_percent']:+.2f} %)"]
+            row.append(f"{run['initial']['bits'] / 8e3:.1f} kB")
             row += ["yes" if run["exact"] else "no", f"{run['outside_network_percent']:.1f} %"]
             for peer in ("png", "webp", "jpegxl"):
                 row.append(f"{result['peers_lossless'][peer]['bpd']:.3f}")
             rows.append(row)
     head = ["set", "pictures", "steps", "bound of the chain", "net bits/dim", "whole archive"]
-    head += ["exact", "time outside the network", "PNG", "WebP", "JPEG XL"]
+    head += ["of it initial bits", "exact", "time outside the network", "PNG", "WebP", "JPEG XL"]
     return f"{table(head, rows)}\n\n" + "\n\n".join(commands)
 
 
@@ -200,6 +180,10 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "networks": networks,
     "archives": archives,
     "coder": coder,
+    "exact-settings": exact_tables.settings,
+    "exact-cost": exact_tables.cost,
+    "exact-speed": exact_tables.speed,
+    "stack": exact_tables.stack,
 }
 
 

@@ -1,0 +1,30 @@
+"""What the README's tables are made of: results files, rows, and what they were measured on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+Result = dict[str, Any]
+
+
+def load(results: Path, name: str) -> Result:
+    """One results file."""
+    loaded: Result = json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def machine(result: Result) -> str:
+    """What it was measured on, and how."""
+    e = result["environment"]
+    return (
+        f"`{result['command']}`  \n{e['cpu']}, {e['cpus']} cores, {e['processes']} processes of "
+        f"{e['threads_per_process']} threads; torch {e['torch']}, Pillow {e['pillow']}."
+    )
