@@ -13,7 +13,8 @@ from diffcodec.cli.options import model_option, output_options, threads_option
 from diffcodec.cli.streams import about, claim, narrate, print_json, progress_bar
 
 if TYPE_CHECKING:
-    from diffcodec.archive import Contents, Written
+    from diffcodec.archive import Contents
+    from diffcodec.archive_account import Written
     from diffcodec.bitstream.archive import Picture
 
 
@@ -73,8 +74,9 @@ def archive(
 
     from diffcodec import archive as archives
     from diffcodec import codec as codecs
+    from diffcodec.archive_groups import Source
 
-    sources = [archives.Source(p.relative_to(root).as_posix(), p) for p in paths]
+    sources = [Source(p.relative_to(root).as_posix(), p) for p in paths]
     network = model or archives.default_model(sources)
     codec = codecs.Codec.from_pretrained(network, threads)
     header = archives.make_header(codec, chain, tile or archives.TILE)
@@ -95,10 +97,11 @@ def archive(
     for name, reason in written.skipped:
         narrate(f"{name} was left out: {reason}", quiet=False)
     if ledger is not None:
+        from diffcodec import archive_account
         from diffcodec.chain import choose_chain
 
         levels = choose_chain(header.chain_name, codec.tables)
-        write_ledger(ledger, archives.ledger(written, levels), force=force)
+        write_ledger(ledger, archive_account.ledger(written, levels), force=force)
     narrate(f"archived {written.pictures:,} pictures in {written.file_bytes:,} bytes", quiet=quiet)
     if as_json:
         names = {"input": str(folder), "output": target, "model": codec.name}

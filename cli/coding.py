@@ -163,7 +163,7 @@ def _encode_bitsback(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    from diffcodec import archive
+    from diffcodec import archive, archive_account
     from diffcodec.chain import choose_chain
     from diffcodec.cli.archiving import facts_of
     from diffcodec.codec import Codec
@@ -178,7 +178,7 @@ def _encode_bitsback(
     write(target, data, force=force)
     if ledger is not None:
         levels = choose_chain(header.chain_name, codec.tables)
-        write_ledger(ledger, archive.ledger(written, levels), force=force)
+        write_ledger(ledger, archive_account.ledger(written, levels), force=force)
     height, width, channels = pixels.shape
     bpp = 8 * len(data) / (width * height)
     narrate(f"encoded to {len(data):,} bytes, {bpp:.3f} bpp, lossless", quiet=quiet)

@@ -27,7 +27,8 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec.archive import TILE, Source, contents, extract, make_header, write_archive
+from diffcodec.archive import TILE, contents, extract, make_header, write_archive
+from diffcodec.archive_groups import Source
 from diffcodec.bitstream.archive import ArchiveHeader, Group
 from diffcodec.chain import choose_chain
 from diffcodec.codec import Codec

@@ -9,7 +9,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from diffcodec.archive import Source, make_header, write_archive
+from diffcodec.archive import make_header, write_archive
+from diffcodec.archive_groups import Source
 from diffcodec.bitstream.container import parse_header
 from diffcodec.chain import chain_of
 from diffcodec.codec import Codec, parse

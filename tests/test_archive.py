@@ -14,7 +14,10 @@ from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 
 from diffcodec import archive as archives
-from diffcodec.archive import Source, Written, contents, extract, make_header, write_archive
+from diffcodec import archive_account
+from diffcodec.archive import contents, extract, make_header, write_archive
+from diffcodec.archive_account import Written
+from diffcodec.archive_groups import Source
 from diffcodec.bitstream.archive import (
     Picture,
     _next_name,
@@ -136,7 +139,7 @@ class TestRoundTrip:
 
     def test_the_ledger_adds_up(self, tmp_path: Path) -> None:
         written = write(tmp_path / "a.dfa", sources(16), "25")
-        ledger = archives.ledger(written, choose_chain("25", CODEC.tables))  # checks its sum
+        ledger = archive_account.ledger(written, choose_chain("25", CODEC.tables))  # checks its sum
         assert ledger.file_bytes == (tmp_path / "a.dfa").stat().st_size
         kinds = ledger.kinds()
         spent, ideal = kinds["latent"]
