@@ -21,6 +21,7 @@ from diffcodec.cli.evaluation import evaluate
 from diffcodec.cli.export import export
 from diffcodec.cli.inspection import info, models, truncate
 from diffcodec.cli.nll import nll
+from diffcodec.cli.plot import plot
 from diffcodec.cli.selftest import selftest
 from diffcodec.cli.training import calibrate, train
 
@@ -102,7 +103,7 @@ def main(context: click.Context) -> None:
 
 
 PICTURES = (encode, decode, truncate, info, archive, extract, list_)
-MEASURES = (nll, evaluate, bench)
+MEASURES = (nll, evaluate, bench, plot)
 NETWORKS = (models, train, calibrate, export, selftest)
 for command in (*PICTURES, *MEASURES, *NETWORKS):
     main.add_command(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import sys
@@ -16,6 +17,23 @@ from diffcodec.cli.streams import PIPE, claim, narrate, print_json, write
 
 if TYPE_CHECKING:
     from diffcodec.eval.pictures import Picture
+
+
+DRAWINGS = (".png", ".svg", ".pdf")
+
+
+def drawing_format(option: str, path: str) -> str:
+    """What a figure's suffix asks for: png, svg or pdf."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in DRAWINGS:
+        raise click.UsageError(f"{option} {path} has no suffix of {', '.join(DRAWINGS)}")
+    return suffix[1:]
+
+
+def need_matplotlib(what: str) -> None:
+    """Refuse a figure before the work that leads to it."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise click.ClickException(f"{what} needs matplotlib: pip install 'diffcodec[plot]'")
 
 
 def claim_outputs(

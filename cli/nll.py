@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import sys
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from diffcodec.cli.measuring import resumable
+from diffcodec.cli.measuring import drawing_format, need_matplotlib, resumable
 from diffcodec.cli.options import (
     model_option,
     output_options,
@@ -34,8 +33,6 @@ from diffcodec.cli.streams import (
 
 if TYPE_CHECKING:
     from diffcodec.image import Pixels
-
-DRAWINGS = (".png", ".svg", ".pdf")
 
 
 @click.command()
@@ -113,12 +110,11 @@ def nll(
         raise click.UsageError("name pictures, or a folder of them with --data")
     if data is None and (split or tile):
         raise click.UsageError("--split and --tile are about a folder given with --data")
-    if plot is not None and Path(plot).suffix.lower() not in DRAWINGS:
-        raise click.UsageError(f"--plot {plot} has no suffix of {', '.join(DRAWINGS)}")
+    format = None if plot is None else drawing_format("--plot", plot)
     chain, K = _chain(steps)
     threads = threads or (1 if processes > 1 else None)
     if plot is not None:
-        _need_matplotlib()
+        need_matplotlib("--plot")
 
     from diffcodec.eval.ranks import Ranks
 
@@ -175,10 +171,10 @@ def nll(
     }
     if csv_path is not None:
         write(csv_path, to_csv(result).encode(), force=force)
-    if plot is not None:
+    if plot is not None and format is not None:
         from diffcodec.eval.plot_terms import draw
 
-        write(plot, draw(result, Path(plot).suffix[1:].lower()), force=force)
+        write(plot, draw(result, format), force=force)
     if as_json:
         print_json(result)
     else:
@@ -192,11 +188,6 @@ def _chain(steps: str) -> tuple[str, int]:
         raise click.UsageError(f"--steps {steps} is neither a number nor a chain such as ddpm:50")
     name = found[1] or "ddpm"
     return "linear" if name == "ddpm" else name, int(found[2])
-
-
-def _need_matplotlib() -> None:
-    if importlib.util.find_spec("matplotlib") is None:
-        raise click.ClickException("--plot needs matplotlib; pip install matplotlib")
 
 
 def _claim(
