@@ -117,6 +117,8 @@ def _names(
     context: click.Context, __: click.Parameter, value: str | None
 ) -> tuple[str, ...] | None:
     if context.params.pop("no_peers", False):
+        if value is not None:
+            raise click.UsageError("--peers and --no-peers exclude each other", context)
         return ()
     if value is None or value == "all":
         return None

@@ -37,14 +37,16 @@ def version() -> str | None:
 
 def lossless(pixels: Pixels) -> File:
     """Exact; the slowest search for small pictures only, since it gains nothing on large ones."""
-    return _coded(pixels, "-d", "0")
+    effort = "9" if pixels.shape[0] * pixels.shape[1] <= SMALL else "7"
+    return whole(pixels, options=("-d", "0", "-e", effort))
 
 
 def lossy(pixels: Pixels, budgets: Sequence[int]) -> list[File | None]:
     """The best file within each budget (bytes), by distance; None where even 25 is larger."""
 
     def at(k: int) -> File:
-        return _coded(pixels, "-d", f"{WORST * (BEST / WORST) ** (k / DIAL):.4f}")
+        distance = WORST * (BEST / WORST) ** (k / DIAL)
+        return whole(pixels, options=("-d", f"{distance:.4f}"))
 
     return within_budgets(at, budgets)
 
@@ -84,11 +86,6 @@ def read(data: bytes, channels: int, partially: bool = False) -> Pixels:
         options = ["--allow_partial_files"] if partially else []
         _run("djxl", str(source), str(target), "--num_threads=0", *options)
         return read_picture(target.read_bytes(), channels)
-
-
-def _coded(pixels: Pixels, *options: str) -> File:
-    effort = "9" if pixels.shape[0] * pixels.shape[1] <= SMALL else "7"
-    return whole(pixels, options=(*options, "-e", effort))
 
 
 def _run(*command: str) -> None:

@@ -82,7 +82,7 @@ PEERS: dict[str, Peer] = {
     ),
     "avif": Peer(
         "AVIF",
-        "better of 4:4:4 and 4:2:0, speed 6 (3 for small pictures)",
+        "better of 4:4:4 and 4:2:0, speed 6",
         pillow_codecs.avif,
         missing=_of_pillow("AVIF"),
     ),
@@ -90,7 +90,7 @@ PEERS: dict[str, Peer] = {
     "qoi": Peer("QOI", "", lossless=_lossless("qoi"), missing=_of_pillow("QOI")),
     "jpegxl": Peer(
         "JPEG XL",
-        "effort 7 (9 for small pictures)",
+        "effort 7 (lossless 9 for small pictures)",
         jpegxl.lossy,
         jpegxl.lossless,
         missing=_JXL,

@@ -137,6 +137,8 @@ def _cuts(
 
 
 def _steps(trace: Trace) -> list[Record]:
+    if not trace.steps:
+        return []  # a tiny picture
     after = [step.mse for step in trace.steps[1:]] + [trace.final_mse]
     return [
         {
