@@ -22,6 +22,7 @@ from diffcodec.cli.export import export
 from diffcodec.cli.inspection import info, models, truncate
 from diffcodec.cli.nll import nll
 from diffcodec.cli.plot import plot
+from diffcodec.cli.report import report
 from diffcodec.cli.selftest import selftest
 from diffcodec.cli.training import calibrate, train
 
@@ -103,7 +104,7 @@ def main(context: click.Context) -> None:
 
 
 PICTURES = (encode, decode, truncate, info, archive, extract, list_)
-MEASURES = (nll, evaluate, bench, plot)
+MEASURES = (nll, evaluate, bench, plot, report)
 NETWORKS = (models, train, calibrate, export, selftest)
 for command in (*PICTURES, *MEASURES, *NETWORKS):
     main.add_command(command)
