@@ -194,18 +194,16 @@ def _lossless(result: Result) -> str:
     end = result.get("lossless") or {}
     labels = {key: facts["label"] for key, facts in result.get("codecs", {}).items()}
     sizes = [
-        (labels.get(key, PEERS[key].label if key in PEERS else key), row["bpd"], row["bpp"])
+        (labels.get(key, PEERS[key].label if key in PEERS else key), row["bpd"])
         for key, row in end.get("peers", {}).items()
     ]
     if "bpd" in end:
         name = str(result.get("name", "diffcodec"))
-        sizes.append((f"{name} ({end['exact']} of {end['images']} exact)", end["bpd"], end["bpp"]))
-    rows = [[n, f"{bpd:.4f}", f"{bpp:.3f}"] for n, bpd, bpp in sorted(sizes, key=lambda s: s[1])]
+        sizes.append((f"{name} ({end['exact']} of {end['images']} exact)", end["bpd"]))
+    rows = [[name, f"{bpd:.4f}"] for name, bpd in sorted(sizes, key=lambda row: row[1])]
     if not rows:
         return ""
-    return table(
-        ["codec", "bits/dim", "bpp"], rows, f"Exact files, smallest first: {title_of([result])}"
-    )
+    return table(["codec", "bits/dim"], rows, f"Exact files, smallest first: {title_of([result])}")
 
 
 def _seconds(result: Result) -> str:
