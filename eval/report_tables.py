@@ -47,7 +47,8 @@ def figure(svg: bytes, number: int, caption: str) -> str:
     text = text.replace("url(#", f"url(#f{number}-")
     text = re.sub(r"fill: #ffffff", "fill: none", text)  # of the figure and its axes
     size = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', text)
-    text = text.replace(size[0], "", 1) if size else text
+    broad = size is not None and float(size[1]) > 2.5 * float(size[2])
+    text = text.replace(size[0], 'class="broad"' if broad else "", 1) if size else text
     label = html.escape(caption, quote=True)
     text = text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
     return f"<figure>{text}<figcaption>{html.escape(caption)}</figcaption></figure>"
