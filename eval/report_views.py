@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ from diffcodec.trace import Trace
 
 Pixels = NDArray[np.uint8]
 Progress = Callable[[int, int], None]
+Cell = dict[str, Any]  # of a codec at one cut: bytes, PSNR (None: exact), number of its picture
 
 CUTS = 8  # and the whole file
 SIDE = 384  # pixels of a picture in the page, at most
@@ -113,9 +114,8 @@ def view(
     total = len(cuts) + len(beside)
     album = _Album(crop_of(pixels.shape))
     original = album.add(pixels)
-    found: dict[str, list[dict[str, Any] | None]] = {key: [] for key in CHOICES if samples} or {
-        "mean": []
-    }
+    ways = list(CHOICES) if samples else ["mean"]
+    found: dict[str, list[Cell | None]] = {key: [] for key in ways}
     for i, (decoded, others) in enumerate(_decoded(codec, data, cuts, samples)):
         shown = {"mean": decoded.pixels, **others}
         for key, column in found.items():
@@ -125,8 +125,10 @@ def view(
     layers = [{"key": k, "label": CHOICES[k], "cuts": column} for k, column in found.items()]
     for i, (key, peer) in enumerate(beside):
         files = _files(peer, pixels, cuts)
-        column = [f and _cut(album, pixels, f.decode(f.data), len(f.data)) for f in files]
-        layers.append({"key": key, "label": peer.label, "cuts": column})
+        cells = [
+            None if f is None else _cut(album, pixels, f.decode(f.data), len(f.data)) for f in files
+        ]
+        layers.append({"key": key, "label": peer.label, "cuts": cells})
         if progress is not None:
             progress(len(cuts) + i + 1, total)
     rows, columns = album.crop
@@ -146,7 +148,7 @@ def view(
 
 def _decoded(
     codec: Codec, data: bytes, cuts: Sequence[int], samples: bool
-) -> list[tuple[Decoded, dict[str, Pixels]]] | Any:
+) -> Iterator[tuple[Decoded, dict[str, Pixels]]]:
     """Every cut by its mean, and what else its state may stand for."""
     from diffcodec.image import from_unit
 
@@ -162,7 +164,7 @@ def _decoded(
         kept.clear()
 
 
-def _cut(album: _Album, original: Pixels, pixels: Pixels, size: int) -> dict[str, Any]:
+def _cut(album: _Album, original: Pixels, pixels: Pixels, size: int) -> Cell:
     return {
         "bytes": size,
         "psnr": metrics.psnr(metrics.mse(original, pixels)),
