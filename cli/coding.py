@@ -205,6 +205,17 @@ def _encode_bitsback(
 @bytes_option
 @bpp_option
 @steps_option
+@click.option(
+    "--reconstruction",
+    type=click.Choice(["mean", "sample", "ddim"]),
+    default="mean",
+    help="Of a cut: mean, the least error; sample, one picture that fits; ddim, the same without "
+    "noise (mean).",
+)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Of what is drawn, not received."
+)
+@click.option("--ddim-steps", type=click.IntRange(1), default=20, metavar="N", help="Of ddim (20).")
 @click.option("--strict", is_flag=True, help="Fail unless IN is whole, to the exact pixels.")
 @click.option(
     "--format",
@@ -221,6 +232,9 @@ def decode(
     max_bytes: int | None,
     bpp: float | None,
     steps: int | None,
+    reconstruction: str,
+    seed: int,
+    ddim_steps: int,
     strict: bool,
     format_: str | None,
     threads: int | None,
@@ -234,6 +248,7 @@ def decode(
     Examples:
       diffcodec decode photo.dfc
       head -c 2000 photo.dfc | diffcodec decode - preview.png
+      diffcodec decode photo.dfc --bpp 0.1 --reconstruction sample --seed 7
     """
     limits = cut(max_bytes, bpp, steps)
     target = target or _swap(source, f".{format_ or 'png'}")
@@ -251,7 +266,7 @@ def decode(
         _decode_archive(source, target, kind, data, model, threads, force, quiet, as_json)
         return
 
-    from diffcodec import shipped
+    from diffcodec import sample, shipped
 
     with about(source):
         facts = shipped.info(data, model)
@@ -259,7 +274,11 @@ def decode(
             raise click.ClickException(f"{name_of(source)} is cut short, {how_far(facts)}")
         began = time.perf_counter()
         with progress_bar("decoding", quiet=quiet) as progress:
-            decoded = shipped.decode(data, model, threads=threads, progress=progress, **limits)
+            shown = sample.reconstruction(
+                reconstruction, seed=seed, steps=ddim_steps, progress=progress
+            )
+            options = {**limits, "threads": threads, "progress": progress, "reconstruct": shown}
+            decoded = shipped.decode(data, model, **options)
     seconds = time.perf_counter() - began
     write(target, image.to_bytes(decoded.pixels, kind), force=force)
     total = "" if decoded.total_bytes is None else f" of {decoded.total_bytes:,}"
@@ -282,6 +301,7 @@ def decode(
                 "steps": decoded.steps,
                 "steps_total": decoded.steps_total,
                 "lossless": decoded.lossless,
+                "reconstruction": "exact" if decoded.lossless else reconstruction,
                 "decoding_seconds": round(seconds, 3),
             }
         )

@@ -15,10 +15,14 @@ import click
 
 from diffcodec import __version__
 from diffcodec.cli.archiving import archive, extract, list_
+from diffcodec.cli.bench import bench
 from diffcodec.cli.coding import decode, encode
+from diffcodec.cli.evaluation import evaluate
 from diffcodec.cli.export import export
 from diffcodec.cli.inspection import info, models, truncate
 from diffcodec.cli.nll import nll
+from diffcodec.cli.plot import plot
+from diffcodec.cli.report import report
 from diffcodec.cli.selftest import selftest
 from diffcodec.cli.training import calibrate, train
 
@@ -100,6 +104,7 @@ def main(context: click.Context) -> None:
 
 
 PICTURES = (encode, decode, truncate, info, archive, extract, list_)
-NETWORKS = (models, nll, train, calibrate, export, selftest)
-for command in (*PICTURES, *NETWORKS):
+MEASURES = (nll, evaluate, bench, plot, report)
+NETWORKS = (models, train, calibrate, export, selftest)
+for command in (*PICTURES, *MEASURES, *NETWORKS):
     main.add_command(command)

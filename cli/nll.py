@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import sys
@@ -14,12 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from diffcodec.cli.options import model_option, output_options, threads_option
+from diffcodec.cli.measuring import drawing_format, need_matplotlib, resumable
+from diffcodec.cli.options import (
+    model_option,
+    output_options,
+    run_options,
+    set_options,
+    threads_option,
+)
 from diffcodec.cli.streams import (
     PIPE,
     claim,
     name_of,
-    narrate,
     print_json,
     progress_bar,
     read,
@@ -29,15 +34,11 @@ from diffcodec.cli.streams import (
 if TYPE_CHECKING:
     from diffcodec.image import Pixels
 
-DRAWINGS = (".png", ".svg", ".pdf")
-
 
 @click.command()
 @click.argument("images", nargs=-1)
 @click.option("--data", type=click.Path(path_type=Path), help="A folder of pictures instead.")
-@click.option("--split", help="Of DATA only files or folders whose name begins so.")
-@click.option("--tile", type=click.IntRange(1), metavar="S", help="DATA holds mosaics of S x S.")
-@click.option("--count", type=click.IntRange(1), metavar="N", help="Only the first N pictures.")
+@set_options
 @model_option
 @click.option(
     "--steps",
@@ -61,7 +62,6 @@ DRAWINGS = (".png", ".svg", ".pdf")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Of the noise in x_t.")
 @click.option("--csv", "csv_path", metavar="FILE", help="Write a row for each t.")
 @click.option("--plot", metavar="FILE", help="Draw the terms, rate and distortion (png, svg).")
-@click.option("--records", metavar="FILE", help="Keep a line for each picture; resumes from it.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where (cpu).")
 @click.option(
     "--batch-size",
@@ -70,7 +70,7 @@ DRAWINGS = (".png", ".svg", ".pdf")
     metavar="N",
     help="Pictures in a batch (as many as hold 2^16 pixels, 2^19 on CUDA).",
 )
-@click.option("-j", "--processes", type=click.IntRange(1), default=1, help="Processes (1).")
+@run_options
 @threads_option
 @output_options
 def nll(
@@ -110,12 +110,11 @@ def nll(
         raise click.UsageError("name pictures, or a folder of them with --data")
     if data is None and (split or tile):
         raise click.UsageError("--split and --tile are about a folder given with --data")
-    if plot is not None and Path(plot).suffix.lower() not in DRAWINGS:
-        raise click.UsageError(f"--plot {plot} has no suffix of {', '.join(DRAWINGS)}")
+    format = None if plot is None else drawing_format("--plot", plot)
     chain, K = _chain(steps)
     threads = threads or (1 if processes > 1 else None)
     if plot is not None:
-        _need_matplotlib()
+        need_matplotlib("--plot")
 
     from diffcodec.eval.ranks import Ranks
 
@@ -133,32 +132,29 @@ def nll(
         _ = settings.schedule, settings.offsets(len(named))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    name = model or _default_model([pixels for _, pixels in named])
 
+    from diffcodec.shipped import default_model_of
     from diffcodec.zoo import load_network
+
+    name = model or default_model_of([pixels for _, pixels in named])
 
     device = _own_gpu() if device == "cuda" else device
     network = load_network(name, device, threads)
     pictures = pictures_of(named, settings, network.fingerprint)
     batch = partial(batch_size, device, batch_pictures)
     began = time.perf_counter()
-    try:
-        with progress_bar("denoising", quiet=quiet) as progress:
-            terms = evaluate(
-                network,
-                pictures,
-                settings,
-                batch=batch,
-                ranks=ranks,
-                worker=partial(measurer, name, device, threads or 1, settings, batch),
-                processes=processes,
-                path=None if records is None else Path(records),
-                progress=progress,
-            )
-    except KeyboardInterrupt:
-        if records is not None:
-            narrate(f"\nthe same command goes on from {records}", quiet=quiet)
-        raise
+    with resumable(None if quiet else records), progress_bar("denoising", quiet=quiet) as progress:
+        terms = evaluate(
+            network,
+            pictures,
+            settings,
+            batch=batch,
+            ranks=ranks,
+            worker=partial(measurer, name, device, threads or 1, settings, batch),
+            processes=processes,
+            path=None if records is None else Path(records),
+            progress=progress,
+        )
     if terms is None:  # the first process tells
         return
     result = {
@@ -175,10 +171,10 @@ def nll(
     }
     if csv_path is not None:
         write(csv_path, to_csv(result).encode(), force=force)
-    if plot is not None:
+    if plot is not None and format is not None:
         from diffcodec.eval.plot_terms import draw
 
-        write(plot, draw(result, Path(plot).suffix[1:].lower()), force=force)
+        write(plot, draw(result, format), force=force)
     if as_json:
         print_json(result)
     else:
@@ -192,11 +188,6 @@ def _chain(steps: str) -> tuple[str, int]:
         raise click.UsageError(f"--steps {steps} is neither a number nor a chain such as ddpm:50")
     name = found[1] or "ddpm"
     return "linear" if name == "ddpm" else name, int(found[2])
-
-
-def _need_matplotlib() -> None:
-    if importlib.util.find_spec("matplotlib") is None:
-        raise click.ClickException("--plot needs matplotlib; pip install matplotlib")
 
 
 def _claim(
@@ -231,14 +222,6 @@ def _own_gpu() -> str:
     if not torch.cuda.is_available():
         raise click.ClickException("this machine has no CUDA device; use --device cpu")
     return f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()}"
-
-
-def _default_model(pictures: Sequence[Pixels]) -> str:
-    """The codec's for pictures that agree on one, photo for all others."""
-    from diffcodec.shipped import default_model
-
-    fitting = {default_model(pixels) for pixels in pictures}
-    return fitting.pop() if len(fitting) == 1 else "photo"
 
 
 def _circumstances(device: str, threads: int, processes: int, seconds: float) -> dict[str, Any]:

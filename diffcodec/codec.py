@@ -14,7 +14,7 @@ from diffcodec.bitstream.layers import Payload, parse_payload
 from diffcodec.chain import Chain, OptionError, Tables, chain_of, choose_chain, default_chain
 from diffcodec.denoiser import Denoiser
 from diffcodec.exact.denoiser import ExactDenoiser
-from diffcodec.progressive import Channel, Progress, Walk, receive, send, set_out
+from diffcodec.progressive import Channel, Progress, Reconstruct, Walk, receive, send, set_out
 from diffcodec.trace import Clock, Trace
 from diffcodec.zoo import load_graph
 
@@ -136,13 +136,15 @@ class Codec:
         max_bytes: int | None = None,
         bpp: float | None = None,
         max_steps: int | None = None,
+        reconstruct: Reconstruct | None = None,
         clock: Clock | None = None,
         progress: Progress | None = None,
     ) -> Decoded:
         """The best picture that a file, or any prefix of one, holds.
 
-        max_bytes, bpp or max_steps: use only that much of it. Raises BitstreamError for damage,
-        and for a file that was made with another network.
+        max_bytes, bpp or max_steps: use only that much of it. reconstruct: of diffcodec.sample,
+        shows a cut otherwise than by its mean x0_hat. Raises BitstreamError for damage, and for a
+        file that was made with another network.
         """
         clock = clock if clock is not None else Clock()
         header, _ = parse_header(data)
@@ -150,19 +152,24 @@ class Codec:
         data = cut(data, header, max_bytes, bpp)
         channel = self._channel(header, chain_of(header, self.tables), clock)
         with clock.measure("total"):
-            return self._receive(channel, data, max_steps, set_out(channel), progress)
+            walk = set_out(channel)
+            return self._receive(channel, data, max_steps, walk, progress, reconstruct)
 
-    def decode_cuts(self, data: bytes, sizes: Iterable[int]) -> Iterator[Decoded]:
+    def decode_cuts(
+        self, data: bytes, sizes: Iterable[int], reconstruct: Reconstruct | None = None
+    ) -> Iterator[Decoded]:
         """The picture after each of these numbers of bytes, in increasing order.
 
-        As decoding every prefix, but what they share is done once.
+        As decoding every prefix, but what they share is done once. reconstruct: as in `decode`.
         """
         header, _ = parse_header(data)
         self._check(header)
         channel = self._channel(header, chain_of(header, self.tables), Clock())
         walk = set_out(channel)
         for size in sizes:
-            yield self._receive(channel, cut(data, header, size, None), None, walk)
+            yield self._receive(
+                channel, cut(data, header, size, None), None, walk, None, reconstruct
+            )
 
     def progressive(self, data: bytes) -> Iterator[Decoded]:
         """The picture after every complete step, and at last after all of the file."""
@@ -178,10 +185,11 @@ class Codec:
         max_steps: int | None,
         walk: Walk,
         progress: Progress | None = None,
+        reconstruct: Reconstruct | None = None,
     ) -> Decoded:
         header, _ = parse_header(data)
         payload, used = parse(data, channel.chain, max_steps)
-        received = receive(channel, payload, walk, progress)
+        received = receive(channel, payload, walk, progress, reconstruct)
         return Decoded(
             pixels=received.pixels,
             bytes_used=used,

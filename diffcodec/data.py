@@ -55,16 +55,17 @@ def load_images(
         if min(image.shape[:2]) < max(minimum, tile):
             print(f"skipped {path}: smaller than {max(minimum, tile)} pixels", file=sys.stderr)
             continue
-        images.extend(_tiles(image, tile) if tile else [image])
+        images.extend(tiles(image, tile) if tile else [image])
     if not images:
         raise DataError(f"no readable picture in {folder}")
     return images
 
 
-def _tiles(image: NDArray[np.uint8], side: int) -> list[NDArray[np.uint8]]:
-    rows, columns = image.shape[0] // side, image.shape[1] // side
-    cut = image[: rows * side, : columns * side].reshape(rows, side, columns, side, 3)
-    return list(cut.transpose(0, 2, 1, 3, 4).reshape(-1, side, side, 3))
+def tiles(image: NDArray[np.uint8], side: int) -> list[NDArray[np.uint8]]:
+    """The (side, side, C) squares of an (H, W, C) picture, in rows; what is left over goes."""
+    rows, columns, channels = image.shape[0] // side, image.shape[1] // side, image.shape[2]
+    cut = image[: rows * side, : columns * side].reshape(rows, side, columns, side, channels)
+    return list(cut.transpose(0, 2, 1, 3, 4).reshape(-1, side, side, channels))
 
 
 def digest(images: list[NDArray[np.uint8]]) -> str:

@@ -75,6 +75,11 @@ class State:
     node: int
 
 
+Reconstruct = Callable[
+    [Channel, State, Float32], Float32
+]  # shows a lossy cut otherwise than x0_hat
+
+
 # --- what both sides know -----------------------------------------------------------------------
 
 
@@ -255,14 +260,19 @@ def set_out(channel: Channel) -> Walk:
 
 
 def receive(
-    channel: Channel, payload: Payload, walk: Walk, progress: Progress | None = None
+    channel: Channel,
+    payload: Payload,
+    walk: Walk,
+    progress: Progress | None = None,
+    reconstruct: Reconstruct | None = None,
 ) -> Received:
     """The best picture that a payload holds; `walk` is taken along over its complete steps.
 
     walk: at the beginning, or where an earlier call with a prefix of this payload left it.
+    reconstruct: makes what is shown of a payload that is not whole, instead of x0_hat.
     Raises BitstreamError if a whole file's pixels do not match their checksum.
     """
-    x0_hat = walk.x0_hat
+    state, x0_hat = walk.state, walk.x0_hat
     for step in payload.steps[walk.steps :]:
         z, share = codeword(channel, step)
         if share == 0 and not step.complete:
@@ -274,7 +284,10 @@ def receive(
             walk.steps, walk.state, walk.x0_hat = walk.steps + 1, state, x0_hat
         if progress:
             progress(step.end + 1, len(channel.chain.v))
-    guess = np.ascontiguousarray(from_unit(x0_hat).transpose(2, 0, 1))  # as the pixel coder counts
+    shown = x0_hat
+    if reconstruct is not None and payload.pixel_crc is None:
+        shown = reconstruct(channel, state, x0_hat)
+    guess = np.ascontiguousarray(from_unit(shown).transpose(2, 0, 1))  # as the pixel coder counts
     if payload.sigma_index is not None:
         exact = receive_pixels(channel, payload, grid_means(channel, x0_hat))
         order = permutation(channel.seed, guess.size)

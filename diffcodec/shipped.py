@@ -5,6 +5,7 @@ A file names its network by a fingerprint; here it is found among the shipped on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,12 @@ def _codec(model: str, threads: int | None) -> Codec:
 def default_model(pixels: Pixels) -> str:
     """cifar10 for pictures of its size, photo for all others."""
     return "cifar10" if pixels.shape[:2] == (32, 32) else "photo"
+
+
+def default_model_of(pictures: Sequence[Pixels]) -> str:
+    """The default of pictures that agree on one, photo for all others."""
+    fitting = {default_model(pixels) for pixels in pictures}
+    return fitting.pop() if len(fitting) == 1 else "photo"
 
 
 def encode(

@@ -51,7 +51,16 @@ def pooled_psnr(mses: Sequence[float], samples: Sequence[int]) -> float | None:
 
     `samples`: height * width * channels of each picture, its weight.
     """
-    return psnr(math.fsum(m * n for m, n in zip(mses, samples, strict=True)) / sum(samples))
+    return psnr(_pooled(mses, samples))
+
+
+def pooled_rmse(mses: Sequence[float], samples: Sequence[int]) -> float:
+    """RMSE in grey levels (0..255) of all pictures' squared errors together."""
+    return rmse_grey(_pooled(mses, samples))
+
+
+def _pooled(mses: Sequence[float], samples: Sequence[int]) -> float:
+    return math.fsum(m * n for m, n in zip(mses, samples, strict=True)) / sum(samples)
 
 
 def bpp(file_bytes: float, shape: tuple[int, ...]) -> float:

@@ -1,108 +1,122 @@
-"""Pictures of the measurements: reads the results JSON, writes PNG or SVG by suffix.
-
-python -m diffcodec.eval.plot rate-distortion rd.json -o rd.svg
-"""
+"""Rate-distortion curves of any codecs in one picture: files, theory, other codecs."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
+from diffcodec.eval.curves import Curve, Metric, Rate, Result, ResultError, column_of, values
+from diffcodec.eval.figure import COLOURS, OTHERS, OURS, finish, log_rates, prepare, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PEER_NAMES = {"jpeg": "JPEG", "webp": "WebP", "jpeg2000": "JPEG 2000"}
-PEER_COLOURS = {"jpeg": "#d18f00", "webp": "#2a9d6f", "jpeg2000": "#8a6fc4"}
-OURS = "#c2273b"
+RATES = {"bpp": "bits per pixel", "bpd": "bits per dimension"}
+VALUES = {
+    "psnr-rgb-pooled": "PSNR of the pooled MSE [dB]",
+    "psnr-rgb": "mean PSNR [dB]",
+    "ms-ssim-rgb": "MS-SSIM, -10 log10(1 - x) [dB]",
+}
+LINES = {"": "-", "cut": "--", "lossless-cut": ":"}
+Points = list[tuple[float, float]]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
-    """Draw measurements."""
+def rate_distortion(
+    curves: Sequence[Curve],
+    results: Sequence[Result],
+    format: str,
+    *,
+    metric: Metric = "psnr",
+    rate: Rate = "bpp",
+    title: str | None = None,
+) -> bytes:
+    """The figure as a whole file, png, svg or pdf; curves without the metric are left out.
 
-
-@main.command("rate-distortion")
-@click.argument("results", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="PNG or SVG.")
-def rate_distortion_command(results: Path, output: Path) -> None:
-    """PSNR against bits per pixel: files, theory, other codecs."""
-    rate_distortion(json.loads(results.read_text()), output)
-
-
-def rate_distortion(result: dict[str, Any], output: Path) -> None:
-    """Draw the R-D curve of a results file of eval.rate_distortion."""
-    import matplotlib
-
-    matplotlib.use("Agg")
+    results: the files that the curves are from, for the title and the lossless rates. Raises
+    ResultError if nothing is left to draw.
+    """
     import matplotlib.pyplot as plt
 
-    plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "diffcodec", "font.size": 10})
+    column = column_of(curves, metric)
+    drawn = {curve: values(curve, rate, metric, column) for curve in curves}
+    drawn = {curve: points for curve, points in drawn.items() if points}
+    if not drawn:
+        raise ResultError(f"none of the curves has {metric} values")
+    prepare()
     figure, axes = plt.subplots(figsize=(7.2, 4.8), layout="constrained")
-    for name, curve in result["peers"].items():
-        axes.plot(
-            curve["bpp"],
-            curve["psnr-rgb-pooled"],
-            color=PEER_COLOURS.get(name, "0.5"),
-            marker=".",
-            linewidth=1.2,
-            label=PEER_NAMES.get(name, name),
-        )
-    _draw_ours(axes, result)
-    _label(axes, result)
-    figure.savefig(output, dpi=160, metadata={"Date": None} if output.suffix == ".svg" else None)
-    plt.close(figure)
-
-
-def _draw_ours(axes: Axes, result: dict[str, Any]) -> None:
-    theory, curve = result["theory"], result["results"]
-    psnr = "psnr-rgb-pooled"
-    label = "ideal, sum of mutual informations"
-    axes.plot(theory["bpp_mi"], theory[psnr], color=OURS, linestyle=":", linewidth=1.4, label=label)
-    label = "ideal, sum of KL terms"
-    axes.plot(
-        theory["bpp_kl"], theory[psnr], color="0.25", linestyle="--", linewidth=1, label=label
-    )
-    label = f"{result['name']}, one file cut"
-    axes.plot(curve["bpp"], curve[psnr], color=OURS, marker="o", markersize=4, label=label)
-
-
-def _label(axes: Axes, result: dict[str, Any]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    ours, end = result["results"], result["lossless"]
-    axes.set_xscale("log")
-    axes.set_xlim(0.85 * min(ours["bpp"]), 1.25 * end["bpp"])
-    axes.axvline(end["bpp"], color=OURS, linewidth=0.8, alpha=0.6)
-    axes.annotate(
-        f"exact at {end['bpp']:.2f} bpp",
-        (end["bpp"], 0.03),
-        xycoords=("data", "axes fraction"),
-        xytext=(-4, 0),
-        textcoords="offset points",
-        rotation=90,
-        ha="right",
-        va="bottom",
-        color=OURS,
-        fontsize=8,
-    )
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    lowest = min(p for p in ours["psnr-rgb-pooled"])
-    axes.set_ylim(bottom=lowest - 1.5)
-    axes.set_xlabel("bits per pixel, whole files")
-    axes.set_ylabel("PSNR of the pooled MSE, RGB [dB]")
-    count = result["dataset"]["images"]
-    pictures = "1 picture" if count == 1 else f"{count} pictures, each its own file"
-    axes.set_title(f"{result['dataset']['name']}, {pictures}", fontsize=10)
-    axes.grid(True, color="0.9", linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
+    others = iter(OTHERS * (1 + len(drawn) // len(OTHERS)))
+    for curve, points in sorted(drawn.items(), key=lambda item: _order(item[0])):
+        x, y = zip(*points, strict=True)
+        axes.plot(x, y, label=curve.label, **_style(curve, others))
+    log_rates(axes)
+    _limits(axes, drawn, results, rate, metric)
+    name = VALUES[column] if metric != "rmse" else "RMSE [grey levels of 0..255]"
+    tidy(axes, f"{RATES[rate]}, whole files", name, title or title_of(results))
     handles, labels = axes.get_legend_handles_labels()
-    axes.legend(handles[::-1], labels[::-1], loc="upper left", frameon=False, fontsize=9)
+    legend = axes.legend(handles[::-1], labels[::-1], frameon=False, fontsize=8)
+    legend.set_loc("upper right" if metric == "rmse" else "upper left")
+    return finish(figure, format)
 
 
-if __name__ == "__main__":
-    main()
+def title_of(results: Sequence[Result]) -> str:
+    """The data sets of the files that name one."""
+    sets: dict[str, int] = {}
+    for result in results:
+        if about := result.get("dataset"):
+            sets[about["name"]] = about["images"]
+    return "; ".join(f"{name}, {n} picture{'s'[: n > 1]}" for name, n in sets.items())
+
+
+def _order(curve: Curve) -> int:
+    """Ours last: on top."""
+    return ["other", "peer", "theory", "ours"].index(curve.kind)
+
+
+def _style(curve: Curve, others: Any) -> dict[str, Any]:
+    if curve.kind == "ours":
+        return {"color": OURS, "marker": "o", "markersize": 4}
+    if curve.kind == "theory":
+        return {"color": OURS, "linestyle": ":", "linewidth": 1.4}
+    name, _, variant = curve.key.partition(" ")[0].partition("-")
+    known = curve.kind == "peer" and name in COLOURS
+    return {
+        "color": COLOURS[name] if known else next(others),
+        "linestyle": LINES.get(variant, "-") if known else "-",
+        "marker": ".",
+        "linewidth": 1.2,
+    }
+
+
+def _limits(
+    axes: Axes,
+    drawn: Mapping[Curve, Points],
+    results: Sequence[Result],
+    rate: Rate,
+    metric: Metric,
+) -> None:
+    """Where ours is; and where it becomes exact."""
+    ours = [point for curve, points in drawn.items() if curve.kind == "ours" for point in points]
+    if not ours:
+        return
+    ends = [result["lossless"][rate] for result in results if "theory" in result]
+    x, y = zip(*ours, strict=True)
+    axes.set_xlim(0.85 * min(x), 1.25 * max(*x, *ends))
+    margin = 0.05 * (max(y) - min(y)) + 0.1
+    if metric == "rmse":
+        axes.set_ylim(0, max(y) + margin)
+    else:
+        axes.set_ylim(bottom=min(y) - margin)
+    for end in ends:
+        axes.axvline(end, color=OURS, linewidth=0.8, alpha=0.6)
+        axes.annotate(
+            f"exact at {end:.2f} {rate}",
+            (end, 0.35 if metric == "rmse" else 0.03),
+            xycoords=("data", "axes fraction"),
+            xytext=(-4, 0),
+            textcoords="offset points",
+            rotation=90,
+            ha="right",
+            va="bottom",
+            color=OURS,
+            fontsize=8,
+        )

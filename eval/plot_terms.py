@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
+
+from diffcodec.eval.figure import finish, prepare, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -11,14 +12,11 @@ if TYPE_CHECKING:
 TERM, RATE, DISTORTION = "#c2273b", "#2a6f9d", "#2a9d6f"
 
 
-def draw(result: dict[str, Any], format: str) -> bytes:
+def draw(result: dict[str, Any], format: str, title: str | None = None) -> bytes:
     """A result of `diffcodec nll` as three panels over t: a whole file, png, svg or pdf."""
-    import matplotlib
-
-    matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "diffcodec", "font.size": 9})
+    prepare(font_size=9)
     figure, (left, middle, right) = plt.subplots(
         1, 3, figsize=(10.2, 3.4), layout="constrained", sharex=True
     )
@@ -38,25 +36,22 @@ def draw(result: dict[str, Any], format: str) -> bytes:
         color=RATE,
     )
     middle.set_ylim(bottom=0)
-    _name(middle, "rate when $x_t$ is reached", "bits/dim sent")
+    tidy(middle, "t", "bits/dim sent", "rate when $x_t$ is reached")
     right.plot(t, [row["rmse_grey"] for row in steps], color=DISTORTION, linewidth=1)
     right.set_ylim(bottom=0)
-    _name(right, r"distortion of $\hat x_0(x_t)$", "RMSE, grey levels of 0..255")
+    tidy(right, "t", "RMSE, grey levels of 0..255", r"distortion of $\hat x_0(x_t)$")
     for axes in (left, middle, right):
         axes.set_xlim(max(t), min(t))  # as a receiver meets them
     count = "1 picture" if bound["images"] == 1 else f"{bound['images']} pictures"
     error = bound["standard_error_bpd"]
     spread = "" if error is None else f" ± {error:.3f}"
     figure.suptitle(
-        f"{result['model']['name']} on {result['dataset']['name']}: {bound['bpd']:.3f}{spread} "
+        title
+        or f"{result['model']['name']} on {result['dataset']['name']}: {bound['bpd']:.3f}{spread} "
         f"bits/dim ({count}, T = {bound['T']} {bound['schedule']})",
         fontsize=10,
     )
-    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}  # the same bytes every time
-    stream = io.BytesIO()
-    figure.savefig(stream, format=format, dpi=160, metadata=undated.get(format))
-    plt.close(figure)
-    return stream.getvalue()
+    return finish(figure, format)
 
 
 def _draw_terms(axes: Axes, steps: list[dict[str, Any]]) -> None:
@@ -78,12 +73,4 @@ def _draw_terms(axes: Axes, steps: list[dict[str, Any]]) -> None:
             va="center",
             color=TERM,
         )
-    _name(axes, "terms of the bound", "$L_{t-1}$, bits/dim")
-
-
-def _name(axes: Axes, title: str, label: str) -> None:
-    axes.set_title(title, fontsize=9)
-    axes.set_xlabel("t")
-    axes.set_ylabel(label)
-    axes.grid(True, color="0.9", linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
+    tidy(axes, "t", "$L_{t-1}$, bits/dim", "terms of the bound")

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from diffcodec.eval import metrics, peers
+from diffcodec.eval import metrics
+from diffcodec.eval.coded import Point
+from diffcodec.eval.mean_curve import curve
 
 Record = dict[str, Any]
 Shapes = Sequence[tuple[int, ...]]
@@ -36,41 +38,23 @@ def pool(records: Sequence[Record]) -> Record:
         for way in ("encode", "decode")
     }
     return {
-        "results": _curve(records, shapes, samples),
+        "results": curve([_points(record) for record in records], shapes),
         "theory": theory,
         "overhead_percent": overhead,
         "steps": _at_steps(records, shapes, samples),
         "lossless": _lossless(records, shapes),
-        "peers": {
-            name: peers.curve(
-                [[p and peers.Point(**p) for p in record["peers"][name]] for record in records],
-                shapes,
-            )
-            for name in records[0]["peers"]
-        },
         "seconds_per_picture": seconds,
         "peak_memory_bytes": max(r["peak_memory_bytes"] or 0 for r in records) or None,
     }
 
 
-def _curve(records: Sequence[Record], shapes: Shapes, samples: list[int]) -> Record:
-    """Cuts that fall inside every picture's file, and leave every picture inexact."""
-    rows: list[Record] = []
-    for column in zip(*(record["cuts"] for record in records), strict=True):
-        if any(cut is None or cut["mse"] == 0 for cut in column):
-            continue
-        mses = [cut["mse"] for cut in column]
-        rows.append(
-            {
-                "bpp": _mean_bpp([cut["bytes"] for cut in column], shapes),
-                "psnr-rgb": metrics.mean_psnr(mses),
-                "psnr-rgb-pooled": metrics.pooled_psnr(mses, samples),
-                "encoding_time": float(np.mean([r["encode_seconds"]["total"] for r in records])),
-                "decoding_time": float(np.mean([cut["seconds"] for cut in column])),
-            }
-        )
-    keys = ("bpp", "psnr-rgb", "psnr-rgb-pooled", "encoding_time", "decoding_time")
-    return {key: [row[key] for row in rows] for key in keys}
+def _points(record: Record) -> list[Point | None]:
+    """The cuts of a picture, as files of any other codec."""
+    encode = record["encode_seconds"]["total"]
+    return [
+        cut and Point(cut["bytes"], cut["mse"], encode, cut["seconds"], cut.get("ms_ssim"))
+        for cut in record["cuts"]
+    ]
 
 
 def _theory(
@@ -83,7 +67,7 @@ def _theory(
     rows: list[Record] = []
     for column in zip(*(record["cuts"] for record in records), strict=True):
         pairs = list(zip(records, column, strict=True))
-        if any(cut is None or cut["mse"] < record["steps"][-1]["mse"] for record, cut in pairs):
+        if any(cut is None or cut["mse"] < _last_mse(record) for record, cut in pairs):
             continue
         row = {
             "bpp": _mean_bpp([cut["bytes"] for cut in column], shapes),
@@ -104,6 +88,11 @@ def _theory(
     return theory, overhead
 
 
+def _last_mse(record: Record) -> float:
+    """Of x0_hat after all steps; tiny pictures may have none."""
+    return float(record["steps"][-1]["mse"] if record["steps"] else record["prior_mse"])
+
+
 def _bits_at_mse(record: Record, key: str, mse: float) -> float:
     """Sum of a step quantity up to where x0_hat has this MSE; linear in dB inside a step."""
     errors = [record["prior_mse"], *(step["mse"] for step in record["steps"])]
@@ -119,6 +108,8 @@ def _at_steps(records: Sequence[Record], shapes: Shapes, samples: Sequence[int])
     did not stop at a node (small ones skip steps) is interpolated linearly in log noise.
     """
     visited = [[step["sigma_grey"] for step in record["steps"]] for record in records]
+    if not all(visited):
+        return _at_no_steps()
     top, bottom = min(levels[0] for levels in visited), max(levels[-1] for levels in visited)
     nodes = sorted({v for levels in visited for v in levels if bottom <= v <= top}, reverse=True)
     at = [_at_nodes(record["steps"], nodes) for record in records]
@@ -140,6 +131,13 @@ def _at_steps(records: Sequence[Record], shapes: Shapes, samples: Sequence[int])
             "steps_over_mi": _percent(columns["steps"], columns["mi"]),  # no header, no checksums
         },
     }
+
+
+def _at_no_steps() -> Record:
+    """Where some picture, a tiny one, is coded without steps."""
+    keys = ("sigma_grey", "psnr-rgb", "psnr-rgb-pooled", "bpp_file", "bpp_kl", "bpp_mi")
+    over: Record = {key: [] for key in ("file_over_kl", "file_over_mi", "steps_over_mi")}
+    return {**{key: [] for key in keys}, "overhead_percent": over}
 
 
 def _at_nodes(steps: Sequence[Record], nodes: Sequence[float]) -> Record:
@@ -176,16 +174,6 @@ def _lossless(records: Sequence[Record], shapes: Shapes) -> Record:
         for key in ("kl", "mi")
     }
     last = _mean_bpd([record["lossless_bytes"] for record in records], shapes)[0]
-    table = {
-        name: dict(
-            zip(
-                ("bpd", "standard_error"),
-                _mean_bpd([r["peers_lossless"][name]["bytes"] for r in records], shapes),
-                strict=True,
-            )
-        )
-        for name in records[0]["peers_lossless"]
-    }
     return {
         "bpp": _mean_bpp(sizes, shapes),
         "bpd": bpd,
@@ -195,9 +183,8 @@ def _lossless(records: Sequence[Record], shapes: Shapes) -> Record:
         "bpd_pixels_given_last_state": last,
         "bpd_ideal_kl": ideal["kl"],
         "bpd_ideal_mi": ideal["mi"],
-        "overhead_percent_over_kl": 100 * (bpd / ideal["kl"] - 1),
-        "overhead_percent_over_mi": 100 * (bpd / ideal["mi"] - 1),
-        "peers": table,
+        "overhead_percent_over_kl": _percent([bpd], [ideal["kl"]])[0],
+        "overhead_percent_over_mi": _percent([bpd], [ideal["mi"]])[0],
     }
 
 

@@ -6,10 +6,7 @@ network, pictures and steps, the two rates an ideal coder would need up to each 
 of the KL divergences L_{t-1} of DDPM's p_theta (equal variances), and the sum of the mutual
 informations 1/2 log2(1 + sigma^2), which is what the widened p_theta of this codec costs.
 
-    python -m diffcodec.eval.rate_distortion DATA --model photo --json rd.json
-
-The JSON has CompressAI's form: lists under "results", one entry a cut. The lossless end is a number
-of its own: a file that does not come back exactly is reported, and the exit status is 1.
+The lossless end is a number of its own: a file that does not come back exactly is counted.
 """
 
 from __future__ import annotations
@@ -18,25 +15,30 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
 import numpy as np
+from numpy.typing import NDArray
 
 from diffcodec import __version__
-from diffcodec.data import DataError, digest, load_images
-from diffcodec.eval import metrics, peers
-from diffcodec.eval.environment import environment, peak_memory_bytes, portable
+from diffcodec.data import digest
+from diffcodec.eval import metrics
+from diffcodec.eval.coded import save
+from diffcodec.eval.environment import peak_memory_bytes
+from diffcodec.eval.pictures import Picture
 from diffcodec.eval.pooling import pool
-from diffcodec.eval.records import Measure, Pixels, Record, collect
+from diffcodec.eval.records import Progress, Record, collect
+from diffcodec.eval.similarity import ms_ssim
 
 if TYPE_CHECKING:
     from diffcodec.codec import Codec
     from diffcodec.trace import Clock, Trace
+
+Pixels = NDArray[np.uint8]
 
 GREY = 127.5  # grey levels in one unit of x0
 HEADER = 40  # bytes: a cut below this holds little more than the header
@@ -52,8 +54,8 @@ class Settings:
 
     cuts_bpp: tuple[float, ...]
     chain: str | None = None
-    peers: bool = True
     threads: int = 1
+    reconstructions: str | None = None  # folder for the decoded cuts
 
 
 def grid_bpp(images: Sequence[Pixels]) -> tuple[float, ...]:
@@ -62,14 +64,15 @@ def grid_bpp(images: Sequence[Pixels]) -> tuple[float, ...]:
     return tuple(b for b in GRID if b * least >= 8 * HEADER)
 
 
-def measure(codec: Codec, settings: Settings, pixels: Pixels) -> Record:
-    """Encode `pixels` (H, W, C) uint8, decode every cut and the whole: one JSON record.
+def measure(codec: Codec, settings: Settings, picture: Picture) -> Record:
+    """Encode a picture, decode every cut and the whole: one JSON record.
 
-    Errors are MSE in grey levels squared: of 8-bit pixels
-    in "cuts"; in "steps" of x0_hat, not rounded, after the step.
+    Errors are MSE in grey levels squared: of 8-bit pixels in "cuts"; in "steps" of x0_hat, not
+    rounded, after the step. Decoded cuts go to the folder of the settings.
     """
     from diffcodec.trace import Clock, Trace
 
+    pixels = picture.pixels
     trace, clock = Trace(), Clock()
     start = time.perf_counter()
     data = codec.encode(pixels, chain=settings.chain, trace=trace)
@@ -78,11 +81,13 @@ def measure(codec: Codec, settings: Settings, pixels: Pixels) -> Record:
     decoded = time.perf_counter()
     budgets = [int(b * pixels.shape[0] * pixels.shape[1] / 8) for b in settings.cuts_bpp]
     record: Record = {
+        "codec": "diffcodec",
+        "name": picture.name,
         "sha256": digest([pixels]),
         "shape": list(pixels.shape),
         "bytes": len(data),
         "exact": exact,
-        "cuts": _cuts(codec, data, budgets, pixels),
+        "cuts": _cuts(codec, data, budgets, picture, settings),
         "prior_mse": (trace.steps[0].mse if trace.steps else trace.final_mse) * GREY**2,
         "steps": _steps(trace),
         "lossless_ideal_bits": trace.lossless_bits,
@@ -90,14 +95,7 @@ def measure(codec: Codec, settings: Settings, pixels: Pixels) -> Record:
         "encode_seconds": _seconds(trace.clock, encoded - start),
         "decode_seconds": _seconds(clock, decoded - encoded),
         "peak_memory_bytes": peak_memory_bytes(),
-        "peers": {},
-        "peers_lossless": {},
     }
-    if settings.peers:
-        for name, code in peers.LOSSY.items():
-            record["peers"][name] = [p and asdict(p) for p in code(pixels, budgets)]
-        for name, point in peers.lossless(pixels).items():
-            record["peers_lossless"][name] = asdict(point)
     return record
 
 
@@ -111,25 +109,36 @@ def _exact(codec: Codec, data: bytes, pixels: Pixels, clock: Clock) -> bool:
     return whole.lossless and np.array_equal(whole.pixels, pixels)
 
 
-def _cuts(codec: Codec, data: bytes, budgets: Sequence[int], pixels: Pixels) -> list[Record | None]:
+def _cuts(
+    codec: Codec, data: bytes, budgets: Sequence[int], picture: Picture, settings: Settings
+) -> list[Record | None]:
     """Every cut decoded, None where the budget (bytes, rising) is no cut or barely holds a header.
 
     What cuts share is decoded once; "seconds" counts from the start, so it is a little more than
     decoding this cut alone would take.
     """
     sizes = [size for size in budgets if HEADER <= size < len(data)]
-    start, records = time.perf_counter(), {}
+    seconds, records, start = 0.0, {}, time.perf_counter()
     for size, decoded in zip(sizes, codec.decode_cuts(data, sizes), strict=True):
+        seconds += time.perf_counter() - start
         records[size] = {
             "bytes": size,
-            "mse": metrics.mse(decoded.pixels, pixels),
+            "mse": metrics.mse(decoded.pixels, picture.pixels),
+            "ms_ssim": ms_ssim(picture.pixels, decoded.pixels),
             "steps": decoded.steps,
-            "seconds": time.perf_counter() - start,
+            "seconds": seconds,
         }
+        if settings.reconstructions is not None:
+            bpp = settings.cuts_bpp[budgets.index(size)]
+            name = f"{picture.name}-{bpp:g}bpp.png"
+            save(decoded.pixels, Path(settings.reconstructions) / "diffcodec" / name)
+        start = time.perf_counter()  # the decoder's time alone
     return [records.get(size) for size in budgets]
 
 
 def _steps(trace: Trace) -> list[Record]:
+    if not trace.steps:
+        return []  # a tiny picture
     after = [step.mse for step in trace.steps[1:]] + [trace.final_mse]
     return [
         {
@@ -151,14 +160,14 @@ def _seconds(clock: Clock, total: float) -> dict[str, float]:
     return {"total": total, "network": clock.network, "trellis": clock.trellis, "rest": rest}
 
 
-def load_codec(model: str, threads: int) -> Codec:
-    """The codec of a shipped or own network, on that many threads of this process."""
+def load_codec(model: str, threads: int | None) -> Codec:
+    """The codec of a shipped or own network, on that many threads of this process (all)."""
     from diffcodec.codec import Codec
 
     return Codec.from_pretrained(model, threads)
 
 
-def measurer(model: str, settings: Settings) -> Measure:
+def measurer(model: str, settings: Settings) -> Callable[[Picture], Record]:
     """`measure` with a codec of its own: what a worker process starts with."""
     return partial(measure, load_codec(model, settings.threads), settings)
 
@@ -169,87 +178,43 @@ def record_key(codec: Codec, settings: Settings, pixels: Pixels) -> str:
     return hashlib.sha256(text.encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
-def _rates(_: click.Context, __: click.Parameter, value: str | None) -> tuple[float, ...] | None:
-    """Click callback: "0.1,0.5,2" to ascending positive rates."""
-    if value is None:
-        return None
-    try:
-        rates = tuple(sorted({float(part) for part in value.split(",")}))
-    except ValueError as error:
-        raise click.BadParameter("give rates in bpp, separated by commas") from error
-    if not all(0 < rate < float("inf") for rate in rates):
-        raise click.BadParameter("rates are above 0")
-    return rates
+def evaluate(
+    codec: Codec,
+    pictures: Sequence[Picture],
+    settings: Settings,
+    *,
+    model: str | None = None,
+    processes: int = 1,
+    path: Path | None = None,
+    progress: Progress | None = None,
+) -> Record:
+    """The mean curves of `pooling.pool` over pictures, "results" in CompressAI's form first.
 
-
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("data", type=click.Path(exists=True, path_type=Path))
-@click.option("-m", "--model", default="photo", show_default=True, help="Network: name or file.")
-@click.option("--images", type=click.IntRange(1), help="Only the first N pictures.")
-@click.option("--split", default="all", help='Only files or folders whose names begin so: "test".')
-@click.option("--tile", type=click.IntRange(0), default=0, help="Cut into tiles of this side.")
-@click.option("--cuts", callback=_rates, help="Rates in bpp, e.g. 0.1,0.25,0.5,1,2.")
-@click.option("--chain", help='Noise levels, e.g. "50", or "ddpm:50".')
-@click.option("-j", "--processes", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="In each.")
-@click.option("--peers/--no-peers", "with_peers", default=True, help="Measure JPEG and others too.")
-@click.option("--records", type=click.Path(path_type=Path), help="JSONL per picture; resumes.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the results.")
-def main(
-    data: Path,
-    model: str,
-    images: int | None,
-    split: str,
-    tile: int,
-    cuts: tuple[float, ...] | None,
-    chain: str | None,
-    processes: int,
-    threads: int,
-    with_peers: bool,
-    records: Path | None,
-    json_path: Path | None,
-) -> None:
-    """Rate-distortion of the pictures in DATA, each encoded once and cut at many sizes."""
-    try:
-        pictures = load_images(data, split, tile)[:images]
-        codec = load_codec(model, threads)
-    except (DataError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
-    settings = Settings(cuts or grid_bpp(pictures), chain, with_peers, threads)
+    model: what other processes load, needed where processes > 1; path: a JSONL file to resume from.
+    """
+    if processes > 1:
+        assert model is not None
     rows = collect(
         partial(partial, measure, codec, settings)
-        if processes == 1
+        if processes == 1 or model is None
         else partial(measurer, model, settings),
         pictures,
-        [record_key(codec, settings, picture) for picture in pictures],
+        [record_key(codec, settings, picture.pixels) for picture in pictures],
         processes=processes,
-        path=records,
+        path=path,
+        progress=progress,
     )
-    result = {
+    return {
         "name": f"diffcodec {codec.name}",
         "description": "One file a picture, cut at each rate; whole-file bytes; 8-bit PSNR in RGB.",
         **pool(rows),
-        "dataset": {
-            "name": data.stem,
-            "split": split,
-            "tile": tile,
-            "images": len(pictures),
-            "sha256": digest(pictures),
-        },
         "model": {
             "name": codec.name,
             "fingerprint": codec.fingerprint.hex(),
-            "chain": chain or "default",
+            "chain": settings.chain or "default",
             "steps": float(np.mean([len(row["steps"]) for row in rows])),
         },
-        "environment": environment(threads, processes),
-        "command": f"python -m diffcodec.eval.rate_distortion {portable(sys.argv[1:])}",
     }
-    if json_path is not None:
-        json_path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
-    click.echo(summary(result))
-    if result["lossless"]["exact"] < len(rows):
-        raise click.ClickException("some pictures did not come back exactly")
 
 
 def summary(result: Record) -> str:
@@ -259,18 +224,14 @@ def summary(result: Record) -> str:
     lines += [f"{b:7.3f} {p:10.2f} {q:12.2f}" for b, p, q in rows]
     end = result["lossless"]
     error = "" if end["standard_error"] is None else f" +- {end['standard_error']:.4f}"
+    over = end["overhead_percent_over_mi"]
     lines.append(
-        f"lossless: {end['bpd']:.4f}{error} bits/dim, {end['exact']} of {end['images']} exact, "
-        f"{end['overhead_percent_over_mi']:.1f} % over the ideal"
+        f"lossless: {end['bpd']:.4f}{error} bits/dim, {end['exact']} of {end['images']} exact"
+        + ("" if over is None else f", {over:.1f} % over the ideal")
     )
-    lines += [f"  {name}: {row['bpd']:.4f} bits/dim" for name, row in end["peers"].items()]
     for way, seconds in result["seconds_per_picture"].items():
         parts = ", ".join(f"{part} {seconds[part]:.2f}" for part in ("network", "trellis", "rest"))
         lines.append(f"{way} {seconds['total']:.2f} s a picture ({parts})")
     if result["peak_memory_bytes"]:
         lines.append(f"peak memory {result['peak_memory_bytes'] / 2**20:.0f} MiB")
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    main()

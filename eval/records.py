@@ -1,22 +1,16 @@
-"""One JSON record a picture, made on several processes and kept, so that a stopped run resumes."""
+"""One JSON record a job, made on several processes and kept, so that a stopped run resumes."""
 
 from __future__ import annotations
 
 import json
 import multiprocessing
-import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-Pixels = NDArray[np.uint8]
 Record = dict[str, Any]
-Measure = Callable[[Pixels], Record]
+Progress = Callable[[int, int], None]
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -26,29 +20,30 @@ class RecordsError(ValueError):
 
 
 def collect(
-    start: Callable[[], Measure],
-    images: Sequence[Pixels],
+    start: Callable[[], Callable[[Job], Record]],
+    jobs: Sequence[Job],
     keys: Sequence[str],
     *,
     processes: int = 1,
     path: Path | None = None,
+    progress: Progress | None = None,
 ) -> list[Record]:
-    """The record of every picture, in order.
+    """The record of every job (a picture, or a picture and a codec), in order.
 
-    start: makes the function that measures a picture; with several processes it is called once in
-    each, and must be picklable. keys: one name for each picture and all that its record depends
-    on; what the JSONL file `path` holds under that name is not measured again.
+    start: makes the function that does a job; with several processes it is called once in each,
+    and must be picklable. keys: one name for each job and all that its record depends on; what the
+    JSONL file `path` holds under that name is not measured again.
     """
-    records = {row.pop("key"): row for row in rows(path)}
+    wanted = set(keys)
+    records = {row.pop("key"): row for row in rows(path) if row["key"] in wanted}
     todo = [i for i, key in enumerate(keys) if key not in records]
-    began = time.monotonic()
-    results = spread(start, [images[i] for i in todo], processes)
+    results = spread(start, [jobs[i] for i in todo], processes) if todo else ()
     for count, (job, record) in enumerate(results, start=1):
         key = keys[todo[job]]
         records[key] = record
         append(path, {"key": key, **record})
-        left = (time.monotonic() - began) * (len(todo) - count) / count
-        print(f"{count}/{len(todo)} pictures, {left:.0f} s left", file=sys.stderr)
+        if progress is not None:
+            progress(count, len(todo))
     return [records[key] for key in keys]
 
 

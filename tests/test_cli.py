@@ -63,6 +63,7 @@ DECODE_KEYS = {
     "steps",
     "steps_total",
     "lossless",
+    "reconstruction",
     "decoding_seconds",
 }
 

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
 
-from diffcodec.eval import demo, metrics, plot, rate_distortion, records
+from diffcodec.eval import demo, metrics, rate_distortion, records
+from diffcodec.eval.pictures import Picture
 from diffcodec.eval.pooling import pool
 
 if TYPE_CHECKING:
@@ -54,14 +55,15 @@ def a_record(scale: int = 1, skip: bool = False) -> dict[str, Any]:
         "encode_seconds": seconds,
         "decode_seconds": seconds,
         "peak_memory_bytes": 1 << 20,
-        "peers": {},
-        "peers_lossless": {},
     }
 
 
 def test_theory_stands_at_equal_error() -> None:
     result = pool([a_record()])
-    assert result["results"]["bpp"] == [2.5, 3.75, 10.0]
+    curve = result["results"]
+    assert curve["bpp"] == [2.5, 3.75, 10.0] and curve["bpd"] == [b / 3 for b in curve["bpp"]]
+    assert curve["rmse-rgb-pooled"] == pytest.approx([10.0, 50**0.5, 3**0.5])
+    assert "ms-ssim-rgb" not in curve  # the picture is too small for it
     theory = result["theory"]
     assert theory["bpp"] == [2.5, 3.75]  # the third cut lies in the pixels' exact code
     assert theory["bpp_mi"] == pytest.approx([2.0, 3.0])
@@ -98,6 +100,22 @@ def test_exact_cuts_do_not_enter_the_curve() -> None:
     assert pool([record])["results"]["bpp"] == [2.5, 3.75]
 
 
+def test_similarity_is_a_mean_of_all_pictures_or_none() -> None:
+    large, small = a_record(), a_record()
+    for cut, value in zip(large["cuts"][:3], (0.5, 0.75, 0.875), strict=True):
+        cut["ms_ssim"] = value
+    assert pool([large, large])["results"]["ms-ssim-rgb"] == [0.5, 0.75, 0.875]
+    assert "ms-ssim-rgb" not in pool([large, small])["results"]
+
+
+def test_a_picture_without_steps_leaves_finite_numbers() -> None:
+    record = {**a_record(), "steps": [], "lossless_ideal_bits": 0.0}
+    result = pool([record])
+    assert result["steps"]["bpp_file"] == [] and result["lossless"]["bpd_ideal_mi"] == 0
+    assert result["lossless"]["overhead_percent_over_mi"] is None
+    json.dumps(result, allow_nan=False)
+
+
 def test_grid_leaves_room_for_the_header() -> None:
     small, large = np.zeros((32, 32, 3), np.uint8), np.zeros((512, 768, 3), np.uint8)
     assert min(rate_distortion.grid_bpp([large])) == 0.05
@@ -125,8 +143,8 @@ def test_records_resume(tmp_path: Path) -> None:
 
 
 def test_measure_with_a_real_codec(tiny_codec: Codec, small_rgb: Pixels) -> None:
-    settings = rate_distortion.Settings((1.5, 4.0, 1000.0), chain="6", peers=False)
-    record = rate_distortion.measure(tiny_codec, settings, small_rgb)
+    settings = rate_distortion.Settings((1.5, 4.0, 1000.0), chain="6")
+    record = rate_distortion.measure(tiny_codec, settings, Picture("a", small_rgb))
     assert record["exact"] and record["cuts"][2] is None
     assert [cut["bytes"] for cut in record["cuts"][:2]] == [48, 128]
     assert record["cuts"][1]["mse"] < record["cuts"][0]["mse"] < record["prior_mse"]
@@ -143,47 +161,9 @@ def test_a_refused_file_is_counted_not_fatal(
 
     monkeypatch.setattr(tiny_codec, "decode", refuse)
     record = rate_distortion.measure(
-        tiny_codec, rate_distortion.Settings((1000.0,), chain="6", peers=False), small_rgb
+        tiny_codec, rate_distortion.Settings((1000.0,), chain="6"), Picture("a", small_rgb)
     )
     assert record["exact"] is False
-
-
-@pytest.fixture(scope="module")
-def results(tiny_network: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A results file of two 16x16 pictures, made by the command."""
-    folder = tmp_path_factory.mktemp("rd")
-    flowers = np.asarray(Image.open(Path(__file__).parent / "pictures" / "flowers.png"))
-    Image.fromarray(np.hstack([flowers[:16, :16], flowers[16:, 16:]])).save(folder / "test.png")
-    arguments = ["--tile", "16", "--chain", "6", "--cuts", "1.5,3,6,40", "--model"]
-    arguments = [str(folder), *arguments, str(tiny_network), "--json", str(folder / "rd.json")]
-    run = CliRunner().invoke(rate_distortion.main, arguments)
-    assert run.exit_code == 0, run.output
-    assert "2 of 2 exact" in run.output
-    return folder / "rd.json"
-
-
-def test_the_command_writes_json_in_compressai_form(results: Path) -> None:
-    result = json.loads(results.read_text(), parse_constant=pytest.fail)
-    curve = result["results"]
-    assert {"name", "description", "results"} <= set(result)
-    assert curve["bpp"] == [1.5, 3.0, 6.0] and len({len(column) for column in curve.values()}) == 1
-    assert curve["psnr-rgb"] == sorted(curve["psnr-rgb"])
-    theory = result["theory"]
-    ideal, real = np.array(theory["bpp_mi"]), np.array(theory["bpp"])
-    assert ideal.size and (ideal > 0).all() and (ideal < real).all()
-    assert set(result["peers"]) == {"jpeg", "webp", "jpeg2000"}
-    assert set(result["lossless"]["peers"]) - {"jpegxl"} == {"png", "webp", "jpeg2000"}
-    assert result["dataset"]["images"] == 2 and len(result["dataset"]["sha256"]) == 64
-    assert "/" not in result["command"] and "diffcodec.eval.rate_distortion" in result["command"]
-
-
-@pytest.mark.parametrize("suffix", [".png", ".svg"])
-def test_plot(results: Path, tmp_path: Path, suffix: str) -> None:
-    pytest.importorskip("matplotlib")
-    target = tmp_path / f"rd{suffix}"
-    run = CliRunner().invoke(plot.main, ["rate-distortion", str(results), "-o", str(target)])
-    assert run.exit_code == 0, run.output
-    assert target.stat().st_size > 5000
 
 
 @pytest.mark.parametrize("name", ["flowers", "city"])

@@ -1,0 +1,121 @@
+"""eval: rate and distortion of the progressive codec on a set of pictures; parse, call, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from diffcodec.cli.measuring import (
+    about_run,
+    claim_outputs,
+    give,
+    read_pictures,
+    resumable,
+    tell_about_similarity,
+)
+from diffcodec.cli.options import (
+    cuts_option,
+    model_option,
+    peers_options,
+    reconstructions_option,
+    result_options,
+    run_options,
+    set_options,
+    threads_option,
+)
+from diffcodec.cli.streams import about, narrate, progress_bar
+
+
+@click.command("eval")
+@click.argument("data", type=click.Path(path_type=Path))
+@set_options
+@model_option
+@cuts_option
+@click.option("--chain", metavar="K|NAME:N", help="Noise levels, as in encode.")
+@peers_options
+@reconstructions_option
+@run_options
+@threads_option
+@result_options
+def evaluate(
+    data: Path,
+    split: str | None,
+    tile: int | None,
+    count: int | None,
+    model: str | None,
+    cuts: tuple[float, ...] | None,
+    chain: str | None,
+    peers: tuple[str, ...] | None,
+    reconstructions: str | None,
+    records: str | None,
+    processes: int,
+    threads: int | None,
+    force: bool,
+    quiet: bool,
+    json_path: str | None,
+) -> None:
+    """Rate and distortion of the pictures below DATA: encoded once, cut at many sizes, decoded.
+
+    Rates are of whole files, errors of 8-bit pixels, beside what theory asks for and what other
+    codecs do (as `diffcodec bench` has it). Exit code 1 if a file does not come back exactly.
+
+    \b
+    Examples:
+      diffcodec eval photos/ --json rd.json
+      diffcodec eval cifar10/ --split test --tile 32 --count 256 -j 2 --records cifar.jsonl
+      diffcodec eval photo.png --cuts 0.1,0.5,2 --no-peers --save-reconstructions cuts/
+    """
+    claim_outputs(
+        data, json_path=json_path, records=records, reconstructions=reconstructions, force=force
+    )
+    from diffcodec.eval import bench as benches
+    from diffcodec.eval.peers import at_hand, choose
+
+    chosen = choose(peers)
+    pictures = read_pictures(data, split, tile, count, quiet=quiet)
+
+    from diffcodec.eval.rate_distortion import Settings, grid_bpp, load_codec, summary
+    from diffcodec.eval.rate_distortion import evaluate as run
+    from diffcodec.shipped import default_model_of
+
+    others = at_hand(chosen, lambda message: narrate(message, quiet=False))
+    tell_about_similarity(pictures, quiet=quiet)
+    name = model or default_model_of([picture.pixels for picture in pictures])
+    codec = load_codec(name, threads or (1 if processes > 1 else None))
+    rates = cuts or grid_bpp([picture.pixels for picture in pictures])
+    if not rates:
+        narrate("the smallest picture is too small for a cut; only whole files count", quiet=quiet)
+    settings = Settings(rates, chain, codec.workers, reconstructions)
+    path = None if records is None else Path(records)
+    with resumable(records), about(str(data)):
+        with progress_bar("coding", quiet=quiet) as progress:
+            result = run(
+                codec,
+                pictures,
+                settings,
+                model=name,
+                processes=processes,
+                path=path,
+                progress=progress,
+            )
+        with progress_bar("other codecs", quiet=quiet) as progress:
+            found = benches.bench(
+                others,
+                pictures,
+                rates,
+                processes=processes,
+                path=path,
+                reconstructions=None if reconstructions is None else Path(reconstructions),
+                progress=progress,
+            )
+    result["peers"], result["lossless"]["peers"] = benches.pool(others, found)
+    result |= about_run(
+        data, pictures, split=split, tile=tile, threads=codec.workers, processes=processes
+    )
+    text = summary(result)
+    if found:
+        text += "\n\n" + benches.summary(others, result["peers"], result["lossless"]["peers"])
+    give(result, text, json_path, force=force)
+    if result["lossless"]["exact"] < len(pictures):
+        raise click.ClickException("some pictures did not come back exactly")

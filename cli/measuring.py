@@ -1,0 +1,135 @@
+"""What the measuring commands share: their pictures, their outputs, what they say about both."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from diffcodec.cli.streams import PIPE, claim, narrate, print_json, write
+
+if TYPE_CHECKING:
+    from diffcodec.eval.pictures import Picture
+
+
+DRAWINGS = (".png", ".svg", ".pdf")
+
+
+def drawing_format(option: str, path: str) -> str:
+    """What a figure's suffix asks for: png, svg or pdf."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in DRAWINGS:
+        raise click.UsageError(f"{option} {path} has no suffix of {', '.join(DRAWINGS)}")
+    return suffix[1:]
+
+
+def need_matplotlib(what: str) -> None:
+    """Refuse a figure before the work that leads to it."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise click.ClickException(f"{what} needs matplotlib: pip install 'diffcodec[plot]'")
+
+
+def claim_outputs(
+    data: Path,
+    *,
+    json_path: str | None,
+    records: str | None,
+    reconstructions: str | None,
+    force: bool,
+) -> None:
+    """Refuse outputs that cannot or must not be written, before any work is done."""
+    named = [path for path in (json_path, records) if path is not None and path != PIPE]
+    if records == PIPE or len(set(named)) < len(named):
+        raise click.UsageError("--json and --records each need a file of their own")
+    for path in named:
+        claim(str(data), path, force=force or path == records, as_json=False)
+    if reconstructions is not None:
+        folder = Path(reconstructions)
+        if folder.exists() and not folder.is_dir():
+            raise click.ClickException(f"{folder} is not a directory; name another one")
+        if folder.is_dir() and os.access(folder, os.W_OK) is False:
+            raise click.ClickException(f"{folder}: Permission denied")
+
+
+def read_pictures(
+    data: Path, split: str | None, tile: int | None, count: int | None, *, quiet: bool
+) -> list[Picture]:
+    """The pictures of DATA; what is left out is named on stderr."""
+    from diffcodec.eval.pictures import load_pictures
+
+    def warn(message: str) -> None:
+        narrate(message, quiet=False)
+
+    pictures = load_pictures(data, split or "all", tile or 0, count, warn)
+    shapes = {picture.pixels.shape for picture in pictures}
+    if len(shapes) > 1:
+        narrate(f"{len(pictures)} pictures of {len(shapes)} sizes", quiet=quiet)
+    return pictures
+
+
+def tell_about_similarity(pictures: Sequence[Picture], *, quiet: bool) -> None:
+    """Say why there will be no MS-SSIM, where there could be."""
+    from diffcodec.eval.similarity import SMALLEST, available, large_enough
+
+    large = [large_enough(picture.pixels.shape) for picture in pictures]
+    if any(large) and not available():
+        narrate("no MS-SSIM without pytorch-msssim: pip install 'diffcodec[eval]'", quiet=quiet)
+    elif any(large) and not all(large):
+        narrate(f"no MS-SSIM: some pictures have a side below {SMALLEST} pixels", quiet=quiet)
+
+
+def about_run(
+    data: Path,
+    pictures: Sequence[Picture],
+    *,
+    split: str | None,
+    tile: int | None,
+    threads: int,
+    processes: int,
+) -> dict[str, Any]:
+    """The data set, the machine and the command, as a result states them."""
+    from diffcodec.data import digest
+    from diffcodec.eval.bench import versions
+    from diffcodec.eval.environment import environment, portable
+
+    return {
+        "dataset": {
+            "name": data.resolve().stem,
+            "split": split or "all",
+            "tile": tile or 0,
+            "images": len(pictures),
+            "sha256": digest([picture.pixels for picture in pictures]),
+        },
+        "environment": {**environment(threads, processes), **versions(), "device": "cpu"},
+        "command": f"diffcodec {portable(sys.argv[1:])}",
+    }
+
+
+def give(result: dict[str, Any], text: str, json_path: str | None, *, force: bool) -> None:
+    """The result where it was asked for: JSON to a file or stdout, tables for people."""
+    if json_path == PIPE:
+        print_json(result)
+        return
+    if json_path is not None:
+        write(
+            json_path, (json.dumps(result, indent=1, allow_nan=False) + "\n").encode(), force=force
+        )
+    click.echo(text)
+
+
+@contextmanager
+def resumable(records: str | None) -> Iterator[None]:
+    """An interrupted run says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if records is not None:
+            narrate(f"\nthe same command goes on from {records}", quiet=False)
+        raise

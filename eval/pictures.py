@@ -1,0 +1,69 @@
+"""The pictures of a measurement: read exactly, each with a name that its records and files bear."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffcodec.data import DataError, list_images, tiles
+from diffcodec.image import ImageError, load
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """pixels: (H, W, 3) RGB or (H, W, 1) grey, uint8. name: unique in its set, fit for a file."""
+
+    name: str
+    pixels: Pixels
+
+
+def load_pictures(
+    data: Path,
+    split: str = "all",
+    tile: int = 0,
+    count: int | None = None,
+    warn: Callable[[str], None] = lambda message: None,
+) -> list[Picture]:
+    """The pictures below the folder `data`, or the one at `data`: the first `count`, in order.
+
+    split: only names or folders that begin so; tile: cut each picture into squares of this side, in
+    rows. Pictures of different sizes are fine. What cannot be read exactly (damage, transparency,
+    more than 8 bits) is left out, and `warn` hears a sentence about it. Raises DataError if nothing
+    remains.
+    """
+    paths = list_images(data, split)
+    found: list[Picture] = []
+    for path, name in zip(paths, _names(paths, data), strict=True):
+        if count is not None and len(found) >= count:
+            break
+        try:
+            pixels = load(path)
+        except (ImageError, OSError) as error:
+            warn(f"left out: {error}")
+            continue
+        if min(pixels.shape[:2]) < tile:
+            warn(f"left out: {path} is smaller than a tile of {tile} pixels")
+        elif tile:
+            parts = tiles(pixels, tile)
+            found += [Picture(f"{name}-{i:05}", part) for i, part in enumerate(parts)]
+        else:
+            found.append(Picture(name, pixels))
+    if not found:
+        raise DataError(f"no readable picture in {data}")
+    return found[:count]
+
+
+def _names(paths: list[Path], data: Path) -> list[str]:
+    """Paths below the folder, "/" as "-", without suffixes where they are not needed to differ."""
+    root = data if data.is_dir() else data.parent
+    whole = ["-".join(path.relative_to(root).parts) for path in paths]
+    bare = [name[: -len(path.suffix)] for name, path in zip(whole, paths, strict=True)]
+    often = Counter(bare)
+    return [b if often[b] == 1 else w for b, w in zip(bare, whole, strict=True)]

@@ -1,0 +1,52 @@
+"""DDPM's Table 4: rows meet the paper's count of steps, files are cut where they stand."""
+
+from __future__ import annotations
+
+import pytest
+
+from diffcodec.codec import Codec
+from diffcodec.eval import ddpm_table
+from diffcodec.eval.curves import ResultError
+from diffcodec.eval.pictures import Picture
+from diffcodec.schedule import GREY, Schedule
+from tests.gaussian import gaussian_codec, picture, source
+
+
+def bound(codec: Codec, T: int = 1000) -> dict[str, object]:
+    """A result of nll as far as it is used, of the Gaussian source in closed form."""
+    v = Schedule.named("linear", T).v
+    rows = [
+        {
+            "t": t,
+            "rate_bpd": source().information_bpd(v[t - 1]),
+            "rmse_grey": source().mse(v[t - 1]) ** 0.5 * GREY,
+        }
+        for t in range(T, 0, -1)
+    ]
+    facts = {"T": T, "schedule": "linear", "images": 1}
+    model = {"fingerprint": codec.fingerprint.hex()}
+    return {"nelbo": facts, "per_step": rows, "model": model}
+
+
+def test_files_follow_theory_down_the_table() -> None:
+    codec = gaussian_codec()
+    rows = ddpm_table.table(codec, bound(codec), [Picture("a", picture())], "ddpm:30")
+    assert [row["reverse_steps"] for row in rows] == list(range(1000, 0, -100))
+    assert rows[0]["paper"] == {"rate_bpd": 1.77581, "rmse_grey": 0.95136}
+    rates = [row["files"]["rate_bpd"] for row in rows]
+    errors = [row["files"]["rmse_grey"] for row in rows]
+    assert rates == sorted(rates, reverse=True) and errors == sorted(errors)
+    last = rows[0]  # at t = 1 file and theory stand at the same noise
+    assert last["files"]["rmse_grey"] == pytest.approx(last["theory"]["rmse_grey"], rel=0.1)
+    assert 1 < last["files"]["rate_bpd"] / last["theory"]["rate_bpd"] < 1.3
+    text = ddpm_table.to_text({"ddpm_table": rows})
+    assert "1.77581" in text and len(text.splitlines()) == 12
+
+
+def test_theory_of_other_steps_or_networks_is_refused() -> None:
+    codec = gaussian_codec()
+    with pytest.raises(ResultError, match="ddpm:1000"):
+        ddpm_table.theory(bound(codec, T=100))
+    other = {**bound(codec), "model": {"fingerprint": "00"}}
+    with pytest.raises(ResultError, match="another network"):
+        ddpm_table.table(codec, other, [Picture("a", picture())], "ddpm:30")
