@@ -1,11 +1,6 @@
 """Algorithm 1 of DDPM: draw x0, a noise level and eps; step on the weighted error; repeat.
 
-Per pixel, with D = |x0 - x0_hat|^2: |eps - eps_hat|^2 = D / v. The objectives differ only in how
-the noise level is drawn and weighted:
-- simple: t uniform in 1..1000 of the linear schedule, weight 1/v (DDPM eq. 14, L_simple);
-- vlb: log v uniform, weight 1/v: the continuous-time bound, rate = 1/2 * integral of D dSNR;
-- edm: log v uniform, weight 1/v + 1/sigma_data^2 (Karras et al. 2022): as vlb where the bits are,
-  without giving up the noise levels that decide how the first kilobyte looks.
+Which noise levels, and which error, is the recipe's objective (diffcodec.objective).
 """
 
 from __future__ import annotations
@@ -23,34 +18,17 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from diffcodec.checkpoint import Checkpoint
 from diffcodec.config import Recipe, RecipeError, TrainConfig
 from diffcodec.data import Batches, load_images
 from diffcodec.files import write_atomic
+from diffcodec.objective import Objective
 from diffcodec.optimizer import Optimizer
 from diffcodec.processes import meet
-from diffcodec.schedule import Schedule
+from diffcodec.schedule import GREY
 from diffcodec.unet import UNet
-
-GREY = 127.5  # grey levels per unit of [-1, 1]
-
-
-def draw_noise_levels(config: TrainConfig, n: int, rng: torch.Generator) -> Tensor:
-    """n noise variances v, stratified: one draw in each n-th of the range, in random order."""
-    u = (torch.arange(n, dtype=torch.float64) + torch.rand(n, generator=rng).double()) / n
-    if config.objective == "simple":
-        v = torch.from_numpy(Schedule.named("linear", 1000).v)
-        return v[(u * 1000).long().clamp(max=999)].float()
-    low, high = (2 * math.log(s / GREY) for s in (config.sigma_min, config.sigma_max))
-    return torch.exp(low + u * (high - low)).float()
-
-
-def loss_weight(config: TrainConfig, v: Tensor, sigma_data: float) -> Tensor:
-    """Weight of D = mean |x0 - x0_hat|^2 at noise variance v."""
-    return 1 / v + (1 / sigma_data**2 if config.objective == "edm" else 0.0)
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -70,6 +48,7 @@ class Run:
     model: UNet
     ema: UNet
     optimizer: Optimizer
+    objective: Objective
     step: int = 0
     seconds: float = 0.0
 
@@ -83,6 +62,7 @@ class Run:
             "model": self.model.state_dict(),
             "ema": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "objective": self.objective.state_dict(),
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)
@@ -110,6 +90,7 @@ class Run:
         self.model.load_state_dict(state["model"])
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.objective.load_state_dict(state.get("objective", {}))
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
 
 
@@ -133,7 +114,8 @@ def start(
         model.load_state_dict(state)
     ema.load_state_dict(model.state_dict())
     ema.requires_grad_(False)
-    run = Run(recipe, folder, device, model, ema, Optimizer(model, recipe.train))
+    optimizer, objective = Optimizer(model, recipe.train), Objective(recipe, device)
+    run = Run(recipe, folder, device, model, ema, optimizer, objective)
     run.resume()
     return run
 
@@ -159,19 +141,28 @@ class Step:
         self.network = residual
 
     def __call__(self, crops: np.ndarray[Any, Any], rng: torch.Generator, lr: float) -> float:
-        run, config = self.run, self.run.recipe.train
+        """The loss; raises FloatingPointError, before it spoils a weight, if it is not finite."""
+        run, objective = self.run, self.run.objective
         x0 = torch.from_numpy(crops).to(run.device).float() / GREY - 1
         x0 = x0.contiguous(memory_format=torch.channels_last)
-        v = draw_noise_levels(config, len(x0), rng).to(run.device)
+        draw = objective.draw(len(x0), rng)
+        v = draw.v.to(run.device)
         eps = torch.randn(x0.shape, generator=rng).to(run.device)
         y = x0 + v.sqrt()[:, None, None, None] * eps  # eq. 4 in x0 units
         with torch.autocast(run.device.type, torch.bfloat16):
-            x0_hat = self.network(y, v)
-        d = (x0 - x0_hat).square().mean(dim=(1, 2, 3))
-        loss = (loss_weight(config, v, run.recipe.network.sigma_data) * d).mean()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
+            out = self.network(y, v)
+        losses = objective.losses(x0, out, draw)
+        loss = (draw.weight.to(run.device) * losses).mean()
+        torch.autograd.backward(loss)
+        gradient = torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
+        for name, value in (("loss", loss), ("gradient", gradient)):
+            if not math.isfinite(found := float(value.detach())):
+                raise FloatingPointError(
+                    f"the {name} is {found} at step {run.step}; lower train.lr and run again to go "
+                    "on from the last checkpoint"
+                )
         run.optimizer.step(lr)
+        objective.remember(draw, losses)
         return float(loss.detach())
 
 
@@ -225,11 +216,6 @@ def train(
         while run.step < config.steps:
             rng = torch.Generator().manual_seed((config.seed * world + rank) << 32 | run.step)
             loss = step(batches[run.step], rng, learning_rate(config, run.step))
-            if not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"the loss is {loss} at step {run.step}; lower train.lr and run again to go on "
-                    "from the last checkpoint"
-                )
             run.step += 1
             update_ema(run)
             now = time.monotonic()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from PIL import Image
 
 from diffcodec.checkpoint import Checkpoint
 from diffcodec.config import Recipe, RecipeError
-from diffcodec.train import draw_noise_levels, learning_rate, loss_weight, train
+from diffcodec.train import learning_rate, train
 from tests.conftest import picture
 
 RECIPE = Recipe.from_dict(
@@ -121,29 +120,6 @@ def test_learning_rate_warms_up_and_cools_down() -> None:
     assert rates[0] == pytest.approx(config.lr / 5) and max(rates) == config.lr
     assert rates[29] == config.lr and 0 < rates[-1] < 0.05 * config.lr
     assert rates[30:] == sorted(rates[30:], reverse=True)
-
-
-@pytest.mark.parametrize("objective", ["simple", "vlb", "edm"])
-def test_noise_levels_are_stratified(objective: str) -> None:
-    config = RECIPE.override((f'train.objective="{objective}"',)).train
-    v = draw_noise_levels(config, 1000, torch.Generator().manual_seed(0))
-    assert v.shape == (1000,) and (v > 0).all()
-    if objective == "simple":  # every t of the linear schedule exactly once
-        assert len(v.unique()) == 1000 and float(v.max()) == pytest.approx(24777, rel=0.01)
-        return
-    position = (v.log() / 2 + math.log(127.5) - math.log(config.sigma_min)) / math.log(
-        config.sigma_max / config.sigma_min
-    )
-    assert (position - (torch.arange(1000) + 0.5) / 1000).abs().max() < 0.5e-3 + 1e-5
-
-
-def test_weights_of_the_objectives() -> None:
-    v = torch.tensor([1e-4, 0.25, 100.0])
-    vlb = RECIPE.override(('train.objective="vlb"',)).train
-    assert torch.allclose(loss_weight(vlb, v, 0.5), 1 / v)
-    # The EDM weight makes the error of the preconditioned output F count alike at every level.
-    c_out = v * 0.25 / (v + 0.25)
-    assert torch.allclose(loss_weight(RECIPE.train, v, 0.5) * c_out, torch.ones(3))
 
 
 def test_a_run_starts_from_other_weights(folder: Path, tmp_path: Path) -> None:
