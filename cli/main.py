@@ -19,6 +19,7 @@ from diffcodec.cli.coding import decode, encode
 from diffcodec.cli.export import export
 from diffcodec.cli.inspection import info, models, truncate
 from diffcodec.cli.nll import nll
+from diffcodec.cli.schedule import schedule
 from diffcodec.cli.selftest import selftest
 from diffcodec.cli.training import calibrate, train
 
@@ -100,6 +101,6 @@ def main(context: click.Context) -> None:
 
 
 PICTURES = (encode, decode, truncate, info, archive, extract, list_)
-NETWORKS = (models, nll, train, calibrate, export, selftest)
+NETWORKS = (models, nll, train, calibrate, schedule, export, selftest)
 for command in (*PICTURES, *NETWORKS):
     main.add_command(command)

@@ -11,7 +11,11 @@ import click
 from diffcodec.cli.streams import narrate, progress_bar
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from diffcodec.checkpoint import Checkpoint
+    from diffcodec.config import Recipe
 
 PIXELS = 2**20  # that tables are measured on
 
@@ -133,13 +137,20 @@ def calibrate(network: Path, data: Path, split: str, quiet: bool) -> None:
 
 
 def _with_tables(checkpoint: Checkpoint, data: Path, split: str, quiet: bool) -> Checkpoint:
-    """The checkpoint with tables from crops as in its training, about PIXELS of them in all."""
+    """The checkpoint with tables from crops as in its training."""
     from diffcodec.calibrate import calibrate as measure
+
+    crops = training_crops(checkpoint.recipe, data, split)
+    with progress_bar("measuring", quiet=quiet) as progress:
+        return measure(checkpoint, crops, progress=progress)
+
+
+def training_crops(recipe: Recipe, data: Path, split: str) -> list[NDArray[np.uint8]]:
+    """(crop, crop, 3) uint8, as a network was trained on, about PIXELS of them in all."""
     from diffcodec.data import Batches, load_images
 
-    config = checkpoint.recipe.train
+    config = recipe.train
     images = load_images(data, split, config.tile, minimum=config.crop)
     count = max(1, PIXELS // config.crop**2)
     crops = Batches(images, batch=count, crop=config.crop, flips=False, grey=0.0, seed=config.seed)
-    with progress_bar("measuring", quiet=quiet) as progress:
-        return measure(checkpoint, list(crops[0].transpose(0, 2, 3, 1)), progress=progress)
+    return list(crops[0].transpose(0, 2, 3, 1))

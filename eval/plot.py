@@ -1,6 +1,7 @@
 """Pictures of the measurements: reads the results JSON, writes PNG or SVG by suffix.
 
 python -m diffcodec.eval.plot rate-distortion rd.json -o rd.svg
+python -m diffcodec.eval.plot steps schedule.json -o steps.svg
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 PEER_NAMES = {"jpeg": "JPEG", "webp": "WebP", "jpeg2000": "JPEG 2000"}
 PEER_COLOURS = {"jpeg": "#d18f00", "webp": "#2a9d6f", "jpeg2000": "#8a6fc4"}
@@ -34,13 +36,7 @@ def rate_distortion_command(results: Path, output: Path) -> None:
 
 def rate_distortion(result: dict[str, Any], output: Path) -> None:
     """Draw the R-D curve of a results file of eval.rate_distortion."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "diffcodec", "font.size": 10})
-    figure, axes = plt.subplots(figsize=(7.2, 4.8), layout="constrained")
+    figure, axes = _figure()
     for name, curve in result["peers"].items():
         axes.plot(
             curve["bpp"],
@@ -52,8 +48,56 @@ def rate_distortion(result: dict[str, Any], output: Path) -> None:
         )
     _draw_ours(axes, result)
     _label(axes, result)
+    _save(figure, output)
+
+
+def _figure() -> tuple[Figure, Axes]:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "diffcodec", "font.size": 10})
+    return plt.subplots(figsize=(7.2, 4.8), layout="constrained")
+
+
+def _save(figure: Figure, output: Path) -> None:
+    import matplotlib.pyplot as plt
+
     figure.savefig(output, dpi=160, metadata={"Date": None} if output.suffix == ".svg" else None)
     plt.close(figure)
+
+
+@main.command("steps")
+@click.argument("results", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="PNG or SVG.")
+def steps_command(results: Path, output: Path) -> None:
+    """Bits/dim against the number of steps, from the JSON of diffcodec schedule."""
+    steps(json.loads(results.read_text()), output)
+
+
+def steps(result: dict[str, Any], output: Path) -> None:
+    """Draw what `diffcodec schedule --json` printed."""
+    figure, axes = _figure()
+    rows = [row for row in result["steps"] if row["steps"] >= 10]
+    K = [row["steps"] for row in rows]
+    for key, label, colour, style in (
+        ("even_bpd", "evenly spaced timesteps, T = 1000 linear", "0.25", "--"),
+        ("total_bpd", "chosen noise levels", OURS, "-"),
+        ("steps_bpd", "of these the steps, until the hand-over", OURS, ":"),
+    ):
+        axes.plot(K, [row[key] for row in rows], style, marker=".", color=colour, label=label)
+    axes.set_xscale("log")
+    axes.set_xticks(K, [str(k) for k in K], minor=False)
+    axes.minorticks_off()
+    axes.set_ylim(0, 2 * rows[0]["total_bpd"])
+    axes.set_xlabel("steps")
+    axes.set_ylabel("bits/dim, ideal coder, exact pixels included")
+    axes.set_title(f"{result['model']['name']}: lossless rate against steps", fontsize=10)
+    axes.grid(True, color="0.9", linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9)
+    _save(figure, output)
 
 
 def _draw_ours(axes: Axes, result: dict[str, Any]) -> None:
