@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -40,9 +40,14 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing unl
 @click.option(
     "--from",
     "first",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
+    metavar="NAME|FILE",
     help="Start from the weights of this network, which has the recipe's sizes.",
+)
+@click.option(
+    "--validate",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Held-out pictures: tell the bound on some of them, before (--from) and after.",
 )
 @click.option(
     "--minutes", type=click.FloatRange(0, min_open=True), metavar="N", help="Stop after N minutes."
@@ -63,7 +68,8 @@ def train(
     data: Path,
     out: Path | None,
     split: str,
-    first: Path | None,
+    first: str | None,
+    validate: Path | None,
     minutes: float | None,
     device: str,
     settings: tuple[str, ...],
@@ -78,7 +84,8 @@ def train(
     Examples:
       diffcodec train recipes/photo.toml --data pictures/ --minutes 60
       diffcodec train recipes/cifar10.toml --data cifar/ --split train --set train.lr=3e-4
-      diffcodec train recipes/photo.toml --data mine/ --from photo.safetensors --set train.lr=2e-4
+      diffcodec train recipes/photo.toml --data mine/ --from photo --set train.lr=2e-4 \
+        --validate held-out/
     """
     from diffcodec.config import Recipe
 
@@ -91,9 +98,13 @@ def train(
 
     if device == "cuda" and not torch.cuda.is_available():
         raise click.ClickException("this machine has no CUDA device; use --device cpu")
-    from diffcodec.zoo import load_checkpoint
+    from diffcodec.zoo import load_weights
 
-    known = load_checkpoint(first) if first else None
+    known = load_weights(first) if first else None
+    main = int(os.environ.get("RANK", "0")) == 0
+    check = Validation(validate, described, device, quiet) if validate and main else None
+    if check and known:
+        check("before", known)
     try:
         run = training.train(
             described,
@@ -108,10 +119,34 @@ def train(
     except KeyboardInterrupt:
         narrate("\nthe same command goes on from the last checkpoint", quiet=quiet)
         raise
-    if int(os.environ.get("RANK", "0")) == 0:
-        network = folder / "model.safetensors"
-        _with_tables(run.checkpoint(), data, split, quiet).save(network)
+    if main:
+        network, made = folder / "model.safetensors", run.checkpoint()
+        if check:
+            check("after", made)
+            made.card["validation"] = check.found
+        _with_tables(made, data, split, quiet).save(network)
         narrate(f"{network}: step {run.step} of {described.train.steps}", quiet=quiet)
+
+
+class Validation:
+    """The bound on held-out pictures, told and kept for the network's card."""
+
+    def __init__(self, folder: Path, recipe: Recipe, device: str, quiet: bool) -> None:
+        from diffcodec.eval.validation import HeldOut
+
+        self.held_out, self.device, self.quiet = HeldOut.load(folder, recipe.train), device, quiet
+        self.found: dict[str, Any] = {"dataset": self.held_out.name}
+
+    def __call__(self, when: str, network: Checkpoint) -> None:
+        """Measure `network` before or after the training."""
+        self.found[when] = bound = self.held_out.bound(network, self.device)
+        error = bound["standard_error"]
+        spread = "" if error is None else f" +- {error:.3f}"
+        narrate(
+            f"{when} training: {bound['bpd']:.4f}{spread} bits/dim on {bound['images']} pictures "
+            f"of {self.held_out.name}",
+            quiet=self.quiet,
+        )
 
 
 @click.command()

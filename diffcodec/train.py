@@ -9,7 +9,6 @@ import contextlib
 import json
 import math
 import os
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from diffcodec.objective import Objective
 from diffcodec.optimizer import Optimizer
 from diffcodec.processes import meet
 from diffcodec.schedule import GREY
+from diffcodec.throughput import Progress
 from diffcodec.unet import UNet
 
 
@@ -66,8 +66,9 @@ class Run:
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        write_atomic(self.folder / "state.pt", buffer.getvalue())
+        # The state last: a run whose network could not be saved has a step to do again.
         self.checkpoint().save(self.folder / "model.safetensors")
+        write_atomic(self.folder / "state.pt", buffer.getvalue())
 
     def checkpoint(self) -> Checkpoint:
         """The EMA weights in float16, in which they ship."""
@@ -184,7 +185,7 @@ def train(
     minutes: stop after this long, with a checkpoint; None trains to the recipe's last step.
     Under torchrun every process takes its share of each batch.
     Raises DataError, RecipeError, and FloatingPointError when the loss is not finite (the last
-    checkpoint stays).
+    checkpoint stays); OSError naming the file that a full disk does not take (the same).
     """
     config = recipe.train
     world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
@@ -209,31 +210,39 @@ def train(
         world=world,
     )
     step = Step(run, world)
-    bar = Progress(run, minutes, quiet or rank > 0)
+    bar = Progress(recipe, run.step, minutes, run.device, world, quiet=quiet or rank > 0)
     before, began, saved = run.seconds, time.monotonic(), time.monotonic()
-    stats = folder / "stats.jsonl" if rank == 0 else Path(os.devnull)
-    with open(stats, "a", encoding="utf-8") as log:
-        while run.step < config.steps:
-            rng = torch.Generator().manual_seed((config.seed * world + rank) << 32 | run.step)
-            loss = step(batches[run.step], rng, learning_rate(config, run.step))
-            run.step += 1
-            update_ema(run)
-            now = time.monotonic()
-            run.seconds = before + now - began
-            if line := bar(loss):
-                log.write(json.dumps(line) + "\n")
-                log.flush()
-            stop = _agree(minutes is not None and now - began > 60 * minutes, world)
-            if stop or now - saved > 120 or run.step == config.steps:
-                saved = now
-                if rank == 0:
-                    run.save()
-            if stop:
-                break
+    while run.step < config.steps:
+        rng = torch.Generator().manual_seed((config.seed * world + rank) << 32 | run.step)
+        lr = learning_rate(config, run.step)
+        loss = step(batches[run.step], rng, lr)
+        run.step += 1
+        update_ema(run)
+        now = time.monotonic()
+        run.seconds = before + now - began
+        if (line := bar(run.step, loss)) and rank == 0:
+            known = {"lr": lr, "seconds": round(run.seconds, 1)}
+            _log(folder / "stats.jsonl", {**line, **known})
+        stop = _agree(minutes is not None and now - began > 60 * minutes, world)
+        if stop or now - saved > 120 or run.step == config.steps:
+            saved = now
+            if rank == 0:
+                run.save()
+        if stop:
+            break
     if world > 1:
         with contextlib.suppress(RuntimeError):
             dist.barrier()
     return run
+
+
+def _log(path: Path, line: dict[str, float]) -> None:
+    """Append a line of JSON; raises OSError naming the file, as a full disk must be told."""
+    try:
+        with open(path, "a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from error
 
 
 def _agree(stop: bool, world: int) -> bool:
@@ -243,41 +252,3 @@ def _agree(stop: bool, world: int) -> bool:
     flag = torch.tensor([float(stop)], device="cuda" if dist.get_backend() == "nccl" else "cpu")
     dist.all_reduce(flag, op=dist.ReduceOp.MAX)
     return bool(flag.item())
-
-
-class Progress:
-    """Loss, speed and time left on stderr; every 50 steps a record for stats.jsonl."""
-
-    def __init__(self, run: Run, minutes: float | None, quiet: bool) -> None:
-        self.run, self.minutes, self.quiet = run, minutes, quiet
-        self.first, self.began, self.sum, self.count = run.step, time.monotonic(), 0.0, 0
-
-    def __call__(self, loss: float) -> dict[str, float] | None:
-        self.sum, self.count = self.sum + loss, self.count + 1
-        config, step = self.run.recipe.train, self.run.step
-        if step % 50 and step != config.steps:
-            return None
-        spent = time.monotonic() - self.began
-        rate = (step - self.first) / spent
-        left = (config.steps - step) / rate
-        if self.minutes is not None:
-            left = min(left, max(0.0, 60 * self.minutes - spent))
-        mean = self.sum / self.count
-        self.sum, self.count = 0.0, 0
-        if not self.quiet:
-            done = int(24 * step / config.steps)
-            end = "\n" if step == config.steps or not sys.stderr.isatty() else "\r"
-            print(
-                f"[{'#' * done}{'.' * (24 - done)}] step {step}/{config.steps}  loss {mean:.4f}  "
-                f"{rate * config.batch:.1f} pictures/s  {left / 60:.1f} min left",
-                end=end,
-                file=sys.stderr,
-                flush=True,
-            )
-        return {
-            "step": step,
-            "loss": mean,
-            "lr": learning_rate(config, step - 1),
-            "seconds": round(self.run.seconds, 1),
-            "images_per_second": round(rate * config.batch, 2),
-        }

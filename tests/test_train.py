@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
+import errno
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ from PIL import Image
 
 from diffcodec.checkpoint import Checkpoint
 from diffcodec.config import Recipe, RecipeError
-from diffcodec.train import learning_rate, train
+from diffcodec.train import Step, learning_rate, start, train
 from tests.conftest import picture
 
 RECIPE = Recipe.from_dict(
@@ -89,6 +92,63 @@ def test_a_wild_loss_keeps_the_last_checkpoint(folder: Path, tmp_path: Path) -> 
     with pytest.raises(FloatingPointError, match=r"lower train\.lr"):
         train(RECIPE.override(("train.lr=1e30",)), folder, tmp_path, quiet=True)
     assert (tmp_path / "state.pt").read_bytes() == before
+
+
+def test_a_wild_gradient_is_noticed_before_it_spoils_a_weight(folder: Path, tmp_path: Path) -> None:
+    run = start(RECIPE, tmp_path, torch.device("cpu"))
+    before = {name: weight.clone() for name, weight in run.model.state_dict().items()}
+    step = Step(run, 1)
+
+    def losses(x0: torch.Tensor, out: torch.Tensor, draw: object) -> torch.Tensor:
+        return (out - out.detach()).abs().sqrt().sum(dim=(1, 2, 3))  # 0, with a slope of infinity
+
+    run.objective.losses = losses  # type: ignore[method-assign,assignment]
+    crops = np.zeros((4, 3, 16, 16), np.uint8)
+    with pytest.raises(FloatingPointError, match="the gradient is nan at step 0"):
+        step(crops, torch.Generator().manual_seed(0), 1e-3)
+    after = run.model.state_dict()
+    assert all(torch.equal(weight, after[name]) for name, weight in before.items())
+
+
+@pytest.mark.parametrize("full", ["state.pt", "model.safetensors", "stats.jsonl"])
+def test_a_full_disk_loses_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str
+) -> None:
+    train(RECIPE, folder, tmp_path, minutes=1e-9, quiet=True)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    real = builtins.open
+
+    class Full:
+        """A file that takes half of what is written."""
+
+        def __init__(self, file: Any) -> None:
+            self.file = file
+
+        def write(self, data: Any) -> None:
+            self.file.write(data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        def __enter__(self) -> Any:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.file.close()
+
+    def limited(path: Any, mode: str = "r", **options: Any) -> Any:
+        file = real(path, mode, **options)
+        return Full(file) if full in str(path) and mode in ("wb", "a") else file
+
+    monkeypatch.setattr(builtins, "open", limited)
+    with pytest.raises(OSError, match="No space left") as told:
+        train(RECIPE.override(("train.steps=2",)), folder, tmp_path, quiet=True)
+    monkeypatch.undo()
+    assert told.value.filename == str(tmp_path / full) and told.value.errno == errno.ENOSPC
+    assert not list(tmp_path.glob(".*.part"))
+    assert (tmp_path / "state.pt").read_bytes() == before["state.pt"]
+    if full != "state.pt":
+        assert (tmp_path / "model.safetensors").read_bytes() == before["model.safetensors"]
+    run = train(RECIPE.override(("train.steps=2",)), folder, tmp_path, quiet=True)
+    assert run.step == 2 and Checkpoint.load(tmp_path / "model.safetensors").card["steps"] == 2
 
 
 def test_two_processes_share_a_batch(folder: Path, tmp_path: Path) -> None:
