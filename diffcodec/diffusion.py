@@ -25,6 +25,7 @@ Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
 LN2 = float(np.log(2))
+MOST = 200.0  # modulus of a learned log sigma^2: whatever the network says, sigma^2 is a number
 
 
 def noise_variance(alpha_bar: ArrayLike) -> Float64:
@@ -217,7 +218,8 @@ class GaussianDiffusion:
             raise ValueError("the network has no learned variance: choose beta or beta_tilde")
         x0_hat, share = denoiser.with_variance(y, v)
         low, high = (self._at(np.log(table), y, t) for table in (tilde, beta))
-        return x0_hat.astype(np.float64), np.exp(low + share.astype(np.float64) * (high - low))
+        log_variance = np.clip(low + share.astype(np.float64) * (high - low), -MOST, MOST)
+        return x0_hat.astype(np.float64), np.exp(log_variance)
 
     def vb_terms_bpd(
         self, denoiser: BatchDenoiser, x_0: Float64, x_t: Float64, t: Int64
