@@ -156,7 +156,8 @@ def test_two_processes_share_a_batch(folder: Path, tmp_path: Path) -> None:
     script.write_text(
         "import sys\nfrom pathlib import Path\nimport torch\ntorch.set_num_threads(1)\n"
         "from tests.test_train import RECIPE\nfrom diffcodec.train import train\n"
-        "train(RECIPE.override(('train.steps=6',)), Path(sys.argv[1]), Path(sys.argv[2]))\n"
+        "about = 'train.steps=6', 'train.objective=\"simple\"', 'train.sampling=\"importance\"'\n"
+        "train(RECIPE.override(about), Path(sys.argv[1]), Path(sys.argv[2]))\n"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
     command += ["--master-port=29517", str(script), str(folder), str(tmp_path / "run")]
@@ -164,7 +165,9 @@ def test_two_processes_share_a_batch(folder: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=root)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert torch.load(tmp_path / "run/state.pt", weights_only=True)["step"] == 6
+    state = torch.load(tmp_path / "run/state.pt", weights_only=True)
+    assert state["step"] == 6
+    assert state["objective"]["count"].sum() == 6 * 4  # losses of both processes are remembered
     assert len((tmp_path / "run/stats.jsonl").read_text().splitlines()) == 1
 
 
