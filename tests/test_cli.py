@@ -578,7 +578,7 @@ def test_interrupted_training_says_how_to_go_on(run: Run, monkeypatch: pytest.Mo
         (["recipe.toml", "--data", "empty"], "empty holds no pictures"),
         (["recipe.toml", "--data", ".", "--set", "train.speed=9"], '"train.speed" is not a field'),
         (["recipe.toml", "--data", ".", "--set", "train.steps=often"], "train.steps must be int"),
-        (["recipe.toml", "--data", "a.png", "--set", "train.crop=999"], "no readable picture"),
+        (["recipe.toml", "--data", "a.png", "--set", "train.crop=998"], "no readable picture"),
     ],
 )
 def test_training_errors_are_one_sentence(
