@@ -23,6 +23,7 @@ from diffcodec.cli.inspection import info, models, truncate
 from diffcodec.cli.nll import nll
 from diffcodec.cli.plot import plot
 from diffcodec.cli.report import report
+from diffcodec.cli.schedule import schedule
 from diffcodec.cli.selftest import selftest
 from diffcodec.cli.training import calibrate, train
 
@@ -105,6 +106,6 @@ def main(context: click.Context) -> None:
 
 PICTURES = (encode, decode, truncate, info, archive, extract, list_)
 MEASURES = (nll, evaluate, bench, plot, report)
-NETWORKS = (models, train, calibrate, export, selftest)
+NETWORKS = (models, train, calibrate, schedule, export, selftest)
 for command in (*PICTURES, *MEASURES, *NETWORKS):
     main.add_command(command)

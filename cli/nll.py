@@ -42,15 +42,13 @@ if TYPE_CHECKING:
 @model_option
 @click.option(
     "--steps",
-    default="ddpm:1000",
     metavar="K|NAME:K",
-    help="K steps of DDPM's T = 1000, or of another schedule such as cosine:100 (ddpm:1000).",
+    help="K of the T = 1000 steps, or of another schedule's: ddpm:50, cosine:100 (1000).",
 )
 @click.option(
     "--sigma2",
-    type=click.Choice(["beta", "beta_tilde"]),
-    default="beta",
-    help="Variance of p_theta (beta).",
+    type=click.Choice(["beta", "beta_tilde", "learned"]),
+    help="Variance of p_theta (the one in the network's recipe; beta for most).",
 )
 @click.option(
     "--stride",
@@ -80,7 +78,7 @@ def nll(
     tile: int | None,
     count: int | None,
     model: str | None,
-    steps: str,
+    steps: str | None,
     sigma2: Any,
     stride: int,
     seed: int,
@@ -97,8 +95,8 @@ def nll(
 ) -> None:
     """Bits/dim of pictures under the network: L_T, every L_{t-1}, L_0, RMSE of x0_hat at every t.
 
-    The variational bound of DDPM, each term from one draw of x_t for a picture. Under torchrun
-    every process takes its share of the pictures.
+    The variational bound of DDPM, each term from one draw of x_t for a picture; betas and variance
+    are those of the network's recipe. Under torchrun every process takes its share of the pictures.
 
     \b
     Examples:
@@ -111,7 +109,7 @@ def nll(
     if data is None and (split or tile):
         raise click.UsageError("--split and --tile are about a folder given with --data")
     format = None if plot is None else drawing_format("--plot", plot)
-    chain, K = _chain(steps)
+    family, K = _chain(steps or "1000")
     threads = threads or (1 if processes > 1 else None)
     if plot is not None:
         need_matplotlib("--plot")
@@ -126,12 +124,7 @@ def nll(
     from diffcodec.eval.bound import about_set, summarise, to_csv, to_text
     from diffcodec.eval.nll import Settings, batch_size, evaluate, measurer, pictures_of
 
-    settings = Settings(chain, K, sigma2, stride, seed)
     named = _load(images, data, split, tile)[:count]
-    try:
-        _ = settings.schedule, settings.offsets(len(named))
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
 
     from diffcodec.shipped import default_model_of
     from diffcodec.zoo import load_network
@@ -140,6 +133,13 @@ def nll(
 
     device = _own_gpu() if device == "cuda" else device
     network = load_network(name, device, threads)
+    if sigma2 == "learned" != network.sigma2:
+        raise click.UsageError(f"{network.name} has no learned variance; leave out --sigma2")
+    settings = Settings(family or network.betas, K, sigma2 or network.sigma2, stride, seed)
+    try:
+        _ = settings.schedule, settings.offsets(len(named))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     pictures = pictures_of(named, settings, network.fingerprint)
     batch = partial(batch_size, device, batch_pictures)
     began = time.perf_counter()
@@ -181,13 +181,12 @@ def nll(
         click.echo(to_text(result))
 
 
-def _chain(steps: str) -> tuple[str, int]:
-    """What --steps says, "50" or "ddpm:50", as ("linear", 50)."""
+def _chain(steps: str) -> tuple[str | None, int]:
+    """What --steps says: "ddpm:50" is ("linear", 50); without a name the network has one."""
     found = re.fullmatch("(?:([a-z]+):)?([1-9][0-9]*)", steps)
     if not found:
         raise click.UsageError(f"--steps {steps} is neither a number nor a chain such as ddpm:50")
-    name = found[1] or "ddpm"
-    return "linear" if name == "ddpm" else name, int(found[2])
+    return "linear" if found[1] == "ddpm" else found[1], int(found[2])
 
 
 def _claim(

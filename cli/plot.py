@@ -14,7 +14,7 @@ from diffcodec.cli.streams import claim, narrate, print_json, write
 if TYPE_CHECKING:
     from diffcodec.eval.curves import Curve, Result
 
-KINDS = ("rd", "terms", "overhead", "lossless")
+KINDS = ("rd", "terms", "overhead", "lossless", "steps")
 
 
 def _keys(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...] | None:
@@ -28,7 +28,7 @@ def _keys(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str
     "--kind",
     type=click.Choice(KINDS),
     help="rd: quality by rate; terms: L_t, rate and RMSE by t, of an nll result; overhead: bits "
-    "over theory by rate; lossless: bars (default: terms or rd, as the files are).",
+    "over theory by rate; lossless: bars; steps: of a schedule (default: as the files are).",
 )
 @click.option(
     "--metric", type=click.Choice(["psnr", "ms-ssim", "rmse"]), default="psnr", help="Of rd (psnr)."
@@ -62,7 +62,7 @@ def plot(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Draw the results of eval, bench and nll, and CompressAI's, together where they fit together.
+    """Draw the results of eval, bench, nll and schedule, and CompressAI's, together where they fit.
 
     \b
     Examples:
@@ -81,10 +81,14 @@ def plot(
 
     from diffcodec.eval import curves as loading
     from diffcodec.eval.comparison import compare, to_text
+    from diffcodec.eval.plot_steps import is_schedule
 
     results = {path: loading.read(path) for path in files}
     bounds = [loading.is_bound(result) for result in results.values()]
-    kind = kind or ("terms" if all(bounds) else "rd")
+    schedules = [is_schedule(result) for result in results.values()]
+    kind = kind or ("terms" if all(bounds) else "steps" if all(schedules) else "rd")
+    if any(schedules) != (kind == "steps") or (kind == "steps" and len(schedules) > 1):
+        raise click.UsageError("--kind steps draws one result of diffcodec schedule")
     if any(bounds) and (kind != "terms" or len(bounds) > 1):
         raise click.UsageError("results of nll are drawn one by one, as --kind terms")
     if kind == "terms" and not any(bounds):
@@ -116,11 +120,13 @@ def _draw(
     rate: Any,
     title: str | None,
 ) -> bytes:
-    from diffcodec.eval import plot_cost, plot_terms
+    from diffcodec.eval import plot_cost, plot_steps, plot_terms
     from diffcodec.eval.plot import rate_distortion
 
     if kind == "terms":
         return plot_terms.draw(results[0], format, title)
+    if kind == "steps":
+        return plot_steps.draw(results[0], format, title)
     if kind == "rd":
         return rate_distortion(chosen, results, format, metric=metric, rate=rate, title=title)
     draw = plot_cost.overhead if kind == "overhead" else plot_cost.lossless

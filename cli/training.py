@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from diffcodec.cli.streams import narrate, progress_bar
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from diffcodec.checkpoint import Checkpoint
+    from diffcodec.config import Recipe
 
 PIXELS = 2**20  # that tables are measured on
 
@@ -36,9 +40,14 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing unl
 @click.option(
     "--from",
     "first",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
+    metavar="NAME|FILE",
     help="Start from the weights of this network, which has the recipe's sizes.",
+)
+@click.option(
+    "--validate",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Held-out pictures: tell the bound on some of them, before (--from) and after.",
 )
 @click.option(
     "--minutes", type=click.FloatRange(0, min_open=True), metavar="N", help="Stop after N minutes."
@@ -59,7 +68,8 @@ def train(
     data: Path,
     out: Path | None,
     split: str,
-    first: Path | None,
+    first: str | None,
+    validate: Path | None,
     minutes: float | None,
     device: str,
     settings: tuple[str, ...],
@@ -74,7 +84,8 @@ def train(
     Examples:
       diffcodec train recipes/photo.toml --data pictures/ --minutes 60
       diffcodec train recipes/cifar10.toml --data cifar/ --split train --set train.lr=3e-4
-      diffcodec train recipes/photo.toml --data mine/ --from photo.safetensors --set train.lr=2e-4
+      diffcodec train recipes/photo.toml --data mine/ --from photo --set train.lr=2e-4 \
+        --validate held-out/
     """
     from diffcodec.config import Recipe
 
@@ -87,9 +98,13 @@ def train(
 
     if device == "cuda" and not torch.cuda.is_available():
         raise click.ClickException("this machine has no CUDA device; use --device cpu")
-    from diffcodec.zoo import load_checkpoint
+    from diffcodec.zoo import load_weights
 
-    known = load_checkpoint(first) if first else None
+    known = load_weights(first) if first else None
+    main = int(os.environ.get("RANK", "0")) == 0
+    check = Validation(validate, described, device, quiet) if validate and main else None
+    if check and known:
+        check("before", known)
     try:
         run = training.train(
             described,
@@ -104,10 +119,34 @@ def train(
     except KeyboardInterrupt:
         narrate("\nthe same command goes on from the last checkpoint", quiet=quiet)
         raise
-    if int(os.environ.get("RANK", "0")) == 0:
-        network = folder / "model.safetensors"
-        _with_tables(run.checkpoint(), data, split, quiet).save(network)
+    if main:
+        network, made = folder / "model.safetensors", run.checkpoint()
+        if check:
+            check("after", made)
+            made.card["validation"] = check.found
+        _with_tables(made, data, split, quiet).save(network)
         narrate(f"{network}: step {run.step} of {described.train.steps}", quiet=quiet)
+
+
+class Validation:
+    """The bound on held-out pictures, told and kept for the network's card."""
+
+    def __init__(self, folder: Path, recipe: Recipe, device: str, quiet: bool) -> None:
+        from diffcodec.eval.validation import HeldOut
+
+        self.held_out, self.device, self.quiet = HeldOut.load(folder, recipe.train), device, quiet
+        self.found: dict[str, Any] = {"dataset": self.held_out.name}
+
+    def __call__(self, when: str, network: Checkpoint) -> None:
+        """Measure `network` before or after the training."""
+        self.found[when] = bound = self.held_out.bound(network, self.device)
+        error = bound["standard_error"]
+        spread = "" if error is None else f" +- {error:.3f}"
+        narrate(
+            f"{when} training: {bound['bpd']:.4f}{spread} bits/dim on {bound['images']} pictures "
+            f"of {self.held_out.name}",
+            quiet=self.quiet,
+        )
 
 
 @click.command()
@@ -133,13 +172,20 @@ def calibrate(network: Path, data: Path, split: str, quiet: bool) -> None:
 
 
 def _with_tables(checkpoint: Checkpoint, data: Path, split: str, quiet: bool) -> Checkpoint:
-    """The checkpoint with tables from crops as in its training, about PIXELS of them in all."""
+    """The checkpoint with tables from crops as in its training."""
     from diffcodec.calibrate import calibrate as measure
+
+    crops = training_crops(checkpoint.recipe, data, split)
+    with progress_bar("measuring", quiet=quiet) as progress:
+        return measure(checkpoint, crops, progress=progress)
+
+
+def training_crops(recipe: Recipe, data: Path, split: str) -> list[NDArray[np.uint8]]:
+    """(crop, crop, 3) uint8, as a network was trained on, about PIXELS of them in all."""
     from diffcodec.data import Batches, load_images
 
-    config = checkpoint.recipe.train
+    config = recipe.train
     images = load_images(data, split, config.tile, minimum=config.crop)
     count = max(1, PIXELS // config.crop**2)
     crops = Batches(images, batch=count, crop=config.crop, flips=False, grey=0.0, seed=config.seed)
-    with progress_bar("measuring", quiet=quiet) as progress:
-        return measure(checkpoint, list(crops[0].transpose(0, 2, 3, 1)), progress=progress)
+    return list(crops[0].transpose(0, 2, 3, 1))

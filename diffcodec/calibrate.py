@@ -1,17 +1,14 @@
 """The codec's tables of a trained network: D(v), the prior, and the chains of noise levels.
 
-Measured once on training pictures, stored with the weights, part of the network's fingerprint.
-A chain of K steps minimises  sum_k 1/2 log2(1 + dSNR_k D(v_k)),  exactly, by dynamic programming
-over a fine grid of noise levels; it ends where its bits and those of the exact pixels together are
-fewest.
+Measured once on training pictures, stored with the network, part of its fingerprint.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +17,15 @@ from diffcodec.bitstream.pixels import GRID, best_sigma, ideal_bits
 from diffcodec.chain import CHAIN_LENGTHS, Tables
 from diffcodec.checkpoint import Checkpoint
 from diffcodec.denoiser import BatchDenoiser
+from diffcodec.exact.graph import Graph
 from diffcodec.image import to_unit
-from diffcodec.network import NetworkDenoiser
+from diffcodec.steps import choose
 
 Float64 = NDArray[np.float64]
+Network = TypeVar("Network", Checkpoint, Graph)
 
 LEVELS_GREY = np.geomspace(0.8, 1000.0, 32)  # noise levels at which D is measured
 PIXELS_BELOW = 4.0  # grey levels: where handing over to the exact pixels is considered
-GRID_LEVELS = 320  # of the dynamic programme
-CODER_LOSS = 1.08  # the trellis spends this times the ideal
 
 
 def calibrate(
@@ -38,9 +35,19 @@ def calibrate(
     progress: Callable[[int, int], None] | None = None,
 ) -> Checkpoint:
     """The checkpoint with tables measured on `images`, each (H, W, 3) uint8, all of one size."""
+    from diffcodec.network import NetworkDenoiser  # torch; integer networks do without
+
     x0 = np.stack([to_unit(image) for image in images])
     tables = measure(NetworkDenoiser(checkpoint), x0, seed, progress)
-    return dataclasses.replace(checkpoint, tables=plain(tables))
+    return with_tables(checkpoint, tables)
+
+
+def with_tables(network: Network, tables: Tables) -> Network:
+    """The network with other tables, and so another fingerprint; what it computes stays."""
+    if isinstance(network, Graph):
+        facts = {**network.facts, "tables": plain(tables)}
+        return dataclasses.replace(network, facts=facts)
+    return dataclasses.replace(network, tables=plain(tables))
 
 
 def plain(tables: Tables) -> dict[str, Any]:
@@ -61,6 +68,20 @@ def measure(
     progress: Callable[[int, int], None] | None = None,
 ) -> Tables:
     """Tables from pictures (N, C, H, W) in [-1, 1]; progress(levels done, levels)."""
+    tables, pixel_bpd = survey(denoiser, x0, seed, progress)
+    return dataclasses.replace(tables, chains=optimise(tables, pixel_bpd))
+
+
+def survey(
+    denoiser: BatchDenoiser,
+    x0: NDArray[np.float32],
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Tables, Float64]:
+    """Tables without chains, and what the exact pixels cost at tables.v: bits/dim, inf: too much.
+
+    x0: (N, C, H, W) in [-1, 1]; progress(levels done, levels).
+    """
     rng = np.random.default_rng(seed)
     mean = x0.mean(axis=(0, 2, 3), dtype=np.float64)
     prior = float(np.mean((x0 - mean[:, None, None]) ** 2))
@@ -76,8 +97,7 @@ def measure(
     # Smooth away sampling noise that would make D fall as the noise grows.
     mse = np.minimum(np.maximum.accumulate(mse), prior)
     red, green, blue = (float(m) for m in np.broadcast_to(mean, 3))
-    tables = Tables((red, green, blue), prior, v, mse, {})
-    return dataclasses.replace(tables, chains=optimise(tables, pixel_bpd))
+    return Tables((red, green, blue), prior, v, mse, {}), pixel_bpd
 
 
 def _denoise(
@@ -102,26 +122,8 @@ def _pixel_bpd(x0: NDArray[np.float32], x0_hat: NDArray[np.float32]) -> float:
     return bits / x0.size
 
 
-def optimise(tables: Tables, pixel_bpd: Float64) -> dict[str, tuple[float, ...]]:
-    """Chains of CHAIN_LENGTHS steps; pixel_bpd: cost of exact pixels at tables.v, inf: never."""
-    v = np.geomspace(tables.v[-1], tables.v[0], GRID_LEVELS)  # decreasing
-    error = np.array([tables.error(level) for level in v])
-    gain = 1 / v[None, :] - 1 / v[:, None]  # from row to column
-    mi = 0.5 * np.log2(1 + np.maximum(gain, 0) * error[:, None])
-    mi[gain <= 0] = np.inf
-    finite = np.isfinite(pixel_bpd)
-    log_v = np.log(tables.v[finite])
-    last = np.interp(np.log(v), log_v, pixel_bpd[finite], right=np.inf)
-    cost = 0.5 * np.log2(1 + tables.prior_variance / v)  # of one step from nothing
-    chains, came = {}, [np.zeros(v.size, np.int64)]
-    for k in range(2, max(CHAIN_LENGTHS) + 1):
-        through = cost[:, None] + mi
-        came.append(through.argmin(axis=0))
-        cost = through.min(axis=0)
-        if k in CHAIN_LENGTHS:
-            node = int(np.argmin(CODER_LOSS * cost + last))
-            path = [node]
-            for choice in reversed(came[1:]):
-                path.append(int(choice[path[-1]]))
-            chains[str(k)] = tuple(float(v[i]) for i in reversed(path))
-    return chains
+def optimise(
+    tables: Tables, pixel_bpd: Float64, lengths: Iterable[int] = CHAIN_LENGTHS
+) -> dict[str, tuple[float, ...]]:
+    """The best chains as tables name them; pixel_bpd: as `survey` finds it."""
+    return {str(k): choice.v for k, choice in choose(tables, pixel_bpd, lengths).items()}

@@ -10,7 +10,7 @@ meet its rate-distortion curve.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,6 +40,16 @@ class BatchDenoiser(Protocol):
 
         Returns x0_hat: (N, C, H, W) float32.
         """
+        ...
+
+
+@runtime_checkable
+class VarianceDenoiser(Protocol):
+    """A BatchDenoiser that knows how sure it is: the variance of p_theta is learned."""
+
+    def with_variance(self, y: Float32, v: float | Float64) -> tuple[Float32, Float32]:
+        """As `batch`: x0_hat, and of its shape, where log sigma^2 lies between beta_tilde's (0)
+        and beta's (1), not necessarily inside."""
         ...
 
 

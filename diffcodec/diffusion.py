@@ -12,18 +12,20 @@ paper's t = 1..T; equation numbers are the paper's. Images are (N, C, H, W), flo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffcodec.denoiser import BatchDenoiser
+from diffcodec.config import Sigma2
+from diffcodec.denoiser import BatchDenoiser, VarianceDenoiser
 from diffcodec.schedule import Schedule
 
+Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
 LN2 = float(np.log(2))
+MOST = 200.0  # modulus of a learned log sigma^2: whatever the network says, sigma^2 is a number
 
 
 def noise_variance(alpha_bar: ArrayLike) -> Float64:
@@ -131,12 +133,13 @@ class BpdTerms:
 class GaussianDiffusion:
     """q and p_theta of one schedule, with the names of Ho et al.'s code.
 
-    `sigma2`: the variance of p_theta, "beta" or "beta_tilde" (DDPM section 3.2). `clip_denoised`:
-    x0_hat is clipped to [-1, 1], as in DDPM's evaluation; off for data without bounds.
+    `sigma2`: the variance of p_theta, "beta" or "beta_tilde" (DDPM section 3.2), or "learned": the
+    denoiser's, a VarianceDenoiser (improved DDPM, eq. 15). `clip_denoised`: x0_hat is clipped to
+    [-1, 1], as in DDPM's evaluation; off for data without bounds.
     """
 
     schedule: Schedule
-    sigma2: Literal["beta", "beta_tilde"] = "beta"
+    sigma2: Sigma2 = "beta"
     clip_denoised: bool = True
 
     def __post_init__(self) -> None:
@@ -188,19 +191,35 @@ class GaussianDiffusion:
         """Mean and variance of p_theta(x_{t-1} | x_t), and x0_hat.
 
         q's posterior with x0_hat for x_0: eq. 11 with eps = predict_eps(x_t, t, x0_hat). At t = 1
-        both kinds of sigma2 are beta_tilde_2, as in Ho et al.'s code: beta_tilde_1 is 0, and
-        beta_1 makes a worse decoder.
+        both fixed kinds of sigma2 are beta_tilde_2, as in Ho et al.'s code: beta_tilde_1 is 0, and
+        beta_1 makes a worse decoder. A learned one lies between it and beta_1 there. The variance
+        is (N, 1, 1, 1), a learned one of x_t's shape. Raises ValueError where a variance is to be
+        learned and the denoiser has none.
         """
         alpha_bar = self._at(self.schedule.alpha_bar, x_t, t)
         y = (x_t / np.sqrt(alpha_bar)).astype(np.float32)
-        x0_hat = denoiser.batch(y, noise_variance(alpha_bar).ravel()).astype(np.float64)
+        x0_hat, variance = self._denoised(denoiser, y, noise_variance(alpha_bar).ravel(), t)
         assert x0_hat.shape == x_t.shape
         if self.clip_denoised:
             x0_hat = np.clip(x0_hat, -1, 1)
         mean, _ = self.q_posterior_mean_variance(x0_hat, x_t, t)
-        table = self.schedule.betas if self.sigma2 == "beta" else self.schedule.beta_tilde
-        table = np.append(self.schedule.beta_tilde[1:2], table[1:])
-        return mean, self._at(table, x_t, t), x0_hat
+        return mean, variance, x0_hat
+
+    def _denoised(
+        self, denoiser: BatchDenoiser, y: Float32, v: Float64, t: Int64
+    ) -> tuple[Float64, Float64]:
+        """x0_hat and the variance of p_theta."""
+        beta, tilde = self.schedule.betas, self.schedule.beta_tilde
+        tilde = np.append(tilde[1], tilde[1:])
+        if self.sigma2 != "learned":
+            table = np.append(tilde[0], beta[1:]) if self.sigma2 == "beta" else tilde
+            return denoiser.batch(y, v).astype(np.float64), self._at(table, y, t)
+        if not isinstance(denoiser, VarianceDenoiser):
+            raise ValueError("the network has no learned variance: choose beta or beta_tilde")
+        x0_hat, share = denoiser.with_variance(y, v)
+        low, high = (self._at(np.log(table), y, t) for table in (tilde, beta))
+        log_variance = np.clip(low + share.astype(np.float64) * (high - low), -MOST, MOST)
+        return x0_hat.astype(np.float64), np.exp(log_variance)
 
     def vb_terms_bpd(
         self, denoiser: BatchDenoiser, x_0: Float64, x_t: Float64, t: Int64
@@ -247,7 +266,7 @@ class GaussianDiffusion:
         prior = self.prior_bpd(x_0)
         return BpdTerms(prior + vb.sum(axis=1), prior, vb, mse)
 
-    def _at(self, table: Float64, x: Float64, t: Int64) -> Float64:
+    def _at(self, table: Float64, x: NDArray[np.floating], t: Int64) -> Float64:
         """Entries for timesteps t (1-based), shaped to broadcast over x."""
         assert x.ndim == 4 and t.shape == (len(x),) and table.shape == (self.schedule.T,)
         assert ((t >= 1) & (t <= self.schedule.T)).all()

@@ -29,6 +29,8 @@ class NetworkDenoiser:
         self.checkpoint = checkpoint
         self.name = checkpoint.recipe.name
         self.fingerprint = checkpoint.fingerprint.hex()
+        self.sigma2 = checkpoint.recipe.network.sigma2
+        self.betas = checkpoint.recipe.network.betas
         self.device = torch.device(device)
         self.unet = UNet(checkpoint.recipe.network)
         state = {k: torch.from_numpy(w).float() for k, w in checkpoint.weights.items()}
@@ -55,6 +57,21 @@ class NetworkDenoiser:
 
     def batch(self, y: Float32, v: float | NDArray[np.float64]) -> Float32:
         """The same for (N, C, H, W) and one v, or one for each picture."""
+        return self._evaluate(y, v)[0]
+
+    def with_variance(self, y: Float32, v: float | NDArray[np.float64]) -> tuple[Float32, Float32]:
+        """x0_hat, and where log sigma^2 lies: 0 at log beta_tilde, 1 at log beta; both like y.
+
+        Raises CheckpointError for a network without a learned variance.
+        """
+        if self.sigma2 != "learned":
+            raise CheckpointError(
+                f'{self.name} has no learned variance: its recipe says sigma2 = "{self.sigma2}"'
+            )
+        return self._evaluate(y, v)
+
+    def _evaluate(self, y: Float32, v: float | NDArray[np.float64]) -> tuple[Float32, Float32]:
+        """x0_hat and the share; the latter is empty where the variance is not learned."""
         n, channels, height, width = y.shape
         v = np.broadcast_to(np.asarray(v, np.float64), (n,))
         if channels == 1:
@@ -65,11 +82,12 @@ class NetworkDenoiser:
         state = state.contiguous(memory_format=torch.channels_last)
         noise = torch.from_numpy(v.astype(np.float32)).to(self.device)
         with torch.inference_mode(), _threads_for(state):
-            out = self.unet(state, noise).clamp_(-1, 1).cpu().numpy()
-        x0_hat = out[:, :, :height, :width]
+            out = self.unet(state, noise).cpu().numpy()[:, :, :height, :width]
+        x0_hat, share = out[:, :3].clip(-1, 1), (out[:, 3:] + 1) / 2
         if channels == 1:
             x0_hat = x0_hat.mean(axis=1, keepdims=True)
-        return np.ascontiguousarray(x0_hat, np.float32)
+            share = share.mean(axis=1, keepdims=True) if share.size else share
+        return np.ascontiguousarray(x0_hat, np.float32), np.ascontiguousarray(share, np.float32)
 
 
 def _as_rgb(y: Float32, v: NDArray[np.float64]) -> Float32:

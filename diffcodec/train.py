@@ -1,11 +1,6 @@
 """Algorithm 1 of DDPM: draw x0, a noise level and eps; step on the weighted error; repeat.
 
-Per pixel, with D = |x0 - x0_hat|^2: |eps - eps_hat|^2 = D / v. The objectives differ only in how
-the noise level is drawn and weighted:
-- simple: t uniform in 1..1000 of the linear schedule, weight 1/v (DDPM eq. 14, L_simple);
-- vlb: log v uniform, weight 1/v: the continuous-time bound, rate = 1/2 * integral of D dSNR;
-- edm: log v uniform, weight 1/v + 1/sigma_data^2 (Karras et al. 2022): as vlb where the bits are,
-  without giving up the noise levels that decide how the first kilobyte looks.
+Which noise levels, and which error, is the recipe's objective (diffcodec.objective).
 """
 
 from __future__ import annotations
@@ -14,7 +9,6 @@ import contextlib
 import json
 import math
 import os
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,34 +17,18 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from diffcodec.checkpoint import Checkpoint
 from diffcodec.config import Recipe, RecipeError, TrainConfig
 from diffcodec.data import Batches, load_images
 from diffcodec.files import write_atomic
+from diffcodec.objective import Objective
 from diffcodec.optimizer import Optimizer
 from diffcodec.processes import meet
-from diffcodec.schedule import Schedule
+from diffcodec.schedule import GREY
+from diffcodec.throughput import Progress
 from diffcodec.unet import UNet
-
-GREY = 127.5  # grey levels per unit of [-1, 1]
-
-
-def draw_noise_levels(config: TrainConfig, n: int, rng: torch.Generator) -> Tensor:
-    """n noise variances v, stratified: one draw in each n-th of the range, in random order."""
-    u = (torch.arange(n, dtype=torch.float64) + torch.rand(n, generator=rng).double()) / n
-    if config.objective == "simple":
-        v = torch.from_numpy(Schedule.named("linear", 1000).v)
-        return v[(u * 1000).long().clamp(max=999)].float()
-    low, high = (2 * math.log(s / GREY) for s in (config.sigma_min, config.sigma_max))
-    return torch.exp(low + u * (high - low)).float()
-
-
-def loss_weight(config: TrainConfig, v: Tensor, sigma_data: float) -> Tensor:
-    """Weight of D = mean |x0 - x0_hat|^2 at noise variance v."""
-    return 1 / v + (1 / sigma_data**2 if config.objective == "edm" else 0.0)
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -70,6 +48,7 @@ class Run:
     model: UNet
     ema: UNet
     optimizer: Optimizer
+    objective: Objective
     step: int = 0
     seconds: float = 0.0
 
@@ -83,11 +62,13 @@ class Run:
             "model": self.model.state_dict(),
             "ema": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "objective": self.objective.state_dict(),
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        write_atomic(self.folder / "state.pt", buffer.getvalue())
+        # The state last: a run whose network could not be saved has a step to do again.
         self.checkpoint().save(self.folder / "model.safetensors")
+        write_atomic(self.folder / "state.pt", buffer.getvalue())
 
     def checkpoint(self) -> Checkpoint:
         """The EMA weights in float16, in which they ship."""
@@ -110,6 +91,7 @@ class Run:
         self.model.load_state_dict(state["model"])
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.objective.load_state_dict(state.get("objective", {}))
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
 
 
@@ -133,7 +115,8 @@ def start(
         model.load_state_dict(state)
     ema.load_state_dict(model.state_dict())
     ema.requires_grad_(False)
-    run = Run(recipe, folder, device, model, ema, Optimizer(model, recipe.train))
+    optimizer, objective = Optimizer(model, recipe.train), Objective(recipe, device)
+    run = Run(recipe, folder, device, model, ema, optimizer, objective)
     run.resume()
     return run
 
@@ -159,19 +142,28 @@ class Step:
         self.network = residual
 
     def __call__(self, crops: np.ndarray[Any, Any], rng: torch.Generator, lr: float) -> float:
-        run, config = self.run, self.run.recipe.train
+        """The loss; raises FloatingPointError, before it spoils a weight, if it is not finite."""
+        run, objective = self.run, self.run.objective
         x0 = torch.from_numpy(crops).to(run.device).float() / GREY - 1
         x0 = x0.contiguous(memory_format=torch.channels_last)
-        v = draw_noise_levels(config, len(x0), rng).to(run.device)
+        draw = objective.draw(len(x0), rng)
+        v = draw.v.to(run.device)
         eps = torch.randn(x0.shape, generator=rng).to(run.device)
         y = x0 + v.sqrt()[:, None, None, None] * eps  # eq. 4 in x0 units
         with torch.autocast(run.device.type, torch.bfloat16):
-            x0_hat = self.network(y, v)
-        d = (x0 - x0_hat).square().mean(dim=(1, 2, 3))
-        loss = (loss_weight(config, v, run.recipe.network.sigma_data) * d).mean()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
+            out = self.network(y, v)
+        losses = objective.losses(x0, out, draw)
+        loss = (draw.weight.to(run.device) * losses).mean()
+        torch.autograd.backward(loss)
+        gradient = torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
+        for name, value in (("loss", loss), ("gradient", gradient)):
+            if not math.isfinite(found := float(value.detach())):
+                raise FloatingPointError(
+                    f"the {name} is {found} at step {run.step}; lower train.lr and run again to go "
+                    "on from the last checkpoint"
+                )
         run.optimizer.step(lr)
+        objective.remember(draw, losses)
         return float(loss.detach())
 
 
@@ -193,7 +185,7 @@ def train(
     minutes: stop after this long, with a checkpoint; None trains to the recipe's last step.
     Under torchrun every process takes its share of each batch.
     Raises DataError, RecipeError, and FloatingPointError when the loss is not finite (the last
-    checkpoint stays).
+    checkpoint stays); OSError naming the file that a full disk does not take (the same).
     """
     config = recipe.train
     world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
@@ -218,36 +210,39 @@ def train(
         world=world,
     )
     step = Step(run, world)
-    bar = Progress(run, minutes, quiet or rank > 0)
+    bar = Progress(recipe, run.step, minutes, run.device, world, quiet=quiet or rank > 0)
     before, began, saved = run.seconds, time.monotonic(), time.monotonic()
-    stats = folder / "stats.jsonl" if rank == 0 else Path(os.devnull)
-    with open(stats, "a", encoding="utf-8") as log:
-        while run.step < config.steps:
-            rng = torch.Generator().manual_seed((config.seed * world + rank) << 32 | run.step)
-            loss = step(batches[run.step], rng, learning_rate(config, run.step))
-            if not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"the loss is {loss} at step {run.step}; lower train.lr and run again to go on "
-                    "from the last checkpoint"
-                )
-            run.step += 1
-            update_ema(run)
-            now = time.monotonic()
-            run.seconds = before + now - began
-            if line := bar(loss):
-                log.write(json.dumps(line) + "\n")
-                log.flush()
-            stop = _agree(minutes is not None and now - began > 60 * minutes, world)
-            if stop or now - saved > 120 or run.step == config.steps:
-                saved = now
-                if rank == 0:
-                    run.save()
-            if stop:
-                break
+    while run.step < config.steps:
+        rng = torch.Generator().manual_seed((config.seed * world + rank) << 32 | run.step)
+        lr = learning_rate(config, run.step)
+        loss = step(batches[run.step], rng, lr)
+        run.step += 1
+        update_ema(run)
+        now = time.monotonic()
+        run.seconds = before + now - began
+        if (line := bar(run.step, loss)) and rank == 0:
+            known = {"lr": lr, "seconds": round(run.seconds, 1)}
+            _log(folder / "stats.jsonl", {**line, **known})
+        stop = _agree(minutes is not None and now - began > 60 * minutes, world)
+        if stop or now - saved > 120 or run.step == config.steps:
+            saved = now
+            if rank == 0:
+                run.save()
+        if stop:
+            break
     if world > 1:
         with contextlib.suppress(RuntimeError):
             dist.barrier()
     return run
+
+
+def _log(path: Path, line: dict[str, float]) -> None:
+    """Append a line of JSON; raises OSError naming the file, as a full disk must be told."""
+    try:
+        with open(path, "a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from error
 
 
 def _agree(stop: bool, world: int) -> bool:
@@ -257,41 +252,3 @@ def _agree(stop: bool, world: int) -> bool:
     flag = torch.tensor([float(stop)], device="cuda" if dist.get_backend() == "nccl" else "cpu")
     dist.all_reduce(flag, op=dist.ReduceOp.MAX)
     return bool(flag.item())
-
-
-class Progress:
-    """Loss, speed and time left on stderr; every 50 steps a record for stats.jsonl."""
-
-    def __init__(self, run: Run, minutes: float | None, quiet: bool) -> None:
-        self.run, self.minutes, self.quiet = run, minutes, quiet
-        self.first, self.began, self.sum, self.count = run.step, time.monotonic(), 0.0, 0
-
-    def __call__(self, loss: float) -> dict[str, float] | None:
-        self.sum, self.count = self.sum + loss, self.count + 1
-        config, step = self.run.recipe.train, self.run.step
-        if step % 50 and step != config.steps:
-            return None
-        spent = time.monotonic() - self.began
-        rate = (step - self.first) / spent
-        left = (config.steps - step) / rate
-        if self.minutes is not None:
-            left = min(left, max(0.0, 60 * self.minutes - spent))
-        mean = self.sum / self.count
-        self.sum, self.count = 0.0, 0
-        if not self.quiet:
-            done = int(24 * step / config.steps)
-            end = "\n" if step == config.steps or not sys.stderr.isatty() else "\r"
-            print(
-                f"[{'#' * done}{'.' * (24 - done)}] step {step}/{config.steps}  loss {mean:.4f}  "
-                f"{rate * config.batch:.1f} pictures/s  {left / 60:.1f} min left",
-                end=end,
-                file=sys.stderr,
-                flush=True,
-            )
-        return {
-            "step": step,
-            "loss": mean,
-            "lr": learning_rate(config, step - 1),
-            "seconds": round(self.run.seconds, 1),
-            "images_per_second": round(rate * config.batch, 2),
-        }

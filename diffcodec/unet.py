@@ -4,7 +4,7 @@ What differs from the paper, and why:
 - it is conditioned on a continuous noise level (log sigma), not on one of T integers, so that the
   codec may place its steps freely;
 - its output is preconditioned (Karras et al. 2022, eq. 7): x0_hat = c_skip y + c_out F, because raw
-  eps is useless at high noise. eps_theta = (y - sqrt(v)... x0_hat)/sqrt(v) is the same network;
+  eps is useless at high noise; eps, or mu, is what `predicts` in the recipe says on request;
 - attention and normalisation statistics stay inside windows of the training size, so a large
   picture behaves like its parts. With `norm = "none"` and no attention it is purely local.
 
@@ -13,6 +13,7 @@ Coordinates: y = x_t / sqrt(alpha_bar_t) = x0 + n, n ~ N(0, v), pixels in [-1, 1
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import cast
 
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffcodec.config import NetworkConfig
+from diffcodec.prediction import Prediction, fourier_features
 
 SIGMA_RANGE = (0.3 / 127.5, 1000.0 / 127.5)  # noise levels the embedding tells apart
 
@@ -112,7 +114,11 @@ class Attention(nn.Module):
 
 
 class UNet(nn.Module):
-    """x0_hat(y, v) for (N, 3, H, W) pictures; H and W multiples of `config.multiple`."""
+    """x0_hat(y, v) for (N, 3, H, W) pictures; H and W multiples of `config.multiple`.
+
+    With a learned variance three more channels follow x0_hat: they say where log sigma^2 lies, -1
+    at log beta_tilde and 1 at log beta (improved DDPM, eq. 15).
+    """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -128,7 +134,10 @@ class UNet(nn.Module):
             return block
 
         self.embed = nn.Sequential(nn.Linear(c, 4 * c), nn.SiLU(), nn.Linear(4 * c, 4 * c))
-        self.stem = nn.Conv2d(3 * patch * patch, c, 3, padding=1)
+        self.prediction = Prediction(config)
+        inputs = 3 * (1 + 2 * len(config.fourier))
+        outputs = 6 if config.sigma2 == "learned" else 3
+        self.stem = nn.Conv2d(inputs * patch * patch, c, 3, padding=1)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         self.shrink, self.grow = nn.ModuleList(), nn.ModuleList()
         skips, width = [c], c
@@ -148,23 +157,23 @@ class UNet(nn.Module):
             if i > 0:
                 self.grow.append(nn.Conv2d(width, width, 3, padding=1))
         self.norm = normalisation(config, width, sides[0])
-        self.head = nn.Conv2d(width, 3 * patch * patch, 3, padding=1)
+        self.head = nn.Conv2d(width, outputs * patch * patch, 3, padding=1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(cast(Tensor, self.head.bias))
 
     def forward(self, y: Tensor, v: Tensor) -> Tensor:
         """y: (N, 3, H, W) = x0 + n; v: (N,) noise variance > 0; returns x0_hat like y."""
-        c_skip, c_out, c_in = self.preconditioning(v)
-        return c_skip * y + c_out * self.residual(c_in * y, v).float()
-
-    def preconditioning(self, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """c_skip, c_out, c_in of Karras et al. 2022, table 1, each (N, 1, 1, 1)."""
-        v = v[:, None, None, None]
-        s2 = self.config.sigma_data**2
-        return s2 / (v + s2), (v * s2 / (v + s2)).sqrt(), (v + s2).rsqrt()
+        c_skip, c_out, c_in = self.prediction(v)
+        x = c_in * y
+        if self.config.fourier:
+            x_t = y * (1 + v[:, None, None, None]).rsqrt()
+            x = torch.cat([x, fourier_features(x_t, self.config.fourier)], dim=1)
+        out = self.residual(x, v).float()
+        x0_hat = c_skip * y + c_out * out[:, :3]
+        return torch.cat([x0_hat, out[:, 3:]], dim=1) if out.shape[1] > 3 else x0_hat
 
     def residual(self, x: Tensor, v: Tensor) -> Tensor:
-        """F of the preconditioning: (N, 3, H, W) of unit scale -> (N, 3, H, W) of unit scale."""
+        """F of the prediction: (N, 3 and features, H, W) of unit scale -> (N, 3 or 6, H, W)."""
         patch, blocks = self.config.patch, self.config.blocks
         emb = self.embed(timestep_embedding(self.noise_level(v), self.config.channels))
         emb = F.silu(emb)
@@ -184,7 +193,11 @@ class UNet(nn.Module):
             level, last = divmod(i, blocks + 1)
             if last == blocks and level < len(self.grow):
                 h = self.grow[level](F.interpolate(h, scale_factor=2.0, mode="nearest"))
-        h = self.head(F.silu(self.norm(h)))
+        h = F.silu(self.norm(h))
+        # eps and mu are multiplied by as much as 100: bf16 would be too coarse for them.
+        exact = self.config.predicts != "preconditioned"
+        with torch.autocast(h.device.type, enabled=False) if exact else contextlib.nullcontext():
+            h = self.head(h.float() if exact else h)
         return F.pixel_shuffle(h, patch) if patch > 1 else cast(Tensor, h)
 
     def noise_level(self, v: Tensor) -> Tensor:

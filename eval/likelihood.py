@@ -13,13 +13,14 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec.denoiser import BatchDenoiser, Float32
+from diffcodec.config import Sigma2
+from diffcodec.denoiser import BatchDenoiser, Float32, VarianceDenoiser
 from diffcodec.diffusion import Float64, GaussianDiffusion, Int64
 from diffcodec.eval.denoising import (
     SIGMAS_GREY,
@@ -42,7 +43,7 @@ def nelbo(
     denoiser: BatchDenoiser,
     images: Pixels,
     schedule: Schedule,
-    sigma2: Literal["beta", "beta_tilde"] = "beta",
+    sigma2: Sigma2 = "beta",
     *,
     clip_denoised: bool = True,
     stride: int = 1,
@@ -135,13 +136,22 @@ class _Progress:
 
     def batch(self, y: Float32, v: float | Float64) -> Float32:
         x0_hat = self.denoiser.batch(y, v)
-        self.done += len(y)
+        self._report(len(y))
+        return x0_hat
+
+    def with_variance(self, y: Float32, v: float | Float64) -> tuple[Float32, Float32]:
+        assert isinstance(self.denoiser, VarianceDenoiser)
+        found = self.denoiser.with_variance(y, v)
+        self._report(len(y))
+        return found
+
+    def _report(self, count: int) -> None:
+        self.done += count
         now = time.monotonic()
         if now - self.shown > 5:
             left = (now - self.start) * (self.total - self.done) / self.done
             print(f"{self.done}/{self.total} denoised, {left:.0f} s left", file=sys.stderr)
             self.shown = now
-        return x0_hat
 
 
 def load_pixels(folder: Path, split: str, count: int, tile: int, crop: int) -> Pixels:
@@ -184,18 +194,20 @@ def main(
     batch_size: int,
     json_path: Path | None,
 ) -> None:
-    """Bits/dim of the pictures in DATA under MODEL (T = 1000, linear), with every term."""
+    """Bits/dim of the pictures in DATA under MODEL (T = 1000, its betas), with every term."""
     from diffcodec.data import digest
     from diffcodec.files import write_atomic
     from diffcodec.zoo import load_network
 
-    schedule = Schedule.named("linear")
     try:
         network = load_network(model)
+        schedule = Schedule.named(network.betas)
         pixels = load_pixels(data, split, images, tile, crop)
         levels = DENSE + (schedule.T - DENSE) // stride + len(SIGMAS_GREY)
         denoiser = _Progress(network, len(pixels) * levels)
-        bound = nelbo(denoiser, pixels, schedule, stride=stride, batch_size=batch_size)
+        bound = nelbo(
+            denoiser, pixels, schedule, network.sigma2, stride=stride, batch_size=batch_size
+        )
         curve = denoising_curve(denoiser, pixels, batch_size=batch_size)
     except ValueError as error:
         raise click.ClickException(str(error)) from error

@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diffcodec.config import Sigma2
 from diffcodec.denoiser import BatchDenoiser
 from diffcodec.diffusion import Float64, GaussianDiffusion, Int64
 from diffcodec.eval.denoising import batches, to_x0
@@ -51,7 +52,7 @@ class Settings:
 
     chain: str = "linear"
     steps: int = 1000
-    sigma2: Literal["beta", "beta_tilde"] = "beta"
+    sigma2: Sigma2 = "beta"
     stride: int = 1
     seed: int = 0
 

@@ -38,7 +38,7 @@ objective `{objective}`, noise {sigma_min:g} to {sigma_max:g} grey levels |
 
 ## Likelihood
 
-NELBO at T = {T} (linear betas, sigma^2 = {sigma2}) on {images} pictures of {shape} \
+NELBO at T = {T} ({schedule} betas, sigma^2 = {sigma2}) on {images} pictures of {shape} \
 ({dataset}): **{bpd:.3f}{error} bits/dim** = \
 L_T {L_T:.5f} + sum L_(t-1) {L_steps:.4f} + L_0 {L_0:.4f}.
 

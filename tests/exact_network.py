@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec.calibrate import measure, plain
+from diffcodec.calibrate import measure, with_tables
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.exact.graph import INPUT_FRACTION, Graph, Layer
 from diffcodec.image import to_unit
@@ -96,5 +95,4 @@ def build(name: str, patch: int = 1, width: int = 8, levels: int = 17, seed: int
 def calibrated(graph: Graph, pictures: Sequence[NDArray[np.uint8]]) -> Graph:
     """The network with tables measured on pictures (H, W, 3) of one size."""
     x0 = np.stack([to_unit(picture) for picture in pictures])
-    tables = plain(measure(ExactDenoiser(graph, threads=1), x0, seed=0))
-    return dataclasses.replace(graph, facts={**graph.facts, "tables": tables})
+    return with_tables(graph, measure(ExactDenoiser(graph, threads=1), x0, seed=0))

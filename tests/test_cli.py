@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -499,6 +501,64 @@ def test_train_then_calibrate(run: Run, small_rgb: Pixels, monkeypatch: pytest.M
     assert Path(network).read_bytes() == before
 
 
+def test_fine_tuning_tells_the_bound_before_and_after(
+    run: Run, small_rgb: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from diffcodec.config import Recipe
+    from diffcodec.eval import validation
+    from diffcodec.zoo import load_checkpoint, load_weights
+    from tests.exported import exported
+
+    monkeypatch.setattr("diffcodec.cli.training.PIXELS", 2**10)
+    monkeypatch.setattr(validation, "STRIDE", 400)
+    monkeypatch.setattr(validation, "Schedule", FewSteps)
+    exported().save(Path("first.safetensors"))  # an integer network
+    first = load_weights("first.safetensors")
+    fields = first.recipe.to_dict()
+    lines = [f"name = 'tuned'\n[network]\n{_toml(fields['network'])}\n[train]"]
+    Path("recipe.toml").write_text("\n".join([*lines, _toml(fields["train"])]))
+    assert Recipe.load(Path("recipe.toml")).network == first.recipe.network
+    for i in range(3):
+        image.save(np.roll(small_rgb, i, axis=0), Path(f"{i}.png"))
+    ask = ["train", "recipe.toml", "--data", "0.png", "--validate", ".", "--set", "train.steps=1"]
+    told = run(*ask, "--from", "first.safetensors")
+    assert told.stdout == ""
+    before, after = re.findall(r"(?:before|after) training: ([0-9.]+)", told.stderr)
+    card = load_checkpoint("runs/tuned/model.safetensors").card["validation"]
+    assert card["before"]["images"] == card["after"]["images"] == 3
+    assert (f"{card['before']['bpd']:.4f}", f"{card['after']['bpd']:.4f}") == (before, after)
+    held_out = validation.HeldOut.load(Path("."), first.recipe.train)
+    assert held_out.bound(first) == card["before"] != card["after"]
+
+
+class FewSteps:
+    """Schedules of 10 steps: quick."""
+
+    @staticmethod
+    def named(name: str) -> Any:
+        from diffcodec.schedule import Schedule
+
+        return Schedule.named(name).respaced(10)
+
+
+def _toml(fields: dict[str, Any]) -> str:
+    values = {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
+    return "\n".join(f"{k} = {json.dumps(v)}" for k, v in values.items())
+
+
+def test_a_full_disk_is_told_in_one_sentence(
+    run: Run, small_rgb: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    Path("recipe.toml").write_text(RECIPE)
+    image.save(small_rgb, Path("pictures.png"))
+    monkeypatch.setattr(os, "fsync", full)
+    told = run("train", "recipe.toml", "--data", "pictures.png", "-q", code=1)
+    assert told.stderr == ("diffcodec: runs/small/model.safetensors: No space left on device\n")
+
+
 def test_interrupted_training_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from diffcodec import train as training
 
@@ -519,7 +579,7 @@ def test_interrupted_training_says_how_to_go_on(run: Run, monkeypatch: pytest.Mo
         (["recipe.toml", "--data", "empty"], "empty holds no pictures"),
         (["recipe.toml", "--data", ".", "--set", "train.speed=9"], '"train.speed" is not a field'),
         (["recipe.toml", "--data", ".", "--set", "train.steps=often"], "train.steps must be int"),
-        (["recipe.toml", "--data", "a.png", "--set", "train.crop=999"], "no readable picture"),
+        (["recipe.toml", "--data", "a.png", "--set", "train.crop=998"], "no readable picture"),
     ],
 )
 def test_training_errors_are_one_sentence(

@@ -100,7 +100,7 @@ def test_preconditioning_is_the_float_networks(tiny_float: str) -> None:
     unet: UNet = load_network(tiny_float).unet  # type: ignore[union-attr]
     for ours, theirs in zip(
         preconditioning(v, unet.config.sigma_data),
-        unet.preconditioning(torch.from_numpy(v)),
+        unet.prediction(torch.from_numpy(v)),
         strict=True,
     ):
         np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-6)

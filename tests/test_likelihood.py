@@ -216,6 +216,7 @@ def test_crops_are_central_and_misfits_are_refused(tmp_path):
 
 class Network(GaussianDenoiser):
     name, fingerprint, parameters, threads = "gauss", "00ff", 2, 1
+    betas, sigma2 = "linear", "beta"
 
 
 def test_command_line_writes_what_nelbo_returns(tmp_path, monkeypatch):

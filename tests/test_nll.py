@@ -14,18 +14,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from diffcodec import image
+from diffcodec.checkpoint import Checkpoint
 from diffcodec.cli.main import main
+from diffcodec.config import NetworkConfig, Recipe, TrainConfig
 from diffcodec.denoiser import Float32, Float64, GaussianDenoiser
 from diffcodec.diffusion import GaussianDiffusion
 from diffcodec.eval.bound import COLUMNS, summarise, to_text
 from diffcodec.eval.denoising import to_x0
 from diffcodec.eval.nll import Picture, Settings, Terms, evaluate, measure, noise, pictures_of
 from diffcodec.eval.records import RecordsError
+from diffcodec.schedule import Schedule
+from diffcodec.unet import UNet
 from tests.conftest import picture as drawn
 
 Pixels = NDArray[np.uint8]
@@ -301,6 +306,45 @@ def test_a_folder_and_its_tiles(folder: Path, tiny_network: Path) -> None:
     assert result["nelbo"]["images"] == 3 and result["nelbo"]["T"] == 5
 
 
+def test_betas_and_variance_are_those_of_the_networks_recipe(folder: Path) -> None:
+    from diffcodec.network import NetworkDenoiser
+
+    fields = dict(channels=8, multipliers=(1, 2), blocks=1, attention=(), norm="none", window=8)
+    config = NetworkConfig(**fields, sigma2="learned", betas="cosine")  # type: ignore[arg-type]
+    train = TrainConfig("nelbo", 4, 10, lr=1e-3, warmup=1, cooldown=0.5, ema=0.9, crop=16)
+    torch.manual_seed(0)
+    unet = UNet(config)
+    with torch.no_grad():
+        unet.head.weight.normal_(0, 0.02)
+        unet.head.bias.normal_(0, 0.5)
+    weights = {name: tensor.numpy() for name, tensor in unet.state_dict().items()}
+    network = Checkpoint(Recipe("learned", config, train), weights)
+    network.save(Path("learned.safetensors"))
+    ask = ("test-0.png", "-m", "learned.safetensors", "--steps", "9", "--json")
+    bound, fixed = (json.loads(run(*ask, *o).stdout)["nelbo"] for o in ([], ["--sigma2", "beta"]))
+    assert (bound["sigma2"], bound["schedule"], bound["T"]) == ("learned", "cosine", 9)
+    assert (fixed["sigma2"], fixed["schedule"]) == ("beta", "cosine")
+    terms = terms_of(
+        [image.load(Path("test-0.png"))],
+        Settings("cosine", 9, "learned"),
+        denoiser=NetworkDenoiser(network),
+    )
+    assert bound["bpd"] == pytest.approx(terms.prior.sum() + terms.vb.sum())
+    assert bound["bpd"] != fixed["bpd"]
+    # L_{t-1} by hand, for a grey picture too: the three shares of a pixel are averaged.
+    for name in ("test-0.png", "grey.png"):
+        pixels = image.load(Path(name))
+        schedule, t = Schedule.named("cosine"), np.array([400])
+        diffusion, x_0 = GaussianDiffusion(schedule, "learned"), to_x0(pixels[None])
+        x_t = diffusion.q_sample(x_0, t, np.random.default_rng(0).standard_normal(x_0.shape))
+        y = (x_t / np.sqrt(schedule.alpha_bar[399])).astype(np.float32)
+        x0_hat, share = NetworkDenoiser(network).with_variance(y, schedule.v[399:400])
+        assert share.shape == x0_hat.shape == x_0.shape
+        low, high = np.log(schedule.beta_tilde[399]), np.log(schedule.betas[399])
+        _, variance, _ = diffusion.p_mean_variance(NetworkDenoiser(network), x_t, t)
+        np.testing.assert_allclose(np.log(variance), low + share * (high - low), rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("args", "code", "reason"),
     [
@@ -311,6 +355,7 @@ def test_a_folder_and_its_tiles(folder: Path, tiny_network: Path) -> None:
         (["test-0.png", "--steps", "1"], 2, "can keep 2..1000 of 1000 steps, not 1"),
         (["test-0.png", "--steps", "spiral:9"], 2, "unknown schedule"),
         (["test-0.png", "--stride", "2"], 2, "the stride must lie between 1"),
+        (["test-0.png", "--sigma2", "learned", "-m", "NETWORK"], 2, "has no learned variance"),
         (["a.png", "--plot", "a.gif"], 2, "--plot a.gif has no suffix of"),
         (["a.png", "--csv", "a.txt", "--plot", "a.svg", "--records", "a.txt"], 2, "of their own"),
         (["a.png", "--csv", "-"], 2, "of their own"),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.randomness import gaussian
+from diffcodec.config import Betas, Sigma2
 from diffcodec.cores import usable_cores
 from diffcodec.exact.graph import INPUT_FRACTION, Graph, Int16, Int32
 from diffcodec.exact.paths import open_path
@@ -33,6 +34,9 @@ class ExactDenoiser:
         self.graph, self.threads = graph, threads or usable_cores()
         self.name = graph_name(graph)
         self.fingerprint = graph.fingerprint.hex()
+        trained = graph.facts["recipe"].get("network", {})  # the bound's defaults
+        self.sigma2: Sigma2 = trained.get("sigma2", "beta")
+        self.betas: Betas = trained.get("betas", "linear")
         self.parameters = sum(graph.weight(layer).size for layer in graph.layers)
         self.path = open_path(graph, path, self.threads)
 

@@ -77,6 +77,7 @@ def layers_of(recipe: Recipe, weights: Weights) -> list[FloatLayer]:
             f"{recipe.name} has no exact form: only networks of convolutions alone do; train one "
             'with norm = "none" and attention = []'
         )
+    _check_output(recipe)
     with torch.device("meta"):
         wanted = {name: tuple(tensor.shape) for name, tensor in UNet(config).state_dict().items()}
     if {name: weight.shape for name, weight in weights.items()} != wanted:
@@ -88,6 +89,22 @@ def layers_of(recipe: Recipe, weights: Weights) -> list[FloatLayer]:
             f"{recipe.name} has weights that are not numbers; train it again, at a lower rate"
         )
     return _walk(config, weights)
+
+
+def _check_output(recipe: Recipe) -> None:
+    """What the integer network and the codec around it have no place for, by name."""
+    config, found = recipe.network, None
+    if config.predicts != "preconditioned":
+        found = f'network.predicts = "{config.predicts}" instead of "preconditioned"'
+    elif config.sigma2 == "learned":
+        found = 'network.sigma2 = "learned" instead of "beta"'
+    elif config.fourier:
+        found = "network.fourier, sines that are not integers, instead of []"
+    if found:
+        raise CheckpointError(
+            f"{recipe.name} has no exact form: its recipe has {found}; such networks are measured "
+            "(diffcodec nll), the codec does not run on them"
+        )
 
 
 def _walk(config: NetworkConfig, weights: Weights) -> list[FloatLayer]:

@@ -46,6 +46,24 @@ def load_checkpoint(model: str | Path) -> Checkpoint:
     return Checkpoint.load(path)
 
 
+def load_weights(model: str | Path) -> Checkpoint:
+    """A network of either kind as float weights, to train from; raises CheckpointError.
+
+    Of an integer network what its integers say, and the noise embedding it was exported with.
+    """
+    if EXACT not in _metadata(find(model)):
+        return load_checkpoint(model)
+    from diffcodec.config import Recipe, RecipeError
+    from diffcodec.exact.export import float_network  # torch
+
+    graph = load_graph(model)
+    try:
+        recipe = Recipe.from_dict(graph.facts["recipe"])
+    except RecipeError as error:
+        raise CheckpointError(f"{model} does not say how it was trained: {error}") from error
+    return Checkpoint(recipe, {**float_network(graph)}, graph.facts["tables"], graph.facts["card"])
+
+
 def load_network(
     model: str | Path, device: str = "cpu", threads: int | None = None
 ) -> ExactDenoiser | NetworkDenoiser:

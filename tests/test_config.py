@@ -1,0 +1,99 @@
+"""Recipes: fields that do not fit together are refused by name, in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from diffcodec.checkpoint import CheckpointError
+from diffcodec.config import Recipe, RecipeError
+from diffcodec.exact.floats import layers_of
+from diffcodec.unet import UNet
+from tests.test_train import RECIPE
+
+LEARNED = "network.sigma2='learned'"
+
+REFUSED = {  # settings, and the field that has to be named
+    ("network.norm='batch'",): "network.norm",
+    ("network.predicts='x0'",): "network.predicts",
+    ("network.sigma2='big'",): "network.sigma2",
+    ("network.betas='sigmoid'",): "network.betas",
+    ("network.fourier=[8, 7]",): "network.fourier",
+    ("network.fourier=[9]",): "network.fourier",
+    ("network.fourier=[7.5]",): "network.fourier",
+    ("network.channels=7",): "network.channels",
+    ("network.patch=3",): "network.patch",
+    ("network.window=15",): "network.window",
+    ("network.attention=[5]",): "network.attention",
+    ("train.objective='l2'",): "train.objective",
+    ("train.optimizer='sgd'",): "train.optimizer",
+    ("train.sampling='loss'",): "train.sampling",
+    ("train.batch=0",): "train.batch",
+    ("train.lr=0.0",): "train.lr",
+    ("train.sigma_min=2000.0",): "train.sigma_min",
+    ("train.ema=1.0",): "train.ema",
+    ("train.cooldown=1.5",): "train.cooldown",
+    ("train.grey=-0.1",): "train.grey",
+    ("train.scale=0.5",): "train.scale",
+    ("train.tile=8",): "train.tile",
+    ("train.timesteps=1",): "train.timesteps",
+    ("train.timesteps=50",): "train.timesteps",  # edm knows none
+    ("train.sampling='importance'",): "train.sampling",
+    ("train.objective='vlb'", "train.sampling='importance'"): "train.sampling",
+    (LEARNED,): "network.sigma2",  # edm does not train it
+    (LEARNED, "train.objective='simple'"): "network.sigma2",
+    ("train.objective='hybrid'",): "network.sigma2",
+    ("train.crop=24",): "train.crop",  # windows of 16 pixels
+}
+
+
+@pytest.mark.parametrize("settings", REFUSED, ids=lambda s: " ".join(s))
+def test_what_does_not_fit_is_named(settings: tuple[str, ...]) -> None:
+    with pytest.raises(RecipeError) as refusal:
+        RECIPE.override(settings)
+    assert REFUSED[settings] in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+def test_what_does_fit_is_taken() -> None:
+    for settings in (
+        {"network.sigma2": "learned", "train.objective": "hybrid", "train.sampling": "importance"},
+        {"network.sigma2": "learned", "train.objective": "nelbo", "train.timesteps": 50},
+        {"network.sigma2": "beta_tilde", "train.objective": "nelbo", "network.betas": "cosine"},
+        {"network.predicts": "mu", "train.objective": "simple", "network.fourier": [7, 8]},
+        {"network.predicts": "eps", "train.objective": "vlb"},
+    ):
+        assert _set(RECIPE, {k: repr(v) for k, v in settings.items()})
+
+
+def test_a_recipe_file_says_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    text = (Path(__file__).parent.parent / "recipes" / "cifar10.toml").read_text("utf-8")
+    path.write_text(text.replace('objective = "edm"', 'objective = "hybrid"'))
+    with pytest.raises(RecipeError, match=r"network\.sigma2"):
+        Recipe.load(path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"network.predicts": "'eps'"}, "network.predicts"),
+        ({"network.predicts": "'mu'"}, "network.predicts"),
+        ({"network.sigma2": "'learned'", "train.objective": "'nelbo'"}, "network.sigma2"),
+        ({"network.fourier": "[7]"}, "network.fourier"),
+    ],
+)
+def test_what_has_no_integers_is_not_exported(settings: dict[str, str], named: str) -> None:
+    plain = {"network.norm": "'none'", "network.attention": "[]"}
+    recipe = _set(RECIPE, {**plain, **settings})
+    weights = {k: w.numpy() for k, w in UNet(recipe.network).state_dict().items()}
+    with pytest.raises(CheckpointError, match=named):
+        layers_of(recipe, weights)
+    assert layers_of(
+        _set(RECIPE, plain),
+        {k: w.numpy() for k, w in UNet(_set(RECIPE, plain).network).state_dict().items()},
+    )
+
+
+def _set(recipe: Recipe, settings: dict[str, str]) -> Recipe:
+    return recipe.override(tuple(f"{name}={value}" for name, value in settings.items()))
