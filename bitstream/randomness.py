@@ -57,15 +57,20 @@ def words(seed: int, stream: Stream, step: int, n: int, first: int = 0) -> NDArr
     return np.asarray(raw, np.uint64)
 
 
-def octets(seed: int, stream: Stream, step: int, n: int) -> NDArray[np.uint8]:
-    """n uniform bytes, shape (n,): the words in order, each least significant byte first."""
-    little_endian = words(seed, stream, step, -(-n // 8)).astype("<u8", copy=False)
-    return little_endian.view(np.uint8)[:n]
+def octets(seed: int, stream: Stream, step: int, n: int, start: int = 0) -> NDArray[np.uint8]:
+    """n uniform bytes, shape (n,), from number `start` on: the words in order, each least
+    significant byte first."""
+    first, skipped = divmod(start, 32)  # a counter gives 4 words
+    raw = words(seed, stream, step, -(-(skipped + n) // 8), first)
+    return raw.astype("<u8", copy=False).view(np.uint8)[skipped : skipped + n]
 
 
-def signs(seed: int, stream: Stream, step: int, n: int) -> NDArray[np.int8]:
-    """n random signs, shape (n,): +1 for a 0 and -1 for a 1 bit, least significant bit first."""
-    bits = np.unpackbits(octets(seed, stream, step, -(-n // 8)), count=n, bitorder="little")
+def signs(seed: int, stream: Stream, step: int, n: int, start: int = 0) -> NDArray[np.int8]:
+    """n random signs, shape (n,), from number `start` on: +1 for a 0 and -1 for a 1 bit, least
+    significant bit first."""
+    first, skipped = divmod(start, 8)
+    chosen = octets(seed, stream, step, -(-(skipped + n) // 8), first)
+    bits = np.unpackbits(chosen, count=skipped + n, bitorder="little")[skipped:]
     return np.int8(1) - 2 * bits.view(np.int8)
 
 
@@ -76,9 +81,7 @@ def gaussian(seed: int, step: int, n: int, start: int = 0) -> NDArray[np.float32
     32-bit unit: a multiple of 1/512 with mean 0, variance 1, kurtosis 2.96 and modulus < 5.81.
     start: number of the first of them.
     """
-    first, skipped = divmod(start, 8)  # a counter gives 4 words, which are 8 values
-    raw = words(seed, Stream.GAUSSIAN, step, -(-(skipped + n) // 2), first)
-    pairs = raw.astype("<u8", copy=False).view("<u2")[2 * skipped : 2 * (skipped + n)]
+    pairs = octets(seed, Stream.GAUSSIAN, step, 4 * n, 4 * start).view("<u2")
     sums = _pair_sums()[pairs]
     value: NDArray[np.float32] = (sums[0::2] + sums[1::2]) * np.float32(0.5 / UNIT)
     return value
