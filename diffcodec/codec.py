@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from diffcodec.bitstream.container import BitstreamError, Header, parse_header
 from diffcodec.bitstream.layers import Payload, parse_payload
 from diffcodec.chain import Chain, OptionError, Tables, chain_of, choose_chain, default_chain
+from diffcodec.channel import Channel
 from diffcodec.denoiser import Denoiser
 from diffcodec.exact.denoiser import ExactDenoiser
-from diffcodec.progressive import Channel, Progress, Walk, receive, send, set_out
+from diffcodec.progressive import Progress, Stop, Walk, receive, send
 from diffcodec.trace import Clock, Trace
 from diffcodec.zoo import load_graph
 
@@ -82,6 +83,7 @@ class Codec:
         max_bytes: int | None = None,
         bpp: float | None = None,
         max_steps: int | None = None,
+        psnr: float | None = None,
         chain: str | None = None,
         nu: int | None = None,
         seed: int = 0,
@@ -90,7 +92,8 @@ class Codec:
     ) -> bytes:
         """A .dfc file of a picture, (H, W, 3) or (H, W, 1) uint8, with its exact pixels at the end.
 
-        max_bytes, bpp or max_steps: stop there instead. chain: "25", "50", ... of the network's
+        max_bytes, bpp or max_steps: stop there instead; psnr: after the first step from which on
+        the decoded picture has so many dB. chain: "25", "50", ... of the network's
         own, "ddpm:1000" or "cosine:50"; by default what suits the size. nu: state bits of the
         trellis code, 8 (fast) to 16 (small). Raises OptionError for what does not exist.
         """
@@ -112,17 +115,18 @@ class Codec:
             nodes=len(levels.v),
             seed=seed,
         )
+        header_bytes = len(draft.pack())
         if bpp is not None:
             max_bytes = bytes_of_bpp(bpp, draft)
-        if max_bytes is not None and max_bytes < len(draft.pack()):
-            raise OptionError(f"a file of this picture needs at least {len(draft.pack())} bytes")
+        if max_bytes is not None and max_bytes < header_bytes:
+            raise OptionError(f"a file of this picture needs at least {header_bytes} bytes")
+        room = None if max_bytes is None else max_bytes - header_bytes
         with clock.measure("total"):
             payload, lossless = send(
                 self._channel(draft, levels, clock),
                 pixels,
-                header_bytes=len(draft.pack()),
-                max_bytes=max_bytes,
-                max_steps=max_steps,
+                Stop(room, max_steps, psnr),
+                header_bytes=header_bytes,
                 trace=trace,
                 progress=progress,
             )
@@ -150,7 +154,7 @@ class Codec:
         data = cut(data, header, max_bytes, bpp)
         channel = self._channel(header, chain_of(header, self.tables), clock)
         with clock.measure("total"):
-            return self._receive(channel, data, max_steps, set_out(channel), progress)
+            return self._receive(channel, data, max_steps, Walk(), progress)
 
     def decode_cuts(self, data: bytes, sizes: Iterable[int]) -> Iterator[Decoded]:
         """The picture after each of these numbers of bytes, in increasing order.
@@ -160,7 +164,7 @@ class Codec:
         header, _ = parse_header(data)
         self._check(header)
         channel = self._channel(header, chain_of(header, self.tables), Clock())
-        walk = set_out(channel)
+        walk = Walk()
         for size in sizes:
             yield self._receive(channel, cut(data, header, size, None), None, walk)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -88,7 +89,7 @@ def test_the_reach_is_what_the_network_reaches(graph: Graph) -> None:
 def test_spans_cover_the_columns_and_see_enough(length: int, most: int) -> None:
     found, halo = spans(FLAT, length, most), reach(FLAT)
     assert found[0].kept == 0 and found[-1].kept_end == length
-    assert all(a.kept_end == b.kept for a, b in zip(found, found[1:], strict=False))
+    assert all(a.kept_end == b.kept for a, b in pairwise(found))
     for span in found:
         assert span.seen == 0 or span.kept - span.seen >= halo
         assert span.seen_end == length or span.seen_end - span.kept_end >= halo

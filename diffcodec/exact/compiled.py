@@ -41,9 +41,10 @@ class Compiled:
 
     threads: for the rows of large pictures, and for the pictures of a batch of small ones. isa:
     one of instruction_sets(), or None for the fastest. The output depends on neither. Large
-    pictures are evaluated in stripes of rows (stripes.py), with the same output. Memory of
-    streams is kept for the next picture of the same size, if that is not large. Raises RuntimeError without the kernel,
-    ValueError if there is no such set, CheckpointError if the graph's tensors do not fit.
+    pictures are evaluated in stripes of rows (stripes.py), with the same output. Memory of streams
+    is kept for the next picture of the same size, unless it is large. Raises RuntimeError without
+    the kernel, ValueError if there is no such set, CheckpointError if the graph's tensors do not
+    fit.
     """
 
     def __init__(self, graph: Graph, threads: int = 1, isa: str | None = None) -> None:

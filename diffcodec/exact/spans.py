@@ -52,7 +52,7 @@ def spans(graph: Graph, length: int, most: int) -> list[Span]:
         return [Span(0, length, 0, length)]
     count = -(-(whole - 2 * halo) // (fits - 2 * halo))
     own = -(-(whole - 2 * halo) // count)  # units that a span adds to those before it
-    found = []
+    found: list[Span] = []
     for i in range(count):
         begin = min(i * own, whole - own - 2 * halo)  # the last one may overlap, so that all
         end = begin + own + 2 * halo  # have the same size

@@ -86,9 +86,8 @@ def _kept(layers: Sequence[Packed], reaches: Sequence[Reach], begin: Rows) -> Ro
         first = reach.start(begin[k])
         for i in layer.sources:
             keep[i] = min(keep[i], first)
-        for i in (k, layer.add):
-            if i is not None:
-                keep[i] = min(keep[i], reach.output(first))
+        for i in (k,) if layer.add is None else (k, layer.add):
+            keep[i] = min(keep[i], reach.output(first))
     return keep
 
 
