@@ -15,6 +15,7 @@ from diffcodec.chain import Chain, OptionError, Tables, chain_of, choose_chain, 
 from diffcodec.channel import Channel
 from diffcodec.denoiser import Denoiser
 from diffcodec.exact.denoiser import ExactDenoiser
+from diffcodec.preview import SCALES, preview
 from diffcodec.progressive import Progress, Stop, Walk, receive, send
 from diffcodec.trace import Clock, Trace
 from diffcodec.zoo import load_graph
@@ -28,8 +29,9 @@ DEFAULT_NU = 14
 class Decoded:
     """A decoded picture and what it was decoded from.
 
-    pixels: (H, W, C) uint8; bytes_used of total_bytes (None: the file has no lossless end); steps
-    complete of steps_total; lossless: these are the exact pixels, their checksum matches.
+    pixels: (H, W, C) uint8, a preview's smaller; bytes_used of total_bytes (None: the file has no
+    lossless end); steps complete of steps_total; lossless: these are the exact pixels, their
+    checksum matches.
     """
 
     pixels: Pixels
@@ -103,6 +105,8 @@ class Codec:
         if not pixels.size:
             raise OptionError("the picture has no pixels")
         clock = Clock() if trace is None else trace.clock
+        if psnr is not None and not psnr > 0:
+            raise OptionError(f"{psnr} dB is no PSNR to stop at; it must be above 0")
         levels = choose_chain(chain or default_chain(pixels.size), self.tables)
         height, width, channels = pixels.shape
         draft = Header(
@@ -140,21 +144,26 @@ class Codec:
         max_bytes: int | None = None,
         bpp: float | None = None,
         max_steps: int | None = None,
+        scale: int = 1,
         clock: Clock | None = None,
         progress: Progress | None = None,
     ) -> Decoded:
         """The best picture that a file, or any prefix of one, holds.
 
-        max_bytes, bpp or max_steps: use only that much of it. Raises BitstreamError for damage,
-        and for a file that was made with another network.
+        max_bytes, bpp or max_steps: use only that much of it. scale: 2, 4 or 8 for a preview that
+        is so many times smaller, and takes the network so much less (diffcodec.preview). Raises
+        BitstreamError for damage, and for a file that was made with another network, OptionError
+        for another scale.
         """
+        if scale != 1 and scale not in SCALES:
+            raise OptionError(f"there is no preview at 1/{scale}, only at 1/2, 1/4 and 1/8")
         clock = clock if clock is not None else Clock()
         header, _ = parse_header(data)
         self._check(header)
         data = cut(data, header, max_bytes, bpp)
         channel = self._channel(header, chain_of(header, self.tables), clock)
         with clock.measure("total"):
-            return self._receive(channel, data, max_steps, Walk(), progress)
+            return self._receive(channel, data, max_steps, Walk(), progress, scale)
 
     def decode_cuts(self, data: bytes, sizes: Iterable[int]) -> Iterator[Decoded]:
         """The picture after each of these numbers of bytes, in increasing order.
@@ -182,10 +191,14 @@ class Codec:
         max_steps: int | None,
         walk: Walk,
         progress: Progress | None = None,
+        scale: int = 1,
     ) -> Decoded:
         header, _ = parse_header(data)
         payload, used = parse(data, channel.chain, max_steps)
-        received = receive(channel, payload, walk, progress)
+        if scale == 1:
+            received = receive(channel, payload, walk, progress)
+        else:
+            received = preview(channel, payload, scale, progress)
         return Decoded(
             pixels=received.pixels,
             bytes_used=used,
