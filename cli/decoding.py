@@ -42,7 +42,7 @@ from diffcodec.cli.streams import (
 @click.option(
     "--scale",
     type=click.Choice(["1/2", "1/4", "1/8"]),
-    help="A smaller preview: the network looks at so much smaller a picture in every step.",
+    help="A smaller preview, from the steps that matter to it.",
 )
 @click.option("--strict", is_flag=True, help="Fail unless IN is whole, to the exact pixels.")
 @click.option(

@@ -151,7 +151,7 @@ class Codec:
         """The best picture that a file, or any prefix of one, holds.
 
         max_bytes, bpp or max_steps: use only that much of it. scale: 2, 4 or 8 for a preview that
-        is so many times smaller, and takes the network so much less (diffcodec.preview). Raises
+        is so many times smaller, from the steps that matter to it (diffcodec.preview). Raises
         BitstreamError for damage, and for a file that was made with another network, OptionError
         for another scale.
         """

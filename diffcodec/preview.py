@@ -1,10 +1,9 @@
-"""A smaller picture from the steps of a file: its chain followed at 1/2, 1/4 or 1/8 of the size.
+"""A smaller picture from a file: 1/2, 1/4 or 1/8 of the size, from its first steps alone.
 
-The mean of s x s pixels of a state y = x0 + n is a state of the picture made s times smaller, with
-noise v / s^2. So the network has 1/s^2 of the pixels to look at; the code's part of the work stays.
-The sender's mu, though, was about the estimate at full size. What the estimate of the small picture
-lacks against it stays in the state until later steps, which are about finer detail, wear it off.
-So this is a preview, not the decoded picture made smaller.
+Pixels of the preview are means of s x s pixels, in which noise is s times smaller. So the steps
+below a noise of s grey levels, and the exact pixels, are left out: most of a file. The steps before
+are followed at full size. At the preview's size the network would answer something else, the
+sender's mu would not fit it, and the difference would stay in the state: 28 dB were all it gave.
 """
 
 from __future__ import annotations
@@ -15,9 +14,10 @@ import numpy as np
 
 from diffcodec.bitstream.layers import Payload
 from diffcodec.bitstream.pixels import STORED
-from diffcodec.channel import Channel, Float32, State, advance, beginning, codeword, estimate, known
+from diffcodec.channel import Channel, Float32
 from diffcodec.image import from_unit, to_unit
-from diffcodec.progressive import Progress, Received, Walk, receive
+from diffcodec.progressive import Progress, Received, Walk, follow, receive
+from diffcodec.schedule import GREY
 
 SCALES = (2, 4, 8)
 
@@ -25,30 +25,20 @@ SCALES = (2, 4, 8)
 def preview(
     channel: Channel, payload: Payload, scale: int, progress: Progress | None = None
 ) -> Received:
-    """The picture of a payload's steps, made `scale` times smaller: ceil(H / scale) rows, ...
+    """The picture of a payload, made `scale` times smaller: (ceil(H / scale), ..., C) pixels.
 
-    The exact pixels at the end of a file are not used, unless they are stored.
+    steps: those that it took. Pixels that are stored are all read.
     """
     if payload.sigma_index == STORED:
         whole = receive(channel, payload, Walk(), progress)
         return Received(from_unit(shrink(to_unit(whole.pixels), scale)), whole.steps, False)
-    _, height, width = channel.shape
-    pixels = min(scale, height) * min(scale, width)  # that become one
-    shape = channel.shape[0], -(-height // scale), -(-width // scale)
-    small, steps = replace(channel, shape=shape), 0
-    state = beginning(small)
-    x0_hat = estimate(small, state)
-    for step in payload.steps:
-        if not known(channel, step):
-            break
-        z, share = codeword(channel, step)
-        z = shrink(z, scale)
-        state = advance(small, state, x0_hat, z, step, share)
-        x0_hat = estimate(small, State(state.y, state.v / pixels, state.node))
-        steps += step.complete
-        if progress:
-            progress(step.end + 1, len(channel.chain.v))
-    return Received(from_unit(x0_hat), steps, False)
+    walk = Walk()
+    noises = [channel.chain.noise(step.start) for step in payload.steps]
+    steps = [s for s, v in zip(payload.steps, noises, strict=True) if v > (scale / GREY) ** 2]
+    x0_hat = follow(channel, replace(payload, steps=steps, sigma_index=None), walk, progress)
+    if x0_hat is None:
+        x0_hat = np.broadcast_to(channel.prior_mean, channel.shape)
+    return Received(from_unit(shrink(x0_hat, scale)), walk.steps, False)
 
 
 def shrink(x: Float32, scale: int) -> Float32:
