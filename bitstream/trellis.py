@@ -247,8 +247,10 @@ def decode(
 
 def coordinates_known(bits: int, n_bits: int, dims: int, nu: int) -> int:
     """How many coordinates `decode` knows after the first `bits` of n_bits bits."""
+    if not n_bits:
+        return 0
     stages = sum(_known(min(b, bits) - a, b - a, nu) for a, b in segments(n_bits) if a < bits)
-    return stages * dims // n_bits if stages else 0
+    return stages * dims // n_bits
 
 
 def _known(bits: int, stages: int, nu: int) -> int:
