@@ -24,7 +24,7 @@ from diffcodec.bitstream.bits import (
     write_skip,
 )
 from diffcodec.bitstream.container import BitstreamError, pack_varint, parse_varint
-from diffcodec.bitstream.pixels import CHUNK
+from diffcodec.bitstream.pixels import CHUNK, SIGMAS, STORED
 from diffcodec.bitstream.rate import bits_for
 
 LAYER = 512  # a layer ends with the first step that brings it to this many bytes
@@ -105,7 +105,10 @@ class Piece:
 
 @dataclass
 class Payload:
-    """A payload taken apart; its pieces, in order, are all bits that were looked at."""
+    """A payload taken apart; its pieces, in order, are all bits that were looked at.
+
+    sigma_index: of the code of the pixels, or STORED; None where they do not begin.
+    """
 
     steps: list[Step] = field(default_factory=list)
     sigma_index: int | None = None
@@ -138,6 +141,14 @@ class PayloadWriter:
         """Bytes so far, the last one perhaps not full."""
         return len(self.done) + -(-self.bits.length // 8)
 
+    def copy(self) -> PayloadWriter:
+        """Another writer that may go on from here."""
+        other = PayloadWriter(self.plan)
+        other.done, other.layer, other.crc = self.done.copy(), self.layer, self.crc
+        other.bits.parts, other.bits.length = self.bits.parts.copy(), self.bits.length
+        other.offset = self.offset
+        return other
+
     def add_step(self, start: int, end: int, offset: int, path: Bits) -> None:
         """Append a step whose energy lies `offset` units from the expected one."""
         before = self.bits.length
@@ -160,7 +171,7 @@ class PayloadWriter:
         return bytes(self.done + self.bits.take())
 
     def finish(self, sigma_index: int, blocks: list[bytes], pixel_crc: int) -> bytes:
-        """The whole payload, with the exact pixels."""
+        """The whole payload, with the exact pixels; sigma_index: of their code, or STORED."""
         self.done += self.bits.take() + bytes([sigma_index])
         for block in blocks[:-1]:
             self.done += pack_varint(len(block)) + block
@@ -249,9 +260,13 @@ class _Parser:
         data, payload, at = self.data, self.payload, self.reader.at // 8
         if at >= len(data):
             return
-        payload.sigma_index, at = data[at], at + 1
+        kind, at = data[at], at + 1
+        if kind >= SIGMAS and kind != STORED:
+            raise _damaged("its pixels are coded in an unknown way", at - 1)
+        payload.sigma_index = kind
         self.count("sigma", 8 * at)
-        count = len(block_sizes(self.plan.dims))
+        sizes = block_sizes(self.plan.dims)
+        count = len(sizes)
         for i in range(count):
             last = i == count - 1
             if last:
@@ -264,7 +279,7 @@ class _Parser:
                         return
                     raise _damaged("a block of pixels has no length", at) from error
                 self.count("length", 8 * at)
-            if size < 0 or at + size > total:
+            if size < 0 or at + size > total or (kind == STORED and size != sizes[i]):
                 raise _damaged("a block of pixels leads beyond the end", at)
             piece = data[at : at + size]
             payload.blocks.append(PixelBlock(piece, len(data) >= at + size))

@@ -18,6 +18,7 @@ from diffcodec.bitstream.decimals import in_decimals, power_of_two
 
 GRID = 32  # means are integers in units of 1/GRID grey level
 SIGMAS = 96  # sigma index 0 .. 95: sigma = 2^(index / 8 - 5) grey levels, 0.03 .. 117
+STORED = 255  # in place of a sigma index: the pixels follow as they are, one byte each
 CHUNK = 1 << 16  # sub-pixels coded as one block
 SMALL = 1 << 13  # sub-pixels up to which a block's last word is trimmed
 _TRY = 512  # symbols decoded at a time where a block is cut
@@ -60,7 +61,12 @@ def _tails(index: int) -> NDArray[np.float64]:
 
 def best_sigma(pixels: NDArray[np.uint8], means: Means) -> int:
     """The sigma index with the shortest code."""
-    rms = math.sqrt(float(np.mean((pixels - means / GRID) ** 2)) + 1e-4)
+    # In units of 1/GRID: sums of squares are whole numbers, exact in any order.
+    squares = sum(
+        int(np.sum(np.square(GRID * pixels[i : i + CHUNK].astype(np.int64) - means[i : i + CHUNK])))
+        for i in range(0, len(pixels), CHUNK)
+    )
+    rms = math.sqrt(squares / (GRID * GRID) / max(1, len(pixels)) + 1e-4)
     centre = round(8 * (math.log2(rms) + 5))
     every = max(1, len(pixels) // CHUNK)  # a sample is enough for large pictures
     near = range(max(0, centre - 10), min(SIGMAS, centre + 5))

@@ -44,38 +44,44 @@ class Stream(IntEnum):
     STIRRING = 6
 
 
-def words(seed: int, stream: Stream, step: int, n: int) -> NDArray[np.uint64]:
-    """The first n words, shape (n,), of the triple: each uniform on 0 .. 2^64 - 1.
+def words(seed: int, stream: Stream, step: int, n: int, first: int = 0) -> NDArray[np.uint64]:
+    """n words, shape (n,), of the triple from word 4 * first on: uniform on 0 .. 2^64 - 1.
 
     Words 4j .. 4j+3 are Philox4x64-10 of counter (j + 1, 0, step, 0) and key (seed, stream).
     Raises ValueError unless seed and step are 64-bit unsigned integers.
     """
     if not (0 <= seed < 1 << 64 and 0 <= step < 1 << 64):
         raise ValueError(f"seed {seed} and step {step} must be in 0 .. 2^64 - 1")
-    counter, key = np.array([0, 0, step, 0], np.uint64), np.array([seed, stream], np.uint64)
+    counter, key = np.array([first, 0, step, 0], np.uint64), np.array([seed, stream], np.uint64)
     raw = np.random.Philox(counter=counter, key=key).random_raw(n)
     return np.asarray(raw, np.uint64)
 
 
-def octets(seed: int, stream: Stream, step: int, n: int) -> NDArray[np.uint8]:
-    """n uniform bytes, shape (n,): the words in order, each least significant byte first."""
-    little_endian = words(seed, stream, step, -(-n // 8)).astype("<u8", copy=False)
-    return little_endian.view(np.uint8)[:n]
+def octets(seed: int, stream: Stream, step: int, n: int, start: int = 0) -> NDArray[np.uint8]:
+    """n uniform bytes, shape (n,), from number `start` on: the words in order, each least
+    significant byte first."""
+    first, skipped = divmod(start, 32)  # a counter gives 4 words
+    raw = words(seed, stream, step, -(-(skipped + n) // 8), first)
+    return raw.astype("<u8", copy=False).view(np.uint8)[skipped : skipped + n]
 
 
-def signs(seed: int, stream: Stream, step: int, n: int) -> NDArray[np.int8]:
-    """n random signs, shape (n,): +1 for a 0 and -1 for a 1 bit, least significant bit first."""
-    bits = np.unpackbits(octets(seed, stream, step, -(-n // 8)), count=n, bitorder="little")
+def signs(seed: int, stream: Stream, step: int, n: int, start: int = 0) -> NDArray[np.int8]:
+    """n random signs, shape (n,), from number `start` on: +1 for a 0 and -1 for a 1 bit, least
+    significant bit first."""
+    first, skipped = divmod(start, 8)
+    chosen = octets(seed, stream, step, -(-(skipped + n) // 8), first)
+    bits = np.unpackbits(chosen, count=skipped + n, bitorder="little")[skipped:]
     return np.int8(1) - 2 * bits.view(np.int8)
 
 
-def gaussian(seed: int, step: int, n: int) -> NDArray[np.float32]:
+def gaussian(seed: int, step: int, n: int, start: int = 0) -> NDArray[np.float32]:
     """n nearly standard normal values, shape (n,), to fill states at random.
 
     Each is half the sum of four independent draws from LEVELS, picked by the four bytes of one
     32-bit unit: a multiple of 1/512 with mean 0, variance 1, kurtosis 2.96 and modulus < 5.81.
+    start: number of the first of them.
     """
-    pairs = octets(seed, Stream.GAUSSIAN, step, 4 * n).view("<u2")
+    pairs = octets(seed, Stream.GAUSSIAN, step, 4 * n, 4 * start).view("<u2")
     sums = _pair_sums()[pairs]
     value: NDArray[np.float32] = (sums[0::2] + sums[1::2]) * np.float32(0.5 / UNIT)
     return value

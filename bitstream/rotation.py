@@ -9,6 +9,7 @@ additions, so both ends get the same bits: a codeword's coordinates are integers
 """
 
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -22,21 +23,25 @@ _GROUP = 1 << 17  # coordinates transformed at a time, so that they stay in the 
 
 def rotate(x: NDArray[np.float32], seed: int, step: int) -> NDArray[np.float32]:
     """Rotate float32 x, shape (D,), D >= 1, into coordinates shared by both ends; shape (D,)."""
-    sign = signs(seed, Stream.ROTATION_SIGNS, step, x.size)
-    return _hadamard(x[permutation(seed, x.size)] * sign)
+    order, out = permutation(seed, x.size), np.empty_like(x)
+    for a, b, k in _parts(x.size):
+        part = x[order[a:b]] * signs(seed, Stream.ROTATION_SIGNS, step, b - a, a)
+        out[a:b] = _hadamard(part, k)
+    return out
 
 
 def unrotate(z: NDArray[np.float32], seed: int, step: int) -> NDArray[np.float32]:
     """Undo `rotate`: float32 z, shape (D,), back to the original coordinates; shape (D,)."""
-    sign = signs(seed, Stream.ROTATION_SIGNS, step, z.size)
-    x = np.empty_like(z)
-    x[permutation(seed, z.size)] = _hadamard(z) * sign
+    order, x = permutation(seed, z.size), np.empty_like(z)
+    for a, b, k in _parts(z.size):
+        sign = signs(seed, Stream.ROTATION_SIGNS, step, b - a, a)
+        x[order[a:b]] = _hadamard(z[a:b], k) * sign
     return x
 
 
-@lru_cache(maxsize=2)
-def permutation(seed: int, dims: int) -> NDArray[np.intp]:
-    """The order in which `rotate` reads coordinates: a permutation of 0 .. dims - 1, read-only.
+@lru_cache(maxsize=1)
+def permutation(seed: int, dims: int) -> NDArray[np.int32]:
+    """The order in which `rotate` reads coordinates: 0 .. dims - 1 permuted, read-only.
 
     A bijective hash of 0 .. 2^k - 1 (multiply by an odd number, xor the upper half into the lower,
     twice over), k = max(2, bits of dims - 1), with the values >= dims left out. One per seed, not
@@ -47,7 +52,7 @@ def permutation(seed: int, dims: int) -> NDArray[np.intp]:
     k = max(2, (dims - 1).bit_length())
     mask, half = np.uint32((1 << k) - 1), np.uint32((k + 1) // 2)
     add, *factors = (w & 0xFFFFFFFF for w in words(seed, Stream.PERMUTATION, 0, 4).tolist())
-    order = np.empty(dims, np.intp)
+    order = np.empty(dims, np.int32)  # half the memory of an intp
     filled = 0
     for start in range(0, 1 << k, _GROUP):
         h = np.arange(start, min(start + _GROUP, 1 << k), dtype=np.uint32)
@@ -78,16 +83,17 @@ def blocks(dims: int) -> list[tuple[int, int, int]]:
     return runs
 
 
-def _hadamard(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Orthonormal Hadamard transform (Sylvester order) of each block of x; its own inverse."""
-    out = np.empty(x.size, np.float32)
-    for start, k, number in blocks(x.size):
+def _parts(dims: int) -> Iterator[tuple[int, int, int]]:
+    """(start, end, log2 of length) of some blocks at a time: few enough to stay in the cache."""
+    for start, k, number in blocks(dims):
         at_once = max(1, _GROUP >> k)
         for first in range(0, number, at_once):
-            a = start + (first << k)
-            b = start + (min(number, first + at_once) << k)
-            out[a:b] = _hadamard_rows(x[a:b].reshape(-1, 1 << k), k).reshape(-1)
-    return out
+            yield start + (first << k), start + (min(number, first + at_once) << k), k
+
+
+def _hadamard(x: NDArray[np.float32], k: int) -> NDArray[np.float32]:
+    """Orthonormal Hadamard transform (Sylvester order) of blocks of 2^k; its own inverse."""
+    return _hadamard_rows(x.reshape(-1, 1 << k), k).reshape(-1)
 
 
 def _hadamard_rows(x: NDArray[np.float32], k: int) -> NDArray[np.float32]:

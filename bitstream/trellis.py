@@ -13,6 +13,7 @@ stages of the block are known, after n all of them.
 """
 
 import math
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import pairwise
@@ -94,12 +95,15 @@ def encode(
     _check(nu, target.size, n_bits)
     if n_bits == 0:
         return np.empty(0, np.uint8)
-    sign = signs(seed, Stream.CODEWORD_SIGNS, step, target.size)
-    v = target * (sign * _inverse_rms(target))
+    scale = _inverse_rms(target)
 
     def run(segment: tuple[int, int]) -> NDArray[np.uint8]:
         here = memory(segment[1] - segment[0], nu)
-        score = _scores(v, n_bits, *segment, here)
+        edges = boundaries(target.size, n_bits, *segment)
+        v = target[edges[0] : edges[-1]].copy()
+        for at, part in _pieces(v):
+            part *= _signs(seed, step, int(edges[0]) + at, part.size) * scale
+        score = _scores(v, edges - edges[0], n_bits / target.size, here)
         if len(score) <= EXHAUSTIVE:
             return _exhaustive(score, here)
         return best_ring(score, shifts(here), here)
@@ -110,25 +114,40 @@ def encode(
         return np.concatenate(list(pool.map(run, segments(n_bits))))
 
 
+def _pieces(x: NDArray[np.float32]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Parts of x and where they begin, so that what is made of them stays small."""
+    for at in range(0, x.size, _CHUNK):
+        yield at, x[at : at + _CHUNK]
+
+
+def _signs(seed: int, step: int, start: int, n: int) -> NDArray[np.int8]:
+    return signs(seed, Stream.CODEWORD_SIGNS, step, n, start)
+
+
 def _inverse_rms(target: NDArray[np.float32]) -> np.float32:
     """1 / rms of target in 12 bits, so that the order of the sum does not show; 0 for zeros."""
-    parts = [target[i : i + _CHUNK] for i in range(0, target.size, _CHUNK)]
-    energy = math.fsum(float(np.square(part, dtype=np.float64).sum()) for part in parts)
+    energy = math.fsum(
+        float(np.square(part, dtype=np.float64).sum()) for _, part in _pieces(target)
+    )
     mantissa, exponent = math.frexp(math.sqrt(energy / target.size))
     return np.float32(math.ldexp(4096 / round(4096 * mantissa), -exponent) if mantissa else 0)
 
 
-def _scores(v: NDArray[np.float32], n_bits: int, a: int, b: int, nu: int) -> NDArray[np.int16]:
-    """Score of every label at stages a .. b - 1, shape (b - a, 256), in lowest_score(nu) .. 0.
+def _scores(
+    v: NDArray[np.float32], edges: NDArray[np.int64], rate: float, nu: int
+) -> NDArray[np.int16]:
+    """Score of every label at some stages, shape (stages, 256), in lowest_score(nu) .. 0.
+
+    v: their coordinates; edges: where each stage begins in v, and where the last one ends; rate:
+    bits for each coordinate of the step.
 
     <c, v> - (pen / 2) |c|^2 with the energy penalty pen = sqrt(1 - 2^(-2 rate)) of the codeword
     that is best at this rate. v is rounded to 1/32, the levels to 1/64, so that the products are
     exact in float32 however a machine orders the sum.
     """
-    edges = boundaries(v.size, n_bits, a, b)
     folded, repeats = _fold(v, edges)
     levels = np.rint(label_table().T[: folded.shape[1]] * np.float32(64 / UNIT))
-    pen = round(256 * math.sqrt(1 - 2.0 ** (-2 * n_bits / v.size))) / 256
+    pen = round(256 * math.sqrt(1 - 2.0 ** (-2 * rate))) / 256
     counts, kind = np.unique(np.diff(edges), return_inverse=True)
     whole, part = np.divmod(counts, COLUMNS)
     energy = whole[:, None] * _energies()[-1] + _energies()[part]
@@ -139,8 +158,8 @@ def _scores(v: NDArray[np.float32], n_bits: int, a: int, b: int, nu: int) -> NDA
     # The range of the int16 scores holds 7 standard deviations of the product.
     spread = 2048 * math.sqrt(max(1, int(counts.max())) / repeats)
     down = max(0, math.ceil(math.log2(7 * spread / -lowest_score(nu))))
-    scores = np.empty((b - a, 256), np.int16)
-    for i in range(0, b - a, 64):  # few enough that the products stay in the cache
+    scores = np.empty((len(rows), 256), np.int16)
+    for i in range(0, len(rows), 64):  # few enough that the products stay in the cache
         score_into(scores[i : i + 64], rows[i : i + 64] @ matrix, down, nu)
     return scores
 
@@ -211,32 +230,46 @@ def decode(
     _check(nu, dims, n_bits)
     if len(bits) > n_bits:
         raise ValueError(f"{len(bits)} bits given for a step of {n_bits}")
-    z, received = np.zeros(dims, np.int16), 0
+    z, received = np.zeros(dims, np.float32), 0
     for a, b in segments(n_bits) if n_bits else []:
         own, here = bits[a:b], memory(b - a, nu)
-        known = b - a if len(own) == b - a else max(0, len(own) - here)
+        known = _known(len(own), b - a, nu)
         if known == 0:
             break
         word = branch_words(own, here)[:known]
         edges = boundaries(dims, n_bits, a, a + known)
         received = int(edges[-1])
-        z[edges[0] : received] = _codeword(labels(word, shifts(here)), edges)
-    sign = signs(seed, Stream.CODEWORD_SIGNS, step, dims)
-    return (z * sign) * np.float32(1 / UNIT), received
+        for at, part in _codeword(labels(word, shifts(here)), edges):
+            sign = _signs(seed, step, at, part.size)
+            z[at : at + part.size] = (part * sign) * np.float32(1 / UNIT)
+    return z, received
 
 
-def _codeword(label: NDArray[np.uint8], edges: NDArray[np.int64]) -> NDArray[np.int16]:
-    """Levels of the stages' coordinates in order, shape (edges[-1] - edges[0],)."""
+def coordinates_known(bits: int, n_bits: int, dims: int, nu: int) -> int:
+    """How many coordinates `decode` knows after the first `bits` of n_bits bits."""
+    if not n_bits:
+        return 0
+    stages = sum(_known(min(b, bits) - a, b - a, nu) for a, b in segments(n_bits) if a < bits)
+    return stages * dims // n_bits
+
+
+def _known(bits: int, stages: int, nu: int) -> int:
+    """Stages of a block that its first bits tell."""
+    return stages if bits == stages else max(0, bits - memory(stages, nu))
+
+
+def _codeword(
+    label: NDArray[np.uint8], edges: NDArray[np.int64]
+) -> Iterator[tuple[int, NDArray[np.int16]]]:
+    """Levels of the stages' coordinates, some at a time, and where they begin."""
     counts = np.diff(edges)
     longest = int(counts.max())
     repeats = max(1, -(-longest // COLUMNS))
     table, column = label_table()[:, :longest], np.arange(longest)
     at_once = max(1, _CHUNK // (repeats * COLUMNS))
-    parts = []
     for i in range(0, len(counts), at_once):
         rows = np.tile(table[label[i : i + at_once]], repeats)[:, :longest]
-        parts.append(rows[column < counts[i : i + at_once, None]])
-    return np.concatenate(parts)
+        yield int(edges[i]), rows[column < counts[i : i + at_once, None]]
 
 
 def _check(nu: int, dims: int, n_bits: int) -> None:

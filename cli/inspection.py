@@ -43,7 +43,7 @@ def truncate(
       diffcodec truncate photo.dfc thumbnail.dfc --bytes 1500
       diffcodec truncate photo.dfc - --bpp 0.25 | ssh host 'cat > photo.dfc'
     """
-    limits = cut(max_bytes, bpp, steps)
+    limits = cut(max_bytes=max_bytes, bpp=bpp, max_steps=steps)
     if not limits:
         raise click.UsageError("say where to cut: --bytes, --bpp or --steps")
     claim(source, target, force=force, as_json=as_json)

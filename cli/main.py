@@ -16,7 +16,8 @@ import click
 from diffcodec import __version__
 from diffcodec.cli.archiving import archive, extract, list_
 from diffcodec.cli.bench import bench
-from diffcodec.cli.coding import decode, encode
+from diffcodec.cli.decoding import decode
+from diffcodec.cli.encoding import encode
 from diffcodec.cli.evaluation import evaluate
 from diffcodec.cli.export import export
 from diffcodec.cli.inspection import info, models, truncate

@@ -13,7 +13,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def _finite(_: click.Context, option: click.Parameter, value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
-        raise click.BadParameter(f"{value} is not a rate", param=option)
+        raise click.BadParameter(f"{value} is not a number of bits or dB", param=option)
     return value
 
 
@@ -33,6 +33,13 @@ bpp_option = click.option(
     metavar="X",
     help="Cut after X bits per pixel.",
 )
+psnr_option = click.option(
+    "--psnr",
+    type=click.FloatRange(0, min_open=True),
+    callback=_finite,
+    metavar="P",
+    help="Stop after the first step that reaches P dB.",
+)
 steps_option = click.option(
     "--steps", type=click.IntRange(1), metavar="N", help="Cut after N steps."
 )
@@ -46,12 +53,13 @@ def output_options(command: Function) -> Function:
     return force(quiet(json_option(command)))
 
 
-def cut(max_bytes: int | None, bpp: float | None, max_steps: int | None) -> dict[str, Any]:
+def cut(**limits: float | None) -> dict[str, Any]:
     """The one cut that was asked for, as the codec's keyword argument."""
-    limits = {"max_bytes": max_bytes, "bpp": bpp, "max_steps": max_steps}
     chosen = {key: value for key, value in limits.items() if value is not None}
     if len(chosen) > 1:
-        raise click.UsageError("--bytes, --bpp and --steps each choose the cut; give one of them")
+        names = [f"--{key.removeprefix('max_')}" for key in limits]
+        listed = f"{', '.join(names[:-1])} and {names[-1]}"
+        raise click.UsageError(f"{listed} each choose the cut; give one of them")
     return chosen
 
 

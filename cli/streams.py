@@ -110,6 +110,11 @@ def about(source: str) -> Iterator[None]:
         raise click.ClickException(f"{name_of(source)}: {error}") from error
 
 
+def beside(source: str, suffix: str) -> str:
+    """Where the result goes if nobody says it: IN with another suffix; a pipe after a pipe."""
+    return PIPE if source == PIPE else os.path.splitext(source)[0] + suffix
+
+
 def name_of(source: str) -> str:
     """A file as messages call it."""
     return "standard input" if source == PIPE else source

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from diffcodec.bitstream.container import BitstreamError, Header, parse_header
 from diffcodec.bitstream.layers import Payload, parse_payload
 from diffcodec.chain import Chain, OptionError, Tables, chain_of, choose_chain, default_chain
+from diffcodec.channel import Channel
 from diffcodec.denoiser import Denoiser
 from diffcodec.exact.denoiser import ExactDenoiser
-from diffcodec.progressive import Channel, Progress, Reconstruct, Walk, receive, send, set_out
+from diffcodec.preview import SCALES, preview
+from diffcodec.progressive import Progress, Reconstruct, Stop, Walk, receive, send
 from diffcodec.trace import Clock, Trace
 from diffcodec.zoo import load_graph
 
@@ -27,8 +29,9 @@ DEFAULT_NU = 14
 class Decoded:
     """A decoded picture and what it was decoded from.
 
-    pixels: (H, W, C) uint8; bytes_used of total_bytes (None: the file has no lossless end); steps
-    complete of steps_total; lossless: these are the exact pixels, their checksum matches.
+    pixels: (H, W, C) uint8, a preview's smaller; bytes_used of total_bytes (None: the file has no
+    lossless end); steps complete of steps_total; lossless: these are the exact pixels, their
+    checksum matches.
     """
 
     pixels: Pixels
@@ -82,6 +85,7 @@ class Codec:
         max_bytes: int | None = None,
         bpp: float | None = None,
         max_steps: int | None = None,
+        psnr: float | None = None,
         chain: str | None = None,
         nu: int | None = None,
         seed: int = 0,
@@ -90,7 +94,8 @@ class Codec:
     ) -> bytes:
         """A .dfc file of a picture, (H, W, 3) or (H, W, 1) uint8, with its exact pixels at the end.
 
-        max_bytes, bpp or max_steps: stop there instead. chain: "25", "50", ... of the network's
+        max_bytes, bpp or max_steps: stop there instead; psnr: after the first step from which on
+        the decoded picture has so many dB. chain: "25", "50", ... of the network's
         own, "ddpm:1000" or "cosine:50"; by default what suits the size. nu: state bits of the
         trellis code, 8 (fast) to 16 (small). Raises OptionError for what does not exist.
         """
@@ -100,6 +105,8 @@ class Codec:
         if not pixels.size:
             raise OptionError("the picture has no pixels")
         clock = Clock() if trace is None else trace.clock
+        if psnr is not None and not psnr > 0:
+            raise OptionError(f"{psnr} dB is no PSNR to stop at; it must be above 0")
         levels = choose_chain(chain or default_chain(pixels.size), self.tables)
         height, width, channels = pixels.shape
         draft = Header(
@@ -112,17 +119,18 @@ class Codec:
             nodes=len(levels.v),
             seed=seed,
         )
+        header_bytes = len(draft.pack())
         if bpp is not None:
             max_bytes = bytes_of_bpp(bpp, draft)
-        if max_bytes is not None and max_bytes < len(draft.pack()):
-            raise OptionError(f"a file of this picture needs at least {len(draft.pack())} bytes")
+        if max_bytes is not None and max_bytes < header_bytes:
+            raise OptionError(f"a file of this picture needs at least {header_bytes} bytes")
+        room = None if max_bytes is None else max_bytes - header_bytes
         with clock.measure("total"):
             payload, lossless = send(
                 self._channel(draft, levels, clock),
                 pixels,
-                header_bytes=len(draft.pack()),
-                max_bytes=max_bytes,
-                max_steps=max_steps,
+                Stop(room, max_steps, psnr),
+                header_bytes=header_bytes,
                 trace=trace,
                 progress=progress,
             )
@@ -137,23 +145,29 @@ class Codec:
         bpp: float | None = None,
         max_steps: int | None = None,
         reconstruct: Reconstruct | None = None,
+        scale: int = 1,
         clock: Clock | None = None,
         progress: Progress | None = None,
     ) -> Decoded:
         """The best picture that a file, or any prefix of one, holds.
 
         max_bytes, bpp or max_steps: use only that much of it. reconstruct: of diffcodec.sample,
-        shows a cut otherwise than by its mean x0_hat. Raises BitstreamError for damage, and for a
-        file that was made with another network.
+        shows a cut otherwise than by its mean x0_hat. scale: 2, 4 or 8 for a preview that is so
+        many times smaller, from the steps that matter to it (diffcodec.preview). Raises
+        BitstreamError for damage, and for a file that was made with another network, OptionError
+        for another scale, and for a preview that is to be reconstructed.
         """
+        if scale != 1 and scale not in SCALES:
+            raise OptionError(f"there is no preview at 1/{scale}, only at 1/2, 1/4 and 1/8")
+        if scale != 1 and reconstruct is not None:
+            raise OptionError("a preview shows the mean only; leave out the scale to see a sample")
         clock = clock if clock is not None else Clock()
         header, _ = parse_header(data)
         self._check(header)
         data = cut(data, header, max_bytes, bpp)
         channel = self._channel(header, chain_of(header, self.tables), clock)
         with clock.measure("total"):
-            walk = set_out(channel)
-            return self._receive(channel, data, max_steps, walk, progress, reconstruct)
+            return self._receive(channel, data, max_steps, Walk(), progress, reconstruct, scale)
 
     def decode_cuts(
         self, data: bytes, sizes: Iterable[int], reconstruct: Reconstruct | None = None
@@ -165,11 +179,10 @@ class Codec:
         header, _ = parse_header(data)
         self._check(header)
         channel = self._channel(header, chain_of(header, self.tables), Clock())
-        walk = set_out(channel)
+        walk = Walk()
         for size in sizes:
-            yield self._receive(
-                channel, cut(data, header, size, None), None, walk, None, reconstruct
-            )
+            part = cut(data, header, size, None)
+            yield self._receive(channel, part, None, walk, None, reconstruct)
 
     def progressive(self, data: bytes) -> Iterator[Decoded]:
         """The picture after every complete step, and at last after all of the file."""
@@ -186,10 +199,14 @@ class Codec:
         walk: Walk,
         progress: Progress | None = None,
         reconstruct: Reconstruct | None = None,
+        scale: int = 1,
     ) -> Decoded:
         header, _ = parse_header(data)
         payload, used = parse(data, channel.chain, max_steps)
-        received = receive(channel, payload, walk, progress, reconstruct)
+        if scale == 1:
+            received = receive(channel, payload, walk, progress, reconstruct)
+        else:
+            received = preview(channel, payload, scale, progress)
         return Decoded(
             pixels=received.pixels,
             bytes_used=used,

@@ -20,6 +20,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from diffcodec.files import write_atomic
 
 MAX_PIXELS = 2**26
+PIECE = 1 << 18  # values that are floats at a time
 # Formats whose depth can be told before Pillow reduces it to 8 bits (JPEG 2000 and AVIF cannot).
 READS = ("PNG", "WEBP", "JPEG", "PPM", "BMP", "TIFF", "GIF")
 WRITES = {".png": "png", ".ppm": "ppm", ".pgm": "ppm", ".pnm": "ppm"}
@@ -106,8 +107,17 @@ def to_unit(pixels: Pixels) -> NDArray[np.float32]:
 
 def from_unit(x: NDArray[np.floating]) -> Pixels:
     """(C, H, W) in [-1, 1], or beyond it -> (H, W, C) uint8: the nearest pixels."""
-    levels = np.rint((x + 1) * 127.5).clip(0, 255).astype(np.uint8)
-    return np.ascontiguousarray(levels.transpose(1, 2, 0))
+    return np.ascontiguousarray(to_levels(x).transpose(1, 2, 0))
+
+
+def to_levels(x: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Values in [-1, 1], or beyond, to the nearest pixels, uint8 of the same shape."""
+    levels = np.empty(x.shape, np.uint8)
+    flat, out = x.reshape(-1), levels.reshape(-1)
+    for i in range(0, flat.size, PIECE):  # so that no floats of a picture's size are made
+        part = np.rint((flat[i : i + PIECE] + 1) * 127.5).clip(0, 255)
+        out[i : i + PIECE] = part
+    return levels
 
 
 def _read(source: Path | bytes | BinaryIO) -> tuple[bytes, str]:

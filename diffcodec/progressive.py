@@ -4,8 +4,8 @@ The state y = x0 + n, n ~ N(0, v), starts from nothing (v = inf: x_T of the pape
 moves along a chain of falling noise levels. In every step the receiver knows p_theta's mean
 r y + (1 - r) x0_hat; the sender knows how far the truth is off, mu = (x0 - x0_hat) sqrt(dSNR), in
 units of the step's noise, and sends the path bits of a codeword near the rotated mu. What both
-know is written once: `estimate`, `codeword` and `advance`. At the end x_0 follows through the
-discretized decoder.
+know is written once (channel.py): `estimate`, `codeword` and `advance`. At the end x_0 follows
+through the discretized decoder (ending.py).
 
 The sender runs the receiver, so it sees the true |mu|^2 and says so (the energy of a step): with a
 table alone, a step that gets too few bits leaves a noisier state than the network is told, which
@@ -17,180 +17,152 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.container import BitstreamError
-from diffcodec.bitstream.layers import Payload, PayloadWriter, Step, block_sizes
-from diffcodec.bitstream.pixels import (
-    GRID,
-    Means,
-    best_sigma,
-    decode_block,
-    encode_block,
-    ideal_bits,
-)
-from diffcodec.bitstream.rate import energy_of, scale_for
-from diffcodec.bitstream.rotation import permutation, rotate, unrotate
-from diffcodec.bitstream.trellis import decode as trellis_decode
+from diffcodec.bitstream.layers import Payload, PayloadWriter, Step
+from diffcodec.bitstream.pixels import STORED
+from diffcodec.bitstream.rotation import rotate
 from diffcodec.bitstream.trellis import encode as trellis_encode
-from diffcodec.chain import Chain
-from diffcodec.denoiser import Denoiser
-from diffcodec.diffusion import kl_bits, mi_bpd, posterior_mean, posterior_variance, step_precision
-from diffcodec.image import from_unit, to_unit
-from diffcodec.trace import Clock, StepTrace, Trace
+from diffcodec.channel import (
+    Channel,
+    Float32,
+    State,
+    advance,
+    beginning,
+    codeword,
+    estimate,
+    known,
+    pieces,
+)
+from diffcodec.diffusion import kl_bits, mi_bpd, step_precision
+from diffcodec.ending import code_pixels, fill_in, store_pixels
+from diffcodec.image import from_unit, to_levels
+from diffcodec.trace import StepTrace, Trace
 
-Float32 = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 Progress = Callable[[int, int], None]
+# Shows a cut otherwise than by x0_hat (diffcodec.sample).
+Reconstruct = Callable[[Channel, State, Float32], Float32]
 
 FEWEST_BITS = 32  # a step that would carry less is left out: the next one carries both
-
-
-@dataclass(frozen=True)
-class Channel:
-    """What sender and receiver share besides the bits.
-
-    shape: (C, H, W) of the picture; workers: threads for the trellis search (no effect on bits).
-    """
-
-    denoiser: Denoiser
-    chain: Chain
-    shape: tuple[int, int, int]
-    nu: int
-    seed: int
-    clock: Clock
-    workers: int = 1
-
-
-@dataclass(frozen=True)
-class State:
-    """y, its noise variance v, and the number of the chain's node it stands at (-1: none)."""
-
-    y: Float32
-    v: float
-    node: int
-
-
-Reconstruct = Callable[
-    [Channel, State, Float32], Float32
-]  # shows a lossy cut otherwise than x0_hat
-
-
-# --- what both sides know -----------------------------------------------------------------------
-
-
-def beginning(channel: Channel) -> State:
-    """The state that has seen nothing."""
-    return State(np.zeros(channel.shape, np.float32), math.inf, -1)
-
-
-def estimate(channel: Channel, state: State) -> Float32:
-    """x0_hat of a state: the training mean before the first step, the denoiser's from then on."""
-    if math.isinf(state.v):
-        mean = np.array(channel.chain.tables.mean(channel.shape[0]), np.float32)
-        return np.broadcast_to(mean[:, None, None], channel.shape).astype(np.float32)
-    with channel.clock.measure("network"):
-        return np.clip(channel.denoiser(state.y, state.v), -1, 1)
-
-
-def codeword(channel: Channel, step: Step) -> tuple[Float32, float]:
-    """z, mu plus unit noise as the bits tell it, and the share of it that was received."""
-    dims = math.prod(channel.shape)
-    with channel.clock.measure("trellis"):
-        z, received = trellis_decode(
-            step.bits, step.n_bits, dims, channel.nu, channel.seed, step.end
-        )
-        z = unrotate(z, channel.seed, step.end) * np.float32(scale_for(step.energy))
-    return z.reshape(channel.shape), received / dims
-
-
-def advance(
-    channel: Channel, state: State, x0_hat: Float32, z: Float32, step: Step, share: float
-) -> State:
-    """y_s = r y_t + (1 - r) x0_hat + sqrt(v_s (1 - r)) z.
-
-    Where only a share f of z was received (the rest is 0), the state stands between the levels:
-    v = f v_s + (1 - f) (r v_s + (1 - r^2) D), D the mean squared error of x0_hat, which the step's
-    energy tells.
-    """
-    v_s = channel.chain.noise(step.end)
-    mean = posterior_mean(state.y, x0_hat, v_s, state.v)
-    y = mean + np.float32(math.sqrt(posterior_variance(v_s, state.v))) * z
-    if share < 1:
-        r = v_s / state.v
-        error = energy_of(step.energy) / step_precision(v_s, state.v)
-        v = share * v_s + (1 - share) * (r * v_s + (1 - r * r) * error)
-        return State(y.astype(np.float32), v, state.node)
-    return State(y.astype(np.float32), v_s, step.end)
-
-
-def grid_means(channel: Channel, x0_hat: Float32) -> Means:
-    """x0_hat as means of the pixel coder, in the shared order of the pixels."""
-    grey = (x0_hat.astype(np.float64) + 1) * (127.5 * GRID)
-    order = permutation(channel.seed, x0_hat.size)
-    return np.rint(grey).astype(np.int32).reshape(-1)[order]
+PREVIEW = 128  # of a picture whose pixels are stored, at most 1/128 of their bytes are steps
+SPARE = 32  # bytes that even the smallest picture's payload may have above its pixels and 1/128
 
 
 # --- Algorithm 3: sending x_0 -------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Stop:
+    """Where a sender stops before the exact pixels: at so many bytes of payload, after so many
+    steps, or as soon as the 8-bit picture that a decoder would show reaches a PSNR in dB."""
+
+    max_bytes: int | None = None
+    max_steps: int | None = None
+    psnr: float | None = None
+
+
 def send(
     channel: Channel,
     pixels: Pixels,
+    stop: Stop,
     *,
-    header_bytes: int,
-    max_bytes: int | None = None,
-    max_steps: int | None = None,
+    header_bytes: int = 0,
     trace: Trace | None = None,
     progress: Progress | None = None,
 ) -> tuple[bytes, bool]:
     """The payload of a picture, (H, W, C) uint8, and whether it ends with the exact pixels.
 
-    max_bytes (of the file) or max_steps stop it earlier.
+    header_bytes: of the file, for the trace only.
     """
-    x0 = to_unit(pixels)
-    writer = PayloadWriter(channel.chain.plan(x0.size, channel.nu))
+    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    writer = PayloadWriter(channel.chain.plan(planes.size, channel.nu))
     state, steps = beginning(channel), 0
+    preview = writer.copy(), state.node, steps
+    most = pixels.size + pixels.size // PREVIEW + SPARE
     while True:
         x0_hat = estimate(channel, state)
         if progress:
             progress(state.node + 1, len(channel.chain.v))
-        if max_steps is not None and steps >= max_steps:
+        if stop.psnr is not None and psnr(planes, x0_hat) >= stop.psnr:
             return writer.lossy(), False
-        choice = next_step(channel, writer, state, x0 - x0_hat)
-        if choice is None:
+        error = difference(planes, x0_hat)
+        mse = mean_square(error)
+        choice = next_step(channel, writer, state, mse)
+        if choice is None or writer.length > most:
             break
-        step, offset = choice
+        step, offset = search(channel, state, error, choice[0]), choice[1]
+        del error  # large arrays go as soon as they can
         z, share = codeword(channel, step)
         writer.add_step(step.start, step.end, offset, step.bits)
         if trace is not None:
-            trace.steps.append(_traced(channel, state, x0 - x0_hat, step, writer, header_bytes))
+            trace.steps.append(_traced(channel, state, mse, step, writer, header_bytes))
         state, steps = advance(channel, state, x0_hat, z, step, share), steps + 1
-        if max_bytes is not None and header_bytes + writer.length >= max_bytes:
+        del x0_hat, z
+        if writer.length <= pixels.size // PREVIEW:
+            preview = writer.copy(), state.node, steps
+        if stop.max_steps is not None and steps >= stop.max_steps:
             return writer.lossy(), False
-    writer.hand_over(state.node)
-    means, order = grid_means(channel, x0_hat), permutation(channel.seed, x0.size)
-    values = np.ascontiguousarray(pixels.transpose(2, 0, 1)).reshape(-1)[order]
-    sigma = best_sigma(values, means)
-    edges = np.cumsum([0, *block_sizes(x0.size)])
-    blocks = [encode_block(values[a:b], means[a:b], sigma) for a, b in pairwise(edges)]
+        if stop.max_bytes is not None and writer.length >= stop.max_bytes:
+            return writer.lossy(), False
+    node = state.node
+    del error, state
+    crc = zlib.crc32(np.ascontiguousarray(pixels).data)
+    if choice is None:
+        sigma, blocks = code_pixels(channel, planes, x0_hat, trace)
+        writer.hand_over(node)
+        payload = writer.finish(sigma, blocks, crc)
+        if trace is not None:
+            trace.final_mse = mse
+        if len(payload) <= most:
+            return payload, True
+    # It may not: a picture that the network knows nothing of, noise for instance.
+    writer, node, steps = preview
+    writer.hand_over(node)
+    blocks = store_pixels(channel, planes)
+    stored = writer.finish(STORED, blocks, crc)
+    if choice is None and len(payload) <= len(stored):
+        return payload, True
     if trace is not None:
-        trace.final_mse = float(np.mean((x0 - x0_hat) ** 2))
-        trace.block_bits = [ideal_bits(values[a:b], means[a:b], sigma) for a, b in pairwise(edges)]
-        trace.block_bytes = [len(block) for block in blocks]
-    return writer.finish(sigma, blocks, zlib.crc32(pixels.tobytes())), True
+        trace.store(steps, [len(block) for block in blocks], mse)
+    return stored, True
+
+
+def difference(planes: Pixels, x0_hat: Float32) -> Float32:
+    """x0 - x0_hat, like x0_hat, of a picture (C, H, W) uint8."""
+    error = np.empty_like(x0_hat)
+    for levels, mean, out in pieces(planes, x0_hat, error):
+        np.subtract(levels.astype(np.float32) / 127.5 - 1, mean, out=out)
+    return error
+
+
+def mean_square(error: Float32) -> float:
+    """The mean of its squares, in double."""
+    sums = [float(np.square(part, dtype=np.float64).sum()) for (part,) in pieces(error)]
+    return math.fsum(sums) / error.size
+
+
+def psnr(planes: Pixels, x0_hat: Float32) -> float:
+    """PSNR in dB of x0_hat in 8 bits, against a picture (C, H, W) uint8; inf if they are equal."""
+    squares = 0
+    for levels, mean in pieces(planes, x0_hat):
+        off = to_levels(mean).astype(np.int32) - levels
+        squares += int(np.square(off).sum(dtype=np.int64))
+    return 10 * math.log10(255**2 * planes.size / squares) if squares else math.inf
 
 
 def next_step(
-    channel: Channel, writer: PayloadWriter, state: State, error: Float32
+    channel: Channel, writer: PayloadWriter, state: State, mse: float
 ) -> tuple[Step, int] | None:
-    """The step to the first node worth FEWEST_BITS, and its energy offset; None at the end."""
+    """The step to the first node worth FEWEST_BITS, its bits not found yet, and its energy offset.
+
+    mse: of the state's x0_hat. None at the end.
+    """
     plan, chain = writer.plan, channel.chain
-    mse = float(np.mean(np.square(error, dtype=np.float64)))
     for end in range(state.node + 1, plan.nodes):
         gain = step_precision(chain.noise(end), state.v)
         energy = 16 * math.log2(max(gain * mse, 2.0**-24))
@@ -198,30 +170,31 @@ def next_step(
         index = plan.energy(state.node, end, offset)
         n_bits = plan.bits(index)
         if n_bits >= FEWEST_BITS:
-            break
-    else:
-        return None
+            return Step(state.node, end, index, n_bits, np.empty(0, np.uint8), 0), offset
+    return None
+
+
+def search(channel: Channel, state: State, error: Float32, step: Step) -> Step:
+    """The step with the bits of a codeword near mu; error, x0 - x0_hat, is used up."""
+    gain = step_precision(channel.chain.noise(step.end), state.v)
     with channel.clock.measure("trellis"):
-        target = rotate((error * np.float32(math.sqrt(gain))).reshape(-1), channel.seed, end)
-        path = trellis_encode(target, n_bits, channel.nu, channel.seed, end, channel.workers)
-    return Step(state.node, end, index, n_bits, path, 0), offset
+        error *= np.float32(math.sqrt(gain))
+        target = rotate(error.reshape(-1), channel.seed, step.end)
+        path = trellis_encode(
+            target, step.n_bits, channel.nu, channel.seed, step.end, channel.workers
+        )
+    return replace(step, bits=path)
 
 
 def _traced(
-    channel: Channel,
-    state: State,
-    error: Float32,
-    step: Step,
-    writer: PayloadWriter,
-    header_bytes: int,
+    channel: Channel, state: State, mse: float, step: Step, writer: PayloadWriter, header_bytes: int
 ) -> StepTrace:
-    mse = float(np.mean(np.square(error, dtype=np.float64)))
     gain = step_precision(channel.chain.noise(step.end), state.v)
     return StepTrace(
         v_from=state.v,
         v_to=channel.chain.noise(step.end),
-        kl_bits=kl_bits(np.array([math.sqrt(gain * mse * error.size)])),
-        mi_bits=float(mi_bpd(gain * mse)) * error.size,
+        kl_bits=kl_bits(np.array([math.sqrt(gain * mse * channel.dims)])),
+        mi_bits=float(mi_bpd(gain * mse)) * channel.dims,
         path_bits=step.n_bits,
         side_bits=writer.last_side_bits,
         mse=mse,
@@ -246,17 +219,14 @@ class Received:
 
 @dataclass
 class Walk:
-    """How far a receiver has come in a file: it can go on from there with a longer prefix."""
+    """How far a receiver has come in a file: it can go on from there with a longer prefix.
 
-    steps: int
-    state: State
-    x0_hat: Float32
+    Before the first step there is neither a state nor an estimate, and nothing is allocated.
+    """
 
-
-def set_out(channel: Channel) -> Walk:
-    """Before the first step."""
-    state = beginning(channel)
-    return Walk(0, state, estimate(channel, state))
+    steps: int = 0
+    state: State | None = None
+    x0_hat: Float32 | None = None
 
 
 def receive(
@@ -269,33 +239,20 @@ def receive(
     """The best picture that a payload holds; `walk` is taken along over its complete steps.
 
     walk: at the beginning, or where an earlier call with a prefix of this payload left it.
-    reconstruct: makes what is shown of a payload that is not whole, instead of x0_hat.
-    Raises BitstreamError if a whole file's pixels do not match their checksum.
+    reconstruct: makes what is shown of a payload that is not whole, instead of x0_hat. Raises
+    BitstreamError if a whole file's pixels do not match their checksum.
     """
-    state, x0_hat = walk.state, walk.x0_hat
-    for step in payload.steps[walk.steps :]:
-        z, share = codeword(channel, step)
-        if share == 0 and not step.complete:
-            break
-        share = 1.0 if step.complete else share
-        state = advance(channel, walk.state, walk.x0_hat, z, step, share)
-        x0_hat = estimate(channel, state)
-        if step.complete:
-            walk.steps, walk.state, walk.x0_hat = walk.steps + 1, state, x0_hat
-        if progress:
-            progress(step.end + 1, len(channel.chain.v))
-    shown = x0_hat
+    state, x0_hat = follow(channel, payload, walk, progress)
     if reconstruct is not None and payload.pixel_crc is None:
-        shown = reconstruct(channel, state, x0_hat)
-    guess = np.ascontiguousarray(from_unit(shown).transpose(2, 0, 1))  # as the pixel coder counts
+        state = state or beginning(channel)
+        x0_hat = reconstruct(channel, state, estimate(channel, state) if x0_hat is None else x0_hat)
+    planes = _flat(channel) if x0_hat is None else to_levels(x0_hat)
     if payload.sigma_index is not None:
-        exact = receive_pixels(channel, payload, grid_means(channel, x0_hat))
-        order = permutation(channel.seed, guess.size)
-        guess.reshape(-1)[order[: exact.size]] = exact
-    pixels = np.ascontiguousarray(guess.transpose(1, 2, 0))
+        fill_in(channel, payload, x0_hat, planes)
+    pixels = np.ascontiguousarray(planes.transpose(1, 2, 0))
     if payload.pixel_crc is None:
         return Received(pixels, walk.steps, False)
-    if zlib.crc32(pixels.tobytes()) != payload.pixel_crc:
+    if zlib.crc32(pixels.data) != payload.pixel_crc:
         raise BitstreamError(
             "the decoded pixels do not match the file's checksum, though the file is intact: this "
             "installation computes something wrong; diffcodec selftest tells what"
@@ -303,15 +260,33 @@ def receive(
     return Received(pixels, walk.steps, True)
 
 
-def receive_pixels(channel: Channel, payload: Payload, means: Means) -> Pixels:
-    """The exact sub-pixels at hand, in the shared order."""
-    assert payload.sigma_index is not None
-    done, at = [], 0
-    for block, size in zip(payload.blocks, block_sizes(means.size), strict=False):
-        part = means[at : at + size]
-        pixels = decode_block(block.data, block.complete, part, payload.sigma_index)
-        done.append(pixels)
-        at += size
-        if len(pixels) < size:
+def follow(
+    channel: Channel, payload: Payload, walk: Walk, progress: Progress | None
+) -> tuple[State | None, Float32 | None]:
+    """State and x0_hat after all that is there of the steps; None where that is nothing at all."""
+    for step in payload.steps[walk.steps :]:
+        if not known(channel, step):
             break
-    return np.concatenate(done) if done else np.empty(0, np.uint8)
+        state, x0_hat = walk.state, walk.x0_hat
+        if state is None or x0_hat is None:
+            state = beginning(channel)
+            x0_hat = estimate(channel, state)
+        z, share = codeword(channel, step)
+        state = advance(channel, state, x0_hat, z, step, share)
+        if not step.complete:
+            return state, estimate(channel, state)
+        walk.steps, walk.state = walk.steps + 1, state
+        del x0_hat
+        walk.x0_hat = None  # it is large, and not needed any more
+        walk.x0_hat = estimate(channel, state)
+        if progress:
+            progress(step.end + 1, len(channel.chain.v))
+    if walk.x0_hat is None and payload.sigma_index not in (None, STORED):
+        return None, estimate(channel, beginning(channel))
+    return walk.state, walk.x0_hat
+
+
+def _flat(channel: Channel) -> Pixels:
+    """The picture before the first step, (C, H, W) uint8."""
+    levels = from_unit(channel.prior_mean).transpose(2, 0, 1)
+    return np.ascontiguousarray(np.broadcast_to(levels, channel.shape))

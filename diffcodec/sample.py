@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diffcodec.channel import Channel, Float32, State, estimate
 from diffcodec.diffusion import posterior_mean, posterior_variance, step_ratio
-from diffcodec.progressive import Channel, Float32, Progress, Reconstruct, State, estimate
+from diffcodec.progressive import Progress, Reconstruct
 
 DDIM_STEPS = 20
 

@@ -64,9 +64,19 @@ class Trace:
     clock: Clock = field(default_factory=Clock)
     steps: list[StepTrace] = field(default_factory=list)
     final_mse: float = 0.0  # of x0_hat at the last state, before the exact pixels
-    # Of each block of pixels, -log2 p(x_0 | last state), and the bytes that it takes:
+    # Of each block of pixels, -log2 p(x_0 | last state), and the bytes that it takes
+    # (pixels that are stored take no less than what they take):
     block_bits: list[float] = field(default_factory=list)
     block_bytes: list[int] = field(default_factory=list)
+
+    def store(self, steps: int, sizes: list[int], mse: float) -> None:
+        """Only the first steps were kept, and the pixels were stored in blocks of these sizes.
+
+        mse: of the last estimate, whatever became of it.
+        """
+        self.final_mse = self.steps[steps].mse if steps < len(self.steps) else mse
+        del self.steps[steps:]
+        self.block_bytes, self.block_bits = sizes, [8.0 * size for size in sizes]
 
     @property
     def lossless_bits(self) -> float:

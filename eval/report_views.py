@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from diffcodec.channel import Channel, Float32, State
 from diffcodec.codec import Codec, Decoded
 from diffcodec.eval import metrics
 from diffcodec.eval.coded import File, PeerError
 from diffcodec.eval.peers import PEERS, Peer
 from diffcodec.eval.pictures import Picture
-from diffcodec.progressive import Channel, Float32, State
 from diffcodec.sample import Ancestral, Ddim
 from diffcodec.trace import Trace
 

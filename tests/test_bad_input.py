@@ -20,7 +20,10 @@ from PIL import Image
 
 from diffcodec import image
 from diffcodec.bitstream.container import BitstreamError, Header, parse_header
+from diffcodec.chain import chain_of
 from diffcodec.cli.main import main
+from diffcodec.codec import parse
+from tests.conftest import picture
 
 if TYPE_CHECKING:
     from diffcodec import Codec
@@ -54,8 +57,9 @@ def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refuse:
 @pytest.fixture(scope="session")
 def coded(tiny_codec: Codec) -> bytes:
     """A whole file of several layers."""
-    rng = np.random.default_rng(3)
-    return tiny_codec.encode(rng.integers(0, 256, (24, 24, 3), dtype=np.uint8), nu=8)
+    data = tiny_codec.encode(picture(24, 24, 3, seed=3), nu=8)
+    assert parse(data, chain_of(parse_header(data)[0], tiny_codec.tables), None)[0].layers >= 2
+    return data
 
 
 # --- inputs that are not what they should be ----------------------------------------------------

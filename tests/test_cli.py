@@ -153,6 +153,15 @@ def test_the_cut_is_the_same_word_everywhere(run: Run, photo: Path) -> None:
     assert "step 2 of" in run("encode", "photo.png", "two.dfc", "--steps", "2").stderr
 
 
+def test_a_psnr_and_a_preview(run: Run, photo: Path) -> None:
+    told = json.loads(run("encode", "photo.png", "a.dfc", "--psnr", "9", "--json").stdout)
+    assert not told["complete"] and told["bytes"] < os.stat("photo.dfc").st_size
+    told = json.loads(run("decode", "photo.dfc", "b.png", "--scale", "1/4", "--json").stdout)
+    assert (told["width"], told["height"]) == (4, 4) and not told["lossless"]
+    assert told["bpp"] == 8 * os.stat("photo.dfc").st_size / 256
+    assert image.load(Path("b.png")).shape == (4, 4, 3)
+
+
 @pytest.mark.parametrize(
     ("options", "chain"),
     [(["--steps", "ddpm:10"], "ddpm:10"), (["--chain", "6"], "6"), (["--chain", "cosine:8"], None)],
@@ -365,6 +374,9 @@ def test_progress_bar_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
         ["encode", "a.png", "--steps", "0"],
         ["encode", "a.png", "--steps", "fast"],
         ["encode", "a.png", "--steps", "ddpm:50", "--chain", "6"],
+        ["encode", "a.png", "--psnr", "nan"],
+        ["encode", "a.png", "--psnr", "40", "--bpp", "1"],
+        ["decode", "a.dfc", "--scale", "1/3"],
         ["encode", "a.png", "--nu", "9"],
         ["encode", "a.png", "--seed", "-1"],
         ["encode", "a.png", "-", "--json"],

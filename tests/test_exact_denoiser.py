@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from diffcodec.bitstream.randomness import gaussian
-from diffcodec.exact.denoiser import GREY_SEED, ExactDenoiser, as_rgb, shuffle, unshuffle
+from diffcodec.exact.denoiser import GREY_SEED, ExactDenoiser, rgb_state, shuffle, unshuffle
 from diffcodec.exact.graph import Graph
 from diffcodec.exact.reference import Reference
 from diffcodec.unet import UNet
@@ -63,7 +63,8 @@ def test_grey_is_seen_as_three_noisy_channels() -> None:
     y, v = noisy(1, 8, 8), 0.2
     g = gaussian(GREY_SEED, 0, 192).reshape(3, 8, 8).astype(np.float64)
     rgb = y + math.sqrt(3 * v) * (g - (g[0] + g[1] + g[2]) / 3)
-    assert np.array_equal(as_rgb(y[None].astype(np.float64), np.array([v]))[0], rgb)
+    whole = slice(0, 8)
+    assert np.array_equal(rgb_state(y[None], np.array([v]), whole, whole)[0], rgb)
     assert np.abs(rgb.mean(axis=0) - y[0]).max() < 1e-12
     estimate = DENOISER(y, v)
     apart = [by_hand(GRAPH, rgb, 3 * v)[c].astype(np.float64) for c in range(3)]

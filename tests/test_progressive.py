@@ -30,6 +30,11 @@ def small(seed: int = 1) -> np.ndarray:
     return np.ascontiguousarray(picture(seed)[:12, :9])
 
 
+def truncate_steps(data: bytes, steps: int) -> bytes:
+    """A file cut after so many steps."""
+    return data[: CODEC.decode(data, max_steps=steps).bytes_used] if steps else data[:22]
+
+
 class TestLossless:
     @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 1, 1), (1, 7, 3), (5, 3, 1), (17, 4, 3)])
     @pytest.mark.parametrize("kind", ["source", "noise", "flat"])
@@ -157,6 +162,40 @@ class TestCuts:
         assert np.array_equal(CODEC.decode(whole[: cut.bytes_used]).pixels, cut.pixels)
         assert len(truncate(whole, bpp=2.0)) == 256 == CODEC.decode(whole, bpp=2.0).bytes_used
         assert truncate(whole, max_bytes=10**9) == whole
+
+    @pytest.mark.parametrize("wanted", [8.0, 22.0, 30.0])
+    def test_psnr_is_the_first_step_that_reaches_it(self, wanted: float) -> None:
+        def reached(data: bytes) -> float:
+            off = mse(CODEC.decode(data).pixels, PICTURE)
+            return 10 * math.log10(255**2 / off)
+
+        trace = Trace()
+        data = CODEC.encode(PICTURE, chain="25", psnr=wanted, trace=trace)
+        assert reached(data) >= wanted
+        steps = CODEC.decode(data).steps
+        assert steps == len(trace.steps)
+        if steps:
+            assert reached(truncate_steps(data, steps - 1)) < wanted
+        whole = CODEC.encode(PICTURE, chain="25")
+        assert len(data) < len(whole) / 2
+
+    def test_psnr_out_of_reach_is_the_whole_file(self) -> None:
+        assert CODEC.encode(PICTURE, chain="6", psnr=99) == CODEC.encode(PICTURE, chain="6")
+
+    def test_nothing_is_paid_for_after_the_stop(self) -> None:
+        calls = []
+
+        def counting(y: Float32, v: float) -> Float32:
+            calls.append(v)
+            return CODEC.denoiser(y, v)
+
+        codec = Codec(counting, CODEC.tables, fingerprint=CODEC.fingerprint)
+        codec.encode(PICTURE, chain="25", max_steps=4)
+        assert len(calls) == 3  # the first step needs no network, the cut no estimate
+        calls.clear()
+        data = codec.encode(PICTURE, chain="25", bpp=0.5)
+        steps = codec.decode(data).steps + 1
+        assert len(calls) <= 2 * steps < 30
 
     def test_progressive_ends_with_the_exact_picture(self) -> None:
         data = CODEC.encode(small(), chain="12")

@@ -90,3 +90,13 @@ def test_triples_name_independent_words() -> None:
 def test_refuses_what_is_not_64_bits(seed: int, step: int) -> None:
     with pytest.raises(ValueError, match="must be in 0"):
         words(seed, Stream.LABELS, step, 1)
+
+
+@pytest.mark.parametrize("start", [0, 1, 31, 32, 255, 256, 300, 511])
+def test_bytes_and_signs_may_start_anywhere(start: int) -> None:
+    assert np.array_equal(
+        octets(1, Stream.LABELS, 2, 50, start), octets(1, Stream.LABELS, 2, 600)[start : start + 50]
+    )
+    assert np.array_equal(
+        signs(1, Stream.LABELS, 2, 50, start), signs(1, Stream.LABELS, 2, 600)[start : start + 50]
+    )

@@ -22,7 +22,9 @@ from diffcodec.bitstream.trellis import (
     MEMORIES,
     SEGMENT,
     _scores,
+    boundaries,
     branch_words,
+    coordinates_known,
     decode,
     encode,
     label_table,
@@ -76,6 +78,7 @@ def test_every_prefix_decodes(dims: int, n: int, nu: int, seed: int, data: st.Da
     assert known == (stages * dims // n if n else 0)
     assert np.array_equal(part[:known], whole[:known])
     assert not part[known:].any()
+    assert known == coordinates_known(k, n, dims, nu)
 
 
 def test_prefixes_of_several_segments() -> None:
@@ -86,7 +89,7 @@ def test_prefixes_of_several_segments() -> None:
     assert len(edges) == 4 and max(np.diff(edges)) <= SEGMENT
     for k, stages in [(edges[1] - 1, edges[1] - 1 - nu), (edges[1], edges[1])]:
         part, known = decode(bits[:k], n, dims, nu, 0, 0)
-        assert known == stages * dims // n
+        assert known == coordinates_known(k, n, dims, nu) == stages * dims // n
         assert np.array_equal(part[:known], whole[:known])
     assert decode(bits[: edges[1] + nu], n, dims, nu, 0, 0)[1] == edges[1] * dims // n
     assert decode(bits[: edges[2] + nu + 1], n, dims, nu, 0, 0)[1] == (edges[2] + 1) * dims // n
@@ -248,7 +251,7 @@ def test_scores_are_clipped_distances(
 @pytest.mark.parametrize("dims", [200, 3000, 200_000])
 def test_scores_use_their_range(dims: int) -> None:
     lowest = viterbi.lowest_score(12)
-    scores = _scores(normal(dims), 200, 0, 200, 12)
+    scores = _scores(normal(dims), boundaries(dims, 200, 0, 200), 200 / dims, 12)
     assert lowest / 4 > scores.min() and np.mean(scores == lowest) < 0.01
 
 

@@ -7,6 +7,7 @@ whose memory is used again as soon as nobody reads them any more.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -18,11 +19,16 @@ from numpy.typing import NDArray
 from diffcodec.bitstream.kernel import load_kernel
 from diffcodec.exact.graph import Graph, Int16, Int32
 from diffcodec.exact.packed import Biases, Packed, Shape, pack
+from diffcodec.exact.stripes import Reach, Stripe, Window, plan, windows
 
 KERNEL = load_kernel("diffcodec.exact._convolve")
 
 SMALL = 128 * 128  # input pixels up to which threads share out pictures, not rows
 WORTHWHILE = 8_000_000  # products from which on the rows of a layer are shared out
+WHOLE = (
+    192 << 20
+)  # bytes of all streams up to which a picture is evaluated at once, else in stripes
+STRIPE = 64 << 20  # bytes of all streams that a stripe adds, roughly
 
 
 def instruction_sets() -> tuple[str, ...]:
@@ -34,9 +40,11 @@ class Compiled:
     """Evaluates a Graph like Reference. Not to be had where KERNEL is None.
 
     threads: for the rows of large pictures, and for the pictures of a batch of small ones. isa:
-    one of instruction_sets(), or None for the fastest. The output depends on neither. Memory of
-    streams is kept for the next picture of the same size. Raises RuntimeError without the kernel,
-    ValueError if there is no such set, CheckpointError if the graph's tensors do not fit.
+    one of instruction_sets(), or None for the fastest. The output depends on neither. Large
+    pictures are evaluated in stripes of rows (stripes.py), with the same output. Memory of streams
+    is kept for the next picture of the same size, unless it is large. Raises RuntimeError without
+    the kernel, ValueError if there is no such set, CheckpointError if the graph's tensors do not
+    fit.
     """
 
     def __init__(self, graph: Graph, threads: int = 1, isa: str | None = None) -> None:
@@ -67,7 +75,12 @@ class Compiled:
         if len(v) != n:
             raise ValueError(f"{n} pictures need {n} noise variances; there are {len(v)}")
         out = np.empty((n, *shapes[-1]), np.int32)
-        if self._pool is not None and n > 1 and height * width <= SMALL:
+        size = 4 * sum(math.prod(shape) for shape in shapes)
+        if size > WHOLE:
+            rows = max(1, shapes[-1][0] * STRIPE // size)
+            for picture in zip(x, v, out, strict=True):
+                self._in_stripes(*picture, shapes=shapes, rows=rows)
+        elif self._pool is not None and n > 1 and height * width <= SMALL:
             pictures = partial(self._evaluate, shapes=shapes, threads=1)
             list(self._pool.map(pictures, x, v, out))
         else:
@@ -87,17 +100,49 @@ class Compiled:
                 streams[k] = streams[layer.in_place]
             else:
                 streams[k] = self._memory(shapes[k])
-            self._layer(layer, streams, streams[k], bias, threads)
+            sources = tuple(streams[i] for i in layer.sources)
+            add = None if layer.add is None else streams[layer.add]
+            self._layer(layer, sources, add, streams[k], bias, (0, shapes[k][0]), threads)
             for i in layer.done:
                 stream = streams.pop(i)
                 if i != layer.in_place:
                     self._spare[shapes[i]].append(stream)
 
+    def _in_stripes(self, x: Int16, v: float, out: Int32, shapes: list[Shape], rows: int) -> None:
+        """One picture, with so many rows of the output at a time."""
+        stripes = plan(self.layers, shapes, rows)
+        held, biases = windows(stripes, shapes), self._biases(float(v))
+        for stripe in stripes:
+            for window, keep, end in zip(held, stripe.keep, stripe.begin, strict=False):
+                window.drop(keep, end)
+            held[0].rows(stripe.begin[0], stripe.end[0])[:] = x[stripe.begin[0] : stripe.end[0]]
+            for k, bias in enumerate(biases, start=1):
+                if stripe.begin[k] < stripe.end[k]:
+                    self._stripe(k, held, out, bias, stripe)
+
+    def _stripe(self, k: int, held: list[Window], out: Int32, bias: Int32, stripe: Stripe) -> None:
+        """What a stripe adds to stream k."""
+        layer, reach = self.layers[k - 1], Reach.of(self.layers[k - 1])
+        first = reach.start(stripe.begin[k])
+        origin, end = reach.output(first), stripe.end[k]
+        sources = tuple(held[i].rows(first, reach.end(end, stripe.end[i])) for i in layer.sources)
+        add = None if layer.add is None else held[layer.add].rows(origin, end)
+        to = out[origin:end] if k == len(self.layers) else held[k].rows(origin, end)
+        rows = (stripe.begin[k] - origin, end - origin)
+        self._layer(layer, sources, add, to, bias, rows, self.threads)
+
     def _layer(
-        self, layer: Packed, streams: dict[int, Int32], out: Int32, bias: Int32, threads: int
+        self,
+        layer: Packed,
+        sources: tuple[Int32, ...],
+        add: Int32 | None,
+        out: Int32,
+        bias: Int32,
+        between: tuple[int, int],
+        threads: int,
     ) -> None:
+        """Rows first .. end - 1 of a layer's output, counted like the rows of the sources."""
         assert KERNEL is not None
-        sources = tuple(streams[i] for i in layer.sources)
         rows = partial(
             KERNEL.layer,
             self.isa,
@@ -107,13 +152,13 @@ class Compiled:
             layer.weight,
             bias,
             layer.down,
-            None if layer.add is None else streams[layer.add],
+            add,
             out,
         )
-        height = len(out)
-        products = out.size * layer.weight.size // layer.c_out
+        first, height = between[0], between[1] - between[0]
+        products = height * out.shape[1] * layer.weight.size
         parts = min(threads, height) if products >= WORTHWHILE else 1
-        cuts = [height * i // parts for i in range(parts + 1)]
+        cuts = [first + height * i // parts for i in range(parts + 1)]
         others = [self._pool.submit(rows, *cut) for cut in pairwise(cuts[1:])] if self._pool else []
         rows(*cuts[:2])
         for other in others:

@@ -6,6 +6,8 @@ rounding to whole numbers, nothing whose order a library may choose.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,11 +16,14 @@ from diffcodec.config import Betas, Sigma2
 from diffcodec.cores import usable_cores
 from diffcodec.exact.graph import INPUT_FRACTION, Graph, Int16, Int32
 from diffcodec.exact.paths import open_path
+from diffcodec.exact.spans import Span, spans
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
 GREY_SEED = 0x67726579  # of the noise that turns one grey channel into three
+WIDEST = 8192  # pixels; wider pictures are evaluated in spans of columns
+AT_ONCE = 1 << 17  # pixels that are doubles at a time, roughly
 
 
 class ExactDenoiser:
@@ -46,24 +51,48 @@ class ExactDenoiser:
 
     def batch(self, y: Float32, v: float | Float64) -> Float32:
         """The same for (N, C, H, W) and one v, or one for each picture."""
-        n, channels, height, width = y.shape
+        n, _, _, width = y.shape
         noise = np.broadcast_to(np.asarray(v, np.float64), (n,))
-        state = y.astype(np.float64)
-        if channels == 1:
-            state, noise = as_rgb(state, noise), 3 * noise
+        x0_hat = np.empty(y.shape, np.float32)
+        for span in spans(self.graph, width, WIDEST):
+            self._columns(y, noise, x0_hat, span)
+        return x0_hat
+
+    def _columns(self, y: Float32, v: Float64, x0_hat: Float32, span: Span) -> None:
+        """Fill in the columns of x0_hat that a span keeps. Doubles exist a few rows at a time."""
+        (n, channels, height, _), patch, side = y.shape, self.graph.patch, self.graph.stride
+        noise = 3 * v if channels == 1 else v
         c_skip, c_out, c_in = preconditioning(noise, self.graph.sigma_data)
-        counts = state * (c_in * (1 << INPUT_FRACTION))  # powers of two do not round
-        np.clip(np.rint(counts, out=counts), -32768, 32767, out=counts)
-        side, patch = self.graph.stride, self.graph.patch
-        padding = [(0, 0), (0, 0), (0, -height % side), (0, -width % side)]
-        x = np.pad(counts.astype(np.int16), padding, mode="symmetric")
-        out = shuffle(self.path(unshuffle(x, patch), noise), patch)[:, :, :height, :width]
-        x0_hat = out * (c_out * 2.0**-self.graph.output)
-        x0_hat += state * c_skip
-        np.clip(x0_hat, -1, 1, out=x0_hat)
-        if channels == 1:
-            x0_hat = (x0_hat[:, 0:1] + x0_hat[:, 1:2] + x0_hat[:, 2:3]) / 3
-        return np.ascontiguousarray(x0_hat, np.float32)
+        columns, width = slice(span.seen, span.seen_end), span.seen_end - span.seen
+        right = -width % side
+        whole = height + -height % side, width + right
+        x = np.empty((n, *(sides // patch for sides in whole), 3 * patch**2), np.int16)
+        blocks = row_blocks(height, max(side, AT_ONCE // (n * width) // side * side), side)
+        for rows in blocks:
+            counts = rgb_state(y, v, rows, columns)
+            counts *= c_in * (1 << INPUT_FRACTION)  # powers of two do not round
+            np.clip(np.rint(counts, out=counts), -32768, 32767, out=counts)
+            below = -height % side if rows.stop == height else 0
+            padding = [(0, 0), (0, 0), (0, below), (0, right)]
+            padded = np.pad(counts.astype(np.int16), padding, mode="symmetric")
+            x[:, rows.start // patch : (rows.stop + below) // patch] = unshuffle(padded, patch)
+        out = self.path(x, noise)
+        inside = slice(span.kept - span.seen, span.kept_end - span.seen)
+        for rows in blocks:
+            squares = out[:, rows.start // patch : -(-rows.stop // patch)]
+            part = shuffle(squares, patch)[:, :, : rows.stop - rows.start, inside]
+            found = part * (c_out * 2.0**-self.graph.output)
+            found += rgb_state(y, v, rows, columns)[..., inside] * c_skip
+            np.clip(found, -1, 1, out=found)
+            if channels == 1:
+                found = (found[:, 0:1] + found[:, 1:2] + found[:, 2:3]) / 3
+            x0_hat[:, :, rows, span.kept : span.kept_end] = found
+
+
+def row_blocks(height: int, rows: int, least: int) -> list[slice]:
+    """Slices of so many rows; the last one has at least `least` of them, or all there are."""
+    edges = [*range(0, max(1, height - least + 1), rows), height]
+    return [slice(a, b) for a, b in pairwise(edges)]
 
 
 def graph_name(graph: Graph) -> str:
@@ -79,13 +108,32 @@ def preconditioning(v: Float64, sigma_data: float) -> tuple[Float64, Float64, Fl
     return s2 / total, np.sqrt(v * s2 / total), 1 / np.sqrt(total)
 
 
-def as_rgb(y: Float64, v: Float64) -> Float64:
-    """Three channels with independent noise 3v each whose mean is y: (N, 1, H, W), (N,)."""
+def rgb_state(y: Float32, v: Float64, rows: slice, columns: slice) -> Float64:
+    """Part of the state (N, C, H, W) with noise variances (N,), as the network takes it: RGB.
+
+    Of a grey one three channels with independent noise 3v each whose mean is y.
+    """
     height, width = y.shape[2:]
-    drawn = gaussian(GREY_SEED, 0, 3 * height * width).reshape(3, height, width)
-    red, green, blue = drawn.astype(np.float64)
+    state = y[:, :, rows, columns].astype(np.float64)
+    if y.shape[1] == 3:
+        return state
+    red, green, blue = (
+        _drawn(c * height * width, width, rows, columns).astype(np.float64) for c in range(3)
+    )
     extra = np.stack([red, green, blue]) - (red + green + blue) / 3
-    return np.asarray(y + np.sqrt(3 * v)[:, None, None, None] * extra)
+    return np.asarray(state + np.sqrt(3 * v)[:, None, None, None] * extra)
+
+
+def _drawn(start: int, width: int, rows: slice, columns: slice) -> Float32:
+    """Part of a plane of Gaussian noise, of which number `start` is the first."""
+    if columns == slice(0, width):
+        n = (rows.stop - rows.start) * width
+        return gaussian(GREY_SEED, 0, n, start + rows.start * width).reshape(-1, width)
+    n = columns.stop - columns.start
+    first = start + columns.start
+    return np.stack(
+        [gaussian(GREY_SEED, 0, n, first + i * width) for i in range(rows.start, rows.stop)]
+    )
 
 
 def unshuffle(x: Int16, patch: int) -> Int16:

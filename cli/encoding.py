@@ -1,9 +1,7 @@
-"""encode, decode: parse, call, print."""
+"""encode: parse, call, print."""
 
 from __future__ import annotations
 
-import io
-import os
 import re
 import time
 from pathlib import Path
@@ -19,12 +17,13 @@ from diffcodec.cli.options import (
     cut,
     model_option,
     output_options,
-    steps_option,
+    psnr_option,
     threads_option,
 )
 from diffcodec.cli.streams import (
     PIPE,
     about,
+    beside,
     claim,
     name_of,
     narrate,
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
 @model_option
 @bytes_option
 @bpp_option
+@psnr_option
 @click.option("--steps", metavar="N|NAME:N", help="Cut after N steps; or as --chain.")
 @click.option(
     "--chain",
@@ -81,6 +81,7 @@ def encode(
     model: str | None,
     max_bytes: int | None,
     bpp: float | None,
+    psnr: float | None,
     steps: str | None,
     chain: str | None,
     mode: str,
@@ -96,21 +97,23 @@ def encode(
     """Compress the picture IN to OUT (IN with the suffix .dfc); `-` is a pipe.
 
     Without a cut the file is lossless at its full length, and any beginning of it is a picture.
+    With one the encoder stops as soon as it gets there.
 
     \b
     Examples:
       diffcodec encode photo.png
       diffcodec encode photo.png small.dfc --bpp 0.5
+      diffcodec encode photo.png good.dfc --psnr 40
       diffcodec encode photo.png --ledger photo.txt
     """
     max_steps, chain = _steps_or_chain(steps, chain)
-    limits = cut(max_bytes, bpp, max_steps)
+    limits = cut(max_bytes=max_bytes, bpp=bpp, psnr=psnr, max_steps=max_steps)
     bitsback = mode == "bitsback"
     if bitsback and (limits or nu or seed):
         raise click.UsageError("--mode bitsback is lossless; cuts, --nu and --seed are not for it")
     if tile and not bitsback:
         raise click.UsageError("--tile is for --mode bitsback")
-    target = target or _swap(source, ".dfa" if bitsback else ".dfc")
+    target = target or beside(source, ".dfa" if bitsback else ".dfc")
     claim(source, target, force=force, as_json=as_json)
     if ledger is not None:
         claim_ledger(source, target, ledger, force=force)
@@ -196,154 +199,6 @@ def _encode_bitsback(
             "bpp": bpp,
         }
         print_json({**facts, **facts_of(written), "encoding_seconds": round(seconds, 3)})
-
-
-@click.command()
-@click.argument("source", metavar="IN")
-@click.argument("target", metavar="[OUT]", required=False)
-@model_option
-@bytes_option
-@bpp_option
-@steps_option
-@click.option(
-    "--reconstruction",
-    type=click.Choice(["mean", "sample", "ddim"]),
-    default="mean",
-    help="Of a cut: mean, the least error; sample, one picture that fits; ddim, the same without "
-    "noise (mean).",
-)
-@click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Of what is drawn, not received."
-)
-@click.option("--ddim-steps", type=click.IntRange(1), default=20, metavar="N", help="Of ddim (20).")
-@click.option("--strict", is_flag=True, help="Fail unless IN is whole, to the exact pixels.")
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["png", "ppm"]),
-    help="Of OUT, where no suffix tells (default: png).",
-)
-@threads_option
-@output_options
-def decode(
-    source: str,
-    target: str | None,
-    model: str | None,
-    max_bytes: int | None,
-    bpp: float | None,
-    steps: int | None,
-    reconstruction: str,
-    seed: int,
-    ddim_steps: int,
-    strict: bool,
-    format_: str | None,
-    threads: int | None,
-    force: bool,
-    quiet: bool,
-    as_json: bool,
-) -> None:
-    """Turn IN, or whatever was received of it, into the picture OUT (IN with the suffix .png).
-
-    \b
-    Examples:
-      diffcodec decode photo.dfc
-      head -c 2000 photo.dfc | diffcodec decode - preview.png
-      diffcodec decode photo.dfc --bpp 0.1 --reconstruction sample --seed 7
-    """
-    limits = cut(max_bytes, bpp, steps)
-    target = target or _swap(source, f".{format_ or 'png'}")
-    claim(source, target, force=force, as_json=as_json)
-
-    from diffcodec import image
-
-    kind = format_ or ("png" if target == PIPE else image.format_of(Path(target)))
-    data = read(source)
-    from diffcodec.bitstream.container import ARCHIVE_MAGIC
-
-    if data[:4] == ARCHIVE_MAGIC:
-        if limits:
-            raise click.UsageError("an archive holds whole pictures only; it cannot be cut")
-        _decode_archive(source, target, kind, data, model, threads, force, quiet, as_json)
-        return
-
-    from diffcodec import sample, shipped
-
-    with about(source):
-        facts = shipped.info(data, model)
-        if strict and not facts["complete"]:
-            raise click.ClickException(f"{name_of(source)} is cut short, {how_far(facts)}")
-        began = time.perf_counter()
-        with progress_bar("decoding", quiet=quiet) as progress:
-            shown = sample.reconstruction(
-                reconstruction, seed=seed, steps=ddim_steps, progress=progress
-            )
-            options = {**limits, "threads": threads, "progress": progress, "reconstruct": shown}
-            decoded = shipped.decode(data, model, **options)
-    seconds = time.perf_counter() - began
-    write(target, image.to_bytes(decoded.pixels, kind), force=force)
-    total = "" if decoded.total_bytes is None else f" of {decoded.total_bytes:,}"
-    end = "lossless" if decoded.lossless else f"step {decoded.steps} of {decoded.steps_total}"
-    narrate(f"decoded {decoded.bytes_used:,}{total} bytes, {end}", quiet=quiet)
-    if as_json:
-        height, width, channels = decoded.pixels.shape
-        print_json(
-            {
-                "input": source,
-                "output": target,
-                "width": width,
-                "height": height,
-                "channels": channels,
-                "model": facts["model"],
-                "fingerprint": facts["fingerprint"],
-                "bytes_used": decoded.bytes_used,
-                "total_bytes": decoded.total_bytes,
-                "bpp": 8 * decoded.bytes_used / (width * height),
-                "steps": decoded.steps,
-                "steps_total": decoded.steps_total,
-                "lossless": decoded.lossless,
-                "reconstruction": "exact" if decoded.lossless else reconstruction,
-                "decoding_seconds": round(seconds, 3),
-            }
-        )
-
-
-def _decode_archive(
-    source: str,
-    target: str,
-    kind: str,
-    data: bytes,
-    model: str | None,
-    threads: int | None,
-    force: bool,
-    quiet: bool,
-    as_json: bool,
-) -> None:
-    from diffcodec import archive, image
-    from diffcodec.codec import Codec
-
-    began = time.perf_counter()
-    with about(source), progress_bar("decoding", quiet=quiet) as progress:
-        held = archive.contents(io.BytesIO(data))
-        if held.damage:
-            raise click.ClickException(f"{name_of(source)}: {held.damage[0].reason}")
-        if len(held.pictures) != 1:
-            raise click.ClickException(
-                f"{name_of(source)} holds {len(held.pictures)} pictures; use diffcodec extract"
-            )
-        codec = Codec.from_pretrained(model or archive.model_of(held), threads)
-        pixels = archive.only_picture(codec, data, progress)
-    seconds = time.perf_counter() - began
-    write(target, image.to_bytes(pixels, kind), force=force)
-    narrate(f"decoded {len(data):,} bytes, lossless", quiet=quiet)
-    if as_json:
-        height, width, channels = pixels.shape
-        facts = {"input": source, "output": target, "width": width, "height": height}
-        more = {"channels": channels, "model": codec.name, "bytes_used": len(data)}
-        print_json({**facts, **more, "lossless": True, "decoding_seconds": round(seconds, 3)})
-
-
-def _swap(source: str, suffix: str) -> str:
-    return PIPE if source == PIPE else os.path.splitext(source)[0] + suffix
 
 
 def _steps_or_chain(steps: str | None, chain: str | None) -> tuple[int | None, str | None]:

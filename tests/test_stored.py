@@ -1,0 +1,111 @@
+"""Pictures that the network knows nothing of: their pixels are stored, and all else still holds."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from diffcodec.audit import audit
+from diffcodec.bitstream.container import BitstreamError, parse_header
+from diffcodec.bitstream.layers import PayloadWriter, Plan, parse_payload
+from diffcodec.bitstream.pixels import CHUNK, SIGMAS, STORED
+from diffcodec.chain import chain_of
+from diffcodec.codec import Codec, parse
+from diffcodec.trace import Trace
+
+Pixels = NDArray[np.uint8]
+PLAN = Plan(dims=CHUNK + 10, nu=8, nodes=3, expected=lambda start, end: 0)
+
+
+def noise(height: int, width: int, channels: int = 3) -> Pixels:
+    return np.random.default_rng(0).integers(0, 256, (height, width, channels), np.uint8)
+
+
+def stored(codec: Codec, data: bytes) -> bool:
+    levels = chain_of(parse_header(data)[0], codec.tables)
+    return parse(data, levels, None)[0].sigma_index == STORED
+
+
+@pytest.mark.parametrize("shape", [(1, 90, 3), (90, 1, 3), (3, 3, 3), (1, 1, 1), (60, 50, 1)])
+@pytest.mark.parametrize("kind", ["noise", "flat", "stripes"])
+def test_no_file_is_much_larger_than_its_pixels(
+    tiny_codec: Codec, shape: tuple[int, int, int], kind: str
+) -> None:
+    pixels = {
+        "noise": noise(*shape),
+        "flat": np.full(shape, 7, np.uint8),
+        "stripes": np.indices(shape).sum(axis=0).astype(np.uint8) % 2 * 255,
+    }[kind]
+    data = tiny_codec.encode(pixels, nu=8)
+    assert len(data) <= 1.01 * pixels.size + 64
+    decoded = tiny_codec.decode(data)
+    assert decoded.lossless and np.array_equal(decoded.pixels, pixels)
+
+
+def test_stored_pixels_have_a_preview_and_can_be_cut(tiny_codec: Codec) -> None:
+    pixels = noise(50, 70)
+    trace = Trace()
+    data = tiny_codec.encode(pixels, nu=8, trace=trace)
+    assert stored(tiny_codec, data)
+    header, start = parse_header(data)
+    levels = chain_of(header, tiny_codec.tables)
+    payload, _ = parse(data, levels, None)
+    assert 0 < len(payload.steps) == len(trace.steps)
+    assert payload.steps[-1].bytes_end <= pixels.size / 100
+    ledger = audit(data, header, payload, levels, trace)
+    assert ledger.ideal_bits is not None and ledger.ideal_bits > 8 * pixels.size
+    exact = []
+    for length in range(start, len(data), 997):
+        decoded = tiny_codec.decode(data[:length])
+        assert not decoded.lossless
+        exact.append(int((decoded.pixels == pixels).sum()))
+    assert exact == sorted(exact) and exact[-1] > 0.8 * pixels.size
+
+
+def test_a_cut_that_comes_first_is_an_ordinary_file(tiny_codec: Codec) -> None:
+    pixels = noise(50, 70)
+    data = tiny_codec.encode(pixels, nu=8, max_bytes=2000)
+    assert len(data) == 2000 and not stored(tiny_codec, data)
+    assert tiny_codec.decode(data).steps >= 2
+
+
+def payload(kind: int, sizes: tuple[int, int]) -> bytes:
+    writer = PayloadWriter(PLAN)
+    writer.hand_over(-1)
+    return writer.finish(kind, [bytes(size) for size in sizes], zlib.crc32(bytes(PLAN.dims)))
+
+
+def test_blocks_that_are_stored_have_their_size_and_no_other() -> None:
+    data = payload(STORED, (CHUNK, 10))
+    whole = parse_payload(data, PLAN, len(data), None)
+    assert [len(block.data) for block in whole.blocks] == [CHUNK, 10]
+    for sizes in ((CHUNK - 1, 10), (CHUNK, 11), (CHUNK + 1, 9)):
+        data = payload(STORED, sizes)
+        with pytest.raises(BitstreamError, match="damaged: a block of pixels"):
+            parse_payload(data, PLAN, len(data), None)
+
+
+@pytest.mark.parametrize("kind", [SIGMAS, 200, STORED - 1])
+def test_unknown_kinds_of_pixels_are_refused(kind: int) -> None:
+    data = payload(kind, (CHUNK, 10))
+    with pytest.raises(BitstreamError, match="unknown way"):
+        parse_payload(data, PLAN, len(data), None)
+
+
+def test_a_file_with_nothing_in_it_takes_nothing(
+    tiny_codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a large picture with only a header, or too few bits, no array of floats is made."""
+    from diffcodec import progressive
+
+    data = tiny_codec.encode(noise(50, 70), nu=8)
+    _, start = parse_header(data)
+    expected = tiny_codec.decode(data[:start]).pixels
+    assert (expected == expected[0, 0]).all() and expected.shape == (50, 70, 3)
+    for name in ("beginning", "codeword", "estimate"):
+        monkeypatch.delattr(progressive, name)
+    for length in (start, start + 1, start + 2):
+        assert np.array_equal(tiny_codec.decode(data[:length]).pixels, expected)
