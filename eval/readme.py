@@ -18,7 +18,7 @@ from diffcodec.eval import exact_tables
 from diffcodec.eval.markdown import Result, load, machine, table
 
 RESULTS = Path(__file__).resolve().parent / "results"
-PEERS = {"jpeg": "JPEG", "jpeg2000": "JPEG 2000", "webp": "WebP"}
+PEERS = {"jpeg": "JPEG", "jpeg2000": "JPEG 2000", "webp": "WebP", "jpegxl": "JPEG XL"}
 
 
 def render(text: str, results: Path = RESULTS) -> str:
@@ -52,15 +52,15 @@ def rates(results: Path, name: str, wanted: tuple[float, ...]) -> str:
         "bpp": result["theory"]["bpp_mi"],
         "psnr-rgb-pooled": result["theory"]["psnr-rgb-pooled"],
     }
-    over = result["overhead_percent"]
+    over, peers = result["overhead_percent"], [p for p in PEERS if p in result["peers"]]
     rows = []
     for bpp in wanted:
         percent = np.interp(bpp, over["bpp"], over["over_mi"])
         inside = over["bpp"][0] <= bpp <= over["bpp"][-1]
         row = [f"{bpp:g}", f"**{at(result['results'], bpp)}**", at(theory, bpp)]
         row += [f"{percent:.0f} %" if inside else "-"]
-        rows.append(row + [at(result["peers"][peer], bpp) for peer in PEERS])
-    head = ["bpp", "diffcodec, files (dB)", "its theory", "overhead", *PEERS.values()]
+        rows.append(row + [at(result["peers"][peer], bpp) for peer in peers])
+    head = ["bpp", "diffcodec, files (dB)", "its theory", "overhead", *(PEERS[p] for p in peers)]
     return f"{table(head, rows)}\n\n{machine(result)}"
 
 
