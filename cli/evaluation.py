@@ -10,8 +10,8 @@ from diffcodec.cli.measuring import (
     about_run,
     claim_outputs,
     give,
+    measure,
     read_pictures,
-    resumable,
     tell_about_similarity,
 )
 from diffcodec.cli.options import (
@@ -24,7 +24,7 @@ from diffcodec.cli.options import (
     set_options,
     threads_option,
 )
-from diffcodec.cli.streams import about, narrate, progress_bar
+from diffcodec.cli.streams import about, narrate
 
 
 @click.command("eval")
@@ -76,7 +76,6 @@ def evaluate(
     pictures = read_pictures(data, split, tile, count, quiet=quiet)
 
     from diffcodec.eval.rate_distortion import Settings, grid_bpp, load_codec, summary
-    from diffcodec.eval.rate_distortion import evaluate as run
     from diffcodec.shipped import default_model_of
 
     others = at_hand(chosen, lambda message: narrate(message, quiet=False))
@@ -87,34 +86,22 @@ def evaluate(
     if not rates:
         narrate("the smallest picture is too small for a cut; only whole files count", quiet=quiet)
     settings = Settings(rates, chain, codec.workers, reconstructions)
-    path = None if records is None else Path(records)
-    with resumable(records), about(str(data)):
-        with progress_bar("coding", quiet=quiet) as progress:
-            result = run(
-                codec,
-                pictures,
-                settings,
-                model=name,
-                processes=processes,
-                path=path,
-                progress=progress,
-            )
-        with progress_bar("other codecs", quiet=quiet) as progress:
-            found = benches.bench(
-                others,
-                pictures,
-                rates,
-                processes=processes,
-                path=path,
-                reconstructions=None if reconstructions is None else Path(reconstructions),
-                progress=progress,
-            )
-    result["peers"], result["lossless"]["peers"] = benches.pool(others, found)
+    with about(str(data)):
+        result = measure(
+            codec,
+            name,
+            pictures,
+            settings,
+            others,
+            records=records,
+            processes=processes,
+            quiet=quiet,
+        )
     result |= about_run(
         data, pictures, split=split, tile=tile, threads=codec.workers, processes=processes
     )
     text = summary(result)
-    if found:
+    if others:
         text += "\n\n" + benches.summary(others, result["peers"], result["lossless"]["peers"])
     give(result, text, json_path, force=force)
     if result["lossless"]["exact"] < len(pictures):

@@ -6,17 +6,20 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from diffcodec.cli.streams import PIPE, claim, narrate, print_json, write
+from diffcodec.cli.streams import PIPE, claim, narrate, print_json, progress_bar, write
 
 if TYPE_CHECKING:
+    from diffcodec.codec import Codec
+    from diffcodec.eval.peers import Peer
     from diffcodec.eval.pictures import Picture
+    from diffcodec.eval.rate_distortion import Settings
 
 
 DRAWINGS = (".png", ".svg", ".pdf")
@@ -83,6 +86,48 @@ def tell_about_similarity(pictures: Sequence[Picture], *, quiet: bool) -> None:
         narrate("no MS-SSIM without pytorch-msssim: pip install 'diffcodec[eval]'", quiet=quiet)
     elif any(large) and not all(large):
         narrate(f"no MS-SSIM: some pictures have a side below {SMALLEST} pixels", quiet=quiet)
+
+
+def measure(
+    codec: Codec,
+    name: str,
+    pictures: Sequence[Picture],
+    settings: Settings,
+    others: Mapping[str, Peer],
+    *,
+    records: str | None,
+    processes: int,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Our files and those of other codecs, with progress: the result of `diffcodec eval`."""
+    from diffcodec.eval.bench import bench, pool
+    from diffcodec.eval.rate_distortion import evaluate
+
+    path = None if records is None else Path(records)
+    folder = None if settings.reconstructions is None else Path(settings.reconstructions)
+    with resumable(records):
+        with progress_bar("coding", quiet=quiet) as progress:
+            result = evaluate(
+                codec,
+                pictures,
+                settings,
+                model=name,
+                processes=processes,
+                path=path,
+                progress=progress,
+            )
+        with progress_bar("other codecs", quiet=quiet) as progress:
+            found = bench(
+                others,
+                pictures,
+                settings.cuts_bpp,
+                processes=processes,
+                path=path,
+                reconstructions=folder,
+                progress=progress,
+            )
+    result["peers"], result["lossless"]["peers"] = pool(others, found)
+    return result
 
 
 def about_run(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from diffcodec.cli.measuring import about_run, need_matplotlib, read_pictures, resumable
+from diffcodec.cli.measuring import about_run, measure, need_matplotlib, read_pictures
 from diffcodec.cli.options import (
     cuts_option,
     model_option,
@@ -177,27 +177,18 @@ def _measure(
     quiet: bool,
 ) -> dict[str, Any]:
     """As `diffcodec eval` does."""
-    from diffcodec.eval import bench as benches
     from diffcodec.eval.peers import at_hand
-    from diffcodec.eval.rate_distortion import Settings, evaluate, grid_bpp
+    from diffcodec.eval.rate_distortion import Settings, grid_bpp
 
-    others = at_hand(chosen, lambda message: narrate(message, quiet=quiet))
-    rates = cuts or grid_bpp([picture.pixels for picture in pictures])
-    path = None if records is None else Path(records)
-    with resumable(records):
-        with progress_bar("coding", quiet=quiet) as progress:
-            result = evaluate(
-                codec,
-                pictures,
-                Settings(rates, chain, codec.workers, None),
-                model=name,
-                processes=processes,
-                path=path,
-                progress=progress,
-            )
-        with progress_bar("other codecs", quiet=quiet) as progress:
-            found = benches.bench(
-                others, pictures, rates, processes=processes, path=path, progress=progress
-            )
-    result["peers"], result["lossless"]["peers"] = benches.pool(others, found)
-    return result
+    return measure(
+        codec,
+        name,
+        pictures,
+        Settings(
+            cuts or grid_bpp([picture.pixels for picture in pictures]), chain, codec.workers, None
+        ),
+        at_hand(chosen, lambda message: narrate(message, quiet=quiet)),
+        records=records,
+        processes=processes,
+        quiet=quiet,
+    )
