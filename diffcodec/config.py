@@ -16,9 +16,10 @@ from typing import Any, Literal, get_args
 Predicts = Literal["preconditioned", "eps", "mu"]
 Sigma2 = Literal["beta", "beta_tilde", "learned"]
 Betas = Literal["linear", "cosine"]
+Skips = Literal["concat", "add"]
 Objective = Literal["simple", "nelbo", "hybrid", "vlb", "edm"]
 Sampling = Literal["uniform", "importance"]
-LATER = ("predicts", "sigma2", "betas", "fourier")  # [network] fields that the first files lack
+LATER = ("predicts", "sigma2", "betas", "fourier", "skips")  # [network] fields that the first files lack
 CONTINUOUS = ("vlb", "edm")  # objectives that draw any noise level; the others draw t
 
 
@@ -42,12 +43,14 @@ class NetworkConfig:
     sigma2: Sigma2 = "beta"  # of p_theta; learned: by the network, for every sub-pixel
     betas: Betas = "linear"  # of T = 1000: what a timestep t is, in training and for mu
     fourier: tuple[int, ...] = ()  # n of the extra inputs sin and cos(2^n pi x_t)
+    skips: Skips = "concat"  # how a level's way down joins its way up; add: wider at equal cost
 
     def __post_init__(self) -> None:
         _one_of("network.norm", self.norm, ("group", "none"))
         _one_of("network.predicts", self.predicts, get_args(Predicts))
         _one_of("network.sigma2", self.sigma2, get_args(Sigma2))
         _one_of("network.betas", self.betas, get_args(Betas))
+        _one_of("network.skips", self.skips, get_args(Skips))
         if min((self.channels, self.blocks, *self.multipliers), default=0) < 1 or self.channels % 2:
             raise RecipeError(
                 "network.channels, network.blocks and network.multipliers must be positive, and "

@@ -137,6 +137,7 @@ class UNet(nn.Module):
         self.prediction = Prediction(config)
         inputs = 3 * (1 + 2 * len(config.fourier))
         outputs = 6 if config.sigma2 == "learned" else 3
+        add = config.skips == "add"
         self.stem = nn.Conv2d(inputs * patch * patch, c, 3, padding=1)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         self.shrink, self.grow = nn.ModuleList(), nn.ModuleList()
@@ -147,15 +148,19 @@ class UNet(nn.Module):
                 width = w
                 skips.append(w)
             if i < len(widths) - 1:
-                self.shrink.append(nn.Conv2d(w, w, 3, stride=2, padding=1))
-                skips.append(w)
+                width = widths[i + 1] if add else w
+                self.shrink.append(nn.Conv2d(w, width, 3, stride=2, padding=1))
+                skips.append(width)
         self.middle = nn.ModuleList([stage(width, width, sides[-1]) for _ in range(2)])
         for i in reversed(range(len(widths))):
             for _ in range(config.blocks + 1):
-                self.up.append(stage(width + skips.pop(), widths[i], sides[i]))
+                joined = 0 if add else skips.pop()
+                self.up.append(stage(width + joined, widths[i], sides[i]))
                 width = widths[i]
             if i > 0:
-                self.grow.append(nn.Conv2d(width, width, 3, padding=1))
+                above, kernel = (widths[i - 1], 1) if add else (width, 3)
+                self.grow.append(nn.Conv2d(width, above, kernel, padding=kernel // 2))
+                width = above
         self.norm = normalisation(config, width, sides[0])
         self.head = nn.Conv2d(width, outputs * patch * patch, 3, padding=1)
         nn.init.zeros_(self.head.weight)
@@ -178,7 +183,17 @@ class UNet(nn.Module):
         emb = self.embed(timestep_embedding(self.noise_level(v), self.config.channels))
         emb = F.silu(emb)
         h = self.stem(F.pixel_unshuffle(x, patch) if patch > 1 else x)
-        skips = [h]
+        h = self._add_skips(h, emb) if self.config.skips == "add" else self._concat_skips(h, emb)
+        h = F.silu(self.norm(h))
+        # eps and mu are multiplied by as much as 100: bf16 would be too coarse for them.
+        exact = self.config.predicts != "preconditioned"
+        with torch.autocast(h.device.type, enabled=False) if exact else contextlib.nullcontext():
+            h = self.head(h.float() if exact else h)
+        return F.pixel_shuffle(h, patch) if patch > 1 else cast(Tensor, h)
+
+    def _concat_skips(self, h: Tensor, emb: Tensor) -> Tensor:
+        """Every block on the way up sees one of the way down beside its input, as in DDPM."""
+        blocks, skips = self.config.blocks, [h]
         for i, stage in enumerate(self.down):
             h = run(stage, h, emb)
             skips.append(h)
@@ -193,12 +208,26 @@ class UNet(nn.Module):
             level, last = divmod(i, blocks + 1)
             if last == blocks and level < len(self.grow):
                 h = self.grow[level](F.interpolate(h, scale_factor=2.0, mode="nearest"))
-        h = F.silu(self.norm(h))
-        # eps and mu are multiplied by as much as 100: bf16 would be too coarse for them.
-        exact = self.config.predicts != "preconditioned"
-        with torch.autocast(h.device.type, enabled=False) if exact else contextlib.nullcontext():
-            h = self.head(h.float() if exact else h)
-        return F.pixel_shuffle(h, patch) if patch > 1 else cast(Tensor, h)
+        return h
+
+    def _add_skips(self, h: Tensor, emb: Tensor) -> Tensor:
+        """A level's last picture on the way down is added on the way up (Zhang et al. 2021)."""
+        blocks, skips = self.config.blocks, list[Tensor]()
+        for i, stage in enumerate(self.down):
+            h = run(stage, h, emb)
+            level, last = divmod(i, blocks)
+            if last == blocks - 1 and level < len(self.shrink):
+                skips.append(h)
+                h = self.shrink[level](h)
+        for stage in self.middle:
+            h = run(stage, h, emb)
+        for i, stage in enumerate(self.up):
+            h = run(stage, h, emb)
+            level, last = divmod(i, blocks + 1)
+            if last == blocks and level < len(self.grow):
+                h = F.interpolate(self.grow[level](h), scale_factor=2.0, mode="nearest")
+                h = h + skips.pop()
+        return h
 
     def noise_level(self, v: Tensor) -> Tensor:
         """log sigma on DDPM's scale of 0..1000, clamped: beyond it pictures are drowned anyway."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from diffcodec.checkpoint import Checkpoint
-from diffcodec.config import NetworkConfig, Recipe, TrainConfig
+from diffcodec.config import NetworkConfig, Recipe, Skips, TrainConfig
 from diffcodec.exact.export import export
 from diffcodec.exact.graph import Graph, Layer
 from diffcodec.unet import UNet
@@ -19,9 +20,11 @@ TABLES = {"prior_mean": [0.1, 0.0, -0.1], "prior_variance": 0.3, "v": [1e-4, 1.0
 TABLES |= {"mse": [1e-5, 0.2], "chains": {"6": [1.0, 0.1]}}
 
 
-def untrained(patch: int = 1, blocks: int = 1, norm: str = "none") -> Checkpoint:
+def untrained(
+    patch: int = 1, blocks: int = 1, skips: Skips = "concat", norm: Literal["none", "group"] = "none"
+) -> Checkpoint:
     """Random weights, everywhere: the layers that start at zero too."""
-    network = NetworkConfig(8, (1, 2, 2), blocks, (), norm, window=16, patch=patch)  # type: ignore[arg-type]
+    network = NetworkConfig(8, (1, 2, 2), blocks, (), norm, window=16, patch=patch, skips=skips)
     train = TrainConfig("edm", batch=4, steps=9, lr=1e-3, warmup=1, cooldown=0.5, ema=0.9, crop=16)
     torch.manual_seed(blocks)
     unet = UNet(network)
@@ -40,10 +43,10 @@ def pictures() -> list[NDArray[np.uint8]]:
 
 
 @lru_cache
-def exported(patch: int = 1, blocks: int = 1) -> Graph:
+def exported(patch: int = 1, blocks: int = 1, skips: Skips = "concat") -> Graph:
     """The integer network of `untrained`."""
     torch.set_num_threads(1)
-    return export(untrained(patch, blocks), pictures())
+    return export(untrained(patch, blocks, skips), pictures())
 
 
 def plain(weights: list[NDArray[np.int16]], patch: int, limit: int) -> Graph:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from diffcodec.checkpoint import CheckpointError
 from diffcodec.cli.main import main
-from diffcodec.config import Recipe
+from diffcodec.config import Recipe, Skips
 from diffcodec.exact.bound import ROOM, accumulator, activation, prove
 from diffcodec.exact.calibration import network_input
 from diffcodec.exact.export import HEADROOM, export, float_network
@@ -59,9 +59,18 @@ def altered(graph: Graph, name: str, tensor: NDArray[Any]) -> Graph:
     return dataclasses.replace(graph, tensors={**graph.tensors, name: tensor})
 
 
-@pytest.mark.parametrize(("patch", "blocks"), [(1, 1), (2, 1), (1, 2)])
-def test_the_walk_is_the_unet(patch: int, blocks: int) -> None:
-    checkpoint = untrained(patch, blocks)
+FORMS: list[tuple[int, int, Skips]] = [
+    (1, 1, "concat"),
+    (2, 1, "concat"),
+    (1, 2, "concat"),
+    (2, 1, "add"),
+    (1, 2, "add"),
+]
+
+
+@pytest.mark.parametrize(("patch", "blocks", "skips"), FORMS)
+def test_the_walk_is_the_unet(patch: int, blocks: int, skips: Skips) -> None:
+    checkpoint = untrained(patch, blocks, skips)
     unet = UNet(checkpoint.recipe.network)
     unet.load_state_dict({k: torch.from_numpy(w).float() for k, w in checkpoint.weights.items()})
     x, v = noisy(patch)
@@ -80,9 +89,9 @@ def test_the_walk_is_the_unet(patch: int, blocks: int) -> None:
     }
 
 
-@pytest.mark.parametrize(("patch", "blocks"), [(1, 1), (2, 1), (1, 2)])
-def test_integers_say_what_the_unet_says(patch: int, blocks: int) -> None:
-    checkpoint, graph = untrained(patch, blocks), exported(patch, blocks)
+@pytest.mark.parametrize(("patch", "blocks", "skips"), FORMS)
+def test_integers_say_what_the_unet_says(patch: int, blocks: int, skips: Skips) -> None:
+    checkpoint, graph = untrained(patch, blocks, skips), exported(patch, blocks, skips)
     x, v = noisy(patch)
     with torch.inference_mode():
         wanted = FloatNetwork(checkpoint.recipe, checkpoint.weights, torch.float64)(x, v)

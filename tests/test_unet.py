@@ -15,6 +15,7 @@ from diffcodec.zoo import load_network
 
 GROUP = NetworkConfig(8, (1, 2), blocks=1, attention=(4,), norm="group", window=8)
 LOCAL = NetworkConfig(8, (1, 2), blocks=2, attention=(), norm="none", window=8, patch=2)
+ADDED = dataclasses.replace(GROUP, multipliers=(1, 2, 3), blocks=2, skips="add")
 
 
 def stirred(config: NetworkConfig) -> UNet:
@@ -26,13 +27,13 @@ def stirred(config: NetworkConfig) -> UNet:
     return unet
 
 
-@pytest.mark.parametrize("config", [GROUP, LOCAL])
+@pytest.mark.parametrize("config", [GROUP, LOCAL, ADDED])
 def test_shape_is_kept(config: NetworkConfig) -> None:
     y = torch.randn(2, 3, 16, 24)
     assert stirred(config)(y, torch.tensor([0.01, 2.0])).shape == y.shape
 
 
-@pytest.mark.parametrize("config", [GROUP, LOCAL])
+@pytest.mark.parametrize("config", [GROUP, LOCAL, ADDED])
 def test_it_starts_as_the_linear_estimate(config: NetworkConfig) -> None:
     y = torch.randn(2, 3, 16, 16)
     v = torch.tensor([0.01, 2.0])

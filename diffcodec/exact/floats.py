@@ -108,7 +108,7 @@ def _check_output(recipe: Recipe) -> None:
 
 
 def _walk(config: NetworkConfig, weights: Weights) -> list[FloatLayer]:
-    walk, levels = _Walk(weights), len(config.multipliers)
+    walk, levels, add = _Walk(weights), len(config.multipliers), config.skips == "add"
     h = walk.conv("stem", (0,))
     skips = [h]
     for i in range(levels * config.blocks):
@@ -118,13 +118,15 @@ def _walk(config: NetworkConfig, weights: Weights) -> list[FloatLayer]:
         if last == config.blocks - 1 and level < levels - 1:
             h = walk.conv(f"shrink.{level}", (h,), stride=2)
             skips.append(h)
+    joined = [skips[j * (config.blocks + 1) - 1] for j in range(1, levels)]  # what add joins
     for i in range(2):
         h = walk.block(f"middle.{i}.0", (h,))
     for i in range(levels * (config.blocks + 1)):
-        h = walk.block(f"up.{i}.0", (h, skips.pop()))
+        h = walk.block(f"up.{i}.0", (h,) if add else (h, skips.pop()))
         level, last = divmod(i, config.blocks + 1)
         if last == config.blocks and level < levels - 1:
-            h = walk.conv(f"grow.{level}", (h,), upsample=True)
+            skip = joined.pop() if add else None
+            h = walk.conv(f"grow.{level}", (h,), upsample=True, add=skip)
     walk.conv("head", (h,), silu=True)
     return walk.layers
 
