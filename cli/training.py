@@ -53,6 +53,12 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing unl
     "--minutes", type=click.FloatRange(0, min_open=True), metavar="N", help="Stop after N minutes."
 )
 @click.option(
+    "--finish-in",
+    type=click.FloatRange(0, min_open=True),
+    metavar="N",
+    help="Cool down and end within N minutes of training, over all calls.",
+)
+@click.option(
     "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where to train (cpu)."
 )
 @click.option(
@@ -71,6 +77,7 @@ def train(
     first: str | None,
     validate: Path | None,
     minutes: float | None,
+    finish_in: float | None,
     device: str,
     settings: tuple[str, ...],
     quiet: bool,
@@ -82,7 +89,7 @@ def train(
 
     \b
     Examples:
-      diffcodec train recipes/photo.toml --data pictures/ --minutes 60
+      diffcodec train recipes/photo.toml --data pictures/ --finish-in 60
       diffcodec train recipes/cifar10.toml --data cifar/ --split train --set train.lr=3e-4
       diffcodec train recipes/photo.toml --data mine/ --from photo --set train.lr=2e-4 \
         --validate held-out/
@@ -112,6 +119,7 @@ def train(
             folder,
             split=split,
             minutes=minutes,
+            finish_in=finish_in,
             device=device,
             first=known,
             quiet=quiet,

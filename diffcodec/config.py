@@ -19,7 +19,13 @@ Betas = Literal["linear", "cosine"]
 Skips = Literal["concat", "add"]
 Objective = Literal["simple", "nelbo", "hybrid", "vlb", "edm"]
 Sampling = Literal["uniform", "importance"]
-LATER = ("predicts", "sigma2", "betas", "fourier", "skips")  # [network] fields that the first files lack
+LATER = (
+    "predicts",
+    "sigma2",
+    "betas",
+    "fourier",
+    "skips",
+)  # [network] fields that the first files lack
 CONTINUOUS = ("vlb", "edm")  # objectives that draw any noise level; the others draw t
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,17 @@ def digest(images: list[NDArray[np.uint8]]) -> str:
     return sha.hexdigest()
 
 
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+    return np.random.default_rng((seed, epoch)).permutation(count)
+
+
+def shuffled(seed: int, count: int, position: int) -> int:
+    """Which of `count` pictures comes at a position of an endless row of shuffled epochs."""
+    epoch, index = divmod(position, count)
+    return int(_order(seed, epoch, count)[index])
+
+
 class Batches:
     """Crops of side `crop`, in epochs of a seeded shuffle; `batches[k]` is the batch of step k."""
 
@@ -95,14 +107,6 @@ class Batches:
         self.images, self.batch, self.crop = images, batch, crop
         self.flips, self.grey, self.scale = flips, grey, scale
         self.seed, self.rank, self.world = seed, rank, world
-        self._epoch, self._order = -1, np.empty(0, np.int64)
-
-    def _picture(self, position: int) -> NDArray[np.uint8]:
-        epoch, index = divmod(position, len(self.images))
-        if epoch != self._epoch:
-            self._epoch = epoch
-            self._order = np.random.default_rng((self.seed, epoch)).permutation(len(self.images))
-        return self.images[int(self._order[index])]
 
     def __getitem__(self, step: int) -> NDArray[np.uint8]:
         """This rank's share of the step's batch: (batch / world, 3, crop, crop) uint8."""
@@ -111,7 +115,7 @@ class Batches:
         first = step * self.batch + self.rank * share
         crops = np.empty((share, 3, self.crop, self.crop), np.uint8)
         for i in range(share):
-            image = self._picture(first + i)
+            image = self.images[shuffled(self.seed, len(self.images), first + i)]
             side = self.crop
             if self.scale > 1 and rng.random() < 0.5:
                 side = round(self.crop / self.scale ** rng.random())

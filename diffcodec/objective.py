@@ -41,6 +41,11 @@ class Draw:
     t: Tensor | None
     weight: Tensor
 
+    def to(self, device: torch.device) -> Draw:
+        """The draw with v and weight on a device, without waiting for it; t stays."""
+        v, weight = (x.to(device, non_blocking=True) for x in (self.v, self.weight))
+        return Draw(v, self.t, weight)
+
 
 class Objective:
     """The recipe's objective; losses are computed on `device`, draws on the CPU."""

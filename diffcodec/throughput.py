@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -67,46 +69,41 @@ class Progress:
     """
 
     def __init__(
-        self,
-        recipe: Recipe,
-        step: int,
-        minutes: float | None,
-        device: torch.device,
-        world: int = 1,
-        *,
-        quiet: bool,
+        self, recipe: Recipe, step: int, device: torch.device, world: int = 1, *, quiet: bool
     ) -> None:
-        self.config, self.minutes, self.quiet, self.world = recipe.train, minutes, quiet, world
-        self.first, self.began, self.sum, self.count = step, time.monotonic(), 0.0, 0
+        self.config, self.quiet, self.world = recipe.train, quiet, world
+        self.began = self.time = time.monotonic()
+        self.step, self.sum = step, cast(float | Tensor, 0.0)
         self.flops, self.gpu = 0, ""  # of a picture; not counted on a CPU
         if device.type == "cuda":
             self.flops = flops_per_picture(recipe.network, recipe.train.crop)
             self.gpu = torch.cuda.get_device_name(device)
 
-    def __call__(self, step: int, loss: float) -> dict[str, float] | None:
-        """After `step` steps; the record, if it is time for one."""
-        self.sum, self.count = self.sum + loss, self.count + 1
+    def __call__(
+        self, step: int, loss: float | Tensor, most: float = math.inf
+    ) -> dict[str, float] | None:
+        """After `step` steps, at most `most` seconds before the end; the record, if it is time.
+
+        Its figures are of the steps since the last one.
+        """
+        self.sum = self.sum + loss
         if step % 50 and step != self.config.steps:
             return None
-        spent = time.monotonic() - self.began
-        rate = (step - self.first) / spent
-        mean = self.sum / self.count
-        self.sum, self.count = 0.0, 0
+        count, mean = step - self.step, float(self.sum) / (step - self.step)
+        now = time.monotonic()  # after the loss: a GPU has done its work by then
+        rate = count / (now - self.time)
+        self.step, self.time, self.sum = step, now, 0.0
         pictures = rate * self.config.batch
         if not self.quiet:
-            self._show(step, mean, pictures, self._left(step, spent, rate))
+            self._show(step, mean, pictures, min(most, (self.config.steps - step) / rate))
         record = {"step": step, "loss": mean, "images_per_second": round(pictures, 2)}
         if self.flops:
             record["flops_per_second"] = round(pictures * self.flops)
         return record
 
-    def _left(self, step: int, spent: float, rate: float) -> float:
-        """Seconds until the last step, or until the time is up."""
-        left = (self.config.steps - step) / rate
-        return left if self.minutes is None else min(left, max(0.0, 60 * self.minutes - spent))
-
     def _show(self, step: int, loss: float, pictures: float, left: float) -> None:
-        done = int(24 * step / self.config.steps)
+        spent = self.time - self.began
+        done = int(24 * spent / (spent + left))
         pace = f"{pictures:.1f} pictures/s"
         if self.flops:
             pace += f"  {speed(pictures * self.flops, self.world, self.gpu)}"

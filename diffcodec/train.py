@@ -17,10 +17,13 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from diffcodec.checkpoint import Checkpoint
 from diffcodec.config import Recipe, RecipeError, TrainConfig
+from diffcodec.crops import DeviceBatches
 from diffcodec.data import Batches, load_images
 from diffcodec.files import write_atomic
 from diffcodec.objective import Objective
@@ -30,12 +33,17 @@ from diffcodec.schedule import GREY
 from diffcodec.throughput import Progress
 from diffcodec.unet import UNet
 
+NOISE = 0x6E6F6973  # tells the seed of a step's noise from that of its other draws
 
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """Linear warm-up, constant, linear cool-down over the last `cooldown` of the steps."""
+
+def learning_rate(config: TrainConfig, step: int, spent: float = 0.0) -> float:
+    """Linear warm-up, constant, linear cool-down over the last `cooldown` of the run.
+
+    The run is as far as its steps, or as its time: spent is the share that has gone by.
+    """
     up = min(1.0, (step + 1) / max(1, config.warmup))
-    down = (config.steps - step) / max(1.0, config.cooldown * config.steps)
-    return config.lr * min(up, down, 1.0)
+    left = min(config.steps - step, (1 - spent) * config.steps)
+    return config.lr * max(0.0, min(up, left / max(1.0, config.cooldown * config.steps), 1.0))
 
 
 @dataclass
@@ -124,47 +132,62 @@ def start(
 def update_ema(run: Run) -> None:
     """ema += (1 - decay) (model - ema), with a warm-up of the decay."""
     decay = min(run.recipe.train.ema, (1 + run.step) / (10 + run.step))
+    old, new = ([*network.parameters()] for network in (run.ema, run.model))
     with torch.no_grad():
-        for old, new in zip(run.ema.parameters(), run.model.parameters(), strict=True):
-            old.lerp_(new, 1 - decay)
+        torch._foreach_lerp_(old, new, 1 - decay)
 
 
 class Step:
-    """One optimisation step; compiled on CUDA, where that pays."""
+    """One optimisation step; compiled on CUDA, where that pays.
+
+    The CPU runs ahead of a GPU, and would wait for it to see a loss: there `check` looks later.
+    """
 
     def __init__(self, run: Run, world: int) -> None:
         self.run = run
         residual: Any = run.model
         if run.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True
             residual = torch.compile(residual)
         if world > 1:
             residual = DistributedDataParallel(residual)
         self.network = residual
+        self.unseen = torch.zeros(2, device=run.device)  # sums of losses and gradients
 
-    def __call__(self, crops: np.ndarray[Any, Any], rng: torch.Generator, lr: float) -> float:
-        """The loss; raises FloatingPointError, before it spoils a weight, if it is not finite."""
+    def __call__(
+        self, crops: NDArray[np.uint8] | Tensor, rng: torch.Generator, lr: float
+    ) -> Tensor:
+        """The loss; on a CPU it raises as `check` does, before a weight is spoilt."""
         run, objective = self.run, self.run.objective
-        x0 = torch.from_numpy(crops).to(run.device).float() / GREY - 1
+        x0 = torch.as_tensor(crops, device=run.device).float() / GREY - 1
         x0 = x0.contiguous(memory_format=torch.channels_last)
-        draw = objective.draw(len(x0), rng)
-        v = draw.v.to(run.device)
-        eps = torch.randn(x0.shape, generator=rng).to(run.device)
-        y = x0 + v.sqrt()[:, None, None, None] * eps  # eq. 4 in x0 units
+        draw = objective.draw(len(x0), rng).to(run.device)
+        noise = torch.Generator(run.device)
+        noise.manual_seed(rng.initial_seed() ^ NOISE)
+        eps = torch.randn(x0.shape, generator=noise, device=run.device)
+        y = x0 + draw.v.sqrt()[:, None, None, None] * eps  # eq. 4 in x0 units
         with torch.autocast(run.device.type, torch.bfloat16):
-            out = self.network(y, v)
+            out = self.network(y, draw.v)
         losses = objective.losses(x0, out, draw)
-        loss = (draw.weight.to(run.device) * losses).mean()
+        loss = (draw.weight * losses).mean()
         torch.autograd.backward(loss)
         gradient = torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
-        for name, value in (("loss", loss), ("gradient", gradient)):
-            if not math.isfinite(found := float(value.detach())):
-                raise FloatingPointError(
-                    f"the {name} is {found} at step {run.step}; lower train.lr and run again to go "
-                    "on from the last checkpoint"
-                )
+        self.unseen += torch.stack([loss.detach(), gradient.detach()])
+        if run.device.type == "cpu":
+            self.check()
         run.optimizer.step(lr)
         objective.remember(draw, losses)
-        return float(loss.detach())
+        return loss.detach()
+
+    def check(self) -> None:
+        """Raises FloatingPointError if a loss or a gradient since the last check is not finite."""
+        for name, found in zip(("loss", "gradient"), self.unseen.tolist(), strict=True):
+            if not math.isfinite(found):
+                raise FloatingPointError(
+                    f"the {name} is {found} at step {self.run.step}; lower train.lr and run again "
+                    "to go on from the last checkpoint"
+                )
+        self.unseen.zero_()
 
 
 def train(
@@ -174,6 +197,7 @@ def train(
     *,
     split: str = "all",
     minutes: float | None = None,
+    finish_in: float | None = None,
     device: str = "cpu",
     first: Checkpoint | None = None,
     quiet: bool = False,
@@ -183,6 +207,8 @@ def train(
     first: a network of the same sizes whose weights a new run starts from.
     folder: gets state.pt, model.safetensors and stats.jsonl (one line every 50 steps).
     minutes: stop after this long, with a checkpoint; None trains to the recipe's last step.
+    finish_in: minutes of training, over all calls, after which the learning rate has cooled down
+    and the run ends, if the last step has not ended it before.
     Under torchrun every process takes its share of each batch.
     Raises DataError, RecipeError, and FloatingPointError when the loss is not finite (the last
     checkpoint stays); OSError naming the file that a full disk does not take (the same).
@@ -198,34 +224,29 @@ def train(
     images = load_images(data, split, config.tile, minimum=config.crop)
     folder.mkdir(parents=True, exist_ok=True)
     run = start(recipe, folder, torch.device(device), first)
-    batches = Batches(
-        images,
-        batch=config.batch,
-        crop=config.crop,
-        flips=config.flips,
-        grey=config.grey,
-        scale=config.scale,
-        seed=config.seed,
-        rank=rank,
-        world=world,
-    )
+    batches = _batches(images, run, rank, world)
     step = Step(run, world)
-    bar = Progress(recipe, run.step, minutes, run.device, world, quiet=quiet or rank > 0)
-    before, began, saved = run.seconds, time.monotonic(), time.monotonic()
-    while run.step < config.steps:
+    bar = Progress(recipe, run.step, run.device, world, quiet=quiet or rank > 0)
+    ends = 60 * (minutes or math.inf), 60 * (finish_in or math.inf)  # of this call, of the run
+    before, began, saved, share = run.seconds, time.monotonic(), 0.0, 0.0
+    while run.step < config.steps and share < 1:
         rng = torch.Generator().manual_seed((config.seed * world + rank) << 32 | run.step)
-        lr = learning_rate(config, run.step)
+        lr = learning_rate(config, run.step, share)
         loss = step(batches[run.step], rng, lr)
         run.step += 1
         update_ema(run)
-        now = time.monotonic()
-        run.seconds = before + now - began
-        if (line := bar(run.step, loss)) and rank == 0:
+        now = _latest(time.monotonic() - began, world)
+        run.seconds = before + now
+        share = run.seconds / ends[1]
+        line = bar(run.step, loss, min(ends[0] - now, ends[1] - run.seconds))
+        if line and rank == 0:
+            step.check()
             known = {"lr": lr, "seconds": round(run.seconds, 1)}
             _log(folder / "stats.jsonl", {**line, **known})
-        stop = _agree(minutes is not None and now - began > 60 * minutes, world)
-        if stop or now - saved > 120 or run.step == config.steps:
+        stop = now > ends[0]
+        if stop or now - saved > 120 or run.step == config.steps or share >= 1:
             saved = now
+            step.check()
             if rank == 0:
                 run.save()
         if stop:
@@ -245,10 +266,30 @@ def _log(path: Path, line: dict[str, float]) -> None:
         raise type(error)(error.errno, error.strerror, str(path)) from error
 
 
-def _agree(stop: bool, world: int) -> bool:
-    """All processes stop together as soon as the first one wants to."""
+def _batches(
+    images: list[NDArray[np.uint8]], run: Run, rank: int, world: int
+) -> Batches | DeviceBatches:
+    config = run.recipe.train
+    if run.device.type == "cuda":
+        return DeviceBatches(images, config, run.device, rank, world)
+    return Batches(
+        images,
+        batch=config.batch,
+        crop=config.crop,
+        flips=config.flips,
+        grey=config.grey,
+        scale=config.scale,
+        seed=config.seed,
+        rank=rank,
+        world=world,
+    )
+
+
+def _latest(seconds: float, world: int) -> float:
+    """What the clock of the process that is furthest says, so that all stop together."""
     if world == 1:
-        return stop
-    flag = torch.tensor([float(stop)], device="cuda" if dist.get_backend() == "nccl" else "cpu")
-    dist.all_reduce(flag, op=dist.ReduceOp.MAX)
-    return bool(flag.item())
+        return seconds
+    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+    clock = torch.tensor(seconds, dtype=torch.float64, device=device)
+    dist.all_reduce(clock, op=dist.ReduceOp.MAX)
+    return float(clock)

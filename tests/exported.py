@@ -21,7 +21,10 @@ TABLES |= {"mse": [1e-5, 0.2], "chains": {"6": [1.0, 0.1]}}
 
 
 def untrained(
-    patch: int = 1, blocks: int = 1, skips: Skips = "concat", norm: Literal["none", "group"] = "none"
+    patch: int = 1,
+    blocks: int = 1,
+    skips: Skips = "concat",
+    norm: Literal["none", "group"] = "none",
 ) -> Checkpoint:
     """Random weights, everywhere: the layers that start at zero too."""
     network = NetworkConfig(8, (1, 2, 2), blocks, (), norm, window=16, patch=patch, skips=skips)

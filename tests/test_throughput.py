@@ -38,11 +38,11 @@ def test_progress_tells_flops_on_a_gpu(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H200")
-    bar = Progress(RECIPE, 0, None, torch.device("cuda"), quiet=False)
+    bar = Progress(RECIPE, 48, torch.device("cuda"), quiet=False)
     assert bar(49, 1.0) is None
-    record = bar(50, 3.0)
+    record = bar(50, 3.0, most=90.0)
     assert record is not None and record["loss"] == 2.0 and record["flops_per_second"] > 0
     assert "pictures/s" in (told := capsys.readouterr().err) and "of the peak" in told
-    on_cpu = Progress(RECIPE, 0, None, torch.device("cpu"), quiet=False)(50, 3.0)
+    on_cpu = Progress(RECIPE, 49, torch.device("cpu"), quiet=False)(50, 3.0)
     assert on_cpu is not None and "flops_per_second" not in on_cpu
     assert "FLOP" not in capsys.readouterr().err

@@ -185,6 +185,22 @@ def test_learning_rate_warms_up_and_cools_down() -> None:
     assert rates[30:] == sorted(rates[30:], reverse=True)
 
 
+def test_a_run_may_be_as_far_as_its_time() -> None:
+    config = RECIPE.train  # 60 steps, the last half of them to cool down
+    assert learning_rate(config, 20, 0.5) == config.lr
+    assert learning_rate(config, 20, 0.75) == pytest.approx(config.lr / 2)
+    assert learning_rate(config, 45, 0.2) == pytest.approx(config.lr / 2)
+    assert learning_rate(config, 20, 1.1) == 0
+
+
+def test_a_run_finishes_in_time(folder: Path, tmp_path: Path) -> None:
+    recipe = RECIPE.override(("train.steps=100000",))
+    run = train(recipe, folder, tmp_path, finish_in=1 / 60, quiet=True)
+    assert 1 <= run.seconds < 5 and 1 <= run.step < 100000
+    again = train(recipe, folder, tmp_path, finish_in=1 / 60, quiet=True)
+    assert again.step == run.step + 1  # it has ended: a call makes a step at most
+
+
 def test_a_run_starts_from_other_weights(folder: Path, tmp_path: Path) -> None:
     recipe = RECIPE.override(("train.steps=2",))
     train(recipe, folder, tmp_path / "a", quiet=True)
