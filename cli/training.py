@@ -132,7 +132,7 @@ def train(
         if check:
             check("after", made)
             made.card["validation"] = check.found
-        _with_tables(made, data, split, quiet).save(network)
+        _with_tables(made, data, split, quiet, device).save(network)
         narrate(f"{network}: step {run.step} of {described.train.steps}", quiet=quiet)
 
 
@@ -179,13 +179,15 @@ def calibrate(network: Path, data: Path, split: str, quiet: bool) -> None:
     narrate(f"{network}: fingerprint {measured.fingerprint.hex()}", quiet=quiet)
 
 
-def _with_tables(checkpoint: Checkpoint, data: Path, split: str, quiet: bool) -> Checkpoint:
+def _with_tables(
+    checkpoint: Checkpoint, data: Path, split: str, quiet: bool, device: str = "cpu"
+) -> Checkpoint:
     """The checkpoint with tables from crops as in its training."""
     from diffcodec.calibrate import calibrate as measure
 
     crops = training_crops(checkpoint.recipe, data, split)
     with progress_bar("measuring", quiet=quiet) as progress:
-        return measure(checkpoint, crops, progress=progress)
+        return measure(checkpoint, crops, progress=progress, device=device)
 
 
 def training_crops(recipe: Recipe, data: Path, split: str) -> list[NDArray[np.uint8]]:

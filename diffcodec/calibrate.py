@@ -24,7 +24,7 @@ from diffcodec.steps import choose
 Float64 = NDArray[np.float64]
 Network = TypeVar("Network", Checkpoint, Graph)
 
-LEVELS_GREY = np.geomspace(0.8, 1000.0, 32)  # noise levels at which D is measured
+LEVELS_GREY = np.geomspace(0.4, 1000.0, 36)  # noise levels at which D is measured
 PIXELS_BELOW = 4.0  # grey levels: where handing over to the exact pixels is considered
 
 
@@ -33,12 +33,13 @@ def calibrate(
     images: list[NDArray[np.uint8]],
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    device: str = "cpu",
 ) -> Checkpoint:
     """The checkpoint with tables measured on `images`, each (H, W, 3) uint8, all of one size."""
     from diffcodec.network import NetworkDenoiser  # torch; integer networks do without
 
     x0 = np.stack([to_unit(image) for image in images])
-    tables = measure(NetworkDenoiser(checkpoint), x0, seed, progress)
+    tables = measure(NetworkDenoiser(checkpoint, device), x0, seed, progress)
     return with_tables(checkpoint, tables)
 
 

@@ -19,13 +19,8 @@ Betas = Literal["linear", "cosine"]
 Skips = Literal["concat", "add"]
 Objective = Literal["simple", "nelbo", "hybrid", "vlb", "edm"]
 Sampling = Literal["uniform", "importance"]
-LATER = (
-    "predicts",
-    "sigma2",
-    "betas",
-    "fourier",
-    "skips",
-)  # [network] fields that the first files lack
+# [network] fields that the first files lack
+LATER = ("predicts", "sigma2", "betas", "fourier", "skips")
 CONTINUOUS = ("vlb", "edm")  # objectives that draw any noise level; the others draw t
 
 

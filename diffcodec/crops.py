@@ -43,10 +43,9 @@ class DeviceBatches:
                 f"the pictures take {flat.nbytes / 2**30:.1f} GiB, more than the device has; train "
                 "on fewer of them"
             ) from error
-        self.heights, self.widths = (
-            torch.from_numpy(sizes[:, i].copy()).to(device) for i in (0, 1)
-        )
+        self.heights, self.widths = torch.from_numpy(sizes.T.copy()).to(device)
         self.firsts = torch.from_numpy(firsts).to(device)
+        self.luma = torch.tensor(LUMA, device=device)
 
     def __getitem__(self, step: int) -> Tensor:
         rng = torch.Generator(self.device)
@@ -74,7 +73,7 @@ class DeviceBatches:
         if self.config.flips:
             x = torch.where(u[3, :, None, None, None] < 0.5, x.flip(3), x)
         if self.config.grey:
-            luma = torch.einsum("nchw,c->nhw", x.float(), torch.tensor(LUMA).to(x.device))
+            luma = torch.einsum("nchw,c->nhw", x.float(), self.luma)
             grey = luma.round().byte()[:, None].expand_as(x)
             x = torch.where(u[4, :, None, None, None] < self.config.grey, grey, x)
         return x

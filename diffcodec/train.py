@@ -132,7 +132,7 @@ def start(
 def update_ema(run: Run) -> None:
     """ema += (1 - decay) (model - ema), with a warm-up of the decay."""
     decay = min(run.recipe.train.ema, (1 + run.step) / (10 + run.step))
-    old, new = ([*network.parameters()] for network in (run.ema, run.model))
+    old, new = (list[Tensor](network.parameters()) for network in (run.ema, run.model))
     with torch.no_grad():
         torch._foreach_lerp_(old, new, 1 - decay)
 

@@ -179,7 +179,7 @@ class UNet(nn.Module):
 
     def residual(self, x: Tensor, v: Tensor) -> Tensor:
         """F of the prediction: (N, 3 and features, H, W) of unit scale -> (N, 3 or 6, H, W)."""
-        patch, blocks = self.config.patch, self.config.blocks
+        patch = self.config.patch
         emb = self.embed(timestep_embedding(self.noise_level(v), self.config.channels))
         emb = F.silu(emb)
         h = self.stem(F.pixel_unshuffle(x, patch) if patch > 1 else x)
@@ -212,7 +212,8 @@ class UNet(nn.Module):
 
     def _add_skips(self, h: Tensor, emb: Tensor) -> Tensor:
         """A level's last picture on the way down is added on the way up (Zhang et al. 2021)."""
-        blocks, skips = self.config.blocks, list[Tensor]()
+        blocks = self.config.blocks
+        skips: list[Tensor] = []
         for i, stage in enumerate(self.down):
             h = run(stage, h, emb)
             level, last = divmod(i, blocks)

@@ -36,10 +36,10 @@ def places(crop: NDArray[np.uint8]) -> list[tuple[int, int, int]]:
 
 def test_crops_are_parts_of_the_pictures() -> None:
     batches = DeviceBatches(PICTURES, PLAIN, CPU)
-    found = [places(crop) for step in range(20) for crop in batches[step].numpy()]
+    found = [places(crop) for step in range(100) for crop in batches[step].numpy()]
     assert all(len(places) == 1 for places in found)
     pictures, rows, columns = zip(*(places[0] for places in found), strict=True)
-    assert sorted(pictures) == [0] * 40 + [1] * 40 + [2] * 40  # epochs: every picture as often
+    assert sorted(pictures) == [0] * 200 + [1] * 200 + [2] * 200  # epochs: every picture as often
     assert max(rows) == 12 and max(columns) == 22 and min(rows) == min(columns) == 0
 
 
