@@ -50,13 +50,16 @@ def denoising_curve(
     return rows
 
 
-def implied_rate(curve: Sequence[dict[str, float]]) -> list[dict[str, float]]:
+def implied_rate(
+    curve: Sequence[dict[str, float]], unseen: float | None = None
+) -> list[dict[str, float]]:
     """The rate-distortion curve of an ideal chain of infinitely small steps with this denoiser.
 
     R(sigma) = 1/2 log2(e) * integral of D over SNR from 0 to 1/sigma^2 (x0 units): what L_1 + ...
     + L_T tends to with many steps. Between the levels of the curve D is taken as a power of the
-    SNR; below the first one (the noisiest) as constant, a little too small. Returns the rows of
-    `curve`, noisiest first, with "rate_bpd" added. Raises ValueError for an error of 0.
+    SNR; below the first one (the noisiest) as constant, a little too small. unseen: the error at
+    SNR 0, if it is known; then D is that of a Gaussian between there and the first level. Returns
+    the rows of `curve`, noisiest first, with "rate_bpd" added. Raises ValueError for an error of 0.
     """
     rows = sorted(curve, key=lambda row: -row["sigma_grey"])
     snr = np.array([(GREY / row["sigma_grey"]) ** 2 for row in rows])
@@ -68,7 +71,11 @@ def implied_rate(curve: Sequence[dict[str, float]]) -> list[dict[str, float]]:
     u = np.diff(np.log(snr))
     q = np.diff(np.log(D)) + u
     growth = np.where(np.abs(q) < 1e-12, 1.0, np.expm1(q) / np.where(q == 0, 1.0, q))
-    pieces = np.append(D[0] * snr[0], D[:-1] * snr[:-1] * growth * u)
+    first = D[0] * snr[0]
+    if unseen is not None and unseen > D[0]:
+        # D = unseen / (1 + c s), which is D_0 at the first level.
+        first *= np.log(unseen / D[0]) / (1 - D[0] / unseen)
+    pieces = np.append(first, D[:-1] * snr[:-1] * growth * u)
     rate = np.cumsum(pieces) / (2 * np.log(2))
     return [{**row, "rate_bpd": float(r)} for row, r in zip(rows, rate, strict=True)]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from diffcodec.eval import exact_tables
+from diffcodec.eval import exact_tables, network_tables
 from diffcodec.eval.markdown import Result, load, machine, table
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -178,6 +178,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "kodak-rates": lambda r: rates(r, "rd-kodak", (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4)),
     "pictures": pictures,
     "networks": networks,
+    "denoising": network_tables.denoising,
     "archives": archives,
     "coder": coder,
     "exact-settings": exact_tables.settings,

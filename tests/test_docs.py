@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import re
@@ -32,8 +33,18 @@ NAMES = [name for name, _ in shipped_networks()]
 
 
 def test_readme_and_results_agree() -> None:
-    assert set(re.findall(r"<!-- ([a-z0-9-]+) -->\n", README)) == set(TABLES) | {"end"}
+    assert set(re.findall(r"<!-- ([a-z0-9-]+) -->\n", README)) == set(measured()) | {"end"}
     assert render(README) == README
+
+
+def measured() -> list[str]:
+    """The tables whose results are there: those stand in the README, all of them."""
+    found = []
+    for name, make in TABLES.items():
+        with contextlib.suppress(FileNotFoundError):
+            make(RESULTS)
+            found.append(name)
+    return found
 
 
 def test_pictures_in_the_readme_are_there() -> None:

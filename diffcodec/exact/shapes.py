@@ -1,4 +1,7 @@
-"""Whether the parts of an integer network fit together: names, types, channels, resolutions."""
+"""Whether the parts of an integer network fit together: names, types, channels, resolutions.
+
+And what follows from them: how much work a pixel is.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,16 @@ def check_shapes(graph: Graph) -> None:
     deepest = graph.patch << max(halved for _, halved in streams)
     if graph.stride % deepest:
         raise CheckpointError(f"the network halves pictures down to 1/{deepest}, its stride not")
+
+
+def macs_per_pixel(graph: Graph) -> float:
+    """Multiplications of the convolutions for each pixel of a large picture."""
+    streams: list[Shape] = [(3 * graph.patch**2, 0)]
+    total = 0.0
+    for layer in graph.layers:
+        streams.append(_output(graph, layer, streams))
+        total += graph.weight(layer).size / (graph.patch << streams[-1][1]) ** 2
+    return total
 
 
 def _check_own(graph: Graph) -> None:
