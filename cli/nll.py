@@ -43,12 +43,14 @@ if TYPE_CHECKING:
 @click.option(
     "--steps",
     metavar="K|NAME:K",
-    help="K of the T = 1000 steps, or of another schedule's: ddpm:50, cosine:100 (1000).",
+    help="K of the T = 1000 steps, or of another schedule's: ddpm:50, cosine:100 (1000). own:50: "
+    "the network's chain of 50 levels; chosen:1000: the best levels for its error.",
 )
 @click.option(
     "--sigma2",
-    type=click.Choice(["beta", "beta_tilde", "learned"]),
-    help="Variance of p_theta (the one in the network's recipe; beta for most).",
+    type=click.Choice(["beta", "beta_tilde", "learned", "widened"]),
+    help="Variance of p_theta (the one in the network's recipe, beta for most; widened, that is "
+    "beta_tilde and what the network's error adds, with own and chosen levels).",
 )
 @click.option(
     "--stride",
@@ -102,6 +104,7 @@ def nll(
     Examples:
       diffcodec nll photo.png --steps 50
       diffcodec nll --data cifar10/ --split test --tile 32 --records cifar.jsonl --plot cifar.svg
+      diffcodec nll --data cifar10/ --tile 32 --count 256 --steps chosen:1000 --stride 10
       torchrun --nproc-per-node 8 -m diffcodec nll --data cifar10/ --tile 32 --device cuda --json
     """
     if bool(images) == (data is not None):
@@ -121,8 +124,10 @@ def nll(
     if ranks.first:
         _claim(images, [csv_path, plot, records], records, force=force)
 
+    from diffcodec.checkpoint import CheckpointError
     from diffcodec.eval.bound import about_set, summarise, to_csv, to_text
-    from diffcodec.eval.nll import Settings, batch_size, evaluate, measurer, pictures_of
+    from diffcodec.eval.nll import batch_size, evaluate, measurer, pictures_of
+    from diffcodec.eval.own_levels import settings_of
 
     named = _load(images, data, split, tile)[:count]
 
@@ -135,9 +140,11 @@ def nll(
     network = load_network(name, device, threads)
     if sigma2 == "learned" != network.sigma2:
         raise click.UsageError(f"{network.name} has no learned variance; leave out --sigma2")
-    settings = Settings(family or network.betas, K, sigma2 or network.sigma2, stride, seed)
     try:
+        settings = settings_of(network, family, K, sigma2, stride, seed)
         _ = settings.schedule, settings.offsets(len(named))
+    except CheckpointError:
+        raise
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     pictures = pictures_of(named, settings, network.fingerprint)

@@ -12,17 +12,18 @@ paper's t = 1..T; equation numbers are the paper's. Images are (N, C, H, W), flo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffcodec.config import Sigma2
 from diffcodec.denoiser import BatchDenoiser, VarianceDenoiser
 from diffcodec.schedule import Schedule
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
+Variance = Literal["beta", "beta_tilde", "learned", "widened"]
 
 LN2 = float(np.log(2))
 MOST = 200.0  # modulus of a learned log sigma^2: whatever the network says, sigma^2 is a number
@@ -133,17 +134,36 @@ class BpdTerms:
 class GaussianDiffusion:
     """q and p_theta of one schedule, with the names of Ho et al.'s code.
 
-    `sigma2`: the variance of p_theta, "beta" or "beta_tilde" (DDPM section 3.2), or "learned": the
-    denoiser's, a VarianceDenoiser (improved DDPM, eq. 15). `clip_denoised`: x0_hat is clipped to
-    [-1, 1], as in DDPM's evaluation; off for data without bounds.
+    `sigma2`: the variance of p_theta, "beta" or "beta_tilde" (DDPM section 3.2); "learned": the
+    denoiser's, a VarianceDenoiser (improved DDPM, eq. 15); "widened": beta_tilde and what the error
+    of x0_hat adds. `clip_denoised`: x0_hat is clipped to [-1, 1], as in DDPM's evaluation; off for
+    data without bounds. `error`: (T,), the squared error of x0_hat that is expected at each t, for
+    "widened", and for the decoder of all fixed kinds (`p_variance`).
     """
 
     schedule: Schedule
-    sigma2: Sigma2 = "beta"
+    sigma2: Variance = "beta"
     clip_denoised: bool = True
+    error: Float64 | None = None
 
     def __post_init__(self) -> None:
         assert self.schedule.T >= 2, "the decoder's variance is that of the second step"
+        assert self.error is None or self.error.shape == (self.schedule.T,)
+        assert self.error is not None or self.sigma2 != "widened"
+
+    @property
+    def p_variance(self) -> Float64:
+        """The variance of p_theta(x_{t-1} | x_t) where it is fixed: (T,) float64.
+
+        At t = 1, the decoder's, it is the error expected of x0_hat. Without one it is beta_tilde_2
+        as in Ho et al.'s code: beta_tilde_1 is 0, and beta_1 makes a worse decoder.
+        """
+        s = self.schedule
+        if self.sigma2 == "widened" and self.error is not None:
+            weight = np.sqrt(s.alpha_bar_prev) * s.betas / (1 - s.alpha_bar)  # of x_0 in eq. 7
+            return np.asarray(s.beta_tilde + weight**2 * self.error)
+        first = s.beta_tilde[1] if self.error is None else self.error[0]
+        return np.append(first, (s.betas if self.sigma2 == "beta" else s.beta_tilde)[1:])
 
     def q_mean_variance(self, x_0: Float64, t: Int64) -> tuple[Float64, Float64]:
         """Of q(x_t | x_0) (eq. 4). `x_0`: (N, C, H, W), `t`: (N,). Variance: (N, 1, 1, 1)."""
@@ -190,11 +210,10 @@ class GaussianDiffusion:
     ) -> tuple[Float64, Float64, Float64]:
         """Mean and variance of p_theta(x_{t-1} | x_t), and x0_hat.
 
-        q's posterior with x0_hat for x_0: eq. 11 with eps = predict_eps(x_t, t, x0_hat). At t = 1
-        both fixed kinds of sigma2 are beta_tilde_2, as in Ho et al.'s code: beta_tilde_1 is 0, and
-        beta_1 makes a worse decoder. A learned one lies between it and beta_1 there. The variance
-        is (N, 1, 1, 1), a learned one of x_t's shape. Raises ValueError where a variance is to be
-        learned and the denoiser has none.
+        q's posterior with x0_hat for x_0: eq. 11 with eps = predict_eps(x_t, t, x0_hat). The
+        variance is `p_variance`, (N, 1, 1, 1), a learned one of x_t's shape; at t = 1 that lies
+        between beta_tilde_2 and beta_1. Raises ValueError where a variance is to be learned and
+        the denoiser has none.
         """
         alpha_bar = self._at(self.schedule.alpha_bar, x_t, t)
         y = (x_t / np.sqrt(alpha_bar)).astype(np.float32)
@@ -209,14 +228,13 @@ class GaussianDiffusion:
         self, denoiser: BatchDenoiser, y: Float32, v: Float64, t: Int64
     ) -> tuple[Float64, Float64]:
         """x0_hat and the variance of p_theta."""
-        beta, tilde = self.schedule.betas, self.schedule.beta_tilde
-        tilde = np.append(tilde[1], tilde[1:])
         if self.sigma2 != "learned":
-            table = np.append(tilde[0], beta[1:]) if self.sigma2 == "beta" else tilde
-            return denoiser.batch(y, v).astype(np.float64), self._at(table, y, t)
+            return denoiser.batch(y, v).astype(np.float64), self._at(self.p_variance, y, t)
         if not isinstance(denoiser, VarianceDenoiser):
             raise ValueError("the network has no learned variance: choose beta or beta_tilde")
         x0_hat, share = denoiser.with_variance(y, v)
+        beta, tilde = self.schedule.betas, self.schedule.beta_tilde
+        tilde = np.append(tilde[1], tilde[1:])
         low, high = (self._at(np.log(table), y, t) for table in (tilde, beta))
         log_variance = np.clip(low + share.astype(np.float64) * (high - low), -MOST, MOST)
         return x0_hat.astype(np.float64), np.exp(log_variance)

@@ -38,7 +38,7 @@ class Schedule:
 
     `alpha_bar`: (T,) float64, strictly decreasing inside (0, 1).
     `timesteps`: (T,) int64, the steps' numbers in the chain they were taken from; 1..T for a full
-    chain. `name`: one of `NAMES`.
+    chain. `name`: one of `NAMES`, or what chose the noise levels.
     """
 
     name: str
@@ -65,6 +65,12 @@ class Schedule:
         alphas = (1 - _betas(name, T)).tolist()
         alpha_bar = np.array(list(accumulate(alphas, mul)))  # [T], from the left
         return Schedule(name, alpha_bar, np.arange(1, T + 1, dtype=np.int64))
+
+    @staticmethod
+    def of_noise(name: str, v: Sequence[float] | Float64) -> Schedule:
+        """The chain of any noise variances in x0 units, strictly increasing and above 0."""
+        alpha_bar = 1 / (1 + np.asarray(v, np.float64))
+        return Schedule(name, alpha_bar, np.arange(1, alpha_bar.size + 1, dtype=np.int64))
 
     @property
     def T(self) -> int:

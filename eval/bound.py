@@ -133,9 +133,10 @@ def to_text(result: dict[str, Any]) -> str:
     error = n["standard_error_bpd"]
     spread = "" if error is None else f" +- {error:.4f}"
     count = "1 picture" if n["images"] == 1 else f"{n['images']} pictures"
+    chain = n["schedule"] + (", sigma2 widened" if n["sigma2"] == "widened" else "")
     lines = [
         f"{n['bpd']:.4f}{spread} bits/dim = L_T {n['L_T_bpd']:.5f} + steps {n['L_steps_bpd']:.4f} "
-        f"+ L_0 {n['L_0_bpd']:.4f}  ({count}, T = {n['T']} {n['schedule']})",
+        f"+ L_0 {n['L_0_bpd']:.4f}  ({count}, T = {n['T']} {chain})",
         "",
         "   t  noise (grey)  L_{t-1} (bits/dim)  rate (bits/dim)  RMSE of x0_hat (grey)",
     ]

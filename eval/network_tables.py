@@ -15,6 +15,12 @@ PUBLISHED = (
     ("FFDNet", "0.85 M", "213", (34.63, 32.13, 28.98)),
     ("DRUNet", "32 M", "-", (35.31, 32.89, 29.86)),
 )
+# CIFAR-10's test set: Ho et al. 2020, Nichol & Dhariwal 2021, Kingma et al. 2021.
+BOUNDS = (
+    ("DDPM, CIFAR-10", "1000 linear, beta", "0.000 + 1.78 + 1.97", "3.75"),
+    ("improved DDPM, CIFAR-10", "4000 cosine, learned", "-", "2.94"),
+    ("VDM, CIFAR-10", "continuous", "-", "2.65"),
+)
 
 
 def denoising(results: Path) -> str:
@@ -38,3 +44,32 @@ def denoising(results: Path) -> str:
         for found in result["sets"]
     ]
     return f"{first}\n\n{table(head, rows)}\n\n{machine(result)}"
+
+
+def bounds(results: Path) -> str:
+    """The bound at levels that suit a network, beside T = 1000 linear betas and the papers'."""
+    rows, commands = [list(row) for row in BOUNDS], []
+    for name in ("cifar10", "photo"):
+        result, ddpm = load(results, f"bound-{name}"), load(results, f"nelbo-{name}")["nelbo"]
+        bound, images = result["nelbo"], result["dataset"]["images"]
+        commands.append(machine(result))
+        error = bound["standard_error_bpd"]
+        terms = (bound["L_T_bpd"], bound["L_steps_bpd"], bound["L_0_bpd"])
+        rows.append(
+            [
+                f"**`{name}`**, {images} of {result['dataset']['name']}",
+                f"{bound['T']} {bound['schedule']}, {bound['sigma2']}",
+                " + ".join(f"{term:.3f}" for term in terms),
+                f"**{bound['bpd']:.3f}**{'' if error is None else f' +- {error:.3f}'}",
+            ]
+        )
+        rows.append(
+            [
+                f"`{name}`, {ddpm['images']}",
+                f"{ddpm['T']} {ddpm['schedule']}, {ddpm['sigma2']}",
+                " + ".join(f"{ddpm[term]:.3f}" for term in ("L_T", "L_steps", "L_0")),
+                f"{ddpm['bpd']:.3f}",
+            ]
+        )
+    head = ["network, pictures", "levels, sigma^2", "L_T + sum L_(t-1) + L_0", "bits/dim"]
+    return f"{table(head, rows)}\n\n" + "\n\n".join(commands)

@@ -19,9 +19,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec.config import Sigma2
 from diffcodec.denoiser import BatchDenoiser
-from diffcodec.diffusion import Float64, GaussianDiffusion, Int64
+from diffcodec.diffusion import Float64, GaussianDiffusion, Int64, Variance
 from diffcodec.eval.denoising import batches, to_x0
 from diffcodec.eval.likelihood import plan
 from diffcodec.eval.ranks import Ranks
@@ -47,19 +46,30 @@ class Settings:
     """What the terms of a picture depend on besides network and pixels.
 
     chain: "linear", "cosine" with so many of the T = 1000 `steps`; stride: as in
-    `eval.likelihood.nelbo`; sigma2: the variance of p_theta.
+    `eval.likelihood.nelbo`; sigma2: the variance of p_theta. levels: noise variances, increasing,
+    that make another chain of so many steps; errors: what GaussianDiffusion expects at each step.
     """
 
     chain: str = "linear"
     steps: int = 1000
-    sigma2: Sigma2 = "beta"
+    sigma2: Variance = "beta"
     stride: int = 1
     seed: int = 0
+    levels: tuple[float, ...] = ()
+    errors: tuple[float, ...] = ()
 
     @property
     def schedule(self) -> Schedule:
         """Raises ValueError for a chain that does not exist."""
+        if self.levels:
+            return Schedule.of_noise(self.chain, self.levels)
         return Schedule.named(self.chain).respaced(self.steps)
+
+    @property
+    def diffusion(self) -> GaussianDiffusion:
+        """q and p_theta."""
+        errors = np.array(self.errors) if self.errors else None
+        return GaussianDiffusion(self.schedule, self.sigma2, error=errors)
 
     def offsets(self, N: int) -> Int64:
         """Which steps each of N pictures meets with a stride, (N,) in 0 .. stride - 1.
@@ -97,12 +107,13 @@ def pictures_of(
     named: Sequence[tuple[str, Pixels]], settings: Settings, fingerprint: str
 ) -> list[Picture]:
     """Names and pixels with the work that each needs."""
-    T = settings.schedule.T
+    T, own = settings.schedule.T, [settings.levels, settings.errors]
     plans = plan(T, settings.stride, settings.offsets(len(named)))  # (K, N)
     pictures = []
     for (name, pixels), column in zip(named, plans.T, strict=True):
         t = column[column > 0]
         about = [fingerprint, settings.chain, T, settings.sigma2, settings.seed, t.tolist()]
+        about += own if any(own) else []
         key = hashlib.sha256(_digest(pixels) + json.dumps(about).encode()).hexdigest()
         pictures.append(Picture(name, pixels, t, key))
     return pictures
@@ -130,8 +141,8 @@ def measure(
     report: Callable[[int], None] = lambda count: None,
 ) -> list[Record]:
     """The records of pictures of one size, (picture, t) pairs in batches; report: pairs done."""
-    schedule = settings.schedule
-    diffusion = GaussianDiffusion(schedule, settings.sigma2)
+    diffusion = settings.diffusion
+    schedule = diffusion.schedule
     x_0 = to_x0(np.stack([picture.pixels for picture in pictures]))
     n = np.repeat(np.arange(len(pictures)), [len(picture.t) for picture in pictures])
     t = np.concatenate([picture.t for picture in pictures])

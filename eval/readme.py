@@ -179,6 +179,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "pictures": pictures,
     "networks": networks,
     "denoising": network_tables.denoising,
+    "bounds": network_tables.bounds,
     "archives": archives,
     "coder": coder,
     "exact-settings": exact_tables.settings,
