@@ -33,6 +33,12 @@ from diffcodec.cli.streams import about, narrate
 @model_option
 @cuts_option
 @click.option("--chain", metavar="K|NAME:N", help="Noise levels, as in encode.")
+@click.option(
+    "--joint",
+    type=click.IntRange(2),
+    metavar="N",
+    help="Code N pictures of one size as one file (for measuring: no other command reads it).",
+)
 @peers_options
 @reconstructions_option
 @run_options
@@ -46,6 +52,7 @@ def evaluate(
     model: str | None,
     cuts: tuple[float, ...] | None,
     chain: str | None,
+    joint: int | None,
     peers: tuple[str, ...] | None,
     reconstructions: str | None,
     records: str | None,
@@ -64,6 +71,7 @@ def evaluate(
     Examples:
       diffcodec eval photos/ --json rd.json
       diffcodec eval cifar10/ --split test --tile 32 --count 256 -j 2 --records cifar.jsonl
+      diffcodec eval cifar10/ --split test --tile 32 --count 256 --joint 64 --json joint.json
       diffcodec eval photo.png --cuts 0.1,0.5,2 --no-peers --save-reconstructions cuts/
     """
     claim_outputs(
@@ -72,9 +80,10 @@ def evaluate(
     from diffcodec.eval import bench as benches
     from diffcodec.eval.peers import at_hand, choose
 
-    chosen = choose(peers)
+    chosen = choose(() if joint else peers)  # others code a picture at a time: bench measures them
     pictures = read_pictures(data, split, tile, count, quiet=quiet)
 
+    from diffcodec.eval.joint import stacks
     from diffcodec.eval.rate_distortion import Settings, grid_bpp, load_codec, summary
     from diffcodec.shipped import default_model_of
 
@@ -82,7 +91,8 @@ def evaluate(
     tell_about_similarity(pictures, quiet=quiet)
     name = model or default_model_of([picture.pixels for picture in pictures])
     codec = load_codec(name, threads or (1 if processes > 1 else None))
-    rates = cuts or grid_bpp([picture.pixels for picture in pictures])
+    coded = stacks(pictures, joint) if joint else pictures
+    rates = cuts or grid_bpp([picture.pixels for picture in coded])
     if not rates:
         narrate("the smallest picture is too small for a cut; only whole files count", quiet=quiet)
     settings = Settings(rates, chain, codec.workers, reconstructions)
@@ -90,7 +100,7 @@ def evaluate(
         result = measure(
             codec,
             name,
-            pictures,
+            coded,
             settings,
             others,
             records=records,
@@ -100,9 +110,10 @@ def evaluate(
     result |= about_run(
         data, pictures, split=split, tile=tile, threads=codec.workers, processes=processes
     )
+    result |= {"joint": joint} if joint else {}
     text = summary(result)
     if others:
         text += "\n\n" + benches.summary(others, result["peers"], result["lossless"]["peers"])
     give(result, text, json_path, force=force)
-    if result["lossless"]["exact"] < len(pictures):
+    if result["lossless"]["exact"] < len(coded):
         raise click.ClickException("some pictures did not come back exactly")

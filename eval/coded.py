@@ -25,7 +25,8 @@ class PeerError(ValueError):
 class Point:
     """One file: its size, MSE of its pixels in grey levels squared, seconds to make and to read.
 
-    ms_ssim: None where the picture is too small, or it was not measured.
+    ms_ssim: None where the picture is too small, or it was not measured. part_mses: of each picture
+    of a stack.
     """
 
     bytes: int
@@ -33,6 +34,7 @@ class Point:
     encode_seconds: float
     decode_seconds: float
     ms_ssim: float | None = None
+    part_mses: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,8 +37,8 @@ from diffcodec.files import write_atomic
 from diffcodec.schedule import GREY
 from diffcodec.zoo import load_network
 
-# Grey levels. The papers have 15, 25 and 50; the last one is there for the rate alone.
-SIGMAS: tuple[int, ...] = (1, 2, 3, 5, 10, 15, 25, 50, 100, 200, 400, 1000)
+# Grey levels. The papers have 15, 25 and 50; the first and the last are there for the rate alone.
+SIGMAS: tuple[float, ...] = (0.5, 1, 2, 3, 5, 10, 15, 25, 50, 100, 200, 400, 1000)
 PIXELS_BELOW = 5  # grey levels: up to here the exact pixels may follow
 DECIBELS = (26, 28, 30, 32, 34, 36, 38, 40)  # at which the implied rate is told
 

@@ -57,19 +57,33 @@ def curve(
 def mean(files: Sequence[Point], shapes: Sequence[tuple[int, ...]]) -> Record:
     """One entry of a mean curve: a file of each picture, none exact, and its (H, W, C).
 
-    "ms-ssim-rgb" is None unless every picture has one.
+    "ms-ssim-rgb" is None unless every picture has one, "psnr-rgb" where a part of a stack is exact.
     """
     samples = [int(np.prod(shape)) for shape in shapes]
     mses = [point.mse for point in files]
+    apart = [mse for point in files for mse in point.part_mses or (point.mse,)]
     similar = [point.ms_ssim for point in files if point.ms_ssim is not None]
     pairs = list(zip(files, shapes, strict=True))
     return {
         "bpp": float(np.mean([metrics.bpp(p.bytes, s) for p, s in pairs])),
         "bpd": float(np.mean([metrics.bpd(p.bytes, s) for p, s in pairs])),
-        "psnr-rgb": metrics.mean_psnr(mses),
+        "psnr-rgb": metrics.mean_psnr(apart),
         "psnr-rgb-pooled": metrics.pooled_psnr(mses, samples),
         "rmse-rgb-pooled": metrics.pooled_rmse(mses, samples),
         "ms-ssim-rgb": float(np.mean(similar)) if len(similar) == len(files) else None,
         "encoding_time": float(np.mean([p.encode_seconds for p in files])),
         "decoding_time": float(np.mean([p.decode_seconds for p in files])),
     }
+
+
+def rate_at(bpp: Sequence[float], quality: Sequence[float | None], decibels: float) -> float | None:
+    """The rate at which a curve, by rising rate, has a quality; None outside of it.
+
+    Between two of its points the logarithm of the rate is linear in dB.
+    """
+    known = [(db, rate) for rate, db in zip(bpp, quality, strict=True) if db is not None]
+    if not known or not known[0][0] <= decibels <= max(known)[0]:
+        return None
+    values, rates = zip(*known, strict=True)
+    rising = np.maximum.accumulate(values)
+    return float(np.exp(np.interp(decibels, rising, np.log(rates))))

@@ -18,10 +18,14 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """pixels: (H, W, 3) RGB or (H, W, 1) grey, uint8. name: unique in its set, fit for a file."""
+    """pixels: (H, W, 3) RGB or (H, W, 1) grey, uint8. name: unique in its set, fit for a file.
+
+    parts: of how many pictures of one size it is a stack (diffcodec.eval.joint).
+    """
 
     name: str
     pixels: Pixels
+    parts: int = 1
 
 
 def load_pictures(

@@ -52,7 +52,15 @@ def _points(record: Record) -> list[Point | None]:
     """The cuts of a picture, as files of any other codec."""
     encode = record["encode_seconds"]["total"]
     return [
-        cut and Point(cut["bytes"], cut["mse"], encode, cut["seconds"], cut.get("ms_ssim"))
+        cut
+        and Point(
+            cut["bytes"],
+            cut["mse"],
+            encode,
+            cut["seconds"],
+            cut.get("ms_ssim"),
+            tuple(cut.get("part_mse", ())),
+        )
         for cut in record["cuts"]
     ]
 

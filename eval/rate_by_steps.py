@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from diffcodec.calibrate import with_tables
 from diffcodec.chain import Tables
 from diffcodec.codec import Codec
 from diffcodec.data import DataError, digest
 from diffcodec.eval.environment import environment, portable
+from diffcodec.eval.joint import stacks
+from diffcodec.eval.mean_curve import rate_at
 from diffcodec.eval.own_levels import MOST, chosen
 from diffcodec.eval.pictures import Picture, load_pictures
 from diffcodec.eval.rate_distortion import HEADER, Settings, evaluate, load_codec
@@ -95,14 +96,6 @@ def row(
     }
 
 
-def rate_at(bpp: Sequence[float], quality: Sequence[float], decibels: float) -> float | None:
-    """The rate at a quality; between two cuts its logarithm is linear in dB."""
-    if not bpp or not min(quality) <= decibels <= max(quality):
-        return None
-    rising = np.maximum.accumulate(quality)
-    return float(np.exp(np.interp(decibels, rising, np.log(bpp))))
-
-
 def to_text(result: dict[str, Any]) -> str:
     """The rows for people."""
     dB = f"{result['decibels']:g} dB"
@@ -153,6 +146,7 @@ def draw(result: dict[str, Any], format: str) -> bytes:
 @click.option("--split", default="all", help="Only files or folders whose names begin so.")
 @click.option("--tile", type=click.IntRange(0), default=0, help="Cut into tiles of this side.")
 @click.option("--images", type=click.IntRange(1), help="Only the first N pictures.")
+@click.option("--joint", type=click.IntRange(2), help="Code N pictures of one size as one file.")
 @click.option("--db", "decibels", type=float, default=30.0, show_default=True, help="Quality.")
 @click.option("--records", type=click.Path(path_type=Path), help="Go on from this JSONL file.")
 @click.option("-j", "--processes", type=click.IntRange(1), default=1, show_default=True)
@@ -165,6 +159,7 @@ def main(
     split: str,
     tile: int,
     images: int | None,
+    joint: int | None,
     decibels: float,
     records: Path | None,
     processes: int,
@@ -175,17 +170,19 @@ def main(
     try:
         own = load_codec(model, 1)
         pictures = load_pictures(data, split, tile, images)
+        coded = stacks(pictures, joint) if joint else pictures
         rows = []
         with tempfile.TemporaryDirectory() as folder:
             for count in sorted(set(steps or STEPS)):
                 options: dict[str, Any] = {"processes": processes, "path": records}
                 network = network_with(model, count, Path(folder))
-                rows.append(row(network, count, pictures, decibels, progress=_tell, **options))
+                rows.append(row(network, count, coded, decibels, progress=_tell, **options))
     except (DataError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     result = {
         "rows": rows,
         "decibels": decibels,
+        "joint": joint,
         "dataset": {
             "name": data.resolve().stem,
             "split": split,
@@ -202,7 +199,7 @@ def main(
     if plot is not None:
         write_atomic(plot, draw(result, plot.suffix[1:] or "png"))
     click.echo(to_text(result))
-    if any(one["exact"] < len(pictures) for one in rows):
+    if any(one["exact"] < len(coded) for one in rows):
         raise click.ClickException("some pictures did not come back exactly")
 
 

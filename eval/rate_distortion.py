@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,11 +68,15 @@ def measure(codec: Codec, settings: Settings, picture: Picture) -> Record:
     """Encode a picture, decode every cut and the whole: one JSON record.
 
     Errors are MSE in grey levels squared: of 8-bit pixels in "cuts"; in "steps" of x0_hat, not
-    rounded, after the step. Decoded cuts go to the folder of the settings.
+    rounded, after the step. Decoded cuts go to the folder of the settings. A stack of pictures is
+    one file (diffcodec.eval.joint); "part_mse" has the error of each in a cut.
     """
+    from diffcodec.eval.joint import as_one
     from diffcodec.trace import Clock, Trace
 
     pixels = picture.pixels
+    if picture.parts > 1:
+        codec = as_one(codec, pixels.shape[0] // picture.parts)
     trace, clock = Trace(), Clock()
     start = time.perf_counter()
     data = codec.encode(pixels, chain=settings.chain, trace=trace)
@@ -124,7 +128,7 @@ def _cuts(
         records[size] = {
             "bytes": size,
             "mse": metrics.mse(decoded.pixels, picture.pixels),
-            "ms_ssim": ms_ssim(picture.pixels, decoded.pixels),
+            **_similarity(decoded.pixels, picture),
             "steps": decoded.steps,
             "seconds": seconds,
         }
@@ -134,6 +138,14 @@ def _cuts(
             save(decoded.pixels, Path(settings.reconstructions) / "diffcodec" / name)
         start = time.perf_counter()  # the decoder's time alone
     return [records.get(size) for size in budgets]
+
+
+def _similarity(decoded: Pixels, picture: Picture) -> Record:
+    """What else is known of a decoded cut: of a picture MS-SSIM, of a stack each part's error."""
+    if picture.parts == 1:
+        return {"ms_ssim": ms_ssim(picture.pixels, decoded)}
+    pairs = (np.split(pixels, picture.parts) for pixels in (decoded, picture.pixels))
+    return {"part_mse": [metrics.mse(*pair) for pair in zip(*pairs, strict=True)]}
 
 
 def _steps(trace: Trace) -> list[Record]:
@@ -172,9 +184,12 @@ def measurer(model: str, settings: Settings) -> Callable[[Picture], Record]:
     return partial(measure, load_codec(model, settings.threads), settings)
 
 
-def record_key(codec: Codec, settings: Settings, pixels: Pixels) -> str:
+def record_key(codec: Codec, settings: Settings, picture: Picture) -> str:
     """Names a picture's record by all it depends on."""
-    text = json.dumps([codec.fingerprint.hex(), __version__, pixels.shape, asdict(settings)])
+    pixels = picture.pixels
+    about: list[Any] = [codec.fingerprint.hex(), __version__, pixels.shape, asdict(settings)]
+    about += [picture.parts] if picture.parts > 1 else []
+    text = json.dumps(about)
     return hashlib.sha256(text.encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
@@ -199,14 +214,16 @@ def evaluate(
         if processes == 1 or model is None
         else partial(measurer, model, settings),
         pictures,
-        [record_key(codec, settings, picture.pixels) for picture in pictures],
+        [record_key(codec, settings, picture) for picture in pictures],
         processes=processes,
         path=path,
         progress=progress,
     )
+    most = max(picture.parts for picture in pictures)
+    what = "a picture" if most == 1 else f"for {most} pictures"
     return {
-        "name": f"diffcodec {codec.name}",
-        "description": "One file a picture, cut at each rate; whole-file bytes; 8-bit PSNR in RGB.",
+        "name": f"diffcodec {codec.name}" + (f", {most} pictures a file" if most > 1 else ""),
+        "description": f"One file {what}, cut at each rate; whole-file bytes; 8-bit PSNR in RGB.",
         **pool(rows),
         "model": {
             "name": codec.name,
@@ -221,7 +238,7 @@ def summary(result: Record) -> str:
     """The curve, then the lossless end and the cost in seconds and memory, as text."""
     rows = zip(*(result["results"][k] for k in ("bpp", "psnr-rgb", "psnr-rgb-pooled")), strict=True)
     lines = ["    bpp  mean PSNR  pooled PSNR (dB)"]
-    lines += [f"{b:7.3f} {p:10.2f} {q:12.2f}" for b, p, q in rows]
+    lines += [f"{b:7.3f} {'-' if p is None else f'{p:.2f}':>10} {q:12.2f}" for b, p, q in rows]
     end = result["lossless"]
     error = "" if end["standard_error"] is None else f" +- {end['standard_error']:.4f}"
     over = end["overhead_percent_over_mi"]

@@ -180,6 +180,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "networks": networks,
     "denoising": network_tables.denoising,
     "bounds": network_tables.bounds,
+    "cifar10-published": network_tables.cifar10,
     "cifar10-steps": lambda r: network_tables.steps(r, "cifar10"),
     "kodak-steps": lambda r: network_tables.steps(r, "kodak"),
     "archives": archives,

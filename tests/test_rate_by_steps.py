@@ -13,8 +13,9 @@ from diffcodec import image
 from diffcodec.chain import Tables
 from diffcodec.codec import Codec
 from diffcodec.eval import network_tables, rate_by_steps, rate_distortion
+from diffcodec.eval.mean_curve import rate_at
 from diffcodec.eval.own_levels import chosen
-from diffcodec.eval.rate_by_steps import network_with, rate_at
+from diffcodec.eval.rate_by_steps import network_with
 from diffcodec.exact.graph import Graph
 from tests.conftest import picture as drawn
 
@@ -43,6 +44,7 @@ def test_rates_at_a_quality_lie_between_cuts() -> None:
     assert rate_at([1.0, 4.0], [28.0, 32.0], 28.0) == pytest.approx(1.0)
     assert rate_at([1.0, 4.0], [28.0, 32.0], 27.9) is None
     assert rate_at([], [], 30.0) is None
+    assert rate_at([1.0, 2.0, 4.0], [28.0, None, 32.0], 30.0) == pytest.approx(2.0)
 
 
 def run(folder: Path, network: Path, *options: str) -> dict[str, Any]:
