@@ -109,7 +109,8 @@ def steps(results: Path, name: str) -> str:
         )
     head = ["levels", "steps in a file", "bits/dim, exact", "ideal", "overhead"]
     head += [f"bpp at {result['decibels']:g} dB", "encode, s (network, trellis)", "decode, s"]
-    about = f"{result['dataset']['name']}, {result['dataset']['images']} pictures"
+    together = f", {result['joint']} to a file" if result["joint"] else ""
+    about = f"{result['dataset']['name']}, {result['dataset']['images']} pictures{together}"
     return f"{about}:\n\n{table(head, rows)}\n\n{machine(result)}"
 
 

@@ -65,7 +65,7 @@ def row(
 
     visited: steps in a file; bpd, bpd_ideal: of whole files, and the sum of the informations;
     bpp_pooled, bpp_mean: of cuts whose pooled or mean PSNR is `decibels`, null outside of what was
-    measured; encode_seconds, decode_seconds: of a whole file, by kind.
+    measured; encode_seconds, decode_seconds: for each picture, by kind.
     """
     codec: Codec = load_codec(model, 1)
     least = min(picture.pixels.shape[0] * picture.pixels.shape[1] for picture in pictures)
@@ -90,9 +90,17 @@ def row(
         "exact": end["exact"],
         "bpp_pooled": rate_at(curve["bpp"], curve["psnr-rgb-pooled"], decibels),
         "bpp_mean": rate_at(curve["bpp"], curve["psnr-rgb"], decibels),
-        "encode_seconds": result["seconds_per_picture"]["encode"],
-        "decode_seconds": result["seconds_per_picture"]["decode"],
+        **_seconds(result["seconds_per_picture"], pictures),
         "fingerprint": codec.fingerprint.hex(),
+    }
+
+
+def _seconds(of_files: dict[str, dict[str, float]], files: Sequence[Picture]) -> dict[str, Any]:
+    """Means over pictures from means over files, which may be stacks."""
+    share = len(files) / sum(file.parts for file in files)
+    return {
+        f"{way}_seconds": {part: share * seconds for part, seconds in kinds.items()}
+        for way, kinds in of_files.items()
     }
 
 

@@ -182,6 +182,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "bounds": network_tables.bounds,
     "cifar10-published": network_tables.cifar10,
     "cifar10-steps": lambda r: network_tables.steps(r, "cifar10"),
+    "cifar10-joint-steps": lambda r: network_tables.steps(r, "cifar10-joint"),
     "kodak-steps": lambda r: network_tables.steps(r, "kodak"),
     "archives": archives,
     "coder": coder,

@@ -13,8 +13,10 @@ from diffcodec import image
 from diffcodec.chain import Tables
 from diffcodec.codec import Codec
 from diffcodec.eval import network_tables, rate_by_steps, rate_distortion
+from diffcodec.eval.joint import stacks
 from diffcodec.eval.mean_curve import rate_at
 from diffcodec.eval.own_levels import chosen
+from diffcodec.eval.pictures import load_pictures
 from diffcodec.eval.rate_by_steps import network_with
 from diffcodec.exact.graph import Graph
 from tests.conftest import picture as drawn
@@ -73,6 +75,12 @@ def test_the_command_its_figure_and_the_readmes_table(
             sum(parts[k] for k in ("network", "trellis", "rest"))
         )
     assert "ideal code of the same steps" in figure.read_text()
+    joint = run(tmp_path, tiny_network, "--joint", "2")
+    assert [row["exact"] for row in joint["rows"]] == [1, 1]
+    (file,) = stacks(load_pictures(tmp_path / "set"), 2)
+    seconds = {"encode": {"total": 3.0}, "decode": {"total": 1.0}}
+    each = {"encode_seconds": {"total": 1.5}, "decode_seconds": {"total": 0.5}}
+    assert rate_by_steps._seconds(seconds, [file]) == each
     monkeypatch.setattr(rate_distortion, "measure", lambda *_: pytest.fail("it is known"))
     again = run(tmp_path, tiny_network, "--records", str(records))
     assert again["rows"] == result["rows"]
