@@ -29,6 +29,7 @@ from diffcodec.bitstream.rate import bits_for
 
 LAYER = 512  # a layer ends with the first step that brings it to this many bytes
 ENERGY = (-400, 160)  # range of energy indices: sigma^2 = 2^(index / 16)
+FEWEST_BITS = 32  # of a step: each takes a call of the network, whatever the picture's size
 CRC = 4  # bytes
 
 
@@ -239,8 +240,12 @@ class _Parser:
             energy = plan.energy(state, end, offset)
             if not ENERGY[0] <= energy <= ENERGY[1]:
                 raise _damaged("a step has an impossible energy", reader.at // 8)
-            self.count("side", reader.at, number)
             n_bits = plan.bits(energy)
+            if n_bits < FEWEST_BITS:
+                if reader.left < FEWEST_BITS:
+                    return  # the padding of a file that ends with a step
+                raise _damaged("a step carries next to nothing", reader.at // 8)
+            self.count("side", reader.at, number)
             bits = reader.read(n_bits)
             self.count("path", reader.at, number)
             yield Step(state, end, energy, n_bits, bits, -(-reader.at // 8))

@@ -15,6 +15,7 @@ from diffcodec.cli.options import (
     bpp_option,
     bytes_option,
     cut,
+    effort_option,
     model_option,
     output_options,
     psnr_option,
@@ -45,12 +46,13 @@ if TYPE_CHECKING:
 @bytes_option
 @bpp_option
 @psnr_option
+@effort_option
 @click.option("--steps", metavar="N|NAME:N", help="Cut after N steps; or as --chain.")
 @click.option(
     "--chain",
     metavar="K|NAME:N",
     help="Noise levels: K of the network's own (6, 12, 25, 50, 100), or N of DDPM's T = 1000 "
-    "(ddpm:1000, ddpm:50, cosine:100).",
+    "(ddpm:1000, ddpm:50, cosine:100). By default as --effort and the size suggest.",
 )
 @click.option(
     "--mode",
@@ -62,7 +64,8 @@ if TYPE_CHECKING:
 @click.option(
     "--nu",
     type=click.Choice(["8", "10", "12", "14", "16"]),
-    help="log2 of the trellis states: 8 is fastest, 16 makes the smallest files (default 14).",
+    help="log2 of the trellis states: 8 is fastest, 16 makes the smallest files. By default as "
+    "--effort has it.",
 )
 @click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Of the shared randomness."
@@ -82,6 +85,7 @@ def encode(
     max_bytes: int | None,
     bpp: float | None,
     psnr: float | None,
+    effort: str,
     steps: str | None,
     chain: str | None,
     mode: str,
@@ -109,8 +113,10 @@ def encode(
     max_steps, chain = _steps_or_chain(steps, chain)
     limits = cut(max_bytes=max_bytes, bpp=bpp, psnr=psnr, max_steps=max_steps)
     bitsback = mode == "bitsback"
-    if bitsback and (limits or nu or seed):
-        raise click.UsageError("--mode bitsback is lossless; cuts, --nu and --seed are not for it")
+    if bitsback and (limits or nu or seed or effort != "default"):
+        raise click.UsageError(
+            "--mode bitsback is lossless; cuts, --effort, --nu and --seed are not for it"
+        )
     if tile and not bitsback:
         raise click.UsageError("--tile is for --mode bitsback")
     target = target or beside(source, ".dfa" if bitsback else ".dfc")
@@ -136,7 +142,7 @@ def encode(
 
     trace = Trace() if ledger else None
     options = {"chain": chain, "nu": int(nu) if nu else None, "seed": seed, **limits}
-    options["threads"] = threads
+    options |= {"effort": effort, "threads": threads}
     began = time.perf_counter()
     with about(source), progress_bar("encoding", quiet=quiet) as progress:
         data = shipped.encode(pixels, model, trace=trace, progress=progress, **options)

@@ -16,6 +16,7 @@ from diffcodec.cli.measuring import (
 )
 from diffcodec.cli.options import (
     cuts_option,
+    effort_option,
     model_option,
     peers_options,
     reconstructions_option,
@@ -32,6 +33,7 @@ from diffcodec.cli.streams import about, narrate
 @set_options
 @model_option
 @cuts_option
+@effort_option
 @click.option("--chain", metavar="K|NAME:N", help="Noise levels, as in encode.")
 @click.option(
     "--joint",
@@ -51,6 +53,7 @@ def evaluate(
     count: int | None,
     model: str | None,
     cuts: tuple[float, ...] | None,
+    effort: str,
     chain: str | None,
     joint: int | None,
     peers: tuple[str, ...] | None,
@@ -95,7 +98,7 @@ def evaluate(
     rates = cuts or grid_bpp([picture.pixels for picture in coded])
     if not rates:
         narrate("the smallest picture is too small for a cut; only whole files count", quiet=quiet)
-    settings = Settings(rates, chain, codec.workers, reconstructions)
+    settings = Settings(rates, chain, codec.workers, reconstructions, effort)
     with about(str(data)):
         result = measure(
             codec,

@@ -22,9 +22,6 @@ from diffcodec.checkpoint import CheckpointError
 from diffcodec.schedule import parse_steps
 
 CHAIN_LENGTHS = (6, 12, 25, 50, 100)
-DEFAULT_LONGEST = 50  # 100 gains little and doubles the time
-STEP_BITS = 100  # ideal bits that a step of the default chain should carry at least
-RATE_BPD = 2.5  # about what a picture spends up to the last noise level
 
 
 class OptionError(ValueError):
@@ -96,14 +93,6 @@ class Chain:
     def plan(self, dims: int, nu: int) -> Plan:
         """What the bitstream has to know."""
         return Plan(dims, nu, len(self.v), self.expected)
-
-
-def default_chain(dims: int) -> str:
-    """As many steps as leave STEP_BITS to each."""
-    fitting = [
-        k for k in CHAIN_LENGTHS if RATE_BPD * dims / k >= STEP_BITS and k <= DEFAULT_LONGEST
-    ]
-    return str(max(fitting, default=CHAIN_LENGTHS[0]))
 
 
 def choose_chain(name: str, tables: Tables) -> Chain:

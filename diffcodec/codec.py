@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from diffcodec.bitstream.container import BitstreamError, Header, parse_header
 from diffcodec.bitstream.layers import Payload, parse_payload
-from diffcodec.chain import Chain, OptionError, Tables, chain_of, choose_chain, default_chain
+from diffcodec.chain import Chain, OptionError, Tables, chain_of, choose_chain
 from diffcodec.channel import Channel
 from diffcodec.denoiser import Denoiser
+from diffcodec.effort import effort_of
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.preview import SCALES, preview
 from diffcodec.progressive import Progress, Reconstruct, Stop, Walk, receive, send
@@ -21,8 +22,6 @@ from diffcodec.trace import Clock, Trace
 from diffcodec.zoo import load_graph
 
 Pixels = NDArray[np.uint8]
-
-DEFAULT_NU = 14
 
 
 @dataclass(frozen=True)
@@ -86,6 +85,7 @@ class Codec:
         bpp: float | None = None,
         max_steps: int | None = None,
         psnr: float | None = None,
+        effort: str = "default",
         chain: str | None = None,
         nu: int | None = None,
         seed: int = 0,
@@ -95,9 +95,10 @@ class Codec:
         """A .dfc file of a picture, (H, W, 3) or (H, W, 1) uint8, with its exact pixels at the end.
 
         max_bytes, bpp or max_steps: stop there instead; psnr: after the first step from which on
-        the decoded picture has so many dB. chain: "25", "50", ... of the network's
-        own, "ddpm:1000" or "cosine:50"; by default what suits the size. nu: state bits of the
-        trellis code, 8 (fast) to 16 (small). Raises OptionError for what does not exist.
+        the decoded picture has so many dB. effort: "fast", "default" or "best", which chooses
+        chain and nu to suit the size, where they are not given. chain: "25", "50", ... of the
+        network's own, "ddpm:1000" or "cosine:50". nu: state bits of the trellis code, 8 (fast) to
+        16 (small). Raises OptionError for what does not exist.
         """
         pixels = np.ascontiguousarray(pixels)
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
@@ -107,14 +108,15 @@ class Codec:
         clock = Clock() if trace is None else trace.clock
         if psnr is not None and not psnr > 0:
             raise OptionError(f"{psnr} dB is no PSNR to stop at; it must be above 0")
-        levels = choose_chain(chain or default_chain(pixels.size), self.tables)
+        work = effort_of(effort)
+        levels = choose_chain(chain or work.chain(pixels.size), self.tables)
         height, width, channels = pixels.shape
         draft = Header(
             width=width,
             height=height,
             channels=channels,
             fingerprint=self.fingerprint,
-            nu=nu or DEFAULT_NU,
+            nu=nu or work.nu,
             chain=levels.kind,
             nodes=len(levels.v),
             seed=seed,

@@ -22,9 +22,10 @@ from diffcodec.bitsback import Model, pop, push
 from diffcodec.bitstream.ans import LANES, Stack, StackEmpty
 from diffcodec.bitstream.archive import ArchiveHeader, Entry
 from diffcodec.bitstream.container import BitstreamError, Header, parse_header
-from diffcodec.chain import choose_chain, default_chain
-from diffcodec.codec import DEFAULT_NU, Codec, with_length
+from diffcodec.chain import choose_chain
+from diffcodec.codec import Codec, with_length
 from diffcodec.denoiser import BatchDenoiser
+from diffcodec.effort import DEFAULT
 from diffcodec.trace import Balance, Clock, Trace
 
 Pixels = NDArray[np.uint8]
@@ -214,13 +215,13 @@ class GroupCoder:
 
     def _from_progressive(self, payload: bytes, shape: Shape) -> Pixels:
         height, width, channels = shape
-        levels = choose_chain(default_chain(math.prod(shape)), self.codec.tables)
+        levels = choose_chain(DEFAULT.chain(math.prod(shape)), self.codec.tables)
         draft = Header(
             width=width,
             height=height,
             channels=channels,
             fingerprint=self.codec.fingerprint,
-            nu=DEFAULT_NU,
+            nu=DEFAULT.nu,
             chain=levels.kind,
             nodes=len(levels.v),
         )

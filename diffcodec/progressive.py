@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.container import BitstreamError
-from diffcodec.bitstream.layers import Payload, PayloadWriter, Step
+from diffcodec.bitstream.layers import FEWEST_BITS, Payload, PayloadWriter, Step
 from diffcodec.bitstream.pixels import STORED
 from diffcodec.bitstream.rotation import rotate
 from diffcodec.bitstream.trellis import encode as trellis_encode
@@ -48,7 +48,6 @@ Progress = Callable[[int, int], None]
 # Shows a cut otherwise than by x0_hat (diffcodec.sample).
 Reconstruct = Callable[[Channel, State, Float32], Float32]
 
-FEWEST_BITS = 32  # a step that would carry less is left out: the next one carries both
 PREVIEW = 128  # of a picture whose pixels are stored, at most 1/128 of their bytes are steps
 SPARE = 32  # bytes that even the smallest picture's payload may have above its pixels and 1/128
 
@@ -160,7 +159,8 @@ def next_step(
 ) -> tuple[Step, int] | None:
     """The step to the first node worth FEWEST_BITS, its bits not found yet, and its energy offset.
 
-    mse: of the state's x0_hat. None at the end.
+    A step that would carry less is left out: the next one carries both. mse: of the state's x0_hat.
+    None at the end.
     """
     plan, chain = writer.plan, channel.chain
     for end in range(state.node + 1, plan.nodes):

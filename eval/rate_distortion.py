@@ -56,6 +56,7 @@ class Settings:
     chain: str | None = None
     threads: int = 1
     reconstructions: str | None = None  # folder for the decoded cuts
+    effort: str = "default"
 
 
 def grid_bpp(images: Sequence[Pixels]) -> tuple[float, ...]:
@@ -79,7 +80,7 @@ def measure(codec: Codec, settings: Settings, picture: Picture) -> Record:
         codec = as_one(codec, pixels.shape[0] // picture.parts)
     trace, clock = Trace(), Clock()
     start = time.perf_counter()
-    data = codec.encode(pixels, chain=settings.chain, trace=trace)
+    data = codec.encode(pixels, effort=settings.effort, chain=settings.chain, trace=trace)
     encoded = time.perf_counter()
     exact = _exact(codec, data, pixels, clock)
     decoded = time.perf_counter()
@@ -228,6 +229,7 @@ def evaluate(
         "model": {
             "name": codec.name,
             "fingerprint": codec.fingerprint.hex(),
+            "effort": settings.effort,
             "chain": settings.chain or "default",
             "steps": float(np.mean([len(row["steps"]) for row in rows])),
         },

@@ -174,6 +174,19 @@ def test_chains(run: Run, photo: Path, options: list[str], chain: str | None) ->
     assert "lossless" in run("decode", "chain.dfc").stderr
 
 
+def test_effort(run: Run, photo: Path) -> None:
+    facts = {}
+    for name, options in {"fast": [], "best": ["--nu", "8"], "default": ["--chain", "6"]}.items():
+        run("encode", "photo.png", f"{name}.dfc", "--effort", name, *options)
+        facts[name] = json.loads(run("info", f"{name}.dfc", "--json").stdout)
+        assert "lossless" in run("decode", f"{name}.dfc").stderr
+    assert {name: (told["chain"], told["nu"]) for name, told in facts.items()} == {
+        "fast": ("12", 12),
+        "best": ("12", 8),
+        "default": ("6", 14),
+    }
+
+
 def test_pipes(run: Run, photo: Path, small_rgb: Pixels) -> None:
     png = Path("photo.png").read_bytes()
     coded = run("encode", "-", "--nu", "8", input=png)
@@ -378,6 +391,8 @@ def test_progress_bar_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
         ["encode", "a.png", "--psnr", "40", "--bpp", "1"],
         ["decode", "a.dfc", "--scale", "1/3"],
         ["encode", "a.png", "--nu", "9"],
+        ["encode", "a.png", "--effort", "heroic"],
+        ["encode", "a.png", "--effort", "best", "--mode", "bitsback"],
         ["encode", "a.png", "--seed", "-1"],
         ["encode", "a.png", "-", "--json"],
         ["decode", "a.dfc", "--format", "jpeg"],

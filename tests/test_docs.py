@@ -13,7 +13,7 @@ import click
 import pytest
 
 from diffcodec.bitstream.container import Header, parse_header
-from diffcodec.bitstream.layers import CRC, LAYER
+from diffcodec.bitstream.layers import CRC, FEWEST_BITS, LAYER
 from diffcodec.bitstream.pixels import CHUNK
 from diffcodec.cli.main import main
 from diffcodec.codec import Codec
@@ -77,7 +77,7 @@ def test_the_format_states_the_codes_constants() -> None:
     assert f"at least {LAYER} bytes" in FORMAT and f"blocks of {CHUNK:,} sub-pixels" in FORMAT
     small = Header(32, 32, 3, bytes(8), 14, "own", 50, 0, 1700).pack()
     assert parse_header(small)[1] == 22 == int(re.search(r"(\d+) bytes for a 32x32", FORMAT)[1])
-    assert CRC == 4
+    assert CRC == 4 and f"fewer than {FEWEST_BITS} path bits" in FORMAT
 
 
 def test_the_network_format_states_the_codes_constants() -> None:

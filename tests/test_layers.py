@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,7 +18,16 @@ from diffcodec.bitstream.bits import (
     write_skip,
 )
 from diffcodec.bitstream.container import BitstreamError
-from diffcodec.bitstream.layers import CRC, LAYER, PayloadWriter, Plan, block_sizes, parse_payload
+from diffcodec.bitstream.layers import (
+    CRC,
+    ENERGY,
+    FEWEST_BITS,
+    LAYER,
+    PayloadWriter,
+    Plan,
+    block_sizes,
+    parse_payload,
+)
 from diffcodec.bitstream.pixels import CHUNK
 
 PLAN = Plan(dims=3072, nu=12, nodes=12, expected=lambda start, end: -28 + start + 20 * (start < 0))
@@ -97,6 +108,36 @@ def test_every_prefix_parses_to_a_prefix() -> None:
             assert step.bits.tolist() == path[: len(step.bits)]
         assert payload.pixel_crc is None or length >= len(data) - CRC
     assert known == sum(len(path) for *_, path in steps)
+
+
+def test_a_step_that_carries_next_to_nothing_is_refused() -> None:
+    """Else 1,000 calls of the network could be asked for in 200 bytes, of any size."""
+    plan = replace(PLAN, nodes=1)
+
+    def step(offset: int) -> tuple[int, bytes]:
+        n_bits = plan.bits(plan.energy(-1, 0, offset))
+        writer = PayloadWriter(plan)
+        writer.add_step(-1, 0, offset, np.zeros(n_bits, np.uint8))
+        return n_bits, writer.lossy() + bytes(4)
+
+    offset = plan.offset(-1, 0, ENERGY[0])
+    assert step(offset)[0] == 0
+    while (found := step(offset))[0] < FEWEST_BITS:
+        with pytest.raises(BitstreamError, match="next to nothing"):
+            parse_payload(found[1], plan, None, None)
+        offset += 1
+    assert parse_payload(found[1], plan, None, None).steps[0].complete
+
+
+def test_the_padding_of_a_file_that_ends_early_is_no_step() -> None:
+    poor = Plan(3072, 12, 12, lambda start, end: -28 if start < 0 else -200)
+    for seed in range(8):
+        writer = PayloadWriter(poor)
+        path = np.ones(poor.bits(poor.energy(-1, 0, seed)), np.uint8)
+        writer.add_step(-1, 0, seed, path)
+        assert poor.bits(poor.energy(0, 1, seed)) < FEWEST_BITS
+        payload = parse_payload(writer.lossy(), poor, None, None)
+        assert [step.bits.tolist() for step in payload.steps] == [path.tolist()]
 
 
 def test_every_flipped_byte_is_found_or_unverified() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from diffcodec.bitstream.container import BitstreamError, parse_header
-from diffcodec.chain import OptionError, choose_chain, default_chain
+from diffcodec.chain import OptionError, choose_chain
 from diffcodec.codec import Codec
 from diffcodec.denoiser import Float32, OracleDenoiser
 from diffcodec.image import to_unit
@@ -260,13 +260,6 @@ def test_chains_are_better_the_longer_and_beat_equal_steps() -> None:
             0.5 * math.log2(1 + (1 / s - 1 / t) * table.error(t)) for t, s in pairwise(levels)
         ) + 0.5 * math.log2(2 * math.pi * math.e * chain[-1])
     assert cost[6] > cost[12] > cost[25] > cost[50] > cost[100]
-
-
-def test_small_pictures_take_few_steps() -> None:
-    assert default_chain(3) == "6" and default_chain(10**6) == "50"
-    assert [int(default_chain(3 * 4**k)) for k in range(9)] == sorted(
-        int(default_chain(3 * 4**k)) for k in range(9)
-    )
 
 
 def test_tables_are_interpolated_in_the_logarithm() -> None:

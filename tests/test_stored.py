@@ -45,6 +45,27 @@ def test_no_file_is_much_larger_than_its_pixels(
     assert decoded.lossless and np.array_equal(decoded.pixels, pixels)
 
 
+def graphics(height: int, width: int) -> Pixels:
+    """Flat areas with hard edges, like a drawing."""
+    rows, columns = np.indices((height, width))
+    areas = rows // 13 * 7 + columns // 17 * 5 + (columns > 2 * rows)
+    return (areas[..., None] * np.array([37, 101, 59]) % 256).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [noise(1, 5000), noise(5000, 1, 1), graphics(1, 9001), graphics(5000, 1), graphics(130, 140)],
+    ids=["1x5000", "5000x1", "wider than a span", "5000x1 drawn", "a drawing"],
+)
+def test_long_thin_and_drawn_pictures(tiny_codec: Codec, pixels: Pixels) -> None:
+    data = tiny_codec.encode(pixels, nu=8, chain="6")
+    assert len(data) <= 1.01 * pixels.size + 64
+    decoded = tiny_codec.decode(data)
+    assert decoded.lossless and np.array_equal(decoded.pixels, pixels)
+    part = tiny_codec.decode(data[: len(data) // 3])
+    assert part.pixels.shape == pixels.shape and not part.lossless
+
+
 def test_stored_pixels_have_a_preview_and_can_be_cut(tiny_codec: Codec) -> None:
     pixels = noise(50, 70)
     trace = Trace()

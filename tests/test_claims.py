@@ -1,0 +1,86 @@
+"""Headers that claim much, with little behind them: what decoding them costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from diffcodec.bitstream.container import BitstreamError, Header, parse_header
+from diffcodec.bitstream.layers import ENERGY, PayloadWriter
+from diffcodec.bitstream.trellis import memory
+from diffcodec.chain import chain_of
+from diffcodec.channel import FIRST
+from diffcodec.codec import Codec, parse
+from diffcodec.denoiser import Float32
+from diffcodec.shipped import info
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Counting:
+    """A codec's network, and how often it was called."""
+
+    def __init__(self, codec: Codec) -> None:
+        self.calls = 0
+        self.network = codec.denoiser
+        self.codec = Codec(self, codec.tables, fingerprint=codec.fingerprint)
+
+    def __call__(self, y: Float32, v: float) -> Float32:
+        self.calls += 1
+        return self.network(y, v)
+
+
+def claim(codec: Codec, side: int, **fields: object) -> Header:
+    usual = {"nu": 8, "chain": "own", "nodes": 50, "total_bytes": 10**8, **fields}
+    return Header(side, side, 3, codec.fingerprint, **usual)  # type: ignore[arg-type]
+
+
+def test_a_few_bytes_of_a_large_picture_take_no_network(tiny_codec: Codec) -> None:
+    counting = Counting(tiny_codec)
+    head = claim(tiny_codec, 2048).pack()
+    first = counting.codec.decode(head).pixels
+    for payload in (bytes(8), bytes(100), b"\xaa" * 100):
+        decoded = counting.codec.decode(head + payload)
+        assert decoded.steps == 0 and np.array_equal(decoded.pixels, first)
+    assert counting.calls == 0 and (first == first[0, 0]).all()
+
+
+def test_of_the_first_step_a_sixteenth_is_shown_and_less_is_not(tiny_codec: Codec) -> None:
+    counting = Counting(tiny_codec)
+    pixels = np.full((60, 80, 3), 250, np.uint8)
+    data = counting.codec.encode(pixels, nu=8, max_steps=1)
+    header, start = parse_header(data)
+    (step,) = parse(data, chain_of(header, tiny_codec.tables), None)[0].steps
+    errors = {}
+    for length in range(start, len(data), 2):
+        counting.calls = 0
+        payload, _ = parse(data[:length], chain_of(header, tiny_codec.tables), None)
+        received = sum(len(part.bits) for part in payload.steps)
+        enough = received - memory(step.n_bits, 8) >= step.n_bits / FIRST
+        decoded = counting.codec.decode(data[:length])
+        assert counting.calls == enough, (received, step.n_bits)
+        errors[enough] = np.abs(decoded.pixels.astype(int) - pixels).mean()
+    assert set(errors) == {False, True} and errors[True] < errors[False]
+
+
+def test_steps_that_carry_nothing_do_not_ask_for_the_network(
+    tiny_codec: Codec, tiny_network: Path
+) -> None:
+    counting = Counting(tiny_codec)
+    header = claim(tiny_codec, 512, chain="linear", nodes=1000)
+    plan = chain_of(header, tiny_codec.tables).plan(header.dims, header.nu)
+    writer = PayloadWriter(plan)
+    for end in range(1000):
+        offset = plan.offset(end - 1, end, ENERGY[0])
+        n_bits = plan.bits(plan.energy(end - 1, end, offset))
+        writer.add_step(end - 1, end, offset, np.zeros(n_bits, np.uint8))
+    data = header.pack() + writer.lossy()
+    assert len(data) < 300
+    with pytest.raises(BitstreamError, match="next to nothing"):
+        counting.codec.decode(data)
+    with pytest.raises(BitstreamError, match="next to nothing"):
+        info(data, tiny_network)
+    assert counting.calls == 0

@@ -1,0 +1,47 @@
+"""How much work goes into a file: what an effort chooses, and what it may not choose."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from diffcodec.bitstream.container import Header, parse_header
+from diffcodec.chain import OptionError
+from diffcodec.effort import DEFAULT, EFFORTS
+from tests.gaussian import gaussian_codec, picture
+
+CODEC = gaussian_codec()
+PICTURE = picture()
+
+
+def header(data: bytes) -> Header:
+    return parse_header(data)[0]
+
+
+def test_small_pictures_take_few_steps() -> None:
+    assert DEFAULT.chain(3) == "6" and DEFAULT.chain(10**6) == "50"
+    assert EFFORTS["fast"].chain(10**6) == "25" and EFFORTS["best"].chain(10**6) == "100"
+    for effort in EFFORTS.values():
+        lengths = [int(effort.chain(3 * 4**k)) for k in range(9)]
+        assert lengths == sorted(lengths) and lengths[0] == 6
+
+
+def test_more_effort_makes_smaller_files() -> None:
+    files = {name: CODEC.encode(PICTURE, effort=name) for name in EFFORTS}
+    assert CODEC.encode(PICTURE) == files["default"]
+    assert len(files["fast"]) > len(files["default"]) > len(files["best"])
+    chosen = {name: (header(data).nodes, header(data).nu) for name, data in files.items()}
+    assert chosen == {"fast": (25, 12), "default": (50, 14), "best": (50, 16)}
+    for data in files.values():
+        assert np.array_equal(CODEC.decode(data).pixels, PICTURE)
+
+
+def test_what_is_given_counts() -> None:
+    for name in EFFORTS:
+        fields = header(CODEC.encode(PICTURE, effort=name, chain="12", nu=10, max_steps=1))
+        assert (fields.nodes, fields.nu) == (12, 10)
+
+
+def test_an_effort_that_does_not_exist() -> None:
+    with pytest.raises(OptionError, match='no effort "heroic", only fast, default, best'):
+        CODEC.encode(PICTURE, effort="heroic")
