@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from diffcodec.config import Recipe
 
 PIXELS = 2**20  # that tables are measured on
+MOST = 256  # crops of them: enough, and 32x32 networks take long for a pixel
 
 data_option = click.option(
     "--data", required=True, type=click.Path(path_type=Path), help="Folder of pictures."
@@ -191,11 +192,11 @@ def _with_tables(
 
 
 def training_crops(recipe: Recipe, data: Path, split: str) -> list[NDArray[np.uint8]]:
-    """(crop, crop, 3) uint8, as a network was trained on, about PIXELS of them in all."""
+    """(crop, crop, 3) uint8, as a network was trained on: PIXELS in all, at most MOST of them."""
     from diffcodec.data import Batches, load_images
 
     config = recipe.train
     images = load_images(data, split, config.tile, minimum=config.crop)
-    count = max(1, PIXELS // config.crop**2)
+    count = min(MOST, max(1, PIXELS // config.crop**2))
     crops = Batches(images, batch=count, crop=config.crop, flips=False, grey=0.0, seed=config.seed)
     return list(crops[0].transpose(0, 2, 3, 1))

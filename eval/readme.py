@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from diffcodec.eval import exact_tables, network_tables
+from diffcodec.eval import choice_tables, exact_tables, network_tables
 from diffcodec.eval.markdown import Result, load, machine, table
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -184,6 +184,9 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "cifar10-steps": lambda r: network_tables.steps(r, "cifar10"),
     "cifar10-joint-steps": lambda r: network_tables.steps(r, "cifar10-joint"),
     "kodak-steps": lambda r: network_tables.steps(r, "kodak"),
+    "ablation": choice_tables.ablation,
+    "chosen-steps": choice_tables.chosen_steps,
+    "local-variance": choice_tables.local_variance,
     "archives": archives,
     "coder": coder,
     "exact-settings": exact_tables.settings,

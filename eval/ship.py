@@ -2,13 +2,14 @@
 
     python -m diffcodec.eval.ship NETWORK --nelbo MEASURED.json --description ... --licence ...
 
-The card's numbers are copied from the measurement's JSON, never typed.
+The card's numbers are copied from the measurements' JSON and the training's log, never typed.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import click
 from diffcodec.config import Recipe
 from diffcodec.exact.denoiser import graph_name
 from diffcodec.exact.graph import Graph
+from diffcodec.exact.shapes import macs_per_pixel
 from diffcodec.files import write_atomic
 from diffcodec.zoo import ZOO, load_graph
 
@@ -29,6 +31,7 @@ CARD = """# {name}
 | | |
 |---|---|
 | network | U-Net, {parameters:,} parameters, as an integer network of {bytes:,} bytes |
+| cost | {kmac:.0f} thousand multiply-adds a pixel and step, {mmac:.0f} million for 32x32 |
 | fingerprint | `{fingerprint}` |
 | training data | {data} |
 | licence | {licence} |
@@ -43,7 +46,7 @@ NELBO at T = {T} ({schedule} betas, sigma^2 = {sigma2}) on {images} pictures of 
 L_T {L_T:.5f} + sum L_(t-1) {L_steps:.4f} + L_0 {L_0:.4f}.
 
     {command}
-
+{bounds}
 ## Denoising: D(sigma)
 
 Everything the codec does follows from this table: rate = 1/2 integral of D dSNR. Noise and RMSE in
@@ -54,10 +57,17 @@ there.
 |---|---|---|---|
 {rows}
 
+## Training curve
+
+| phase | step | loss | learning rate | pictures/s |
+|---|---|---|---|---|
+{curve}
+
 ## Train it again
 
-    diffcodec train recipes/{name}.toml --data {data_folder}
+{commands}
 """
+ROWS = 8  # of each phase of the training that the card shows
 
 
 def facts(graph: Graph, nelbo: dict[str, Any], notes: dict[str, str]) -> dict[str, Any]:
@@ -72,7 +82,42 @@ def facts(graph: Graph, nelbo: dict[str, Any], notes: dict[str, str]) -> dict[st
     return {**graph.facts["card"], **notes, "nelbo": {**split, "dataset": nelbo["dataset"]["name"]}}
 
 
-def card(graph: Graph, nelbo: dict[str, Any], notes: dict[str, str], size: int) -> str:
+def curve(logs: Sequence[Path]) -> str:
+    """Rows of the training's logs (stats.jsonl), phase by phase."""
+    rows = []
+    for phase, log in enumerate(logs, start=1):
+        lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+        for i in sorted({round(k * (len(lines) - 1) / (ROWS - 1)) for k in range(ROWS)}):
+            row = lines[i]
+            rows.append(
+                f"| {phase} | {row['step']:,} | {row['loss']:.4f} | {row['lr']:.2e} "
+                f"| {row['images_per_second']:,.0f} |"
+            )
+    return "\n".join(rows)
+
+
+def other_bounds(measured: Sequence[dict[str, Any]]) -> str:
+    """The bound at other noise levels (results of `diffcodec nll`), a paragraph each."""
+    text = ""
+    for result in measured:
+        bound, n = result["nelbo"], result["dataset"]["images"]
+        text += (
+            f"\nAt {bound['T']} levels ({bound['schedule']}, sigma^2 {bound['sigma2']}), {n} "
+            f"pictures of {result['dataset']['name']}: **{bound['bpd']:.3f} bits/dim** = "
+            f"L_T {bound['L_T_bpd']:.5f} + sum L_(t-1) {bound['L_steps_bpd']:.4f} + "
+            f"L_0 {bound['L_0_bpd']:.4f}.\n\n    {result['command']}\n"
+        )
+    return text
+
+
+def card(
+    graph: Graph,
+    nelbo: dict[str, Any],
+    bounds: Sequence[dict[str, Any]],
+    logs: Sequence[Path],
+    notes: dict[str, str],
+    size: int,
+) -> str:
     """The model card as Markdown."""
     rows = [
         f"| {row['sigma_grey']:g} | {row['rmse_grey']:.2f} | {row['psnr_db']:.2f} "
@@ -95,6 +140,11 @@ def card(graph: Graph, nelbo: dict[str, Any], notes: dict[str, str], size: int) 
         "dataset": nelbo["dataset"]["name"],
         "command": nelbo["command"],
         "rows": "\n".join(rows),
+        "kmac": macs_per_pixel(graph) / 1e3,
+        "mmac": macs_per_pixel(graph) * 1024 / 1e6,
+        "bounds": other_bounds(bounds),
+        "curve": curve(logs),
+        "commands": "\n".join(f"    {line}" for line in notes["commands"].splitlines()),
     }
     return CARD.format(**values)
 
@@ -105,10 +155,19 @@ def card(graph: Graph, nelbo: dict[str, Any], notes: dict[str, str], size: int) 
 @click.option("--nelbo", required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--description", required=True, help="One sentence: what the network is for.")
 @click.option("--data", required=True, help="What it was trained on, with credits.")
-@click.option("--data-folder", required=True, help="How the training command names the data.")
+@click.option("--commands", required=True, help="That train it again, a line each.")
+@click.option("--log", "logs", multiple=True, required=True, type=click.Path(path_type=Path))
+@click.option("--bound", "bounds", multiple=True, type=click.Path(path_type=Path))
 @click.option("--licence", required=True, help="Of weights and data.")
 @click.option("--hardware", required=True, help="What it was trained on: machine.")
-def main(network: Path, recipe: Path, nelbo: Path, **notes: str) -> None:
+def main(
+    network: Path,
+    recipe: Path,
+    nelbo: Path,
+    logs: tuple[Path, ...],
+    bounds: tuple[Path, ...],
+    **notes: str,
+) -> None:
     """Put NETWORK into diffcodec/zoo with its recipe and model card."""
     measured = json.loads(nelbo.read_text(encoding="utf-8"))
     if (size := network.stat().st_size) > LIMIT:
@@ -117,7 +176,7 @@ def main(network: Path, recipe: Path, nelbo: Path, **notes: str) -> None:
         graph = load_graph(network)
         if Recipe.load(recipe) != Recipe.from_dict(graph.facts["recipe"]):
             raise ValueError(f"{network} was trained by another recipe than {recipe}")
-        known = {k: v for k, v in notes.items() if k != "data_folder"}
+        known = {k: v for k, v in notes.items() if k != "commands"}
         about = {**graph.facts, "card": facts(graph, measured, known)}
         shipped = dataclasses.replace(graph, facts=about)
     except ValueError as error:
@@ -125,7 +184,8 @@ def main(network: Path, recipe: Path, nelbo: Path, **notes: str) -> None:
     target = ZOO / f"{graph_name(graph)}.safetensors"
     shipped.save(target)
     size = target.stat().st_size
-    text = card(shipped, measured, notes, size)
+    others = [json.loads(path.read_text(encoding="utf-8")) for path in bounds]
+    text = card(shipped, measured, others, logs, notes, size)
     write_atomic(target.with_suffix(".md"), text.encode())
     write_atomic(target.with_suffix(".toml"), recipe.read_bytes())
     click.echo(f"{target}: {size:,} bytes, {shipped.fingerprint.hex()}")
