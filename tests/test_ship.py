@@ -1,0 +1,110 @@
+"""Shipping a network: the card says what was measured, and nothing else gets in."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from diffcodec.eval import ship
+from diffcodec.exact.graph import Graph
+from diffcodec.exact.shapes import macs_per_pixel
+from tests.exported import exported
+
+RECIPE = """
+name = "tiny"
+[network]
+channels = 8
+multipliers = [1, 2, 2]
+blocks = 1
+attention = []
+norm = "none"
+window = 16
+[train]
+objective = "edm"
+batch = 4
+steps = 9
+lr = 1e-3
+warmup = 1
+cooldown = 0.5
+ema = 0.9
+crop = 16
+"""
+
+
+def nelbo(fingerprint: str) -> dict[str, Any]:
+    bound = {"bpd": 4.25, "L_T": 0.0, "L_steps": 2.0, "L_0": 2.25, "standard_error": 0.5, "T": 1000}
+    return {
+        "model": {"fingerprint": fingerprint},
+        "dataset": {"name": "made", "images": 3, "shape": [16, 16, 3]},
+        "nelbo": {**bound, "images": 3, "schedule": "linear", "sigma2": "beta"},
+        "denoising": [{"sigma_grey": 4, "rmse_grey": 3.0, "psnr_db": 38.6, "rate_bpd": 1.5}],
+        "command": "measure it",
+    }
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with what `ship` takes, and a zoo to ship to."""
+    monkeypatch.setattr(ship, "ZOO", tmp_path / "zoo")
+    (tmp_path / "zoo").mkdir()
+    made = {"hours": 0.5, "parameters": 1234, "steps": 9}
+    graph = dataclasses.replace(exported(), facts={**exported().facts, "card": made})
+    graph.save(tmp_path / "net.safetensors")
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    (tmp_path / "nelbo.json").write_text(json.dumps(nelbo(graph.fingerprint.hex())))
+    at_levels = {"T": 50, "schedule": "own", "sigma2": "widened", "bpd": 3.75}
+    terms = {"L_T_bpd": 0.0, "L_steps_bpd": 2.5, "L_0_bpd": 1.25}
+    bound = {"nelbo": at_levels | terms, "dataset": {"name": "made", "images": 3}, "command": "nll"}
+    (tmp_path / "bound.json").write_text(json.dumps(bound))
+    lines = [
+        {"step": 50 * i, "loss": 1 / i, "lr": 1e-3, "images_per_second": 10.0} for i in range(1, 31)
+    ]
+    (tmp_path / "stats.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    return tmp_path
+
+
+def shipped(files: Path) -> Any:
+    about = ["--description", "For tests.", "--data", "drawn", "--licence", "MIT"]
+    about += ["--hardware", "a lap", "--commands", "train first\ntrain then"]
+    given = [str(files / "net.safetensors"), "--recipe", str(files / "tiny.toml")]
+    given += ["--nelbo", str(files / "nelbo.json"), "--bound", str(files / "bound.json")]
+    return CliRunner().invoke(ship.main, [*given, "--log", str(files / "stats.jsonl"), *about])
+
+
+def test_the_card_says_what_was_measured(files: Path) -> None:
+    done = shipped(files)
+    assert done.exit_code == 0, done.output
+    card = (files / "zoo" / "tiny.md").read_text()
+    graph = Graph.load(files / "zoo" / "tiny.safetensors")
+    for words in (
+        graph.fingerprint.hex(),
+        f"{macs_per_pixel(graph) / 1e3:.0f} thousand multiply-adds",
+        "**4.250 +- 0.500 bits/dim** = L_T 0.00000 + sum L_(t-1) 2.0000 + L_0 2.2500",
+        "At 50 levels (own, sigma^2 widened), 3 pictures of made: **3.750 bits/dim**",
+        "| 1 | 50 | 1.0000 |",
+        "| 1 | 1,500 | 0.0333 |",
+        "    train first\n    train then\n",
+    ):
+        assert words in card
+    assert card.count("\n| 1 | ") == ship.ROWS
+    assert graph.facts["card"]["nelbo"]["bpd"] == 4.25
+    assert (files / "zoo" / "tiny.toml").read_text() == RECIPE
+
+
+def test_numbers_of_another_network_are_refused(files: Path) -> None:
+    (files / "nelbo.json").write_text(json.dumps(nelbo("00" * 8)))
+    done = shipped(files)
+    assert done.exit_code == 1 and "measure it again" in done.output
+    assert not list((files / "zoo").iterdir())
+
+
+def test_another_recipe_is_refused(files: Path) -> None:
+    (files / "tiny.toml").write_text(RECIPE.replace("steps = 9", "steps = 10"))
+    done = shipped(files)
+    assert done.exit_code == 1 and "another recipe" in done.output
+    assert not list((files / "zoo").iterdir())
