@@ -14,11 +14,18 @@ from pathlib import Path
 import click
 import numpy as np
 
-from diffcodec.eval import choice_tables, exact_tables, network_tables
+from diffcodec.eval import choice_tables, exact_tables, network_tables, peer_tables
 from diffcodec.eval.markdown import Result, load, machine, table
 
 RESULTS = Path(__file__).resolve().parent / "results"
-PEERS = {"jpeg": "JPEG", "jpeg2000": "JPEG 2000", "webp": "WebP", "jpegxl": "JPEG XL"}
+PEERS = {
+    "jpeg": "JPEG",
+    "jpeg2000": "JPEG 2000",
+    "webp": "WebP",
+    "avif": "AVIF",
+    "jpegxl": "JPEG XL",
+    "jpegxl-cut": "JPEG XL, one file cut",
+}
 
 
 def render(text: str, results: Path = RESULTS) -> str:
@@ -176,6 +183,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "cifar10-lossless": lossless_cifar10,
     "gb82-rates": lambda r: rates(r, "rd-gb82", (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4)),
     "kodak-rates": lambda r: rates(r, "rd-kodak", (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4)),
+    "kodak-distance": peer_tables.kodak_distance,
     "pictures": pictures,
     "networks": networks,
     "denoising": network_tables.denoising,
