@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from diffcodec.eval import choice_tables, exact_tables, network_tables, peer_tables
+from diffcodec.eval import choice_tables, exact_tables, network_tables, peer_tables, picture_tables
 from diffcodec.eval.markdown import Result, load, machine, table
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -130,33 +130,6 @@ def coder(results: Path) -> str:
     return f"{table(head, rows)}\n\n{machine(result)}"
 
 
-def pictures(results: Path) -> str:
-    """Whole photographs: size and time."""
-    rows = []
-    for name in ("rd-gb82", "rd-kodak"):
-        result = load(results, name)
-        end, seconds = result["lossless"], result["seconds_per_picture"]
-        peers = end["peers"]
-
-        def split(way: str, seconds: Result = seconds) -> str:
-            parts = seconds[way]
-            kinds = ", ".join(f"{k} {parts[k]:.1f}" for k in ("network", "trellis", "rest"))
-            return f"{parts['total']:.1f} s ({kinds})"
-
-        rows.append(
-            [
-                result["dataset"]["name"],
-                f"**{end['bpd']:.3f}**",
-                *(f"{peers[p]['bpd']:.3f}" for p in ("jpeg2000", "png", "webp", "jpegxl")),
-                split("encode"),
-                split("decode"),
-                f"{result['peak_memory_bytes'] / 2**30:.1f} GiB",
-            ]
-        )
-    head = ["picture", "bits/dim, lossless", "JPEG 2000", "PNG", "WebP", "JPEG XL"]
-    return table([*head, "encode", "decode", "memory"], rows)
-
-
 def archives(results: Path) -> str:
     """Bits-back coding: the bound, net bits and whole archives."""
     rows, commands = [], []
@@ -184,7 +157,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "gb82-rates": lambda r: rates(r, "rd-gb82", (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4)),
     "kodak-rates": lambda r: rates(r, "rd-kodak", (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4)),
     "kodak-distance": peer_tables.kodak_distance,
-    "pictures": pictures,
+    "pictures": picture_tables.pictures,
+    "efforts": picture_tables.efforts,
     "networks": networks,
     "denoising": network_tables.denoising,
     "bounds": network_tables.bounds,
