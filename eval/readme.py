@@ -133,7 +133,7 @@ def coder(results: Path) -> str:
 def archives(results: Path) -> str:
     """Bits-back coding: the bound, net bits and whole archives."""
     rows, commands = [], []
-    for name in ("archive-cifar10", "archive-cifar10-250", "archive-kodak"):
+    for name in ("archive-cifar10", "archive-kodak"):
         result = load(results, name)
         commands.append(machine(result))
         for run in result["results"]:
