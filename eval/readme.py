@@ -152,7 +152,7 @@ def archives(results: Path) -> str:
 
 
 TABLES: dict[str, Callable[[Path], str]] = {
-    "cifar10-rates": lambda r: rates(r, "rd-cifar10", (0.5, 0.75, 1, 1.5, 2, 3, 4, 5)),
+    "cifar10-rates": lambda r: rates(r, "rd-cifar10", (0.5, 0.75, 1, 1.5, 2, 3)),
     "cifar10-lossless": lossless_cifar10,
     "gb82-rates": lambda r: rates(r, "rd-gb82", (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4)),
     "kodak-rates": lambda r: rates(r, "rd-kodak", (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4)),
