@@ -26,7 +26,7 @@ LIMIT = 16 * 10**6  # bytes of a shipped network
 
 CARD = """# {name}
 
-{description}
+{description} {history}
 
 | | |
 |---|---|
@@ -154,6 +154,7 @@ def card(
 @click.option("--recipe", required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--nelbo", required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--description", required=True, help="One sentence: what the network is for.")
+@click.option("--history", required=True, help="How it was trained, and what was tried.")
 @click.option("--data", required=True, help="What it was trained on, with credits.")
 @click.option("--commands", required=True, help="That train it again, a line each.")
 @click.option("--log", "logs", multiple=True, required=True, type=click.Path(path_type=Path))
@@ -176,7 +177,7 @@ def main(
         graph = load_graph(network)
         if Recipe.load(recipe) != Recipe.from_dict(graph.facts["recipe"]):
             raise ValueError(f"{network} was trained by another recipe than {recipe}")
-        known = {k: v for k, v in notes.items() if k != "commands"}
+        known = {k: v for k, v in notes.items() if k not in ("commands", "history")}
         about = {**graph.facts, "card": facts(graph, measured, known)}
         shipped = dataclasses.replace(graph, facts=about)
     except ValueError as error:

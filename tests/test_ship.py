@@ -69,7 +69,16 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def shipped(files: Path) -> Any:
-    about = ["--description", "For tests.", "--data", "drawn", "--licence", "MIT"]
+    about = [
+        "--description",
+        "For tests.",
+        "--history",
+        "Drawn.",
+        "--data",
+        "drawn",
+        "--licence",
+        "MIT",
+    ]
     about += ["--hardware", "a lap", "--commands", "train first\ntrain then"]
     given = [str(files / "net.safetensors"), "--recipe", str(files / "tiny.toml")]
     given += ["--nelbo", str(files / "nelbo.json"), "--bound", str(files / "bound.json")]
@@ -88,6 +97,7 @@ def test_the_card_says_what_was_measured(files: Path) -> None:
         "At 50 levels (own, sigma^2 widened), 3 pictures of made: **3.750 bits/dim**",
         "| 1 | 50 | 1.0000 |",
         "| 1 | 1,500 | 0.0333 |",
+        "# tiny\n\nFor tests. Drawn.\n",
         "    train first\n    train then\n",
     ):
         assert words in card
