@@ -24,6 +24,7 @@ from diffcodec.bitstream.bits import (
     write_skip,
 )
 from diffcodec.bitstream.container import BitstreamError, pack_varint, parse_varint
+from diffcodec.bitstream.drawing import DRAWN, strip_count
 from diffcodec.bitstream.pixels import CHUNK, SIGMAS, STORED
 from diffcodec.bitstream.rate import bits_for
 
@@ -86,7 +87,10 @@ class Step:
 
 @dataclass(frozen=True)
 class PixelBlock:
-    """Code of CHUNK sub-pixels, or of the last ones; `complete` is False where it was cut."""
+    """Code of CHUNK sub-pixels, or of the last ones, or a strip of a drawing.
+
+    `complete` is False where it was cut.
+    """
 
     data: bytes
     complete: bool
@@ -108,7 +112,7 @@ class Piece:
 class Payload:
     """A payload taken apart; its pieces, in order, are all bits that were looked at.
 
-    sigma_index: of the code of the pixels, or STORED; None where they do not begin.
+    sigma_index: of the code of the pixels, or STORED, DRAWN; None where they do not begin.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -172,7 +176,7 @@ class PayloadWriter:
         return bytes(self.done + self.bits.take())
 
     def finish(self, sigma_index: int, blocks: list[bytes], pixel_crc: int) -> bytes:
-        """The whole payload, with the exact pixels; sigma_index: of their code, or STORED."""
+        """The whole payload, with the exact pixels; sigma_index: of their code, or a plain kind."""
         self.done += self.bits.take() + bytes([sigma_index])
         for block in blocks[:-1]:
             self.done += pack_varint(len(block)) + block
@@ -266,12 +270,12 @@ class _Parser:
         if at >= len(data):
             return
         kind, at = data[at], at + 1
-        if kind >= SIGMAS and kind != STORED:
+        if kind >= SIGMAS and kind not in (STORED, DRAWN):
             raise _damaged("its pixels are coded in an unknown way", at - 1)
         payload.sigma_index = kind
         self.count("sigma", 8 * at)
         sizes = block_sizes(self.plan.dims)
-        count = len(sizes)
+        count = strip_count(self.plan.dims) if kind == DRAWN else len(sizes)
         for i in range(count):
             last = i == count - 1
             if last:

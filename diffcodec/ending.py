@@ -1,7 +1,7 @@
-"""The exact pixels at the end of a file: x_0 given x0_hat, or stored where that takes less.
+"""The exact pixels at the end of a file: x_0 given x0_hat, or as they are where that takes less.
 
 Sub-pixels are coded in the order of the rotation's permutation, so that what a cut leaves lies all
-over the picture.
+over the picture; the rows of a drawing come from top to bottom.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from diffcodec.bitstream.drawing import DRAWN, decode_strip, encode_strip, strips
 from diffcodec.bitstream.layers import Payload, block_sizes
 from diffcodec.bitstream.pixels import (
     GRID,
@@ -27,6 +28,7 @@ from diffcodec.channel import Channel, Float32
 from diffcodec.trace import Trace
 
 Planes = NDArray[np.uint8]  # (C, H, W)
+PLAIN = (STORED, DRAWN)  # kinds of pixels that need no x0_hat
 
 
 def code_pixels(
@@ -46,13 +48,30 @@ def code_pixels(
     return sigma, blocks
 
 
-def store_pixels(channel: Channel, planes: Planes) -> list[bytes]:
-    """The same blocks as they are, a byte for each sub-pixel."""
-    return [planes.reshape(-1)[where].tobytes() for where, _ in _blocks(channel)]
+def plain_pixels(channel: Channel, planes: Planes) -> tuple[int, list[bytes]]:
+    """Without x0_hat: DRAWN and strips, or STORED and blocks of a byte for each sub-pixel."""
+    if drawn_bytes(planes) < planes.size:
+        return DRAWN, [encode_strip(part) for part in _strips(planes)]
+    return STORED, [planes.reshape(-1)[where].tobytes() for where, _ in _blocks(channel)]
+
+
+def drawn_bytes(planes: Planes) -> int:
+    """What the picture takes as a drawing."""
+    return sum(len(encode_strip(part)) for part in _strips(planes))
+
+
+def _strips(planes: Planes) -> Iterator[NDArray[np.uint8]]:
+    """Rows of a picture, (n, W, C) each."""
+    channels, height, width = planes.shape
+    for rows in strips((height, width, channels)):
+        yield np.ascontiguousarray(planes[:, rows].transpose(1, 2, 0))
 
 
 def fill_in(channel: Channel, payload: Payload, x0_hat: Float32 | None, planes: Planes) -> None:
-    """Write the exact sub-pixels at hand over an estimate of them; x0_hat: None if STORED."""
+    """Write the exact sub-pixels at hand over an estimate of them; x0_hat: None if PLAIN."""
+    if payload.sigma_index == DRAWN:
+        _draw(payload, planes)
+        return
     for block, (where, _) in zip(payload.blocks, _blocks(channel), strict=False):
         if payload.sigma_index == STORED:
             values = np.frombuffer(block.data, np.uint8)
@@ -63,6 +82,15 @@ def fill_in(channel: Channel, payload: Payload, x0_hat: Float32 | None, planes: 
         planes.reshape(-1)[where[: len(values)]] = values
         if len(values) < len(where):
             break
+
+
+def _draw(payload: Payload, planes: Planes) -> None:
+    """Write the strips that are complete."""
+    channels, height, width = planes.shape
+    for block, rows in zip(payload.blocks, strips((height, width, channels)), strict=False):
+        if block.complete:
+            part = decode_strip(block.data, (rows.stop - rows.start, width, channels))
+            planes[:, rows] = part.transpose(2, 0, 1)
 
 
 def _blocks(channel: Channel) -> Iterator[tuple[NDArray[np.int32], tuple[int, int]]]:

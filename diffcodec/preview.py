@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from diffcodec.bitstream.layers import Payload
-from diffcodec.bitstream.pixels import STORED
 from diffcodec.channel import Channel, Float32
+from diffcodec.ending import PLAIN
 from diffcodec.image import from_unit, to_unit
 from diffcodec.progressive import Progress, Received, Walk, follow, receive
 from diffcodec.schedule import GREY
@@ -27,9 +27,9 @@ def preview(
 ) -> Received:
     """The picture of a payload, made `scale` times smaller: (ceil(H / scale), ..., C) pixels.
 
-    steps: those that it took. Pixels that are stored are all read.
+    steps: those that it took. Plain pixels are all read.
     """
-    if payload.sigma_index == STORED:
+    if payload.sigma_index in PLAIN:
         whole = receive(channel, payload, Walk(), progress)
         return Received(from_unit(shrink(to_unit(whole.pixels), scale)), whole.steps, False)
     walk = Walk()

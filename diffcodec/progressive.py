@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from diffcodec.bitstream.container import BitstreamError
 from diffcodec.bitstream.layers import FEWEST_BITS, Payload, PayloadWriter, Step
-from diffcodec.bitstream.pixels import STORED
 from diffcodec.bitstream.rotation import rotate
 from diffcodec.bitstream.trellis import encode as trellis_encode
 from diffcodec.channel import (
@@ -39,7 +38,7 @@ from diffcodec.channel import (
     pieces,
 )
 from diffcodec.diffusion import kl_bits, mi_bpd, step_precision
-from diffcodec.ending import code_pixels, fill_in, store_pixels
+from diffcodec.ending import PLAIN, code_pixels, drawn_bytes, fill_in, plain_pixels
 from diffcodec.image import from_unit, to_levels
 from diffcodec.trace import StepTrace, Trace
 
@@ -48,8 +47,13 @@ Progress = Callable[[int, int], None]
 # Shows a cut otherwise than by x0_hat (diffcodec.sample).
 Reconstruct = Callable[[Channel, State, Float32], Float32]
 
-PREVIEW = 128  # of a picture whose pixels are stored, at most 1/128 of their bytes are steps
-SPARE = 32  # bytes that even the smallest picture's payload may have above its pixels and 1/128
+# Steps end where the file would become larger than its pixels by a 128th and SPARE bytes, or twice
+# as large as a PNG (drawings). Its pixels then follow plain, after the steps that are at most a
+# 128th of the pixels' bytes, or a 16th of the PNG's.
+PREVIEW, DRAWN_PREVIEW = 128, 16
+SPARE, DRAWN_MOST = 32, 2
+# A shorter side than this, and the network, which pads to 32, takes too long for what it saves.
+NARROW = 8
 
 
 # --- Algorithm 3: sending x_0 -------------------------------------------------------------------
@@ -82,7 +86,7 @@ def send(
     writer = PayloadWriter(channel.chain.plan(planes.size, channel.nu))
     state, steps = beginning(channel), 0
     preview = writer.copy(), state.node, steps
-    most = pixels.size + pixels.size // PREVIEW + SPARE
+    most, room = limits(planes, stop)
     while True:
         x0_hat = estimate(channel, state)
         if progress:
@@ -102,12 +106,12 @@ def send(
             trace.steps.append(_traced(channel, state, mse, step, writer, header_bytes))
         state, steps = advance(channel, state, x0_hat, z, step, share), steps + 1
         del x0_hat, z
-        if writer.length <= pixels.size // PREVIEW:
+        if writer.length <= room:
             preview = writer.copy(), state.node, steps
         if stop.max_steps is not None and steps >= stop.max_steps:
             return writer.lossy(), False
-        if stop.max_bytes is not None and writer.length >= stop.max_bytes:
-            return writer.lossy(), False
+        if stop.max_bytes is not None and stop.max_bytes <= min(writer.length, most - 1):
+            return writer.lossy(), False  # a higher limit has room for plain pixels
     node = state.node
     del error, state
     crc = zlib.crc32(np.ascontiguousarray(pixels).data)
@@ -119,16 +123,27 @@ def send(
             trace.final_mse = mse
         if len(payload) <= most:
             return payload, True
-    # It may not: a picture that the network knows nothing of, noise for instance.
+    # It may not: a picture that the network knows nothing of, a drawing or noise for instance.
     writer, node, steps = preview
     writer.hand_over(node)
-    blocks = store_pixels(channel, planes)
-    stored = writer.finish(STORED, blocks, crc)
-    if choice is None and len(payload) <= len(stored):
+    kind, blocks = plain_pixels(channel, planes)
+    plain = writer.finish(kind, blocks, crc)
+    if choice is None and len(payload) <= len(plain):
         return payload, True
     if trace is not None:
         trace.store(steps, [len(block) for block in blocks], mse)
-    return stored, True
+    return plain, True
+
+
+def limits(planes: Pixels, stop: Stop) -> tuple[int, int]:
+    """Bytes of a payload above which a picture (C, H, W) gets plain pixels; of steps before them.
+
+    A narrow picture that is sent to the end gets them at once.
+    """
+    drawn = drawn_bytes(planes)
+    most = min(planes.size + planes.size // PREVIEW + SPARE, DRAWN_MOST * drawn)
+    room = min(planes.size // PREVIEW, drawn // DRAWN_PREVIEW)
+    return (room if min(planes.shape[1:]) < NARROW and stop == Stop() else most), room
 
 
 def difference(planes: Pixels, x0_hat: Float32) -> Float32:
@@ -242,7 +257,10 @@ def receive(
     reconstruct: makes what is shown of a payload that is not whole, instead of x0_hat. Raises
     BitstreamError if a whole file's pixels do not match their checksum.
     """
-    state, x0_hat = follow(channel, payload, walk, progress)
+    if payload.pixel_crc is not None and payload.sigma_index in PLAIN:
+        walk.steps, state, x0_hat = len(payload.steps), None, None  # all pixels are here
+    else:
+        state, x0_hat = follow(channel, payload, walk, progress)
     if reconstruct is not None and payload.pixel_crc is None:
         state = state or beginning(channel)
         x0_hat = reconstruct(channel, state, estimate(channel, state) if x0_hat is None else x0_hat)
@@ -281,7 +299,7 @@ def follow(
         walk.x0_hat = estimate(channel, state)
         if progress:
             progress(step.end + 1, len(channel.chain.v))
-    if walk.x0_hat is None and payload.sigma_index not in (None, STORED):
+    if walk.x0_hat is None and payload.sigma_index not in (None, *PLAIN):
         return None, estimate(channel, beginning(channel))
     return walk.state, walk.x0_hat
 
@@ -289,4 +307,4 @@ def follow(
 def _flat(channel: Channel) -> Pixels:
     """The picture before the first step, (C, H, W) uint8."""
     levels = from_unit(channel.prior_mean).transpose(2, 0, 1)
-    return np.ascontiguousarray(np.broadcast_to(levels, channel.shape))
+    return np.broadcast_to(levels, channel.shape).copy()

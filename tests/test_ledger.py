@@ -107,7 +107,8 @@ def test_files_cut_while_encoding_add_up(max_bytes: int) -> None:
 
 
 def test_several_blocks_of_pixels() -> None:
-    pixels = np.tile(picture(5), (5, 5, 1))  # 76,800 sub-pixels: two blocks
+    rows = [np.concatenate([picture(5 * i + j) for j in range(5)], axis=1) for i in range(5)]
+    pixels = np.concatenate(rows)  # 76,800 sub-pixels: two blocks
     data, trace = encoded(pixels, chain="6")
     ledger = book(data, trace)
     blocks = [entry for entry in ledger.entries if entry.kind == "pixels"]

@@ -1,4 +1,4 @@
-"""Pictures that the network knows nothing of: their pixels are stored, and all else still holds."""
+"""Pictures that the network knows nothing of: plain pixels follow, and all else still holds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from diffcodec.audit import audit
 from diffcodec.bitstream.container import BitstreamError, parse_header
+from diffcodec.bitstream.drawing import DRAWN, decode_strip, encode_strip, strips
 from diffcodec.bitstream.layers import PayloadWriter, Plan, parse_payload
 from diffcodec.bitstream.pixels import CHUNK, SIGMAS, STORED
 from diffcodec.chain import chain_of
@@ -24,9 +25,9 @@ def noise(height: int, width: int, channels: int = 3) -> Pixels:
     return np.random.default_rng(0).integers(0, 256, (height, width, channels), np.uint8)
 
 
-def stored(codec: Codec, data: bytes) -> bool:
+def kind(codec: Codec, data: bytes) -> int | None:
     levels = chain_of(parse_header(data)[0], codec.tables)
-    return parse(data, levels, None)[0].sigma_index == STORED
+    return parse(data, levels, None)[0].sigma_index
 
 
 @pytest.mark.parametrize("shape", [(1, 90, 3), (90, 1, 3), (3, 3, 3), (1, 1, 1), (60, 50, 1)])
@@ -70,7 +71,7 @@ def test_stored_pixels_have_a_preview_and_can_be_cut(tiny_codec: Codec) -> None:
     pixels = noise(50, 70)
     trace = Trace()
     data = tiny_codec.encode(pixels, nu=8, trace=trace)
-    assert stored(tiny_codec, data)
+    assert kind(tiny_codec, data) == STORED
     header, start = parse_header(data)
     levels = chain_of(header, tiny_codec.tables)
     payload, _ = parse(data, levels, None)
@@ -86,10 +87,67 @@ def test_stored_pixels_have_a_preview_and_can_be_cut(tiny_codec: Codec) -> None:
     assert exact == sorted(exact) and exact[-1] > 0.8 * pixels.size
 
 
+def test_a_drawing_takes_little_and_can_be_cut(tiny_codec: Codec) -> None:
+    pixels = graphics(1500, 300)  # two strips
+    trace = Trace()
+    data = tiny_codec.encode(pixels, nu=8, trace=trace)
+    assert kind(tiny_codec, data) == DRAWN and len(data) < pixels.size / 100
+    header, _ = parse_header(data)
+    levels = chain_of(header, tiny_codec.tables)
+    payload, _ = parse(data, levels, None)
+    audit(data, header, payload, levels, trace).check()
+    first, second = strips(pixels.shape)
+    assert tiny_codec.decode(data).lossless
+    at = len(data) - len(payload.blocks[1].data) // 2
+    cut = tiny_codec.decode(data[:at])
+    assert not cut.lossless and np.array_equal(cut.pixels[first], pixels[first])
+    assert not np.array_equal(cut.pixels[second], pixels[second])
+    assert tiny_codec.decode(data[: len(data) // 20]).pixels.shape == pixels.shape
+    small = tiny_codec.decode(data, scale=4).pixels
+    assert small.shape == (375, 75, 3)
+
+
+def test_a_drawing_that_fits_comes_exact_whatever_was_asked_for(tiny_codec: Codec) -> None:
+    pixels = graphics(130, 140)
+    whole = tiny_codec.encode(pixels, nu=8)
+    for wish in ({"max_bytes": 3 * len(whole)}, {"psnr": 40.0}):
+        data = tiny_codec.encode(pixels, nu=8, **wish)
+        assert len(data) <= 3 * len(whole) and tiny_codec.decode(data).lossless
+
+
+@pytest.mark.parametrize("shape", [(5, 7, 3), (5, 7, 1), (1, 20000, 3), (1, 20000, 1), (0, 9, 3)])
+def test_strips_hold_their_pixels(shape: tuple[int, int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    assert np.array_equal(decode_strip(encode_strip(pixels), shape), pixels)
+
+
+def test_strips_without_rows_and_damaged_ones() -> None:
+    shape = (2, 1 << 20, 3)
+    rows = strips(shape)
+    assert len(rows) == 6 and [r.stop - r.start for r in rows] == [0, 0, 1, 0, 0, 1]
+    good = encode_strip(noise(5, 7))
+    for data, wanted in (
+        (good, (7, 5, 3)),
+        (good[:-9], (5, 7, 3)),
+        (b"", (5, 7, 3)),
+        (b"GIF89a", (5, 7, 3)),
+    ):
+        with pytest.raises(BitstreamError, match="a strip of pixels"):
+            decode_strip(data, wanted)
+
+
+def test_a_narrow_picture_calls_the_network_a_few_times_only(tiny_codec: Codec) -> None:
+    pixels = noise(1, 5000)
+    trace = Trace()
+    data = tiny_codec.encode(pixels, nu=8, trace=trace)
+    assert len(trace.steps) <= 5 and tiny_codec.decode(data).lossless
+    assert kind(tiny_codec, tiny_codec.encode(pixels, nu=8, max_bytes=900)) is None
+
+
 def test_a_cut_that_comes_first_is_an_ordinary_file(tiny_codec: Codec) -> None:
     pixels = noise(50, 70)
     data = tiny_codec.encode(pixels, nu=8, max_bytes=2000)
-    assert len(data) == 2000 and not stored(tiny_codec, data)
+    assert len(data) == 2000 and kind(tiny_codec, data) != STORED
     assert tiny_codec.decode(data).steps >= 2
 
 
@@ -109,7 +167,7 @@ def test_blocks_that_are_stored_have_their_size_and_no_other() -> None:
             parse_payload(data, PLAN, len(data), None)
 
 
-@pytest.mark.parametrize("kind", [SIGMAS, 200, STORED - 1])
+@pytest.mark.parametrize("kind", [SIGMAS, 200, DRAWN - 1])
 def test_unknown_kinds_of_pixels_are_refused(kind: int) -> None:
     data = payload(kind, (CHUNK, 10))
     with pytest.raises(BitstreamError, match="unknown way"):

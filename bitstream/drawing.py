@@ -1,0 +1,64 @@
+"""Exact pixels of drawings: strips of whole rows, each a lossless WebP or PNG file.
+
+Flat areas and hard edges are what those were made for, and nothing that a diffusion model is good
+at.
+"""
+
+from __future__ import annotations
+
+import io
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, features
+
+from diffcodec.bitstream.container import BitstreamError
+
+DRAWN = 254  # in place of a sigma index: the pixels follow as strips
+STRIP = 1 << 20  # sub-pixels in a strip, more or less
+FORMATS = ("WEBP", "PNG")
+WIDEST = 16383  # that WebP takes
+MODES = {1: "L", 3: "RGB"}
+
+Pixels = NDArray[np.uint8]
+Shape = tuple[int, int, int]
+
+
+def strip_count(dims: int) -> int:
+    """Strips of a picture of so many sub-pixels; some have no rows if these are very long."""
+    return -(-dims // STRIP)
+
+
+def strips(shape: Shape) -> list[slice]:
+    """The rows of each strip of a picture (H, W, C)."""
+    count = strip_count(shape[0] * shape[1] * shape[2])
+    edges = [shape[0] * i // count for i in range(count + 1)]
+    return [slice(a, b) for a, b in pairwise(edges)]
+
+
+def encode_strip(pixels: Pixels) -> bytes:
+    """A picture file of pixels (H, W, C) uint8; nothing if there are none."""
+    if not pixels.size:
+        return b""
+    webp = features.check("webp") and max(pixels.shape[:2]) <= WIDEST
+    out = io.BytesIO()
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    image.save(out, FORMATS[0] if webp else FORMATS[1], lossless=True)  # PNG is so anyway
+    return out.getvalue()
+
+
+def decode_strip(data: bytes, shape: Shape) -> Pixels:
+    """The pixels (H, W, C) uint8 of a strip; BitstreamError if it holds no such picture."""
+    height, width, channels = shape
+    if not height and not data:
+        return np.empty(shape, np.uint8)
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.size != (width, height) or image.mode not in MODES.values():
+                raise BitstreamError("the file is damaged: a strip of pixels has another shape")
+            return np.asarray(image.convert(MODES[channels]), np.uint8).reshape(shape)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise BitstreamError(
+            "a strip of pixels cannot be read: the file is damaged, or this Pillow has no WebP"
+        ) from error
