@@ -140,18 +140,12 @@ def about_run(
     processes: int,
 ) -> dict[str, Any]:
     """The data set, the machine and the command, as a result states them."""
-    from diffcodec.data import digest
     from diffcodec.eval.bench import versions
     from diffcodec.eval.environment import environment, portable
+    from diffcodec.eval.pictures import about
 
     return {
-        "dataset": {
-            "name": data.resolve().stem,
-            "split": split or "all",
-            "tile": tile or 0,
-            "images": len(pictures),
-            "sha256": digest([picture.pixels for picture in pictures]),
-        },
+        "dataset": about(data, split or "all", tile or 0, pictures),
         "environment": {**environment(threads, processes), **versions(), "device": "cpu"},
         "command": f"diffcodec {portable(sys.argv[1:])}",
     }

@@ -149,7 +149,7 @@ class Validation:
     def __call__(self, when: str, network: Checkpoint) -> None:
         """Measure `network` before or after the training."""
         self.found[when] = bound = self.held_out.bound(network, self.device)
-        error = bound["standard_error"]
+        error = bound["standard_error_bpd"]
         spread = "" if error is None else f" +- {error:.3f}"
         narrate(
             f"{when} training: {bound['bpd']:.4f}{spread} bits/dim on {bound['images']} pictures "

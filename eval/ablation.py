@@ -24,11 +24,13 @@ from numpy.typing import NDArray
 from diffcodec.checkpoint import Checkpoint
 from diffcodec.config import Betas, Predicts, Recipe, RecipeError
 from diffcodec.data import DataError, digest
+from diffcodec.diffusion import Variance
+from diffcodec.eval.bound import nelbo
 from diffcodec.eval.denoising import denoising_curve, implied_rate
 from diffcodec.eval.environment import environment, portable
-from diffcodec.eval.likelihood import load_pixels, nelbo
+from diffcodec.eval.nll import Settings
+from diffcodec.eval.pictures import load_pixels
 from diffcodec.files import write_atomic
-from diffcodec.schedule import Schedule
 
 Pixels = NDArray[np.uint8]
 
@@ -99,16 +101,18 @@ def measure(checkpoint: Checkpoint, pixels: Pixels) -> dict[str, Any]:
         [np.log(3 * level["rate_bpd"]) for level in rates],
         [level["psnr_db"] for level in rates],
     )
-    schedule, stride = Schedule.named(network.betas), min(STRIDE, max(1, len(pixels) // 2))
-    fixed = network.sigma2 != "learned"
+    stride = min(STRIDE, max(1, len(pixels) // 2))
+    variances: tuple[Variance, ...] = ("beta", "beta_tilde")
     bounds = {
-        sigma2: nelbo(network, pixels, schedule, sigma2, stride=stride)["nelbo"]
-        for sigma2 in (("beta", "beta_tilde") if fixed else ("learned",))
+        sigma2: nelbo(network, pixels, Settings(network.betas, sigma2=sigma2, stride=stride))
+        for sigma2 in (variances if network.sigma2 != "learned" else ("learned",))
     }
-    kept = ("bpd", "L_T", "L_steps", "L_0", "standard_error")
+    kept = ("bpd", "L_T_bpd", "L_steps_bpd", "L_0_bpd", "standard_error_bpd")
     return {
         "outcome": "trained",
-        "nelbo": {key: {k: _finite(found[k]) for k in kept} for key, found in bounds.items()},
+        "nelbo": {
+            key: {k: _finite(found["nelbo"][k]) for k in kept} for key, found in bounds.items()
+        },
         "psnr_db": {f"{bpp:g}": float(db) for bpp, db in zip(RATES_BPP, psnr, strict=True)},
     }
 

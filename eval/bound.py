@@ -1,4 +1,4 @@
-"""Means and standard errors of the bound over a set: for JSON, as a table, as CSV."""
+"""The bound over a set, DDPM's eq. 5 in bits/dim: means and standard errors, as table, as CSV."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from diffcodec.data import digest
-from diffcodec.diffusion import Float64
-from diffcodec.eval.likelihood import standard_error
-from diffcodec.eval.nll import Picture, Pixels, Settings, Terms
+from diffcodec.denoiser import BatchDenoiser
+from diffcodec.diffusion import Float64, Int64
+from diffcodec.eval.nll import Picture, Pixels, Settings, Terms, evaluate, pictures_of
 from diffcodec.schedule import GREY
 
 COLUMNS = (
@@ -27,6 +27,20 @@ COLUMNS = (
     "images",
 )
 SHOWN = 12  # lines of the table for people
+
+
+def nelbo(
+    denoiser: BatchDenoiser, images: Pixels, settings: Settings, batch: int = 64
+) -> dict[str, Any]:
+    """`summarise` for images of one size, (N, H, W, C) uint8, of which nothing is kept.
+
+    batch: (image, t) pairs in a call of the denoiser. Raises ValueError for a chain that does not
+    exist and for a stride above N.
+    """
+    pictures = pictures_of([(f"{i}", image) for i, image in enumerate(images)], settings, "")
+    terms = evaluate(denoiser, pictures, settings, batch=lambda pixels: batch)
+    assert terms is not None  # one process alone is the first
+    return summarise(terms, pictures, settings)
 
 
 def summarise(terms: Terms, pictures: Sequence[Picture], settings: Settings) -> dict[str, Any]:
@@ -73,6 +87,15 @@ def summarise(terms: Terms, pictures: Sequence[Picture], settings: Settings) -> 
         ],
         "per_image": [] if settings.stride > 1 else _per_image(terms, pictures),
     }
+
+
+def standard_error(prior: Float64, vb: Float64, group: Int64) -> float | None:
+    """Of the bound: pictures with the same offset are independent draws of the same quantity."""
+    if np.bincount(group).min() < 2:
+        return None
+    share = prior / len(prior) + np.nansum(vb / np.isfinite(vb).sum(axis=0), axis=1)  # [N]
+    parts = [share[group == j] for j in range(group.max() + 1)]
+    return float(np.sqrt(sum(len(part) * part.var(ddof=1) for part in parts)))
 
 
 def _errors(vb: Float64) -> Float64:

@@ -29,6 +29,20 @@ def _setting(row: Result, rates: list[float]) -> list[str]:
     return [row["name"], bound, *psnr, row["outcome"]]
 
 
+def ddpm(results: Path) -> str:
+    """DDPM's Table 4: theory, real files, and the paper's network."""
+    result = load(results, "ddpm-table")
+    rows = []
+    for one in result["ddpm_table"]:
+        row = [f"{one['reverse_steps']}"]
+        for kind in ("theory", "files", "paper"):
+            row += [f"{one[kind]['rate_bpd']:.5f}", f"{one[kind]['rmse_grey']:.2f}"]
+        rows.append(row)
+    head = ["T - t + 1", f"theory, {result['theory_images']:,} pictures (bits/dim)", "RMSE"]
+    head += [f"files, {result['dataset']['images']} pictures", "RMSE", "DDPM's theory", "RMSE"]
+    return f"{table(head, rows)}\n\n{machine(result)}"
+
+
 def chosen_steps(results: Path) -> str:
     """Bits/dim of an ideal coder against the number of steps, chosen and evenly spaced."""
     named = {name: load(results, f"schedule-{name}") for name in ("cifar10", "photo")}

@@ -3,11 +3,12 @@
 Theory is a result of `diffcodec nll` over T = 1000 steps: the rate L_T + ... + L_t and the RMSE of
 x0_hat(x_t). Beside it stand files of the same kind of chain (ddpm:100, a tenth of the steps), cut
 after the last state they visit that has at least x_t's noise, and decoded to 8-bit pixels; their
-rate counts headers and checksums. The paper's numbers are those of its own network on CIFAR-10.
+rate counts headers and checksums, so the first rows want many pictures in a file (--joint). The
+paper's numbers are those of its own network on CIFAR-10.
 
     diffcodec nll --data cifar10/ --split test --tile 32 --count 256 -m cifar10 --json > nll.json
     python -m diffcodec.eval.ddpm_table nll.json cifar10/ --split test --tile 32 --images 64 \\
-        -m cifar10 --json table4.json --plot figure5.svg
+        --joint 64 -m cifar10 --json table4.json --plot figure5.svg
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ import click
 from diffcodec.bitstream.container import parse_header
 from diffcodec.chain import chain_of
 from diffcodec.codec import Codec, parse
-from diffcodec.data import DataError, digest
+from diffcodec.data import DataError
 from diffcodec.eval import metrics
 from diffcodec.eval.curves import ResultError, is_bound, read
 from diffcodec.eval.environment import environment, portable
-from diffcodec.eval.pictures import Picture, load_pictures
+from diffcodec.eval.joint import as_one, stacks
+from diffcodec.eval.pictures import Picture, about, load_pictures
 from diffcodec.files import write_atomic
 from diffcodec.schedule import Schedule
 
@@ -61,8 +63,11 @@ def theory(bound: Result) -> dict[int, dict[str, float]]:
     }
 
 
-def cuts(codec: Codec, pixels: Any, chain: str) -> dict[int, dict[str, float]]:
-    """A file of (H, W, C) uint8 pixels, cut where it has come as far as each row: bytes, MSE."""
+def cuts(codec: Codec, picture: Picture, chain: str) -> dict[int, dict[str, float]]:
+    """A file of a picture or stack, cut where it has come as far as each row: bytes, MSE."""
+    pixels = picture.pixels
+    if picture.parts > 1:
+        codec = as_one(codec, len(pixels) // picture.parts)
     data = codec.encode(pixels, chain=chain)
     header, start = parse_header(data)
     levels = chain_of(header, codec.tables)
@@ -89,7 +94,7 @@ def table(
         raise ResultError(f"the theory is of another network than {codec.name}")
     ideal, found = theory(bound), []
     for i, picture in enumerate(pictures):
-        found.append(cuts(codec, picture.pixels, chain))
+        found.append(cuts(codec, picture, chain))
         if report is not None:
             report(i + 1, len(pictures))
     shapes = [picture.pixels.shape for picture in pictures]
@@ -172,6 +177,7 @@ def draw(result: Result, bound: Result | None, format: str) -> bytes:
 @click.option("-m", "--model", default="cifar10", show_default=True, help="Network: name or file.")
 @click.option("--chain", default="ddpm:100", show_default=True, help="Noise levels of the files.")
 @click.option("--images", type=click.IntRange(1), help="Only the first N pictures.")
+@click.option("--joint", type=click.IntRange(2), help="Code N pictures of one size as one file.")
 @click.option("--split", default="all", help="Only files or folders whose names begin so.")
 @click.option("--tile", type=click.IntRange(0), default=0, help="Cut into tiles of this side.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the table.")
@@ -182,6 +188,7 @@ def main(
     model: str,
     chain: str,
     images: int | None,
+    joint: int | None,
     split: str,
     tile: int,
     json_path: Path | None,
@@ -192,20 +199,16 @@ def main(
         limits, codec = read(bound), Codec.from_pretrained(model)
         theory(limits)
         pictures = load_pictures(data, split, tile, images)
-        rows = table(codec, limits, pictures, chain, _tell)
+        coded = stacks(pictures, joint) if joint else pictures
+        rows = table(codec, limits, coded, chain, _tell)
     except (DataError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     result = {
         "name": f"diffcodec {codec.name}, {chain}",
         "ddpm_table": rows,
         "theory_images": limits["nelbo"]["images"],
-        "dataset": {
-            "name": data.resolve().stem,
-            "split": split,
-            "tile": tile,
-            "images": len(pictures),
-            "sha256": digest([picture.pixels for picture in pictures]),
-        },
+        "joint": joint,
+        "dataset": about(data, split, tile, pictures),
         "model": {"name": codec.name, "fingerprint": codec.fingerprint.hex(), "chain": chain},
         "environment": environment(codec.workers, 1),
         "command": f"python -m diffcodec.eval.ddpm_table {portable(sys.argv[1:])}",

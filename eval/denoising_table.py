@@ -23,13 +23,13 @@ import click
 import numpy as np
 
 from diffcodec.bitsback import pixel_bits
-from diffcodec.data import DataError, digest
+from diffcodec.data import DataError
 from diffcodec.denoiser import BatchDenoiser
 from diffcodec.eval import metrics
 from diffcodec.eval.denoising import batches, implied_rate, to_x0
 from diffcodec.eval.environment import environment, portable
 from diffcodec.eval.nll import batch_size, noise
-from diffcodec.eval.pictures import Picture, load_pictures
+from diffcodec.eval.pictures import Picture, about, load_pictures
 from diffcodec.eval.records import Record, collect
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.exact.shapes import macs_per_pixel
@@ -190,9 +190,7 @@ def main(
                 path=records,
                 progress=_tell,
             )
-            about = {"name": folder.resolve().stem, "split": split, "tile": tile}
-            about |= {"images": len(pictures), "sha256": digest([p.pixels for p in pictures])}
-            sets.append({"dataset": about, **summarise(found)})
+            sets.append({"dataset": about(folder, split, tile, pictures), **summarise(found)})
     except (DataError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     result = {

@@ -22,9 +22,10 @@ from torch.nn import functional as F
 
 from diffcodec.checkpoint import Checkpoint
 from diffcodec.data import digest
+from diffcodec.eval.bound import standard_error
 from diffcodec.eval.environment import environment, portable
-from diffcodec.eval.likelihood import load_pixels, standard_error
 from diffcodec.eval.nll import Settings, Terms, batch_size, evaluate, pictures_of
+from diffcodec.eval.pictures import load_pixels
 from diffcodec.exact.conformance import Path as ExactPath
 from diffcodec.exact.graph import INPUT_FRACTION, Graph
 from diffcodec.exact.paths import NAMES, open_path

@@ -27,7 +27,7 @@ from diffcodec.denoiser import BatchDenoiser
 from diffcodec.diffusion import Float64, mi_bpd
 from diffcodec.eval.denoising import to_x0
 from diffcodec.eval.environment import environment, portable
-from diffcodec.eval.likelihood import Pixels, load_pixels
+from diffcodec.eval.pictures import Pixels, load_pixels
 from diffcodec.files import write_atomic
 from diffcodec.schedule import GREY
 

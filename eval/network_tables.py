@@ -80,7 +80,7 @@ def bounds(results: Path) -> str:
             [
                 f"`{name}`, {ddpm['images']}",
                 f"{ddpm['T']} {ddpm['schedule']}, {ddpm['sigma2']}",
-                " + ".join(f"{ddpm[term]:.3f}" for term in ("L_T", "L_steps", "L_0")),
+                " + ".join(f"{ddpm[term]:.3f}" for term in ("L_T_bpd", "L_steps_bpd", "L_0_bpd")),
                 f"{ddpm['bpd']:.3f}",
             ]
         )

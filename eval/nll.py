@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from diffcodec.denoiser import BatchDenoiser
 from diffcodec.diffusion import Float64, GaussianDiffusion, Int64, Variance
 from diffcodec.eval.denoising import batches, to_x0
-from diffcodec.eval.likelihood import plan
 from diffcodec.eval.ranks import Ranks
 from diffcodec.eval.records import Record, append, rows, spread
 from diffcodec.schedule import GREY, Schedule
@@ -33,6 +32,9 @@ Progress = Callable[[int, int], None]
 
 BATCH_PIXELS = {"cpu": 1 << 16, "cuda": 1 << 19}  # of all pictures in a call of the network
 DIGITS = 9  # significant ones that are kept: more than a float32 network has
+# With a stride, every picture still meets t = 1..10: half of all bits, and most of the variance
+# between pictures, lie in these terms.
+DENSE = 10
 
 
 class Network(BatchDenoiser, Protocol):
@@ -45,8 +47,10 @@ class Network(BatchDenoiser, Protocol):
 class Settings:
     """What the terms of a picture depend on besides network and pixels.
 
-    chain: "linear", "cosine" with so many of the T = 1000 `steps`; stride: as in
-    `eval.likelihood.nelbo`; sigma2: the variance of p_theta. levels: noise variances, increasing,
+    chain: "linear", "cosine" with so many of the T = 1000 `steps`; sigma2: the variance of p_theta.
+    stride m > 1: each picture meets t = 1..10 and every m-th of the other steps; which ones rotates
+    from picture to picture in random order, so that every term is still the mean of an unbiased
+    sample of the pictures and the cost falls m-fold. levels: noise variances, increasing,
     that make another chain of so many steps; errors: what GaussianDiffusion expects at each step.
     """
 
@@ -101,6 +105,16 @@ class Terms:
     prior: Float64
     vb: Float64
     mse: Float64
+
+
+def plan(T: int, stride: int, offset: Int64) -> Int64:
+    """(K, N) timesteps, row by row, 0 for none: 1..DENSE for all, then every stride-th of the rest
+    with each picture's `offset` (N,) in 0..stride - 1."""
+    dense = np.arange(1, min(T, DENSE) + 1)
+    sparse = np.arange(DENSE + 1, T + 1, stride)
+    rows = np.concatenate([dense[:, None] + 0 * offset, sparse[:, None] + offset])
+    rows[rows > T] = 0
+    return np.asarray(rows[rows.any(axis=1)][::-1], dtype=np.int64)
 
 
 def pictures_of(

@@ -40,6 +40,53 @@ def efforts(results: Path) -> str:
     return f"{table(head, rows)}\n\n" + "\n\n".join(map(machine, found))
 
 
+def odd(results: Path) -> str:
+    """Pictures that no photograph looks like: bytes of lossless files, seconds."""
+    result = load(results, "odd-pictures")
+    rows = []
+    for one in result["odd_pictures"]:
+        height, width, channels = one["shape"]
+        row = [one["name"], f"{width}x{height}{'' if channels == 3 else ' grey'}"]
+        row += [f"{height * width * channels:,}", f"**{one['bytes']:,}**"]
+        row += [f"{one['peers_bytes'][peer]:,}" for peer in ("png", "webp")]
+        rows.append([*row, f"{one['encode_seconds']:.2f} s", f"{one['decode_seconds']:.2f} s"])
+    head = ["picture", "size", "raw bytes", "diffcodec", "PNG", "WebP", "encode", "decode"]
+    return f"{table(head, rows)}\n\n{machine(result)}"
+
+
+def large(results: Path) -> str:
+    """Time and memory of large photographs."""
+    result = load(results, "large")
+    rows = []
+    for one in result["large"]:
+        row = [f"{one['shape'][1]}x{one['shape'][0]}", f"{one['bpd']:.3f}"]
+        for way in ("encode", "decode"):
+            took = one[way]
+            row += [f"{took['seconds']:.0f} s", f"{took['peak_memory_bytes'] / 2**30:.2f} GiB"]
+        rows.append([*row, "yes" if one["exact"] else "no"])
+    head = [f"effort {result['effort']}", "bits/dim", "encode", "memory", "decode", "memory"]
+    return f"{table([*head, 'exact'], rows)}\n\n{machine(result)}"
+
+
+def lossless(results: Path) -> str:
+    """Kodak without loss: bounds, ideal code and real files at two numbers of steps."""
+    bounds = {
+        "NELBO, T = 1000 linear betas": load(results, "bound-kodak-linear"),
+        "NELBO of the codec's own 50 levels": load(results, "bound-kodak-own"),
+    }
+    rows = [[name, f"{found['nelbo']['bpd']:.3f}"] for name, found in bounds.items()]
+    files = {"50": load(results, "rd-kodak"), "100": load(results, "rd-kodak-best")}
+    for steps, found in files.items():
+        end = found["lossless"]
+        rows.append([f"ideal code of {steps} steps (sum of MI)", f"{end['bpd_ideal_mi']:.3f}"])
+        rows.append([f"**files of {steps} steps**, {end['exact']} exact", f"**{end['bpd']:.3f}**"])
+    peers = files["50"]["lossless"]["peers"]
+    named = {"png": "PNG", "webp": "WebP", "jpeg2000": "JPEG 2000", "jpegxl": "JPEG XL"}
+    rows += [[name, f"{peers[key]['bpd']:.3f}"] for key, name in named.items()]
+    commands = [machine(found) for found in (*bounds.values(), *files.values())]
+    return f"{table(['Kodak, 24 pictures', 'bits/dim'], rows)}\n\n" + "\n\n".join(commands)
+
+
 def _costs(result: Result) -> list[str]:
     """Seconds of both ways for a picture, with their split, and peak memory."""
     cells = []

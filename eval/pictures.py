@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec.data import DataError, list_images, tiles
+from diffcodec.data import DataError, digest, list_images, load_images, tiles
 from diffcodec.image import ImageError, load
 
 Pixels = NDArray[np.uint8]
@@ -62,6 +63,34 @@ def load_pictures(
     if not found:
         raise DataError(f"no readable picture in {data}")
     return found[:count]
+
+
+def about(data: Path, split: str, tile: int, pictures: Sequence[Picture]) -> dict[str, Any]:
+    """What was measured, as results tell it."""
+    return {
+        "name": data.resolve().stem,
+        "split": split,
+        "tile": tile,
+        "images": len(pictures),
+        "sha256": digest([picture.pixels for picture in pictures]),
+    }
+
+
+def load_pixels(folder: Path, split: str, count: int, tile: int, crop: int) -> Pixels:
+    """The first `count` pictures of `folder` as (N, H, W, C) uint8.
+
+    `tile`: pictures are mosaics of squares of this side (0: they are not). `crop`: keep the central
+    crop x crop pixels (0: all). Raises ValueError where sizes differ or are below the crop.
+    """
+    images = load_images(folder, split, tile)[:count]
+    if crop:
+        if min(min(image.shape[:2]) for image in images) < crop:
+            raise ValueError(f"a picture in {folder} is smaller than {crop} x {crop}")
+        corners = [((i.shape[0] - crop) // 2, (i.shape[1] - crop) // 2) for i in images]
+        images = [i[y : y + crop, x : x + crop] for i, (y, x) in zip(images, corners, strict=True)]
+    if len({image.shape for image in images}) > 1:
+        raise ValueError(f"the pictures in {folder} differ in size: choose a crop")
+    return np.stack(images)
 
 
 def _names(paths: list[Path], data: Path) -> list[str]:

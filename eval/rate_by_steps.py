@@ -25,12 +25,12 @@ import click
 from diffcodec.calibrate import with_tables
 from diffcodec.chain import Tables
 from diffcodec.codec import Codec
-from diffcodec.data import DataError, digest
+from diffcodec.data import DataError
 from diffcodec.eval.environment import environment, portable
 from diffcodec.eval.joint import stacks
 from diffcodec.eval.mean_curve import rate_at
 from diffcodec.eval.own_levels import MOST, chosen
-from diffcodec.eval.pictures import Picture, load_pictures
+from diffcodec.eval.pictures import Picture, about, load_pictures
 from diffcodec.eval.rate_distortion import HEADER, Settings, evaluate, load_codec
 from diffcodec.files import write_atomic
 from diffcodec.zoo import load_graph
@@ -191,13 +191,7 @@ def main(
         "rows": rows,
         "decibels": decibels,
         "joint": joint,
-        "dataset": {
-            "name": data.resolve().stem,
-            "split": split,
-            "tile": tile,
-            "images": len(pictures),
-            "sha256": digest([picture.pixels for picture in pictures]),
-        },
+        "dataset": about(data, split, tile, pictures),
         "model": {"name": own.name, "fingerprint": own.fingerprint.hex()},
         "environment": environment(1, processes),
         "command": f"python -m diffcodec.eval.rate_by_steps {portable(sys.argv[1:])}",

@@ -1,6 +1,6 @@
-"""The README's tables, written from the committed results so that they cannot disagree.
+"""The tables of README and RESULTS.md, from the committed results so that they cannot disagree.
 
-    python -m diffcodec.eval.readme README.md
+    python -m diffcodec.eval.readme README.md eval/RESULTS.md
 
 Replaces what stands between `<!-- name -->` and `<!-- end -->` lines; tests compare instead.
 """
@@ -29,7 +29,7 @@ PEERS = {
 
 
 def render(text: str, results: Path = RESULTS) -> str:
-    """The README with every table made anew from the JSON files of `results`."""
+    """A document with every table made anew from the JSON files of `results`."""
 
     def replace(match: re.Match[str]) -> str:
         name = match.group(1)
@@ -40,7 +40,7 @@ def render(text: str, results: Path = RESULTS) -> str:
 
 def spread(bound: Result) -> str:
     """The standard error, where there is one (each t must have met two pictures)."""
-    error = bound["standard_error"]
+    error = bound["standard_error_bpd"]
     return "" if error is None else f" +- {error:.3f}"
 
 
@@ -98,21 +98,24 @@ def networks(results: Path) -> str:
     """NELBO with its split and the denoising error of the shipped networks."""
     rows = []
     for name in ("cifar10", "photo"):
-        result = load(results, f"nelbo-{name}")
-        bound, shape = result["nelbo"], result["dataset"]["shape"]
-        psnr = {row["sigma_grey"]: row["psnr_db"] for row in result["denoising"]}
+        result, table_ = load(results, f"nelbo-{name}"), load(results, f"denoising-{name}")
+        bound = result["nelbo"]
+        denoised = next(
+            s for s in table_["sets"] if s["dataset"]["name"] == result["dataset"]["name"]
+        )
+        psnr = {row["sigma_grey"]: row["psnr_db"] for row in denoised["denoising"]}
         rows.append(
             [
                 f"`{name}`",
                 f"{result['model']['parameters'] / 1e6:.1f} M",
-                f"{result['dataset']['images']} of {shape[1]}x{shape[0]}",
+                f"{result['dataset']['images']} of {result['dataset']['name']}",
                 f"**{bound['bpd']:.3f}**{spread(bound)}",
-                f"{bound['L_T']:.5f} + {bound['L_steps']:.3f} + {bound['L_0']:.3f}",
-                " / ".join(f"{psnr[s]:.1f}" for s in (4, 15, 25, 50)),
+                f"{bound['L_T_bpd']:.5f} + {bound['L_steps_bpd']:.3f} + {bound['L_0_bpd']:.3f}",
+                " / ".join(f"{psnr[s]:.1f}" for s in (5, 15, 25, 50)),
             ]
         )
     head = ["network", "parameters", "pictures", "NELBO (bits/dim)", "L_T + sum L_(t-1) + L_0"]
-    return table([*head, "dB at noise 4 / 15 / 25 / 50"], rows)
+    return table([*head, "dB at noise 5 / 15 / 25 / 50"], rows)
 
 
 def coder(results: Path) -> str:
@@ -159,6 +162,9 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "kodak-distance": peer_tables.kodak_distance,
     "pictures": picture_tables.pictures,
     "efforts": picture_tables.efforts,
+    "odd-pictures": picture_tables.odd,
+    "large": picture_tables.large,
+    "kodak-lossless": picture_tables.lossless,
     "networks": networks,
     "denoising": network_tables.denoising,
     "bounds": network_tables.bounds,
@@ -166,6 +172,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "cifar10-steps": lambda r: network_tables.steps(r, "cifar10"),
     "cifar10-joint-steps": lambda r: network_tables.steps(r, "cifar10-joint"),
     "kodak-steps": lambda r: network_tables.steps(r, "kodak"),
+    "ddpm-table": choice_tables.ddpm,
     "ablation": choice_tables.ablation,
     "chosen-steps": choice_tables.chosen_steps,
     "local-variance": choice_tables.local_variance,
@@ -179,10 +186,11 @@ TABLES: dict[str, Callable[[Path], str]] = {
 
 
 @click.command()
-@click.argument("readme", type=click.Path(exists=True, path_type=Path))
-def main(readme: Path) -> None:
-    """Write the tables of README anew."""
-    readme.write_text(render(readme.read_text(encoding="utf-8")), encoding="utf-8")
+@click.argument("documents", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+def main(documents: tuple[Path, ...]) -> None:
+    """Write the tables of DOCUMENTS anew."""
+    for path in documents:
+        path.write_text(render(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """From an exported network to a shipped one: the integers with their facts, and the model card.
 
-    python -m diffcodec.eval.ship NETWORK --nelbo MEASURED.json --description ... --licence ...
+    python -m diffcodec.eval.ship NETWORK --nelbo NLL.json --denoising TABLE.json \
+        --description ... --licence ...
 
-The card's numbers are copied from the measurements' JSON and the training's log, never typed.
+The card's numbers are copied from the measurements' JSON (`diffcodec nll --json` and
+`diffcodec.eval.denoising_table`) and from the training's log, never typed.
 """
 
 from __future__ import annotations
@@ -41,17 +43,19 @@ objective `{objective}`, noise {sigma_min:g} to {sigma_max:g} grey levels |
 
 ## Likelihood
 
-NELBO at T = {T} ({schedule} betas, sigma^2 = {sigma2}) on {images} pictures of {shape} \
+NELBO at T = {T} ({schedule} betas, sigma^2 = {sigma2}) on {images} pictures{shape} \
 ({dataset}): **{bpd:.3f}{error} bits/dim** = \
-L_T {L_T:.5f} + sum L_(t-1) {L_steps:.4f} + L_0 {L_0:.4f}.
+L_T {L_T_bpd:.5f} + sum L_(t-1) {L_steps_bpd:.4f} + L_0 {L_0_bpd:.4f}.
 
     {command}
 {bounds}
 ## Denoising: D(sigma)
 
 Everything the codec does follows from this table: rate = 1/2 integral of D dSNR. Noise and RMSE in
-grey levels (0..255); the rate is what an ideal coder of infinitely many steps would spend to get
-there.
+grey levels (0..255), mean PSNR in 8 bits; the rate is what an ideal coder of infinitely many steps
+would spend to get there. {denoised} pictures of {denoised_set}.
+
+    {denoising_command}
 
 | noise | RMSE | PSNR (dB) | implied bits/dim |
 |---|---|---|---|
@@ -70,15 +74,22 @@ there.
 ROWS = 8  # of each phase of the training that the card shows
 
 
+SPLIT = ("bpd", "standard_error_bpd", "L_T_bpd", "L_steps_bpd", "L_0_bpd", "T", "images")
+
+
+def check(graph: Graph, *measured: dict[str, Any]) -> None:
+    """Raises ValueError for what was measured with another network."""
+    for result in measured:
+        if result["model"]["fingerprint"] != graph.fingerprint.hex():
+            raise ValueError(
+                f"this is network {graph.fingerprint.hex()}, and a result is of "
+                f"{result['model']['fingerprint']}; measure it again"
+            )
+
+
 def facts(graph: Graph, nelbo: dict[str, Any], notes: dict[str, str]) -> dict[str, Any]:
     """The card's facts: training, NELBO with its split, and what the notes say; plain JSON."""
-    if nelbo["model"]["fingerprint"] != graph.fingerprint.hex():
-        raise ValueError(
-            f"the NELBO was measured with network {nelbo['model']['fingerprint']}, this is "
-            f"{graph.fingerprint.hex()}; measure it again"
-        )
-    bound = nelbo["nelbo"]
-    split = {k: bound[k] for k in ("bpd", "L_T", "L_steps", "L_0", "standard_error", "T", "images")}
+    split = {key: nelbo["nelbo"][key] for key in SPLIT}
     return {**graph.facts["card"], **notes, "nelbo": {**split, "dataset": nelbo["dataset"]["name"]}}
 
 
@@ -113,19 +124,21 @@ def other_bounds(measured: Sequence[dict[str, Any]]) -> str:
 def card(
     graph: Graph,
     nelbo: dict[str, Any],
+    denoising: dict[str, Any],
     bounds: Sequence[dict[str, Any]],
     logs: Sequence[Path],
     notes: dict[str, str],
     size: int,
 ) -> str:
     """The model card as Markdown."""
+    table = denoising["sets"][0]
     rows = [
         f"| {row['sigma_grey']:g} | {row['rmse_grey']:.2f} | {row['psnr_db']:.2f} "
         f"| {row['rate_bpd']:.3f} |"
-        for row in nelbo["denoising"]
+        for row in table["denoising"]
     ]
-    height, width = nelbo["dataset"]["shape"][:2]
-    spread = nelbo["nelbo"]["standard_error"]  # None where each t met fewer than two pictures
+    shape = nelbo["dataset"]["shape"]  # None where sizes differ
+    spread = nelbo["nelbo"]["standard_error_bpd"]  # None: each t met fewer than two pictures
     values = {
         "error": "" if spread is None else f" +- {spread:.3f}",
         **graph.facts["recipe"]["train"],
@@ -136,10 +149,13 @@ def card(
         "name": graph_name(graph),
         "bytes": size,
         "fingerprint": graph.fingerprint.hex(),
-        "shape": f"{width} x {height}",
+        "shape": f" of {shape[1]} x {shape[0]}" if shape else "",
         "dataset": nelbo["dataset"]["name"],
         "command": nelbo["command"],
         "rows": "\n".join(rows),
+        "denoised": table["dataset"]["images"],
+        "denoised_set": table["dataset"]["name"],
+        "denoising_command": denoising["command"],
         "kmac": macs_per_pixel(graph) / 1e3,
         "mmac": macs_per_pixel(graph) * 1024 / 1e6,
         "bounds": other_bounds(bounds),
@@ -153,6 +169,7 @@ def card(
 @click.argument("network", type=click.Path(exists=True, path_type=Path))
 @click.option("--recipe", required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--nelbo", required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--denoising", required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--description", required=True, help="One sentence: what the network is for.")
 @click.option("--history", required=True, help="How it was trained, and what was tried.")
 @click.option("--data", required=True, help="What it was trained on, with credits.")
@@ -165,12 +182,15 @@ def main(
     network: Path,
     recipe: Path,
     nelbo: Path,
+    denoising: Path,
     logs: tuple[Path, ...],
     bounds: tuple[Path, ...],
     **notes: str,
 ) -> None:
     """Put NETWORK into diffcodec/zoo with its recipe and model card."""
-    measured = json.loads(nelbo.read_text(encoding="utf-8"))
+    bound, table, *others = (
+        json.loads(path.read_text(encoding="utf-8")) for path in (nelbo, denoising, *bounds)
+    )
     if (size := network.stat().st_size) > LIMIT:
         raise click.ClickException(f"{size} bytes; a shipped network has at most {LIMIT}")
     try:
@@ -178,15 +198,15 @@ def main(
         if Recipe.load(recipe) != Recipe.from_dict(graph.facts["recipe"]):
             raise ValueError(f"{network} was trained by another recipe than {recipe}")
         known = {k: v for k, v in notes.items() if k not in ("commands", "history")}
-        about = {**graph.facts, "card": facts(graph, measured, known)}
+        check(graph, bound, table, *others)
+        about = {**graph.facts, "card": facts(graph, bound, known)}
         shipped = dataclasses.replace(graph, facts=about)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     target = ZOO / f"{graph_name(graph)}.safetensors"
     shipped.save(target)
     size = target.stat().st_size
-    others = [json.loads(path.read_text(encoding="utf-8")) for path in bounds]
-    text = card(shipped, measured, others, logs, notes, size)
+    text = card(shipped, bound, table, others, logs, notes, size)
     write_atomic(target.with_suffix(".md"), text.encode())
     write_atomic(target.with_suffix(".toml"), recipe.read_bytes())
     click.echo(f"{target}: {size:,} bytes, {shipped.fingerprint.hex()}")

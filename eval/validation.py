@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from diffcodec.checkpoint import Checkpoint
 from diffcodec.config import TrainConfig
 from diffcodec.data import load_images
-from diffcodec.eval.likelihood import nelbo
+from diffcodec.eval.bound import nelbo
+from diffcodec.eval.nll import Settings
 from diffcodec.network import NetworkDenoiser
-from diffcodec.schedule import Schedule
 
 PIXELS = 1 << 16  # of all crops together
 FEWEST = 32  # crops, where there are as many pictures
@@ -42,9 +42,9 @@ class HeldOut:
         """The bound with the recipe's betas and variance at T = 1000, and its standard error."""
         network, count = NetworkDenoiser(checkpoint, device), len(self.crops)
         stride = min(STRIDE, max(1, count // 2))
-        schedule = Schedule.named(network.betas)
-        found = nelbo(network, self.crops, schedule, network.sigma2, stride=stride)["nelbo"]
-        kept = ("bpd", "L_T", "L_steps", "L_0", "standard_error", "images")
+        settings = Settings(network.betas, sigma2=network.sigma2, stride=stride)
+        found = nelbo(network, self.crops, settings)["nelbo"]
+        kept = ("bpd", "L_T_bpd", "L_steps_bpd", "L_0_bpd", "standard_error_bpd", "images")
         return {key: found[key] for key in kept}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from diffcodec import train as training
 from diffcodec.checkpoint import Checkpoint
 from diffcodec.config import Recipe
 from diffcodec.eval import ablation
+from diffcodec.eval.nll import Settings
 from diffcodec.image import save
 from tests.conftest import picture
 from tests.test_cli import _toml
@@ -59,7 +61,7 @@ def test_it_resumes_and_records_what_is_unstable(
         return train(recipe, *args, **options)
 
     monkeypatch.setattr(training, "train", counted)
-    monkeypatch.setattr(ablation, "Schedule", FewSteps)
+    monkeypatch.setattr(ablation, "Settings", partial(Settings, steps=10))
     ask = ["recipe.toml", "--data", ".", "--test", ".", "--steps", "1", "--predicts", "eps"]
     ask += ["--out", "runs", "--json", "table.json"]
     told = CliRunner().invoke(ablation.main, ask, catch_exceptions=False)
@@ -85,13 +87,3 @@ def test_weights_that_are_not_numbers_are_an_outcome(tmp_path: Path) -> None:
     weights = {"a": np.array([np.inf], np.float16)}
     row = ablation.measure(Checkpoint(RECIPE, weights), np.zeros((1, 8, 8, 3), np.uint8))
     assert row["outcome"] == "weights beyond float16" and row["nelbo"] == {}
-
-
-class FewSteps:
-    """Schedules of 10 steps: quick."""
-
-    @staticmethod
-    def named(name: str) -> Any:
-        from diffcodec.schedule import Schedule
-
-        return Schedule.named(name).respaced(10)

@@ -7,6 +7,7 @@ import pytest
 from diffcodec.codec import Codec
 from diffcodec.eval import ddpm_table
 from diffcodec.eval.curves import ResultError
+from diffcodec.eval.joint import stacks
 from diffcodec.eval.pictures import Picture
 from diffcodec.schedule import GREY, Schedule
 from tests.gaussian import gaussian_codec, picture, source
@@ -50,3 +51,15 @@ def test_theory_of_other_steps_or_networks_is_refused() -> None:
     other = {**bound(codec), "model": {"fingerprint": "00"}}
     with pytest.raises(ResultError, match="another network"):
         ddpm_table.table(codec, other, [Picture("a", picture())], "ddpm:30")
+
+
+def test_pictures_that_share_a_file_share_its_header() -> None:
+    codec = gaussian_codec()
+    apart = [Picture(f"{i}", picture(i)) for i in range(4)]
+    alone = ddpm_table.table(codec, bound(codec), apart, "ddpm:30")
+    together = ddpm_table.table(codec, bound(codec), stacks(apart, 4), "ddpm:30")
+    first = alone[-1]["files"]["rate_bpd"], together[-1]["files"]["rate_bpd"]
+    assert first[1] < 0.3 * first[0]
+    assert together[0]["files"]["rmse_grey"] == pytest.approx(
+        alone[0]["files"]["rmse_grey"], rel=0.1
+    )

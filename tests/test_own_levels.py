@@ -155,7 +155,14 @@ def test_the_readmes_table(tmp_path: Path) -> None:
     bound = summarise(terms_of(pixels, ask), pictures_of(named(pixels), ask, "00ff"), ask)
     dataset = {"name": "set", "images": 3}
     bound |= {"dataset": dataset, "environment": environment, "command": "made"}
-    ddpm = {"L_T": 0.0, "L_steps": 2.0, "L_0": 2.0, "bpd": 4.0, "T": 1000, "images": 512}
+    ddpm = {
+        "L_T_bpd": 0.0,
+        "L_steps_bpd": 2.0,
+        "L_0_bpd": 2.0,
+        "bpd": 4.0,
+        "T": 1000,
+        "images": 512,
+    }
     ddpm |= {"schedule": "linear", "sigma2": "beta"}
     for name in ("cifar10", "photo"):
         (tmp_path / f"bound-{name}.json").write_text(json.dumps(bound))

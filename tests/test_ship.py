@@ -37,14 +37,20 @@ crop = 16
 
 
 def nelbo(fingerprint: str) -> dict[str, Any]:
-    bound = {"bpd": 4.25, "L_T": 0.0, "L_steps": 2.0, "L_0": 2.25, "standard_error": 0.5, "T": 1000}
+    bound = {"bpd": 4.25, "L_T_bpd": 0.0, "L_steps_bpd": 2.0, "L_0_bpd": 2.25, "T": 1000}
+    bound |= {"standard_error_bpd": 0.5}
     return {
         "model": {"fingerprint": fingerprint},
         "dataset": {"name": "made", "images": 3, "shape": [16, 16, 3]},
         "nelbo": {**bound, "images": 3, "schedule": "linear", "sigma2": "beta"},
-        "denoising": [{"sigma_grey": 4, "rmse_grey": 3.0, "psnr_db": 38.6, "rate_bpd": 1.5}],
         "command": "measure it",
     }
+
+
+def denoising(fingerprint: str) -> dict[str, Any]:
+    rows = [{"sigma_grey": 4, "rmse_grey": 3.0, "psnr_db": 38.6, "rate_bpd": 1.5}]
+    about = {"dataset": {"name": "drawn", "images": 7}, "denoising": rows}
+    return {"model": {"fingerprint": fingerprint}, "sets": [about], "command": "denoise"}
 
 
 @pytest.fixture
@@ -57,9 +63,16 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     graph.save(tmp_path / "net.safetensors")
     (tmp_path / "tiny.toml").write_text(RECIPE)
     (tmp_path / "nelbo.json").write_text(json.dumps(nelbo(graph.fingerprint.hex())))
+    (tmp_path / "noise.json").write_text(json.dumps(denoising(graph.fingerprint.hex())))
     at_levels = {"T": 50, "schedule": "own", "sigma2": "widened", "bpd": 3.75}
     terms = {"L_T_bpd": 0.0, "L_steps_bpd": 2.5, "L_0_bpd": 1.25}
-    bound = {"nelbo": at_levels | terms, "dataset": {"name": "made", "images": 3}, "command": "nll"}
+    model = {"fingerprint": graph.fingerprint.hex()}
+    bound = {
+        "model": model,
+        "nelbo": at_levels | terms,
+        "dataset": {"name": "made", "images": 3},
+        "command": "nll",
+    }
     (tmp_path / "bound.json").write_text(json.dumps(bound))
     lines = [
         {"step": 50 * i, "loss": 1 / i, "lr": 1e-3, "images_per_second": 10.0} for i in range(1, 31)
@@ -82,6 +95,7 @@ def shipped(files: Path) -> Any:
     about += ["--hardware", "a lap", "--commands", "train first\ntrain then"]
     given = [str(files / "net.safetensors"), "--recipe", str(files / "tiny.toml")]
     given += ["--nelbo", str(files / "nelbo.json"), "--bound", str(files / "bound.json")]
+    given += ["--denoising", str(files / "noise.json")]
     return CliRunner().invoke(ship.main, [*given, "--log", str(files / "stats.jsonl"), *about])
 
 
@@ -95,6 +109,9 @@ def test_the_card_says_what_was_measured(files: Path) -> None:
         f"{macs_per_pixel(graph) / 1e3:.0f} thousand multiply-adds",
         "**4.250 +- 0.500 bits/dim** = L_T 0.00000 + sum L_(t-1) 2.0000 + L_0 2.2500",
         "At 50 levels (own, sigma^2 widened), 3 pictures of made: **3.750 bits/dim**",
+        "| 4 | 3.00 | 38.60 | 1.500 |",
+        "7 pictures of drawn",
+        "    denoise\n",
         "| 1 | 50 | 1.0000 |",
         "| 1 | 1,500 | 0.0333 |",
         "# tiny\n\nFor tests. Drawn.\n",
