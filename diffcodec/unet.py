@@ -183,17 +183,20 @@ class UNet(nn.Module):
         emb = self.embed(timestep_embedding(self.noise_level(v), self.config.channels))
         emb = F.silu(emb)
         h = self.stem(F.pixel_unshuffle(x, patch) if patch > 1 else x)
-        h = self._add_skips(h, emb) if self.config.skips == "add" else self._concat_skips(h, emb)
-        h = F.silu(self.norm(h))
+        h = F.silu(self.norm(self._levels(h, emb)))
         # eps and mu are multiplied by as much as 100: bf16 would be too coarse for them.
         exact = self.config.predicts != "preconditioned"
         with torch.autocast(h.device.type, enabled=False) if exact else contextlib.nullcontext():
             h = self.head(h.float() if exact else h)
         return F.pixel_shuffle(h, patch) if patch > 1 else cast(Tensor, h)
 
-    def _concat_skips(self, h: Tensor, emb: Tensor) -> Tensor:
-        """Every block on the way up sees one of the way down beside its input, as in DDPM."""
-        blocks, skips = self.config.blocks, [h]
+    def _levels(self, h: Tensor, emb: Tensor) -> Tensor:
+        """Down, across the middle and up again.
+
+        Every block on the way up sees one of the way down beside its input, as in DDPM; or only a
+        level's last picture on the way down is added on the way up (Zhang et al. 2021).
+        """
+        blocks, add, skips = self.config.blocks, self.config.skips == "add", [h]
         for i, stage in enumerate(self.down):
             h = run(stage, h, emb)
             skips.append(h)
@@ -201,39 +204,26 @@ class UNet(nn.Module):
             if last == blocks - 1 and level < len(self.shrink):
                 h = self.shrink[level](h)
                 skips.append(h)
+        joined = [skips[j * (blocks + 1) - 1] for j in range(1, len(self.grow) + 1)]
         for stage in self.middle:
             h = run(stage, h, emb)
         for i, stage in enumerate(self.up):
-            h = run(stage, torch.cat([h, skips.pop()], dim=1), emb)
+            h = run(stage, h if add else torch.cat([h, skips.pop()], dim=1), emb)
             level, last = divmod(i, blocks + 1)
             if last == blocks and level < len(self.grow):
-                h = self.grow[level](F.interpolate(h, scale_factor=2.0, mode="nearest"))
-        return h
-
-    def _add_skips(self, h: Tensor, emb: Tensor) -> Tensor:
-        """A level's last picture on the way down is added on the way up (Zhang et al. 2021)."""
-        blocks = self.config.blocks
-        skips: list[Tensor] = []
-        for i, stage in enumerate(self.down):
-            h = run(stage, h, emb)
-            level, last = divmod(i, blocks)
-            if last == blocks - 1 and level < len(self.shrink):
-                skips.append(h)
-                h = self.shrink[level](h)
-        for stage in self.middle:
-            h = run(stage, h, emb)
-        for i, stage in enumerate(self.up):
-            h = run(stage, h, emb)
-            level, last = divmod(i, blocks + 1)
-            if last == blocks and level < len(self.grow):
-                h = F.interpolate(self.grow[level](h), scale_factor=2.0, mode="nearest")
-                h = h + skips.pop()
+                grow = self.grow[level]
+                h = upsample(grow(h)) + joined.pop() if add else grow(upsample(h))
         return h
 
     def noise_level(self, v: Tensor) -> Tensor:
         """log sigma on DDPM's scale of 0..1000, clamped: beyond it pictures are drowned anyway."""
         low, high = (math.log(s) for s in SIGMA_RANGE)
         return ((v.log() / 2 - low) / (high - low)).clamp(0, 1) * 1000
+
+
+def upsample(h: Tensor) -> Tensor:
+    """Every pixel becomes 2 x 2."""
+    return F.interpolate(h, scale_factor=2.0, mode="nearest")
 
 
 def run(stage: nn.Module, h: Tensor, embedding: Tensor) -> Tensor:
