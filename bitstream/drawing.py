@@ -58,7 +58,7 @@ def decode_strip(data: bytes, shape: Shape) -> Pixels:
             if image.size != (width, height) or image.mode not in MODES.values():
                 raise BitstreamError("the file is damaged: a strip of pixels has another shape")
             return np.asarray(image.convert(MODES[channels]), np.uint8).reshape(shape)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise BitstreamError(
             "a strip of pixels cannot be read: the file is damaged, or this Pillow has no WebP"
         ) from error

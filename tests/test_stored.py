@@ -126,11 +126,15 @@ def test_strips_without_rows_and_damaged_ones() -> None:
     rows = strips(shape)
     assert len(rows) == 6 and [r.stop - r.start for r in rows] == [0, 0, 1, 0, 0, 1]
     good = encode_strip(noise(5, 7))
+    size = (30000).to_bytes(4, "big")
+    bomb = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + size + size + b"\x08\x02\x00\x00\x00"
+    bomb += zlib.crc32(bomb[12:]).to_bytes(4, "big") + b"\x00\x00\x00\x00IDAT" + bytes(4)
     for data, wanted in (
         (good, (7, 5, 3)),
         (good[:-9], (5, 7, 3)),
         (b"", (5, 7, 3)),
         (b"GIF89a", (5, 7, 3)),
+        (bomb, (5, 7, 3)),
     ):
         with pytest.raises(BitstreamError, match="a strip of pixels"):
             decode_strip(data, wanted)
