@@ -87,3 +87,12 @@ def rate_at(bpp: Sequence[float], quality: Sequence[float | None], decibels: flo
     values, rates = zip(*known, strict=True)
     rising = np.maximum.accumulate(values)
     return float(np.exp(np.interp(decibels, rising, np.log(rates))))
+
+
+def quality_at(bpp: Sequence[float], quality: Sequence[float | None], rate: float) -> float | None:
+    """The quality, in dB, of a curve at a rate, linear between two points; None outside of it."""
+    known = [(r, db) for r, db in zip(bpp, quality, strict=True) if db is not None]
+    if not known or not min(known)[0] <= rate <= max(known)[0]:
+        return None
+    rates, values = zip(*sorted(known), strict=True)
+    return float(np.interp(rate, rates, values))

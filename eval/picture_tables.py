@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from diffcodec.eval.markdown import Result, load, machine, table
+from diffcodec.eval.mean_curve import quality_at
 from diffcodec.eval.peer_tables import QUALITY
 
 EFFORTS = ("fast", "default", "best")
@@ -32,8 +31,8 @@ def efforts(results: Path) -> str:
     rows, found = [], [load(results, f"effort-{effort}") for effort in EFFORTS]
     for effort, result in zip(EFFORTS, found, strict=True):
         curve = result["results"]
-        psnr = np.interp(RATES_BPP, curve["bpp"], curve[QUALITY])
-        row = [effort, " / ".join(f"{db:.1f}" for db in psnr)]
+        psnr = [quality_at(curve["bpp"], curve[QUALITY], bpp) for bpp in RATES_BPP]
+        row = [effort, " / ".join("-" if db is None else f"{db:.1f}" for db in psnr)]
         rows.append([*row, f"**{result['lossless']['bpd']:.3f}**", *_costs(result)])
     rates = " / ".join(f"{bpp:g}" for bpp in RATES_BPP)
     head = ["effort", f"dB at {rates} bpp", "bits/dim, lossless", "encode", "decode", "memory"]

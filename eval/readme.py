@@ -16,6 +16,7 @@ import numpy as np
 
 from diffcodec.eval import choice_tables, exact_tables, network_tables, peer_tables, picture_tables
 from diffcodec.eval.markdown import Result, load, machine, table
+from diffcodec.eval.mean_curve import quality_at
 
 RESULTS = Path(__file__).resolve().parent / "results"
 PEERS = {
@@ -46,10 +47,8 @@ def spread(bound: Result) -> str:
 
 def at(curve: Result, bpp: float) -> str:
     """Pooled PSNR of a curve at a rate, interpolated; a dash outside of it."""
-    x, y = np.array(curve["bpp"]), np.array(curve["psnr-rgb-pooled"])
-    if not x.size or not x.min() <= bpp <= x.max():
-        return "-"
-    return f"{np.interp(bpp, x, y):.1f}"
+    db = quality_at(curve["bpp"], curve["psnr-rgb-pooled"], bpp)
+    return "-" if db is None else f"{db:.1f}"
 
 
 def rates(results: Path, name: str, wanted: tuple[float, ...]) -> str:

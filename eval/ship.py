@@ -1,10 +1,10 @@
 """From an exported network to a shipped one: the integers with their facts, and the model card.
 
-    python -m diffcodec.eval.ship NETWORK --nelbo NLL.json --denoising TABLE.json \
+    python -m diffcodec.eval.ship NETWORK --nelbo NLL.json --denoising TABLE.json --rd RD.json \
         --description ... --licence ...
 
-The card's numbers are copied from the measurements' JSON (`diffcodec nll --json` and
-`diffcodec.eval.denoising_table`) and from the training's log, never typed.
+The card's numbers are copied from the measurements' JSON (`diffcodec nll --json`,
+`diffcodec.eval.denoising_table`, `diffcodec eval`) and from the training's log, never typed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from diffcodec.config import Recipe
+from diffcodec.eval.mean_curve import quality_at
 from diffcodec.exact.denoiser import graph_name
 from diffcodec.exact.graph import Graph
 from diffcodec.exact.shapes import macs_per_pixel
@@ -61,6 +62,17 @@ would spend to get there. {denoised} pictures of {denoised_set}.
 |---|---|---|---|
 {rows}
 
+## Rate and distortion
+
+Real files of {coded} pictures of {coded_set}, cut; pooled PSNR in 8 bits. Exact at {lossless:.3f} \
+bits/dim.
+
+    {rd_command}
+
+| bpp | {rates} |
+|---|{rule}|
+| dB | {psnr} |
+
 ## Training curve
 
 | phase | step | loss | learning rate | pictures/s |
@@ -71,6 +83,7 @@ would spend to get there. {denoised} pictures of {denoised_set}.
 
 {commands}
 """
+RATES_BPP = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 4)
 ROWS = 8  # of each phase of the training that the card shows
 
 
@@ -125,6 +138,7 @@ def card(
     graph: Graph,
     nelbo: dict[str, Any],
     denoising: dict[str, Any],
+    rd: dict[str, Any],
     bounds: Sequence[dict[str, Any]],
     logs: Sequence[Path],
     notes: dict[str, str],
@@ -161,8 +175,24 @@ def card(
         "bounds": other_bounds(bounds),
         "curve": curve(logs),
         "commands": "\n".join(f"    {line}" for line in notes["commands"].splitlines()),
+        **rate_distortion(rd),
     }
     return CARD.format(**values)
+
+
+def rate_distortion(rd: dict[str, Any]) -> dict[str, Any]:
+    """The card's values about real files (a result of `diffcodec eval`)."""
+    curve = rd["results"]
+    psnr = [quality_at(curve["bpp"], curve["psnr-rgb-pooled"], bpp) for bpp in RATES_BPP]
+    return {
+        "coded": rd["dataset"]["images"],
+        "coded_set": rd["dataset"]["name"],
+        "lossless": rd["lossless"]["bpd"],
+        "rd_command": rd["command"],
+        "rates": " | ".join(f"{bpp:g}" for bpp in RATES_BPP),
+        "rule": "|".join("---" for _ in RATES_BPP),
+        "psnr": " | ".join("-" if db is None else f"{db:.1f}" for db in psnr),
+    }
 
 
 @click.command()
@@ -170,6 +200,7 @@ def card(
 @click.option("--recipe", required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--nelbo", required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--denoising", required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--rd", required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--description", required=True, help="One sentence: what the network is for.")
 @click.option("--history", required=True, help="How it was trained, and what was tried.")
 @click.option("--data", required=True, help="What it was trained on, with credits.")
@@ -183,13 +214,14 @@ def main(
     recipe: Path,
     nelbo: Path,
     denoising: Path,
+    rd: Path,
     logs: tuple[Path, ...],
     bounds: tuple[Path, ...],
     **notes: str,
 ) -> None:
     """Put NETWORK into diffcodec/zoo with its recipe and model card."""
-    bound, table, *others = (
-        json.loads(path.read_text(encoding="utf-8")) for path in (nelbo, denoising, *bounds)
+    bound, table, files, *others = (
+        json.loads(path.read_text(encoding="utf-8")) for path in (nelbo, denoising, rd, *bounds)
     )
     if (size := network.stat().st_size) > LIMIT:
         raise click.ClickException(f"{size} bytes; a shipped network has at most {LIMIT}")
@@ -198,7 +230,7 @@ def main(
         if Recipe.load(recipe) != Recipe.from_dict(graph.facts["recipe"]):
             raise ValueError(f"{network} was trained by another recipe than {recipe}")
         known = {k: v for k, v in notes.items() if k not in ("commands", "history")}
-        check(graph, bound, table, *others)
+        check(graph, bound, table, files, *others)
         about = {**graph.facts, "card": facts(graph, bound, known)}
         shipped = dataclasses.replace(graph, facts=about)
     except ValueError as error:
@@ -206,7 +238,7 @@ def main(
     target = ZOO / f"{graph_name(graph)}.safetensors"
     shipped.save(target)
     size = target.stat().st_size
-    text = card(shipped, bound, table, others, logs, notes, size)
+    text = card(shipped, bound, table, files, others, logs, notes, size)
     write_atomic(target.with_suffix(".md"), text.encode())
     write_atomic(target.with_suffix(".toml"), recipe.read_bytes())
     click.echo(f"{target}: {size:,} bytes, {shipped.fingerprint.hex()}")

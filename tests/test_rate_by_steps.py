@@ -14,7 +14,7 @@ from diffcodec.chain import Tables
 from diffcodec.codec import Codec
 from diffcodec.eval import network_tables, rate_by_steps, rate_distortion
 from diffcodec.eval.joint import stacks
-from diffcodec.eval.mean_curve import rate_at
+from diffcodec.eval.mean_curve import quality_at, rate_at
 from diffcodec.eval.own_levels import chosen
 from diffcodec.eval.pictures import load_pictures
 from diffcodec.eval.rate_by_steps import network_with
@@ -47,6 +47,12 @@ def test_rates_at_a_quality_lie_between_cuts() -> None:
     assert rate_at([1.0, 4.0], [28.0, 32.0], 27.9) is None
     assert rate_at([], [], 30.0) is None
     assert rate_at([1.0, 2.0, 4.0], [28.0, None, 32.0], 30.0) == pytest.approx(2.0)
+
+
+def test_qualities_at_a_rate_lie_between_cuts() -> None:
+    assert quality_at([1.0, 4.0], [28.0, 34.0], 2.0) == pytest.approx(30.0)
+    assert quality_at([1.0, 2.0, 4.0], [28.0, None, 34.0], 2.0) == pytest.approx(30.0)
+    assert quality_at([1.0, 4.0], [28.0, 34.0], 4.5) is None and quality_at([], [], 1.0) is None
 
 
 def run(folder: Path, network: Path, *options: str) -> dict[str, Any]:
