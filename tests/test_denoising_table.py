@@ -13,9 +13,10 @@ from scipy.stats import norm
 
 from diffcodec import image
 from diffcodec.denoiser import GaussianDenoiser
-from diffcodec.eval import denoising_table, network_tables
+from diffcodec.eval import denoising_table
 from diffcodec.eval.denoising import implied_rate
 from diffcodec.eval.pictures import Picture
+from diffcodec.eval.tables import networks
 from diffcodec.exact.shapes import macs_per_pixel
 from diffcodec.schedule import GREY
 from tests.conftest import picture as drawn
@@ -116,7 +117,7 @@ def test_the_readmes_table(tmp_path: Path) -> None:
     model = {"name": "photo", "parameters": 3_000_000, "kmac_per_pixel": 136.4}
     result = {"sets": sets, "model": model, "environment": machine, "command": "made"}
     (tmp_path / "denoising-photo.json").write_text(json.dumps(result))
-    text = network_tables.denoising(tmp_path)
+    text = networks.denoising(tmp_path)
     psnr = {row["sigma_grey"]: row["psnr_db"] for row in sets[0]["denoising"]}
     own = " | ".join(f"**{psnr[sigma]:.2f}**" for sigma in (15, 25, 50))
     assert f"| **`photo`** | 3.0 M | 136 | {own} |" in text

@@ -13,11 +13,12 @@ from diffcodec import image
 from diffcodec.bitstream.container import BitstreamError, parse_header
 from diffcodec.cli.main import main
 from diffcodec.codec import Codec
-from diffcodec.eval import metrics, network_tables, rate_distortion
+from diffcodec.eval import metrics, rate_distortion
 from diffcodec.eval.coded import Point
 from diffcodec.eval.joint import JointError, Stacked, as_one, stacks
 from diffcodec.eval.mean_curve import mean
 from diffcodec.eval.pictures import Picture
+from diffcodec.eval.tables import cifar10
 from tests.conftest import picture as drawn
 from tests.gaussian import gaussian_codec
 from tests.gaussian import picture as sample
@@ -117,7 +118,7 @@ def test_the_command_and_the_readmes_table(
     assert joint["lossless"]["bpd"] < alone["lossless"]["bpd"]
     Path("rd-cifar10.json").write_text(json.dumps(alone))
     Path("rd-cifar10-joint.json").write_text(json.dumps(joint))
-    text = network_tables.cifar10(tmp_path)
+    text = cifar10.published(tmp_path)
     assert "| BPG | 0.52 | 0.90 | 1.57 | 2.66 | 4.31 | - | 14.21 |" in text
     assert "**diffcodec**, 5 pictures, 2 to a file" in text
     assert f"| **{joint['lossless']['bpp']:.2f}** |" in text

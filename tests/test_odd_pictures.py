@@ -9,8 +9,9 @@ import numpy as np
 from click.testing import CliRunner
 
 from diffcodec import image
-from diffcodec.eval import large_picture, odd_pictures, picture_tables
+from diffcodec.eval import large_picture, odd_pictures
 from diffcodec.eval.large_picture import enlarged
+from diffcodec.eval.tables import photographs
 from tests.conftest import picture
 
 
@@ -26,7 +27,7 @@ def test_odd_pictures_are_small_exact_and_told(tiny_network: Path, tmp_path: Pat
     assert rows["one colour"]["bytes"] < 150 and rows["drawing"]["shape"] == [64, 64, 3]
     assert rows["drawing"]["bytes"] < 2 * rows["drawing"]["peers_bytes"]["webp"] + 64
     assert rows["a column"]["shape"] == [5000, 1, 1]
-    assert "| a row | 5000x1 | 15,000 | **" in picture_tables.odd(tmp_path)
+    assert "| a row | 5000x1 | 15,000 | **" in photographs.odd(tmp_path)
 
 
 def test_a_picture_is_enlarged_without_edges() -> None:
@@ -48,4 +49,4 @@ def test_large_pictures_are_measured_in_processes(tiny_network: Path, tmp_path: 
     (row,) = result["large"]
     assert row["exact"] and row["shape"] == [52, 78, 3]
     assert row["encode"]["peak_memory_bytes"] > 2**24 < row["decode"]["peak_memory_bytes"]
-    assert "| 78x52 | " in picture_tables.large(tmp_path)
+    assert "| 78x52 | " in photographs.large(tmp_path)

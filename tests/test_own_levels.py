@@ -15,11 +15,11 @@ from diffcodec import image
 from diffcodec.chain import OptionError, Tables
 from diffcodec.cli.main import main
 from diffcodec.diffusion import mi_bpd
-from diffcodec.eval import network_tables
 from diffcodec.eval.bound import summarise, to_text
 from diffcodec.eval.denoising import to_x0
 from diffcodec.eval.nll import Settings, Terms, pictures_of
 from diffcodec.eval.own_levels import chosen, levels_of, pixel_bpd
+from diffcodec.eval.tables import networks
 from diffcodec.exact.graph import Graph
 from diffcodec.schedule import GREY, Schedule
 from tests.conftest import picture as drawn
@@ -155,19 +155,10 @@ def test_the_readmes_table(tmp_path: Path) -> None:
     bound = summarise(terms_of(pixels, ask), pictures_of(named(pixels), ask, "00ff"), ask)
     dataset = {"name": "set", "images": 3}
     bound |= {"dataset": dataset, "environment": environment, "command": "made"}
-    ddpm = {
-        "L_T_bpd": 0.0,
-        "L_steps_bpd": 2.0,
-        "L_0_bpd": 2.0,
-        "bpd": 4.0,
-        "T": 1000,
-        "images": 512,
-    }
-    ddpm |= {"schedule": "linear", "sigma2": "beta"}
-    for name in ("cifar10", "photo"):
-        (tmp_path / f"bound-{name}.json").write_text(json.dumps(bound))
-        (tmp_path / f"nelbo-{name}.json").write_text(json.dumps({"nelbo": ddpm}))
-    text = network_tables.bounds(tmp_path)
-    assert "| **`photo`**, 3 of set | 24 own, widened | " in text
+    for name, files in networks.MEASURED.items():
+        for file in files:
+            found = bound | {"model": {"name": name}}
+            (tmp_path / f"{file}.json").write_text(json.dumps(found))
+    text = networks.bounds(tmp_path)
+    assert text.count("| `photo`, 3 of set | 24 own, widened | ") == 3
     assert f"**{bound['nelbo']['bpd']:.3f}** +- " in text
-    assert "| `cifar10`, 512 | 1000 linear, beta | 0.000 + 2.000 + 2.000 | 4.000 |" in text

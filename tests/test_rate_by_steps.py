@@ -12,12 +12,13 @@ from click.testing import CliRunner
 from diffcodec import image
 from diffcodec.chain import Tables
 from diffcodec.codec import Codec
-from diffcodec.eval import network_tables, rate_by_steps, rate_distortion
+from diffcodec.eval import rate_by_steps, rate_distortion
 from diffcodec.eval.joint import stacks
 from diffcodec.eval.mean_curve import quality_at, rate_at
 from diffcodec.eval.own_levels import chosen
 from diffcodec.eval.pictures import load_pictures
 from diffcodec.eval.rate_by_steps import network_with
+from diffcodec.eval.tables import choices
 from diffcodec.exact.graph import Graph
 from tests.conftest import picture as drawn
 
@@ -91,7 +92,7 @@ def test_the_command_its_figure_and_the_readmes_table(
     again = run(tmp_path, tiny_network, "--records", str(records))
     assert again["rows"] == result["rows"]
     (tmp_path / "rate-by-steps-cifar10.json").write_text(json.dumps(result))
-    text = network_tables.steps(tmp_path, "cifar10")
+    text = choices.steps(tmp_path, "cifar10")
     row = result["rows"][0]
     assert f"| 6 | {row['visited']:.0f} | **{row['bpd']:.3f}** | {row['bpd_ideal']:.3f} |" in text
     assert "bpp at 20 dB" in text and "`python -m diffcodec.eval.rate_by_steps" in text

@@ -28,3 +28,9 @@ def machine(result: Result) -> str:
         f"`{result['command']}`  \n{e['cpu']}, {e['cpus']} cores, {e['processes']} processes of "
         f"{e['threads_per_process']} threads; torch {e['torch']}, Pillow {e['pillow']}."
     )
+
+
+def spread(bound: Result) -> str:
+    """The standard error of a bound, where there is one (each t must have met two pictures)."""
+    error = bound["standard_error_bpd"]
+    return "" if error is None else f" +- {error:.3f}"

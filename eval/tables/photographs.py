@@ -1,12 +1,12 @@
-"""The README's tables about whole photographs: size, time, memory."""
+"""Whole photographs, and pictures that are none: size, time, memory."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from diffcodec.eval.markdown import Result, load, machine, table
 from diffcodec.eval.mean_curve import quality_at
-from diffcodec.eval.peer_tables import QUALITY
+from diffcodec.eval.tables.markdown import Result, load, machine, table
+from diffcodec.eval.tables.rates import QUALITY
 
 EFFORTS = ("fast", "default", "best")
 RATES_BPP = (0.1, 0.25, 0.5, 1.0, 2.0)

@@ -1,10 +1,36 @@
-"""The README's tables about choices: objectives, numbers of steps, variances."""
+"""What choices are worth: objectives, numbers of steps, variances; and DDPM's Table 4."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from diffcodec.eval.markdown import Result, load, machine, table
+from diffcodec.eval.tables.markdown import Result, load, machine, table
+
+
+def steps(results: Path, name: str) -> str:
+    """Size of files and time by the length of the chain."""
+    result = load(results, f"rate-by-steps-{name}")
+    rows = []
+    for row in result["rows"]:
+        parts = row["encode_seconds"]
+        bpp = row["bpp_pooled"]
+        rows.append(
+            [
+                f"{row['steps']}",
+                f"{row['visited']:.0f}",
+                f"**{row['bpd']:.3f}**",
+                f"{row['bpd_ideal']:.3f}",
+                f"{row['overhead_percent']:.1f} %",
+                "-" if bpp is None else f"{bpp:.3f}",
+                f"{parts['total']:.2f} ({parts['network']:.2f}, {parts['trellis']:.2f})",
+                f"{row['decode_seconds']['total']:.2f}",
+            ]
+        )
+    head = ["levels", "steps in a file", "bits/dim, exact", "ideal", "overhead"]
+    head += [f"bpp at {result['decibels']:g} dB", "encode, s (network, trellis)", "decode, s"]
+    together = f", {result['joint']} to a file" if result["joint"] else ""
+    about = f"{result['dataset']['name']}, {result['dataset']['images']} pictures{together}"
+    return f"{about}:\n\n{table(head, rows)}\n\n{machine(result)}"
 
 
 def ablation(results: Path) -> str:

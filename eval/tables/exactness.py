@@ -1,10 +1,10 @@
-"""The README's tables about integer networks (same bits, cost, speed) and the stack coder."""
+"""Integer networks: the same bits everywhere, what they cost, how fast they are."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from diffcodec.eval.markdown import load, machine, table
+from diffcodec.eval.tables.markdown import load, machine, table
 
 FLOAT = "float32 torch"
 OTHERS = ("compiled, vnni", "compiled, avx512", "compiled, avx2", "compiled, portable")
@@ -62,21 +62,4 @@ def speed(results: Path) -> str:
         rows.append(row)
     head = ["network", "pictures", "threads", "float32 torch, ms", "kernel, VNNI"]
     head += ["AVX-512", "AVX2", "portable C", "float64 torch"]
-    return f"{table(head, rows)}\n\n{machine(result)}"
-
-
-def stack(results: Path) -> str:
-    """The stack coder alone, beside constriction's."""
-    result = load(results, "bitsback")
-    rows = [
-        [
-            row["coder"],
-            f"{row['sigma_bins']:g}",
-            f"{row['push_ns']:.0f}",
-            f"{row['pop_ns']:.0f}",
-            f"{row['bits']:.4f}",
-        ]
-        for row in result["coders"]
-    ]
-    head = ["coder of Gaussian bins", "sigma in bins", "push, ns", "pop, ns", "bits a symbol"]
     return f"{table(head, rows)}\n\n{machine(result)}"

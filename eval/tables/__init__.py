@@ -1,0 +1,1 @@
+"""The tables of README.md and RESULTS.md: functions from a folder of results to Markdown."""
