@@ -83,7 +83,7 @@ def train_and_measure(
 
 
 def measure(checkpoint: Checkpoint, pixels: Pixels) -> dict[str, Any]:
-    """The bound with every variance that the network has, and PSNR in dB at RATES_BPP.
+    """The bound with every variance that the network has, PSNR in dB at RATES_BPP and by noise.
 
     The rates are those of an ideal coder of infinitely many steps (eval.denoising.implied_rate).
     """
@@ -114,6 +114,7 @@ def measure(checkpoint: Checkpoint, pixels: Pixels) -> dict[str, Any]:
             key: {k: _finite(found["nelbo"][k]) for k in kept} for key, found in bounds.items()
         },
         "psnr_db": {f"{bpp:g}": float(db) for bpp, db in zip(RATES_BPP, psnr, strict=True)},
+        "denoising_db": {f"{level['sigma_grey']:g}": level["psnr_db"] for level in rates},
     }
 
 

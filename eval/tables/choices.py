@@ -6,6 +6,8 @@ from pathlib import Path
 
 from diffcodec.eval.tables.markdown import Result, load, machine, table
 
+NOISE = ("1", "4", "15", "50")  # grey levels
+
 
 def steps(results: Path, name: str) -> str:
     """Size of files and time by the length of the chain."""
@@ -40,6 +42,7 @@ def ablation(results: Path) -> str:
     rows = [_setting(row, rates) for row in result["settings"]]
     head = ["prediction, objective, variance, betas", "NELBO (bits/dim)"]
     head += [f"dB at {bpp:g} bpp" for bpp in rates]
+    head.append(f"dB at noise {' / '.join(NOISE)}")
     about = (
         f"{result['settings'][0]['recipe']['train']['steps']} steps each, measured on "
         f"{result['dataset']['images']} test pictures:"
@@ -52,7 +55,9 @@ def _setting(row: Result, rates: list[float]) -> list[str]:
     best = min(found, key=lambda kind: float(found[kind]), default=None)
     bound = "-" if best is None else f"{found[best]:.2f} ({best})"
     psnr = [f"{row['psnr_db'][f'{bpp:g}']:.1f}" if row["psnr_db"] else "-" for bpp in rates]
-    return [row["name"], bound, *psnr, row["outcome"]]
+    by_noise = row.get("denoising_db", {})
+    noise = " / ".join(f"{by_noise[grey]:.1f}" for grey in NOISE) if by_noise else "-"
+    return [row["name"], bound, *psnr, noise, row["outcome"]]
 
 
 def ddpm(results: Path) -> str:
