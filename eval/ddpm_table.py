@@ -14,6 +14,7 @@ paper's numbers are those of its own network on CIFAR-10.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,6 +37,7 @@ from diffcodec.schedule import Schedule
 Result = dict[str, Any]
 
 T = 1000
+ENOUGH = 256  # pictures that a RMSE of theory is of, if there are as many
 STEPS = range(T, 0, -100)  # T - t + 1, as the paper's table counts
 # Ho, Jain and Abbeel 2020, Table 4: T - t + 1, rate in bits/dim, RMSE on 0..255.
 PAPER = {
@@ -56,11 +58,24 @@ def theory(bound: Result) -> dict[int, dict[str, float]]:
     """Rate and RMSE by T - t + 1; ResultError unless they are of all T = 1000 linear steps."""
     if not is_bound(bound) or (bound["nelbo"]["T"], bound["nelbo"]["schedule"]) != (T, "linear"):
         raise ResultError("the theory is a result of diffcodec nll with --steps ddpm:1000")
+    rows = sorted(bound["per_step"], key=lambda row: int(row["t"]))
+    enough = min(ENOUGH, max(row["images"] for row in rows))
     return {
-        T - row["t"] + 1: {"rate_bpd": row["rate_bpd"], "rmse_grey": row["rmse_grey"]}
-        for row in bound["per_step"]
-        if T - row["t"] + 1 in STEPS
+        T - i: {"rate_bpd": rows[i]["rate_bpd"], "rmse_grey": rmse(rows, i, enough)}
+        for i in reversed(range(T))
     }
+
+
+def rmse(rows: Sequence[Result], i: int, enough: int) -> float:
+    """RMSE of x0_hat at rows[i], or over as many steps around it as have met enough pictures.
+
+    With a stride each t has met a few pictures only; RMSE is all but linear in t.
+    """
+    for width in range(1 + min(i, len(rows) - 1 - i)):
+        near = rows[i - width : i + width + 1]
+        if sum(row["images"] for row in near) >= enough:
+            break
+    return math.sqrt(sum(row["rmse_grey"] ** 2 for row in near) / len(near))
 
 
 def cuts(codec: Codec, picture: Picture, chain: str) -> dict[int, dict[str, float]]:
@@ -149,19 +164,25 @@ def draw(result: Result, bound: Result | None, format: str) -> bytes:
     }
     if bound is not None:
         columns["theory"] = [
-            (T - r["t"] + 1, r["rate_bpd"], r["rmse_grey"]) for r in bound["per_step"]
+            (k, row["rate_bpd"], row["rmse_grey"]) for k, row in theory(bound).items()
         ]
+    points: dict[str, Any] = {"linestyle": "", "markersize": 3.5}
     looks: dict[str, dict[str, Any]] = {
         "theory": {"color": OURS, "linestyle": ":", "label": "theory, this network"},
-        "files": {"color": OURS, "marker": "o", "markersize": 3.5, "label": "files, this network"},
-        "paper": {"color": COLOURS["jpegxl"], "marker": ".", "label": "DDPM's Table 4 (theory)"},
+        "files": {"color": OURS, "marker": "o", **points, "label": "files, this network"},
+        "paper": {
+            "color": COLOURS["jpegxl"],
+            "marker": "s",
+            **points,
+            "label": "DDPM's Table 4 (theory)",
+        },
     }
     figure, panels = plt.subplots(1, 3, figsize=(10.2, 3.4), layout="constrained")
-    for kind, points in columns.items():
-        steps, rate, rmse = zip(*points, strict=True)
-        panels[0].plot(steps, rmse, linewidth=1.2, **looks[kind])
+    for kind, column in columns.items():
+        steps, rate, error = zip(*column, strict=True)
+        panels[0].plot(steps, error, linewidth=1.2, **looks[kind])
         panels[1].plot(steps, rate, linewidth=1.2, **looks[kind])
-        panels[2].plot(rate, rmse, linewidth=1.2, **looks[kind])
+        panels[2].plot(rate, error, linewidth=1.2, **looks[kind])
     tidy(panels[0], "reverse steps, T - t + 1", "RMSE, grey levels of 0..255", "distortion")
     tidy(panels[1], "reverse steps, T - t + 1", "bits/dim sent", "rate")
     tidy(panels[2], "bits/dim", "RMSE, grey levels of 0..255", "distortion by rate")

@@ -21,6 +21,7 @@ def bound(codec: Codec, T: int = 1000) -> dict[str, object]:
             "t": t,
             "rate_bpd": source().information_bpd(v[t - 1]),
             "rmse_grey": source().mse(v[t - 1]) ** 0.5 * GREY,
+            "images": 1,
         }
         for t in range(T, 0, -1)
     ]
@@ -63,3 +64,11 @@ def test_pictures_that_share_a_file_share_its_header() -> None:
     assert together[0]["files"]["rmse_grey"] == pytest.approx(
         alone[0]["files"]["rmse_grey"], rel=0.1
     )
+
+
+def test_few_pictures_at_a_step_are_pooled_with_its_neighbours() -> None:
+    rows = [{"images": 300 if t == 1 else 4, "rmse_grey": float(t)} for t in range(1, 1001)]
+    assert ddpm_table.rmse(rows, 0, 256) == 1
+    assert ddpm_table.rmse(rows, 499, 4) == 500
+    assert ddpm_table.rmse(rows, 499, 256) == pytest.approx(500, rel=1e-3)
+    assert ddpm_table.rmse(rows, 999, 256) == 1000  # nothing lies beyond
