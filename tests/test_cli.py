@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -533,12 +534,13 @@ def test_fine_tuning_tells_the_bound_before_and_after(
 ) -> None:
     from diffcodec.config import Recipe
     from diffcodec.eval import validation
+    from diffcodec.eval.nll import Settings
     from diffcodec.zoo import load_checkpoint, load_weights
     from tests.exported import exported
 
     monkeypatch.setattr("diffcodec.cli.training.PIXELS", 2**10)
     monkeypatch.setattr(validation, "STRIDE", 400)
-    monkeypatch.setattr(validation, "Schedule", FewSteps)
+    monkeypatch.setattr(validation, "Settings", partial(Settings, steps=10))
     exported().save(Path("first.safetensors"))  # an integer network
     first = load_weights("first.safetensors")
     fields = first.recipe.to_dict()
@@ -556,16 +558,6 @@ def test_fine_tuning_tells_the_bound_before_and_after(
     assert (f"{card['before']['bpd']:.4f}", f"{card['after']['bpd']:.4f}") == (before, after)
     held_out = validation.HeldOut.load(Path("."), first.recipe.train)
     assert held_out.bound(first) == card["before"] != card["after"]
-
-
-class FewSteps:
-    """Schedules of 10 steps: quick."""
-
-    @staticmethod
-    def named(name: str) -> Any:
-        from diffcodec.schedule import Schedule
-
-        return Schedule.named(name).respaced(10)
 
 
 def _toml(fields: dict[str, Any]) -> str:
