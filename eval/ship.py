@@ -44,7 +44,7 @@ objective `{objective}`, noise {sigma_min:g} to {sigma_max:g} grey levels |
 
 ## Likelihood
 
-NELBO at T = {T} ({schedule} betas, sigma^2 = {sigma2}) on {images} pictures{shape} \
+NELBO at T = {T} ({schedule} betas, sigma^2 = {sigma2}) on {images:,} pictures{shape} \
 ({dataset}): **{bpd:.3f}{error} bits/dim** = \
 L_T {L_T_bpd:.5f} + sum L_(t-1) {L_steps_bpd:.4f} + L_0 {L_0_bpd:.4f}.
 
@@ -54,7 +54,7 @@ L_T {L_T_bpd:.5f} + sum L_(t-1) {L_steps_bpd:.4f} + L_0 {L_0_bpd:.4f}.
 
 Everything the codec does follows from this table: rate = 1/2 integral of D dSNR. Noise and RMSE in
 grey levels (0..255), mean PSNR in 8 bits; the rate is what an ideal coder of infinitely many steps
-would spend to get there. {denoised} pictures of {denoised_set}.
+would spend to get there. {denoised:,} pictures of {denoised_set}.
 
     {denoising_command}
 
@@ -126,7 +126,7 @@ def other_bounds(measured: Sequence[dict[str, Any]]) -> str:
     for result in measured:
         bound, n = result["nelbo"], result["dataset"]["images"]
         text += (
-            f"\nAt {bound['T']} levels ({bound['schedule']}, sigma^2 {bound['sigma2']}), {n} "
+            f"\nAt {bound['T']} levels ({bound['schedule']}, sigma^2 {bound['sigma2']}), {n:,} "
             f"pictures of {result['dataset']['name']}: **{bound['bpd']:.3f} bits/dim** = "
             f"L_T {bound['L_T_bpd']:.5f} + sum L_(t-1) {bound['L_steps_bpd']:.4f} + "
             f"L_0 {bound['L_0_bpd']:.4f}.\n\n    {result['command']}\n"

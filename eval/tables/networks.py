@@ -41,7 +41,7 @@ def networks(results: Path) -> str:
             [
                 f"`{name}`",
                 f"{result['model']['parameters'] / 1e6:.1f} M",
-                f"{result['dataset']['images']} of {result['dataset']['name']}",
+                f"{result['dataset']['images']:,} of {result['dataset']['name']}",
                 f"**{bound['bpd']:.3f}**{spread(bound)}",
                 f"{bound['L_T_bpd']:.5f} + {bound['L_steps_bpd']:.3f} + {bound['L_0_bpd']:.3f}",
                 " / ".join(f"{psnr[s]:.1f}" for s in (5, 15, 25, 50)),
