@@ -50,8 +50,9 @@ def code_pixels(
 
 def plain_pixels(channel: Channel, planes: Planes) -> tuple[int, list[bytes]]:
     """Without x0_hat: DRAWN and strips, or STORED and blocks of a byte for each sub-pixel."""
-    if drawn_bytes(planes) < planes.size:
-        return DRAWN, [encode_strip(part) for part in _strips(planes)]
+    drawn = [encode_strip(part) for part in _strips(planes)]
+    if sum(map(len, drawn)) < planes.size:
+        return DRAWN, drawn
     return STORED, [planes.reshape(-1)[where].tobytes() for where, _ in _blocks(channel)]
 
 
