@@ -134,6 +134,13 @@ def table(
     return rows
 
 
+def cells(row: Result) -> list[str]:
+    """A row as documents show it: T - t + 1; rate and RMSE in theory, of files, of the paper."""
+    pairs = (row[kind] for kind in ("theory", "files", "paper"))
+    numbers = [[f"{one['rate_bpd']:.5f}", f"{one['rmse_grey']:.3f}"] for one in pairs]
+    return [f"{row['reverse_steps']}", *(cell for pair in numbers for cell in pair)]
+
+
 def to_text(result: Result) -> str:
     """The table for people."""
     lines = [

@@ -217,12 +217,7 @@ def _seconds(result: Result) -> str:
 
 
 def _ddpm(result: Result) -> str:
-    rows = []
-    for row in result["ddpm_table"]:
-        cells = [f"{row['reverse_steps']}"]
-        for kind in ("theory", "files", "paper"):
-            cells += [f"{row[kind]['rate_bpd']:.5f}", f"{row[kind]['rmse_grey']:.3f}"]
-        rows.append(cells)
+    rows = [ddpm_table.cells(row) for row in result["ddpm_table"]]
     head = ["T - t + 1"]
     for kind in ("theory", "files", "Ho et al. 2020"):
         head += [f"{kind}: bits/dim", "RMSE"]

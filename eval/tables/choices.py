@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from diffcodec.eval import ddpm_table
 from diffcodec.eval.tables.markdown import Result, load, machine, table
 
 NOISE = ("1", "4", "15", "50")  # grey levels
@@ -63,12 +64,7 @@ def _setting(row: Result, rates: list[float]) -> list[str]:
 def ddpm(results: Path) -> str:
     """DDPM's Table 4: theory, real files, and the paper's network."""
     result = load(results, "ddpm-table")
-    rows = []
-    for one in result["ddpm_table"]:
-        row = [f"{one['reverse_steps']}"]
-        for kind in ("theory", "files", "paper"):
-            row += [f"{one[kind]['rate_bpd']:.5f}", f"{one[kind]['rmse_grey']:.2f}"]
-        rows.append(row)
+    rows = [ddpm_table.cells(row) for row in result["ddpm_table"]]
     head = ["T - t + 1", f"theory, {result['theory_images']:,} pictures (bits/dim)", "RMSE"]
     head += [f"files, {result['dataset']['images']} pictures", "RMSE", "DDPM's theory", "RMSE"]
     return f"{table(head, rows)}\n\n{machine(result)}"
