@@ -140,19 +140,20 @@ class TestEqualsReference:
         x = picture(np.random.default_rng(0), n, 12, 8, 3)
         assert_equal(unet(6, (1, 2, 2), 1), x, isa, threads)
 
-    def test_sizes(self, isa: str) -> None:
+    @pytest.mark.parametrize("channels", [5, 64])
+    def test_sizes(self, isa: str, channels: int) -> None:
         rng = np.random.default_rng(1)
         sizes = [(1, 1), (1, 2), (2, 1), (1, 9), (7, 1), (3, 5), (9, 8), (5, 17), (6, 25)]
         hows = [{}, {"stride": 2}, {"upsample": True}, {"stride": 2, "upsample": True}]
         for side, how, kernel in itertools.product(sizes, hows, (1, 3)):
             net = Builder(rng, 3)
-            net.conv((net.conv((0,), 5, kernel),), 20, kernel, silu=True, **how)
+            net.conv((net.conv((0,), channels, kernel),), 20, kernel, silu=True, **how)
             assert_equal(net.graph(), picture(rng, 1, *side, 3), isa)
 
     def test_channels(self, isa: str) -> None:
         rng = np.random.default_rng(2)
         pairs = [(c, 18 - c) for c in range(1, 18)]
-        for c_in, c_out in [*pairs, (33, 2), (2, 33), (3, 48), (5, 49), (4, 100)]:
+        for c_in, c_out in [*pairs, (33, 2), (2, 33), (3, 48), (5, 49), (4, 100), (64, 128)]:
             net = Builder(rng, c_in)
             a = net.conv((0,), c_out)
             b = net.conv((0, a, 0), c_out, silu=True, add=a)
@@ -198,18 +199,21 @@ class TestExtremes:
             signs = rng.choice([-32767, 32767], (1, 8, 8, 7)).astype(np.int16)
             assert_equal(net.graph(), signs, isa)
 
+    @pytest.mark.parametrize("channels", [19, 64])
     @pytest.mark.parametrize("shift", [0, 1, 2, 16, 31])
-    def test_streams_of_32_bits(self, isa: str, shift: int) -> None:
+    def test_streams_of_32_bits(self, isa: str, shift: int, channels: int) -> None:
         """Rounding must not overflow where a stream is next to 2^31, nor may the table's index."""
         net = Builder(np.random.default_rng(2), 2)
-        wide = net.conv((0,), 19, 1, tight=True, shift=0, limit=32767)
-        net.conv((wide,), 19, 1, shift=shift, limit=2047)
-        net.conv((wide,), 19, 1, shift=min(shift, 2), limit=2047, silu=True)
-        net.conv((wide,), 19, 1, shift=min(shift, 1), limit=32767, silu=True)  # beyond the table
+        wide = net.conv((0,), channels, 1, tight=True, shift=0, limit=32767)
+        net.conv((wide,), channels, 1, shift=shift, limit=2047)
+        net.conv((wide,), channels, 1, shift=min(shift, 2), limit=2047, silu=True)
+        net.conv(
+            (wide,), channels, 1, shift=min(shift, 1), limit=32767, silu=True
+        )  # beyond the table
         net.conv((2, 3, 4), 4, 1, shift=0, limit=2047)
-        net.tensors["layer0.shift"] = np.arange(19).astype(np.uint8)
+        net.tensors["layer0.shift"] = (np.arange(channels) % 19).astype(np.uint8)
         net.tensors["layer0.bias"] *= 2
-        net.tensors["layer0.levels"] = np.zeros((LEVELS, 19), np.int32)
+        net.tensors["layer0.levels"] = np.zeros((LEVELS, channels), np.int32)
         x = 32767 * np.array([[-1, -1], [1, 1], [-1, 1], [1, -1]], np.int16)
         graph = net.graph()
         graph.tensors["silu"] = np.random.default_rng(3).integers(-32768, 32768, 65536, np.int16)

@@ -57,7 +57,7 @@ def test_stripes_give_what_the_definition_gives(
 
 
 def test_memory_grows_with_the_width_only() -> None:
-    layers = pack(DEEP, pairs=False)
+    layers = pack(DEEP, "single")
 
     def held(height: int) -> int:
         shapes = [(height, 8, 3)]

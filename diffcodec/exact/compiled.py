@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from diffcodec.bitstream.kernel import load_kernel
 from diffcodec.exact.graph import Graph, Int16, Int32
-from diffcodec.exact.packed import Biases, Packed, Shape, pack
+from diffcodec.exact.packed import Biases, Packed, Shape, order, pack
 from diffcodec.exact.stripes import Reach, Stripe, Window, plan, windows
 
 KERNEL = load_kernel("diffcodec.exact._convolve")
@@ -54,7 +54,7 @@ class Compiled:
         if isa is not None and isa not in sets:
             raise ValueError(f"there is no instruction set {isa} here; use {' or '.join(sets)}")
         self.graph, self.threads, self.isa = graph, threads, isa or sets[0]
-        self.layers = pack(graph, pairs=self.isa != "portable")
+        self.layers = pack(graph, order(self.isa))
         self._biases = Biases(graph)
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._side: tuple[int, ...] = ()
@@ -156,7 +156,7 @@ class Compiled:
             out,
         )
         first, height = between[0], between[1] - between[0]
-        products = height * out.shape[1] * layer.weight.size
+        products = height * out.shape[1] * layer.products
         parts = min(threads, height) if products >= WORTHWHILE else 1
         cuts = [first + height * i // parts for i in range(parts + 1)]
         others = [self._pool.submit(rows, *cut) for cut in pairwise(cuts[1:])] if self._pool else []

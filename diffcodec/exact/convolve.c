@@ -1,12 +1,15 @@
 /* Layers of the integer network: the fast form of reference.py, bit for bit.
  *
- * Products are summed in int32 with the best instructions the processor has (layer.h, tile.h). The
- * exporter proves that the modulus of every sum, in any order, stays below 2^31, and no activation
- * is -32768; so nothing wraps, also not in the pairs of products that vpmaddwd and vpdpwssd add.
+ * Products are summed in int32 with the best instructions the processor has (layer.h, tile.h,
+ * amx.h). The exporter proves that the modulus of every sum, in any order, stays below 2^31, and
+ * no activation is -32768; so nothing wraps, also not in the pairs of products that vpmaddwd and
+ * vpdpwssd add.
  *
  * Weights are int16 in blocks of BLOCK output channels, the last of what remains, rounded up to
  * LANES; in a block [ky][kx][pair of input channels][output channel][2], or for "portable"
  * [ky][kx][input channel][output channel]. The input channels are rounded up to an even number.
+ * For "amx" blocks are of LANES channels, [ky][chunk of 64 input channels][kx][upper bytes, lower
+ * bytes][16][output channel][4], filled up with zeros to whole chunks.
  * The bias includes one half of what the shift takes away; bias and shift are int32, the bias with
  * room for whole blocks. Sizes, and which streams may share memory, are the business of packed.py.
  */
@@ -52,9 +55,15 @@ static void tile_portable(const int16_t *const *pixel, Py_ssize_t pitch, int row
                          sums + v);
 }
 
+static void convolve_portable(const Layer *l, const int16_t *a, Py_ssize_t pitch, Py_ssize_t even,
+                              Py_ssize_t first, Py_ssize_t rows, Py_ssize_t width)
+{
+    convolve(l, a, pitch, even, first, rows, width, tile_portable, 2);
+}
+
 static int work_portable(const Layer *l, Py_ssize_t first, Py_ssize_t last)
 {
-    return work(l, first, last, tile_portable, 2);
+    return work(l, first, last, 2, fill, convolve_portable);
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -87,6 +96,11 @@ static int work_portable(const Layer *l, Py_ssize_t first, Py_ssize_t last)
 #define SPLAT(x) _mm512_set1_epi32(x)
 #define DOT(acc, w, a) _mm512_dpwssd_epi32(acc, w, a)
 #include "tile.h"
+
+#if defined(__linux__) && __GNUC__ >= 11
+#define AMX
+#include "amx.h"
+#endif
 #endif
 
 typedef int Work(const Layer *l, Py_ssize_t first, Py_ssize_t last);
@@ -96,6 +110,9 @@ static const struct {
     const char *name;
     Work *work;
 } sets[] = {
+#ifdef AMX
+    {"amx", work_amx},
+#endif
 #ifdef X86
     {"vnni", work_vnni},
     {"avx512", work_avx512},
@@ -110,6 +127,9 @@ static int has(const char *name)
 #ifdef X86
     int avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                  __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+#ifdef AMX
+    if (!strcmp(name, "amx")) return avx512 && may_use_amx();
+#endif
     if (!strcmp(name, "vnni")) return avx512 && __builtin_cpu_supports("avx512vnni");
     if (!strcmp(name, "avx512")) return avx512;
     if (!strcmp(name, "avx2")) return __builtin_cpu_supports("avx2");

@@ -3,6 +3,7 @@
  * The activations of a band, int16 with a border of zeros, stay in the cache and are made right
  * before they are convolved; rows that the next band shares are kept. A tile, which each
  * instruction set has its own of, sums the products for a strip of pixels and a block of channels.
+ * Where instructions multiply bytes alone (amx.h), rows are split into bytes.
  */
 #if defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline))
@@ -18,6 +19,7 @@
 #define SOURCES 8        /* streams that a layer reads, at most */
 #define BAND (128 << 10) /* bytes of activations that are held at a time, roughly */
 #define CHUNK 512        /* values that are looked up at a time */
+#define LINE 64          /* bytes of a cache line */
 
 typedef struct {
     const int32_t *source[SOURCES];
@@ -25,7 +27,8 @@ typedef struct {
     int sources, upsample, kernel, stride, shift, limit;
     int peak; /* of SiLU's table, before the shift */
     Py_ssize_t height, width, c_in, c_out; /* height, width: of the sources */
-    const int16_t *table, *weight;         /* table[-32768 .. 32767] or NULL: cut */
+    const int16_t *table;                  /* table[-32768 .. 32767] or NULL: cut */
+    const void *weight;                    /* in the order of the instruction set */
     const int32_t *bias, *down, *add;      /* down: shifts; add: a stream or NULL */
     int32_t *out;
 } Layer;
@@ -34,6 +37,15 @@ typedef struct {
  * kernel; the kernel's `rows` rows are `pitch` apart and `run` activations long. */
 typedef void Tile(const int16_t *const *pixel, Py_ssize_t pitch, int rows, Py_ssize_t run,
                   const int16_t *weight, const int32_t *bias, int vectors, int32_t *sums);
+
+/* Rows `first` .. `first + rows` - 1 of the output, `width` long; `a` begins with the first row
+ * they need. Its rows have `pitch` activations, borders included, `even` of them to a pixel. */
+typedef void Convolve(const Layer *l, const int16_t *a, Py_ssize_t pitch, Py_ssize_t even,
+                      Py_ssize_t first, Py_ssize_t rows, Py_ssize_t width);
+
+/* The sources' row y as a row of `a`; spare: a row of zeros, of which the inside may be written. */
+typedef void Fill(const Layer *l, Py_ssize_t y, Py_ssize_t pitch, Py_ssize_t even, int16_t *row,
+                  int16_t *spare);
 
 /* round(x / 2^shift), cut to -limit .. limit; x + 2^(shift - 1) might not fit into 32 bits. */
 INLINE int16_t cut(int32_t x, int shift, int limit)
@@ -84,6 +96,15 @@ INLINE void activate_row(const Layer *l, Py_ssize_t y, Py_ssize_t even, int16_t 
     }
 }
 
+/* Fill, for int16. */
+INLINE void fill(const Layer *l, Py_ssize_t y, Py_ssize_t pitch, Py_ssize_t even, int16_t *row,
+                 int16_t *spare)
+{
+    (void)pitch;
+    (void)spare;
+    activate_row(l, y, even, row + l->kernel / 2 * even);
+}
+
 /* Shift the sums of one pixel, add the residual, store. out and add may be the same. */
 INLINE void finish(const int32_t *sums, const int32_t *down, const int32_t *add, int32_t *out,
                    Py_ssize_t n)
@@ -102,7 +123,7 @@ INLINE void finish(const int32_t *sums, const int32_t *down, const int32_t *add,
     }
 }
 
-/* Rows `first` .. `first + rows` - 1 of the output; `a` begins with the first row they need. */
+/* Convolve, by the tiles of an instruction set: `strip` pixels each, in reading order. */
 INLINE void convolve(const Layer *l, const int16_t *a, Py_ssize_t pitch, Py_ssize_t even,
                      Py_ssize_t first, Py_ssize_t rows, Py_ssize_t width, Tile tile, int strip)
 {
@@ -132,16 +153,19 @@ INLINE void convolve(const Layer *l, const int16_t *a, Py_ssize_t pitch, Py_ssiz
     }
 }
 
-/* Rows first .. last - 1 of the output; -1: no memory. */
-INLINE int work(const Layer *l, Py_ssize_t first, Py_ssize_t last, Tile tile, int strip)
+/* Rows first .. last - 1 of the output; -1: no memory. Channels are rounded up to `whole`. */
+INLINE int work(const Layer *l, Py_ssize_t first, Py_ssize_t last, Py_ssize_t whole, Fill fill,
+                Convolve of_set)
 {
-    Py_ssize_t edge = l->kernel / 2, even = l->c_in + (l->c_in & 1);
+    Py_ssize_t edge = l->kernel / 2, even = (l->c_in + whole - 1) / whole * whole;
     Py_ssize_t height = l->height << l->upsample, width = l->width << l->upsample;
     Py_ssize_t pitch = (width + 2 * edge) * even, step = l->stride;
     Py_ssize_t band = (BAND / (Py_ssize_t)sizeof(int16_t) / pitch - l->kernel) / step + 1;
     band = band < 1 ? 1 : band > last - first ? last - first : band;
-    int16_t *a = calloc((step * (band - 1) + l->kernel) * pitch, sizeof(int16_t));
-    if (!a) return -1;
+    Py_ssize_t held = (step * (band - 1) + l->kernel) * pitch;
+    int16_t *memory = calloc(held + pitch + LINE, sizeof(int16_t));
+    if (!memory) return -1;
+    int16_t *a = memory + (-(uintptr_t)memory & (LINE - 1)) / sizeof(int16_t), *spare = a + held;
     Py_ssize_t end = 0; /* of the rows in a */
     for (Py_ssize_t r = first, top = 0; r < last; r += band) {
         Py_ssize_t rows = last - r < band ? last - r : band, next = step * r - edge;
@@ -156,10 +180,10 @@ INLINE int work(const Layer *l, Py_ssize_t first, Py_ssize_t last, Tile tile, in
             else if (l->upsample && y % 2 && y > top)
                 memcpy(row, row - pitch, sizeof(int16_t) * pitch);
             else
-                activate_row(l, y >> l->upsample, even, row + edge * even);
+                fill(l, y >> l->upsample, pitch, even, row, spare);
         }
-        convolve(l, a, pitch, even, r, rows, (width + step - 1) / step, tile, strip);
+        of_set(l, a, pitch, even, r, rows, (width + step - 1) / step);
     }
-    free(a);
+    free(memory);
     return 0;
 }

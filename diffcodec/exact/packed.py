@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,11 @@ from diffcodec.checkpoint import CheckpointError
 from diffcodec.exact.graph import Graph, Int16, Int32, Layer, rounded_shift
 
 LANES, BLOCK = 16, 48  # of convolve.c: channels of a vector, of a block
+CHUNK = 64  # of amx.h: input channels of a tile
 SOURCES = 8  # of convolve.c: streams that a layer reads, at most
 ALIGNMENT = 64  # bytes: no vector of weights lies across two cache lines
 
+Order = Literal["single", "pairs", "bytes"]  # in which an instruction set reads the weights
 Shape = tuple[int, ...]  # height, width, channels of a stream
 
 
@@ -29,11 +31,16 @@ class Packed:
     c_in: int
     c_out: int
     numbers: tuple[int, ...]  # c_out, kernel, stride, upsample, shift, limit, end of SiLU's table
-    table: Int16 | None  # (65536,): from a stream to activations; None: cut
-    weight: Int16
+    table: Int16 | None  # (65537,): from a stream to activations; None: cut
+    weight: NDArray[Any]  # in the order of the instruction set
     down: Int32  # (c_out,)
     done: tuple[int, ...]  # streams that no later layer reads; not the output
     in_place: int | None  # the stream that is added, if the output may take its memory
+
+    @property
+    def products(self) -> int:
+        """Multiplications to a pixel of the output."""
+        return self.c_in * self.c_out * self.numbers[1] ** 2
 
     def shape(self, streams: list[Shape]) -> Shape:
         """Shape of the output; raises ValueError where the streams do not fit together."""
@@ -80,8 +87,14 @@ class Biases:
         return np.split(bias, self.ends[:-1])
 
 
-def pack(graph: Graph, pairs: bool) -> list[Packed]:
-    """The layers of a graph; pairs: the instruction set adds products of two input channels.
+def order(isa: str) -> Order:
+    """What an instruction set of convolve.c adds at a time: one product, two, or those of bytes."""
+    orders: dict[str, Order] = {"portable": "single", "amx": "bytes"}
+    return orders.get(isa, "pairs")
+
+
+def pack(graph: Graph, order: Order) -> list[Packed]:
+    """The layers of a graph, their weights in an order.
 
     Raises CheckpointError if a tensor does not fit.
     """
@@ -93,7 +106,10 @@ def pack(graph: Graph, pairs: bool) -> list[Packed]:
         table = tables.get((layer.shift, layer.limit))
         if table is None:
             table = rounded_shift(silu.astype(np.int64), layer.shift).astype(np.int16)
-            table = tables[layer.shift, layer.limit] = table.clip(-layer.limit, layer.limit)
+            table = np.append(
+                table.clip(-layer.limit, layer.limit), table[:1]
+            )  # read two at a time
+            tables[layer.shift, layer.limit] = table
         done = tuple(i for i, at in last.items() if at == k)
         free = k < len(graph.layers) and layer.add in done and layer.add not in layer.sources
         numbers = (layer.stride, int(layer.upsample), layer.shift, layer.limit, int(silu[-1]))
@@ -106,7 +122,7 @@ def pack(graph: Graph, pairs: bool) -> list[Packed]:
                 c_out=len(weight),
                 numbers=(*weight.shape[:2], *numbers),
                 table=table if layer.silu else None,
-                weight=_packed_weight(weight, pairs),
+                weight=_packed_weight(weight, order),
                 down=shift.astype(np.int32),
                 done=done,
                 in_place=layer.add if free else None,
@@ -155,19 +171,36 @@ def _tensors(graph: Graph, layer: Layer) -> tuple[Int16, NDArray[np.uint8], Int1
     return weight, shift, silu
 
 
-def _packed_weight(weight: Int16, pairs: bool) -> Int16:
-    """(c_out, k, k, c_in) to blocks of [k][k][c_in / 2][channels of the block][2], one array;
-    without pairs [k][k][c_in][channels]. c_in is rounded up to even, channels to vectors."""
+def _packed_weight(weight: Int16, order: Order) -> NDArray[Any]:
+    """(c_out, k, k, c_in) as convolve.c says; c_in is rounded up to even, c_out to vectors."""
     c_out, k, _, c_in = weight.shape
     whole = np.zeros((c_out + -c_out % LANES, k, k, c_in + c_in % 2), np.int16)
     whole[:c_out, ..., :c_in] = weight
-    whole = whole.reshape(len(whole), k * k, -1, 2 if pairs else 1).transpose(1, 2, 0, 3)
-    blocks = [whole[:, :, c : c + BLOCK].ravel() for c in range(0, c_out, BLOCK)]
-    memory = np.empty(whole.nbytes + ALIGNMENT, np.uint8)
+    if order == "bytes":
+        return _aligned(_tiles(whole))
+    whole = whole.reshape(len(whole), k * k, -1, 2 if order == "pairs" else 1)
+    whole = whole.transpose(1, 2, 0, 3)
+    return _aligned(
+        np.concatenate([whole[:, :, c : c + BLOCK].ravel() for c in range(0, c_out, BLOCK)])
+    )
+
+
+def _tiles(weight: Int16) -> NDArray[np.uint8]:
+    """To blocks of [k][chunk][k][upper and lower bytes][16][channel of the block][4]."""
+    c_out, k, _, c_in = weight.shape
+    whole = np.pad(weight, ((0, 0), (0, 0), (0, 0), (0, -c_in % CHUNK)))
+    whole = whole.reshape(c_out // LANES, LANES, k, k, -1, CHUNK // 4, 4)
+    whole = whole.transpose(0, 2, 4, 3, 5, 1, 6)
+    return np.stack([whole >> 8, whole & 255], axis=4).astype(np.uint8)
+
+
+def _aligned(x: NDArray[Any]) -> NDArray[Any]:
+    """A flat copy that begins at a multiple of ALIGNMENT."""
+    memory = np.empty(x.nbytes + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
-    packed = memory[start : start + whole.nbytes].view(np.int16)
-    packed[:] = np.concatenate(blocks)
-    return packed
+    copy = memory[start : start + x.nbytes].view(x.dtype)
+    copy[:] = x.ravel()
+    return copy
 
 
 def _whole(x: NDArray[Any]) -> NDArray[Any]:

@@ -51,9 +51,16 @@ TARGET static void NAME(tile)(const int16_t *const *pixel, Py_ssize_t pitch, int
 #endif
 }
 
+TARGET INLINE void NAME(convolve)(const Layer *l, const int16_t *a, Py_ssize_t pitch,
+                                  Py_ssize_t even, Py_ssize_t first, Py_ssize_t rows,
+                                  Py_ssize_t width)
+{
+    convolve(l, a, pitch, even, first, rows, width, NAME(tile), PIXELS);
+}
+
 TARGET static int NAME(work)(const Layer *l, Py_ssize_t first, Py_ssize_t last)
 {
-    return work(l, first, last, NAME(tile), PIXELS);
+    return work(l, first, last, 2, fill, NAME(convolve));
 }
 
 #undef NAME

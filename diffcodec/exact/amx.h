@@ -1,0 +1,205 @@
+/* A layer by AMX, whose tiles of 16 x 64 bytes multiply bytes alone.
+ *
+ * An int16 is 256 * upper + lower, the upper byte signed and the lower one not; so a product is
+ * four products of bytes, which four accumulators sum up. They wrap around at 2^32, as does what
+ * is made of them in the end; the sum itself fits into int32, so it is right.
+ */
+#include <cpuid.h>
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define TARGET_AMX __attribute__((target("amx-tile,amx-int8,avx512f,avx512bw,avx512vl,avx512dq")))
+#define ROWS 16   /* of a tile, at most: pixels */
+#define BYTES 64  /* of such a row: channels of a chunk */
+#define TILE 1024 /* bytes of a whole tile */
+#define REQUEST_PERMISSION 0x1023 /* ARCH_REQ_XCOMP_PERM of arch_prctl */
+#define TILE_DATA 18              /* XFEATURE_XTILEDATA */
+
+/* Tiles: sums of products, named after the pixels' byte and the weights'; then these bytes. */
+#define HH 0
+#define HL 1
+#define LH 2
+#define LL 3
+#define PIXELS_H 4
+#define PIXELS_L 5
+#define WEIGHTS_H 6
+#define WEIGHTS_L 7
+
+/* Whether processor and kernel allow it; the kernel must be asked once in every process. */
+static int may_use_amx(void)
+{
+    static int allowed = -1;
+    unsigned a, b, c, d;
+    if (allowed < 0)
+        allowed = __get_cpuid_count(7, 0, &a, &b, &c, &d) && d >> 24 & 1 && d >> 25 & 1 &&
+                  !syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA);
+    return allowed;
+}
+
+/* Sizes of the tiles of this thread, for strips of `strip` pixels. */
+TARGET_AMX INLINE void configure(int strip)
+{
+    ALIGNED struct {
+        uint8_t palette, start_row, reserved[14];
+        uint16_t bytes[16];
+        uint8_t rows[16];
+    } tiles = {.palette = 1};
+    for (int i = 0; i < 8; i++) {
+        tiles.bytes[i] = BYTES;
+        tiles.rows[i] = (uint8_t)(i < WEIGHTS_H ? strip : ROWS);
+    }
+    _tile_loadconfig(&tiles);
+}
+
+/* A row of `pixels` pixels of `even` channels, in chunks of channels: for each the upper bytes of
+ * all pixels, signed, then their lower ones, which are not. */
+INLINE void split(const int16_t *restrict from, int16_t *row, Py_ssize_t pixels, Py_ssize_t even)
+{
+    for (Py_ssize_t p = 0; p < pixels; p++, from += even)
+        for (Py_ssize_t c = 0; c < even; c += BYTES) {
+            int8_t *restrict high = (int8_t *)row + 2 * c * pixels + BYTES * p;
+            uint8_t *restrict low = (uint8_t *)high + BYTES * pixels;
+            for (int i = 0; i < BYTES; i++) high[i] = (int8_t)(from[c + i] >> 8);
+            for (int i = 0; i < BYTES; i++) low[i] = (uint8_t)from[c + i];
+        }
+}
+
+/* Activations of LANES values, in int32; as `activate`, but for values beyond the table. */
+TARGET_AMX INLINE __m512i activations(const Layer *l, __m512i x)
+{
+    if (l->table) {
+        x = _mm512_max_epi32(_mm512_min_epi32(x, _mm512_set1_epi32(32767)),
+                             _mm512_set1_epi32(-32768));
+        x = _mm512_i32gather_epi32(x, l->table, sizeof(int16_t)); /* and the next one above it */
+        return _mm512_srai_epi32(_mm512_slli_epi32(x, 16), 16);
+    }
+    if (l->shift) {
+        __m512i half = _mm512_srai_epi32(x, (unsigned)l->shift - 1);
+        half = _mm512_and_si512(half, _mm512_set1_epi32(1));
+        x = _mm512_add_epi32(_mm512_srai_epi32(x, (unsigned)l->shift), half);
+    }
+    return _mm512_max_epi32(_mm512_min_epi32(x, _mm512_set1_epi32(l->limit)),
+                            _mm512_set1_epi32(-l->limit));
+}
+
+/* activate_row and split in one, for one source of whole chunks. */
+TARGET_AMX INLINE void activate_bytes(const Layer *l, Py_ssize_t y, Py_ssize_t plane, int8_t *row)
+{
+    const int32_t *x = l->source[0] + y * l->width * l->c_in;
+    int times = 1 + l->upsample, end = l->table && l->table[32767] < l->limit;
+    for (Py_ssize_t p = 0; p < l->width; p++, row += times * BYTES)
+        for (Py_ssize_t c = 0; c < l->c_in; c += BYTES, x += BYTES) {
+            int8_t *high = row + 2 * c / BYTES * plane;
+            __m512i most = _mm512_setzero_si512();
+            for (int i = 0; i < BYTES; i += LANES) {
+                __m512i from = _mm512_loadu_si512(x + i), a = activations(l, from);
+                __m128i upper = _mm512_cvtepi32_epi8(_mm512_srai_epi32(a, 8));
+                __m128i lower = _mm512_cvtepi32_epi8(a);
+                most = _mm512_max_epi32(most, from);
+                for (int k = 0; k < times; k++) {
+                    _mm_storeu_si128((__m128i *)(high + k * BYTES + i), upper);
+                    _mm_storeu_si128((__m128i *)(high + plane + k * BYTES + i), lower);
+                }
+            }
+            if (end && _mm512_reduce_max_epi32(most) > 32767) {
+                ALIGNED int16_t a[BYTES], two[BYTES];
+                activate(l, x, a, BYTES);
+                split(a, two, 1, BYTES);
+                for (int k = 0; k < times; k++) {
+                    memcpy(high + k * BYTES, two, BYTES);
+                    memcpy(high + plane + k * BYTES, (int8_t *)two + BYTES, BYTES);
+                }
+            }
+        }
+}
+
+/* Fill, for rows that are split. */
+TARGET_AMX INLINE void fill_amx(const Layer *l, Py_ssize_t y, Py_ssize_t pitch, Py_ssize_t even,
+                                int16_t *row, int16_t *spare)
+{
+    Py_ssize_t edge = l->kernel / 2, plane = pitch / even * BYTES;
+    if (l->sources == 1 && l->c_in == even) {
+        activate_bytes(l, y, plane, (int8_t *)row + edge * BYTES);
+        return;
+    }
+    activate_row(l, y, even, spare + edge * even);
+    split(spare, row, pitch / even, even);
+}
+
+/* Sums of a strip of pixels by LANES channels. at: the strip's first upper bytes; the lower ones
+ * follow `plane` bytes later, rows of the kernel `pitch` bytes. */
+TARGET_AMX INLINE void tile_amx(const Layer *l, const int8_t *at, Py_ssize_t plane,
+                                Py_ssize_t pitch, const int8_t *weight, const int32_t *bias,
+                                int strip, int32_t *sums)
+{
+    Py_ssize_t apart = l->stride * BYTES;
+    ALIGNED int32_t part[4][ROWS * LANES];
+    _tile_zero(HH);
+    _tile_zero(HL);
+    _tile_zero(LH);
+    _tile_zero(LL);
+    for (int y = 0; y < l->kernel; y++, at += pitch)
+        for (const int8_t *chunk = at; chunk < at + pitch; chunk += 2 * plane)
+            for (int x = 0; x < l->kernel; x++, weight += 2 * TILE) {
+                _tile_loadd(PIXELS_H, chunk + BYTES * x, apart);
+                _tile_loadd(PIXELS_L, chunk + BYTES * x + plane, apart);
+                _tile_loadd(WEIGHTS_H, weight, BYTES);
+                _tile_loadd(WEIGHTS_L, weight + TILE, BYTES);
+                _tile_dpbssd(HH, PIXELS_H, WEIGHTS_H);
+                _tile_dpbsud(HL, PIXELS_H, WEIGHTS_L);
+                _tile_dpbusd(LH, PIXELS_L, WEIGHTS_H);
+                _tile_dpbuud(LL, PIXELS_L, WEIGHTS_L);
+            }
+    _tile_stored(HH, part[HH], BYTES);
+    _tile_stored(HL, part[HL], BYTES);
+    _tile_stored(LH, part[LH], BYTES);
+    _tile_stored(LL, part[LL], BYTES);
+    __asm__ volatile("" ::: "memory"); /* the stores above are not known to compilers as such */
+    __m512i zero = _mm512_loadu_si512(bias);
+    for (int k = 0; k < strip * LANES; k += LANES) {
+        __m512i middle = _mm512_add_epi32(_mm512_load_si512(part[HL] + k),
+                                          _mm512_load_si512(part[LH] + k));
+        __m512i sum = _mm512_add_epi32(zero, _mm512_load_si512(part[LL] + k));
+        sum = _mm512_add_epi32(sum, _mm512_slli_epi32(middle, 8));
+        sum = _mm512_add_epi32(sum, _mm512_slli_epi32(_mm512_load_si512(part[HH] + k), 16));
+        _mm512_store_si512(sums + k, sum);
+    }
+}
+
+/* Strips do not go on in the next row; the last of a row begins early enough to be whole. */
+TARGET_AMX INLINE void convolve_amx(const Layer *l, const int16_t *a, Py_ssize_t pitch,
+                                    Py_ssize_t even, Py_ssize_t first, Py_ssize_t rows,
+                                    Py_ssize_t width)
+{
+    ALIGNED int32_t sums[ROWS * LANES];
+    Py_ssize_t plane = pitch / even * BYTES, tiles = l->kernel * l->kernel * even / BYTES;
+    int strip = width < ROWS ? (int)width : ROWS;
+    const int8_t *weight = l->weight;
+    pitch *= sizeof(int16_t);
+    __asm__ volatile("" ::: "memory"); /* nor are the loads */
+    for (Py_ssize_t c = 0; c < l->c_out; c += LANES, weight += tiles * 2 * TILE) {
+        Py_ssize_t n = l->c_out - c < LANES ? l->c_out - c : LANES;
+        const int8_t *row = (const int8_t *)a;
+        for (Py_ssize_t y = first; y < first + rows; y++, row += l->stride * pitch)
+            for (Py_ssize_t x = 0; x < width; x += strip) {
+                Py_ssize_t start = x + strip > width ? width - strip : x;
+                tile_amx(l, row + start * l->stride * BYTES, plane, pitch, weight, l->bias + c,
+                         strip, sums);
+                for (Py_ssize_t p = x; p < start + strip; p++) {
+                    Py_ssize_t to = (y * width + p) * l->c_out + c;
+                    finish(sums + (p - start) * LANES, l->down + c, l->add ? l->add + to : NULL,
+                           l->out + to, n);
+                }
+            }
+    }
+}
+
+TARGET_AMX static int work_amx(const Layer *l, Py_ssize_t first, Py_ssize_t last)
+{
+    Py_ssize_t width = ((l->width << l->upsample) + l->stride - 1) / l->stride;
+    configure(width < ROWS ? (int)width : ROWS);
+    int failed = work(l, first, last, BYTES, fill_amx, convolve_amx);
+    _tile_release();
+    return failed;
+}
