@@ -212,6 +212,24 @@ def test_kernel_and_numpy_find_the_same_bits(nu: int, monkeypatch: pytest.Monkey
         assert np.array_equal(fast, slow), (n, dims)
 
 
+@pytest.mark.skipif(viterbi.KERNEL is None, reason="the C kernel is not built, or switched off")
+@pytest.mark.parametrize("nu", [8, 9, 10, 13])
+@pytest.mark.parametrize("n", [13, 14, 40, 99])  # an odd number ends with a single stage
+def test_every_instruction_set_finds_the_same_bits(n: int, nu: int) -> None:
+    assert viterbi.KERNEL is not None
+    lowest = viterbi.lowest_score(nu)
+    scores = np.random.default_rng(n).integers(lowest, 1, (n, 256)).astype(np.int16)
+    seams = np.array([0, 1, (1 << nu) - 1, 77], np.int32)
+    expected = viterbi._ring(scores, shifts(nu), nu, seams)
+    sets = viterbi.KERNEL.instruction_sets()
+    for which in range(sets):
+        path = np.empty(n, np.uint8)
+        viterbi.KERNEL.ring(scores, shifts(nu), nu, seams, lowest, path, which)
+        assert np.array_equal(path, expected), which
+    with pytest.raises(ValueError, match=f"no instruction set number {sets}"):
+        viterbi.KERNEL.ring(scores, shifts(nu), nu, seams, lowest, path, sets)
+
+
 @pytest.mark.parametrize("kernel", [viterbi.KERNEL, None], ids=["kernel", "numpy"])
 @pytest.mark.parametrize("nu", [8, 16])
 def test_no_overflow_whatever_the_scores(
