@@ -25,9 +25,9 @@ KERNEL = load_kernel("diffcodec.exact._convolve")
 
 SMALL = 128 * 128  # input pixels up to which threads share out pictures, not rows
 WORTHWHILE = 8_000_000  # products from which on the rows of a layer are shared out
-WHOLE = (
-    192 << 20
-)  # bytes of all streams up to which a picture is evaluated at once, else in stripes
+# Bytes of all streams, of which less than half are held at a time, up to which a picture is
+# evaluated at once, else in stripes.
+WHOLE = 512 << 20
 STRIPE = 64 << 20  # bytes of all streams that a stripe adds, roughly
 
 

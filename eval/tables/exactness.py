@@ -7,7 +7,7 @@ from pathlib import Path
 from diffcodec.eval.tables.markdown import load, machine, table
 
 FLOAT = "float32 torch"
-OTHERS = ("compiled, vnni", "compiled, avx512", "compiled, avx2", "compiled, portable")
+SETS = {"amx": "AMX", "vnni": "VNNI", "avx512": "AVX-512", "avx2": "AVX2", "portable": "portable C"}
 
 
 def settings(results: Path) -> str:
@@ -56,10 +56,9 @@ def speed(results: Path) -> str:
         paths = {name: row["wall_seconds"] for name, row in record["paths"].items()}
         row = [f"`{record['network']}`", "{pictures} x {width}x{height}".format(**record)]
         row += [f"{record['threads']}", f"{1000 * paths[FLOAT]:.1f}"]
-        for name in (*OTHERS, "float64, torch"):
-            ratio = f"{paths[name] / paths[FLOAT]:.2f}" if name in paths else "-"
-            row.append(f"**{ratio}**" if name == OTHERS[0] else ratio)
+        for name in (*(f"compiled, {isa}" for isa in SETS), "float64, torch"):
+            row.append(f"{paths[name] / paths[FLOAT]:.2f}" if name in paths else "-")
         rows.append(row)
-    head = ["network", "pictures", "threads", "float32 torch, ms", "kernel, VNNI"]
-    head += ["AVX-512", "AVX2", "portable C", "float64 torch"]
+    head = ["network", "pictures", "threads", "float32 torch, ms"]
+    head += [f"kernel, {isa}" for isa in SETS.values()] + ["float64 torch"]
     return f"{table(head, rows)}\n\n{machine(result)}"
