@@ -116,7 +116,7 @@ class Codec:
             height=height,
             channels=channels,
             fingerprint=self.fingerprint,
-            nu=nu or work.nu,
+            nu=nu or work.states(pixels.size),
             chain=levels.kind,
             nodes=len(levels.v),
             seed=seed,

@@ -25,13 +25,14 @@ from diffcodec.bitstream.container import BitstreamError, Header, parse_header
 from diffcodec.chain import choose_chain
 from diffcodec.codec import Codec, with_length
 from diffcodec.denoiser import BatchDenoiser
-from diffcodec.effort import DEFAULT
+from diffcodec.effort import Effort
 from diffcodec.trace import Balance, Clock, Trace
 
 Pixels = NDArray[np.uint8]
 Shape = tuple[int, int, int]
 Progress = Callable[[int, int], None]
 
+FIRST_TILES = Effort(50, 14)  # how they are coded: a part of the format
 BATCH = 128 * 128  # pixels in a batch, at most: what a network runs on one thread, always alike
 
 
@@ -205,7 +206,8 @@ class GroupCoder:
 
     def _progressive(self, pixels: Pixels, spent: Spent | None) -> bytes:
         trace = Trace()
-        data = self.codec.encode(pixels, trace=trace)
+        chain, nu = FIRST_TILES.chain(pixels.size), FIRST_TILES.nu
+        data = self.codec.encode(pixels, chain=chain, nu=nu, trace=trace)
         payload = data[parse_header(data)[1] :]
         if spent is not None:
             spent.progressive_bits += 32 * -(-len(payload) // 4)
@@ -215,13 +217,13 @@ class GroupCoder:
 
     def _from_progressive(self, payload: bytes, shape: Shape) -> Pixels:
         height, width, channels = shape
-        levels = choose_chain(DEFAULT.chain(math.prod(shape)), self.codec.tables)
+        levels = choose_chain(FIRST_TILES.chain(math.prod(shape)), self.codec.tables)
         draft = Header(
             width=width,
             height=height,
             channels=channels,
             fingerprint=self.codec.fingerprint,
-            nu=DEFAULT.nu,
+            nu=FIRST_TILES.nu,
             chain=levels.kind,
             nodes=len(levels.v),
         )
