@@ -182,7 +182,7 @@ def test_effort(run: Run, photo: Path) -> None:
         facts[name] = json.loads(run("info", f"{name}.dfc", "--json").stdout)
         assert "lossless" in run("decode", f"{name}.dfc").stderr
     assert {name: (told["chain"], told["nu"]) for name, told in facts.items()} == {
-        "fast": ("12", 12),
+        "fast": ("12", 14),
         "best": ("12", 8),
         "default": ("6", 14),
     }
