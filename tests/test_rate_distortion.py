@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
 
+from diffcodec.chain import OptionError
 from diffcodec.eval import demo, metrics, rate_distortion, records
 from diffcodec.eval.pictures import Picture
 from diffcodec.eval.pooling import pool
