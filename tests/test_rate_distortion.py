@@ -18,8 +18,7 @@ from diffcodec.eval.pictures import Picture
 from diffcodec.eval.pooling import pool
 
 if TYPE_CHECKING:
-    from diffcodec.chain import OptionError
-from diffcodec.codec import Codec
+    from diffcodec.codec import Codec
 
 Pixels = NDArray[np.uint8]
 
