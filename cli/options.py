@@ -47,9 +47,9 @@ effort_option = click.option(
     "--effort",
     type=click.Choice(["fast", "default", "best"]),
     default="default",
-    help="Time against bytes: fast has up to 25 steps and takes half the time, to decode too, for "
-    "files 2 % larger; best, up to 100 steps, takes 2.5 times as long (2 times to decode) and "
-    "saves 1 %. The default is up to 50; small pictures have fewer.",
+    help="Time against bytes: fast has up to 25 steps and takes half the time, for files 2 % "
+    "larger; best, up to 100 steps, takes twice as long, to decode too, and saves 1 %. The default "
+    "is up to 50; small pictures have fewer.",
 )
 
 

@@ -35,6 +35,8 @@ class Effort:
 
 
 DEFAULT = Effort(50, 16)
+# Of kodim23 (768x512) against the default: 2 % more bytes in half of the encoder's and two thirds
+# of the decoder's time; 1 % fewer in about twice the time.
 EFFORTS = {"fast": Effort(25, 14), "default": DEFAULT, "best": Effort(100, 16)}
 
 

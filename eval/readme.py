@@ -28,7 +28,7 @@ RATES_BPP = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4)  # of photographs
 
 TABLES: dict[str, Callable[[Path], str]] = {
     "cifar10-rates": lambda r: rates.rates(r, "rd-cifar10", (0.5, 0.75, 1, 1.5, 2, 3)),
-    "gb82-rates": lambda r: rates.rates(r, "rd-gb82", (0.25, 0.5, 1)),
+    "gb82-rates": lambda r: rates.rates(r, "rd-gb82", (0.25, 0.5)),
     "kodak-rates": lambda r: rates.rates(r, "rd-kodak", RATES_BPP),
     "kodak-distance": rates.distance,
     "cifar10-lossless": cifar10.lossless,
