@@ -28,7 +28,8 @@ WORTHWHILE = 8_000_000  # products from which on the rows of a layer are shared 
 # Bytes of all streams, of which less than half are held at a time, up to which a picture is
 # evaluated at once, else in stripes.
 WHOLE = 512 << 20
-STRIPE = 64 << 20  # bytes of all streams that a stripe adds, roughly
+# Bytes of all streams that a stripe adds, roughly; what the next one needs again is moved.
+STRIPE = 256 << 20
 
 
 def instruction_sets() -> tuple[str, ...]:
