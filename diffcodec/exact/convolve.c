@@ -55,7 +55,7 @@ static void tile_portable(const int16_t *const *pixel, Py_ssize_t pitch, int row
                          sums + v);
 }
 
-static void convolve_portable(const Layer *l, const int16_t *a, Py_ssize_t pitch, Py_ssize_t even,
+INLINE void convolve_portable(const Layer *l, const int16_t *a, Py_ssize_t pitch, Py_ssize_t even,
                               Py_ssize_t first, Py_ssize_t rows, Py_ssize_t width)
 {
     convolve(l, a, pitch, even, first, rows, width, tile_portable, 2);
