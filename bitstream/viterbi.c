@@ -335,10 +335,11 @@ static PyObject *reach(PyObject *self, PyObject *args)
     Py_ssize_t stages = scores.len / (RUN * (Py_ssize_t)sizeof(int16_t));
     int16_t *spare = malloc(sizeof(int16_t) << nu);
     uint32_t *upper = malloc(sizeof(uint32_t) * ((1 << nu) / WORD)); /* nobody reads them */
+    Forward *forward_of_set = forwards()[0]; /* here, where no other thread fills the list */
     if (spare && upper) {
         Py_BEGIN_ALLOW_THREADS
         if (direction > 0)
-            forwards()[0](scores.buf, stages, shift.buf, nu, metric.buf, spare, upper, 0);
+            forward_of_set(scores.buf, stages, shift.buf, nu, metric.buf, spare, upper, 0);
         else
             backward(scores.buf, stages, shift.buf, nu, metric.buf, spare);
         Py_END_ALLOW_THREADS

@@ -207,9 +207,8 @@ class TestExtremes:
         wide = net.conv((0,), channels, 1, tight=True, shift=0, limit=32767)
         net.conv((wide,), channels, 1, shift=shift, limit=2047)
         net.conv((wide,), channels, 1, shift=min(shift, 2), limit=2047, silu=True)
-        net.conv(
-            (wide,), channels, 1, shift=min(shift, 1), limit=32767, silu=True
-        )  # beyond the table
+        beyond = {"shift": min(shift, 1), "limit": 32767}  # of the table
+        net.conv((wide,), channels, 1, silu=True, **beyond)
         net.conv((2, 3, 4), 4, 1, shift=0, limit=2047)
         net.tensors["layer0.shift"] = (np.arange(channels) % 19).astype(np.uint8)
         net.tensors["layer0.bias"] *= 2

@@ -152,6 +152,10 @@ def test_measure_with_a_real_codec(tiny_codec: Codec, small_rgb: Pixels) -> None
     assert record["bytes"] > record["steps"][-1]["bytes"] + record["lossless_bytes"]
     assert all(step["path_bits"] > step["mi_bits"] for step in record["steps"])
     assert 0 < record["encode_seconds"]["network"] < record["encode_seconds"]["total"]
+    other = rate_distortion.Settings((1.5,), chain="6", effort="fast")
+    assert rate_distortion.measure(tiny_codec, other, Picture("a", small_rgb))["bytes"] == len(
+        tiny_codec.encode(small_rgb, chain="6", nu=14)
+    )
     other = rate_distortion.Settings((1.5,), effort="heroic")
     with pytest.raises(OptionError, match="heroic"):  # so it gets there
         rate_distortion.measure(tiny_codec, other, Picture("a", small_rgb))
