@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.chain import OptionError
+from diffcodec.codec import Codec
 from diffcodec.effort import DEFAULT, EFFORTS
+from diffcodec.image import load
 from tests.gaussian import gaussian_codec, picture
 
 CODEC = gaussian_codec()
@@ -35,6 +39,13 @@ def test_efforts_choose_steps_and_states() -> None:
     assert chosen == {"fast": (25, 14), "default": (50, 14), "best": (50, 14)}
     for data in files.values():
         assert np.array_equal(CODEC.decode(data).pixels, PICTURE)
+
+
+def test_more_effort_makes_smaller_files() -> None:
+    photo = load(Path(__file__).parent / "pictures" / "dog.png")[60:156, 60:156]
+    codec = Codec.from_pretrained("photo")
+    files = {name: codec.encode(photo, effort=name) for name in EFFORTS}
+    assert len(files["fast"]) > len(files["default"]) > len(files["best"])
 
 
 def test_what_is_given_counts() -> None:
