@@ -10,7 +10,6 @@ import json
 import math
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,10 @@ from diffcodec.checkpoint import Checkpoint
 from diffcodec.config import Recipe, RecipeError, TrainConfig
 from diffcodec.crops import DeviceBatches
 from diffcodec.data import Batches, load_images
-from diffcodec.files import write_atomic
-from diffcodec.objective import Objective
-from diffcodec.optimizer import Optimizer
 from diffcodec.processes import meet
+from diffcodec.run import Run, start, update_ema
 from diffcodec.schedule import GREY
 from diffcodec.throughput import Progress
-from diffcodec.unet import UNet
 
 NOISE = 0x6E6F6973  # tells the seed of a step's noise from that of its other draws
 
@@ -46,97 +42,6 @@ def learning_rate(config: TrainConfig, step: int, spent: float = 0.0) -> float:
     return config.lr * max(0.0, min(up, left / max(1.0, config.cooldown * config.steps), 1.0))
 
 
-@dataclass
-class Run:
-    """A training run in a folder: state, log, and how to go on."""
-
-    recipe: Recipe
-    folder: Path
-    device: torch.device
-    model: UNet
-    ema: UNet
-    optimizer: Optimizer
-    objective: Objective
-    step: int = 0
-    seconds: float = 0.0
-
-    def save(self) -> None:
-        """state.pt to resume from and model.safetensors (the EMA weights), both atomically."""
-        import io
-
-        state = {
-            "step": self.step,
-            "seconds": self.seconds,
-            "model": self.model.state_dict(),
-            "ema": self.ema.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "objective": self.objective.state_dict(),
-        }
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        # The state last: a run whose network could not be saved has a step to do again.
-        self.checkpoint().save(self.folder / "model.safetensors")
-        write_atomic(self.folder / "state.pt", buffer.getvalue())
-
-    def checkpoint(self) -> Checkpoint:
-        """The EMA weights in float16, in which they ship."""
-        weights = {k: w.half().cpu().numpy() for k, w in self.ema.state_dict().items()}
-        card = {
-            "steps": self.step,
-            "hours": round(self.seconds / 3600, 3),
-            "images": self.step * self.recipe.train.batch,
-            "parameters": sum(p.numel() for p in self.model.parameters()),
-            "device": self.device.type,
-        }
-        return Checkpoint(self.recipe, weights, {}, card)
-
-    def resume(self) -> None:
-        """Go on from state.pt if there is one."""
-        path = self.folder / "state.pt"
-        if not path.exists():
-            return
-        state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self.ema.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.objective.load_state_dict(state.get("objective", {}))
-        self.step, self.seconds = int(state["step"]), float(state["seconds"])
-
-
-def start(
-    recipe: Recipe, folder: Path, device: torch.device, first: Checkpoint | None = None
-) -> Run:
-    """A run at its last checkpoint, or at step 0: `first`'s weights, or drawn from the seed.
-
-    Raises RecipeError if `first` is another kind of network.
-    """
-    torch.manual_seed(recipe.train.seed)
-    model, ema = UNet(recipe.network).to(device), UNet(recipe.network).to(device)
-    for network in (model, ema):
-        for weight in network.parameters():
-            if weight.ndim == 4:
-                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
-    if first is not None:
-        if first.recipe.network != recipe.network:
-            raise RecipeError("the network to start from has another [network] than the recipe")
-        state = {k: torch.from_numpy(w).float() for k, w in first.weights.items()}
-        model.load_state_dict(state)
-    ema.load_state_dict(model.state_dict())
-    ema.requires_grad_(False)
-    optimizer, objective = Optimizer(model, recipe.train), Objective(recipe, device)
-    run = Run(recipe, folder, device, model, ema, optimizer, objective)
-    run.resume()
-    return run
-
-
-def update_ema(run: Run) -> None:
-    """ema += (1 - decay) (model - ema), with a warm-up of the decay."""
-    decay = min(run.recipe.train.ema, (1 + run.step) / (10 + run.step))
-    old, new = (list[Tensor](network.parameters()) for network in (run.ema, run.model))
-    with torch.no_grad():
-        torch._foreach_lerp_(old, new, 1 - decay)
-
-
 class Step:
     """One optimisation step; compiled on CUDA, where that pays.
 
@@ -149,6 +54,8 @@ class Step:
         if run.device.type == "cuda":
             torch.backends.cudnn.benchmark = True
             residual = torch.compile(residual)
+            if run.teacher is not None:
+                run.teacher.network.compile()
         if world > 1:
             residual = DistributedDataParallel(residual)
         self.network = residual
@@ -168,7 +75,7 @@ class Step:
         y = x0 + draw.v.sqrt()[:, None, None, None] * eps  # eq. 4 in x0 units
         with torch.autocast(run.device.type, torch.bfloat16):
             out = self.network(y, draw.v)
-        losses = objective.losses(x0, out, draw)
+        losses = objective.losses(self.target(x0, y, draw.v, rng), out, draw)
         loss = (draw.weight * losses).mean()
         torch.autograd.backward(loss)
         gradient = torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
@@ -178,6 +85,13 @@ class Step:
         run.optimizer.step(lr)
         objective.remember(draw, losses)
         return loss.detach()
+
+    def target(self, x0: Tensor, y: Tensor, v: Tensor, rng: torch.Generator) -> Tensor:
+        """x0, or what lies between it and the teacher's x0_hat; like x0."""
+        teacher = self.run.teacher
+        if teacher is None:
+            return x0
+        return torch.lerp(x0, teacher(y, v, rng).clamp(-1, 1), self.run.recipe.train.teacher)
 
     def check(self) -> None:
         """Raises FloatingPointError if a loss or a gradient since the last check is not finite."""
@@ -204,7 +118,7 @@ def train(
 ) -> Run:
     """Train `recipe` on the pictures of `data`; running it again goes on where it stopped.
 
-    first: a network of the same sizes whose weights a new run starts from.
+    first: a network of the same sizes whose weights a new run starts from, and its teacher.
     folder: gets state.pt, model.safetensors and stats.jsonl (one line every 50 steps).
     minutes: stop after this long, with a checkpoint; None trains to the recipe's last step.
     finish_in: minutes of training, over all calls, after which the learning rate has cooled down

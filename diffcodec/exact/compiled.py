@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from diffcodec.bitstream.kernel import load_kernel
 from diffcodec.exact.graph import Graph, Int16, Int32
-from diffcodec.exact.packed import Biases, Packed, Shape, order, pack
+from diffcodec.exact.packed import Biases, Packed, Shape, order_of, pack
 from diffcodec.exact.stripes import Reach, Stripe, Window, plan, windows
 
 KERNEL = load_kernel("diffcodec.exact._convolve")
@@ -55,7 +55,7 @@ class Compiled:
         if isa is not None and isa not in sets:
             raise ValueError(f"there is no instruction set {isa} here; use {' or '.join(sets)}")
         self.graph, self.threads, self.isa = graph, threads, isa or sets[0]
-        self.layers = pack(graph, order(self.isa))
+        self.layers = pack(graph, order_of(self.isa))
         self._biases = Biases(graph)
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._side: tuple[int, ...] = ()

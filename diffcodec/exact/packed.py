@@ -87,7 +87,7 @@ class Biases:
         return np.split(bias, self.ends[:-1])
 
 
-def order(isa: str) -> Order:
+def order_of(isa: str) -> Order:
     """What an instruction set of convolve.c adds at a time: one product, two, or those of bytes."""
     orders: dict[str, Order] = {"portable": "single", "amx": "bytes"}
     return orders.get(isa, "pairs")
