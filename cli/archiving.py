@@ -223,6 +223,8 @@ def facts_of(written: Written) -> dict[str, Any]:
         "net_values": spent.balance.values,
         "initial_bits": spent.progressive_bits,
         "initial_values": spent.progressive_values,
+        "drawn_bits": spent.drawn_bits,
+        "drawn_values": spent.drawn_values,
         "packing_bits": spent.packing_bits,
     }
 

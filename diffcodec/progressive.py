@@ -125,14 +125,29 @@ def send(
             return payload, True
     # It may not: a picture that the network knows nothing of, a drawing or noise for instance.
     writer, node, steps = preview
-    writer.hand_over(node)
-    kind, blocks = plain_pixels(channel, planes)
-    plain = writer.finish(kind, blocks, crc)
+    plain, blocks = with_plain_pixels(channel, writer, node, planes, crc)
     if choice is None and len(payload) <= len(plain):
         return payload, True
     if trace is not None:
         trace.store(steps, [len(block) for block in blocks], mse)
     return plain, True
+
+
+def with_plain_pixels(
+    channel: Channel, writer: PayloadWriter, node: int, planes: Pixels, crc: int
+) -> tuple[bytes, list[bytes]]:
+    """The payload whose steps end at a node, with pixels as they are, and these pixels' blocks."""
+    writer.hand_over(node)
+    kind, blocks = plain_pixels(channel, planes)
+    return writer.finish(kind, blocks, crc), blocks
+
+
+def send_plain(channel: Channel, pixels: Pixels) -> bytes:
+    """The payload of a picture, (H, W, C) uint8, that has pixels as they are and no steps."""
+    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    writer = PayloadWriter(channel.chain.plan(planes.size, channel.nu))
+    crc = zlib.crc32(np.ascontiguousarray(pixels).data)
+    return with_plain_pixels(channel, writer, -1, planes, crc)[0]
 
 
 def limits(planes: Pixels, stop: Stop) -> tuple[int, int]:

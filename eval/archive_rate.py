@@ -64,7 +64,7 @@ def measure(
     tiles, in_batches = _tiles(header, groups, {source.name: source.read() for source in sources})
     bound = bounds(codec, chain, tiles, processes, model, _show)
     values = sum(p.size for p in pictures)
-    net_values = values - spent.progressive_values
+    net_values = values - spent.progressive_values - spent.drawn_values
     nelbo, net_nelbo = float(bound.sum()), float(bound[in_batches].sum())
     bits = 8 * written.file_bytes
     levels = choose_chain(chain, codec.tables)

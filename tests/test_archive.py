@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 
 from diffcodec import archive as archives
-from diffcodec import archive_account
+from diffcodec import archive_account, group
 from diffcodec.archive import contents, extract, make_header, write_archive
 from diffcodec.archive_account import Written
 from diffcodec.archive_groups import Source
@@ -30,6 +30,7 @@ from diffcodec.bitstream.container import BitstreamError
 from diffcodec.chain import OptionError, choose_chain
 from diffcodec.cli.main import main
 from diffcodec.codec import Codec
+from diffcodec.ending import drawn_bytes
 from diffcodec.image import ImageError, load, save
 from tests.conftest import picture as small_picture
 from tests.gaussian import gaussian_codec, picture
@@ -44,6 +45,13 @@ CODEC = gaussian_codec()
 def small(number: int, *, grey: bool = False) -> Source:
     pixels = np.ascontiguousarray(picture(number)[:12, :9, : 1 if grey else 3])
     return Source(f"{'grey' if grey else 'small'}/{number}.png", pixels)
+
+
+def drawing(number: int) -> Pixels:
+    """(32, 32, 3): a bar on a ground."""
+    pixels = np.full((32, 32, 3), 20 * number, np.uint8)
+    pixels[number : 2 * number + 2, 5:20] = (200, 30, 10 * number)
+    return pixels
 
 
 def sources(n: int = 8) -> list[Source]:
@@ -90,6 +98,31 @@ class TestRoundTrip:
         tiny = [Source(f"{i}.png", picture(i)[i : i + 1, :1].copy()) for i in range(n)]
         write(tmp_path / "a.dfa", tiny)
         check(tmp_path / "a.dfa", tiny)
+
+    @pytest.mark.parametrize(
+        "drawings", [[0, 1], [3, 4, 7], range(9)], ids=["first", "some", "all"]
+    )
+    def test_drawings_take_no_more_than_as_webp(
+        self, tmp_path: Path, drawings: Sequence[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        some = [Source(f"{i}.png", drawing(i) if i in drawings else picture(i)) for i in range(9)]
+        written = write(tmp_path / "a.dfa", some)
+        check(tmp_path / "a.dfa", some)
+        for name in ("2.png", "7.png"):
+            assert np.array_equal(
+                read(tmp_path / "a.dfa", names=[name])[name], some[int(name[0])].read()
+            )
+        strips = sum(drawn_bytes(drawing(i).transpose(2, 0, 1)) for i in drawings)
+        assert 0 < written.spent.drawn_bits < 8 * (strips + 24 * len(drawings))
+        assert written.spent.drawn_values == 3072 * len(drawings)
+        ledger = archive_account.ledger(written, choose_chain("6", CODEC.tables))  # checks its sum
+        assert ledger.kinds()["drawings"][0] == written.spent.drawn_bits
+        monkeypatch.setattr(group, "DRAWN_BPD", 0)
+        without = write(tmp_path / "b.dfa", some).file_bytes
+        if drawings == [3, 4, 7]:
+            assert without > 1.02 * written.file_bytes
+        else:  # while the stack has no bits yet, it makes no difference
+            assert without == written.file_bytes
 
     def test_a_picture_larger_than_its_tiles(self) -> None:
         pixels = np.tile(picture(1), (2, 3, 1))[:50, :70]
