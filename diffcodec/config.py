@@ -109,7 +109,6 @@ class TrainConfig:
     seed: int = 0
     sampling: Sampling = "uniform"  # of t; importance: as sqrt(E[L_t^2]) (improved DDPM, 3.3)
     timesteps: int = 1000  # of the 1000, evenly spaced, that training is for
-    teacher: float = 0.0  # share of the target that the network tells which the run starts from
 
     def __post_init__(self) -> None:
         _one_of("train.objective", self.objective, get_args(Objective))
@@ -129,13 +128,6 @@ class TrainConfig:
             raise RecipeError(f"train.crop {self.crop} does not fit into train.tile {self.tile}")
         if not 2 <= self.timesteps <= 1000:
             raise RecipeError(f"train.timesteps {self.timesteps} is not in 2..1000")
-        if not 0 <= self.teacher <= 1:
-            raise RecipeError("train.teacher is a share of 0 to 1")
-        if self.teacher and self.objective in ("nelbo", "hybrid"):
-            raise RecipeError(
-                f'train.objective = "{self.objective}" is about x0 itself, which train.teacher '
-                "replaces in part; simple, vlb and edm can do with it"
-            )
         if self.objective in CONTINUOUS and self.sampling != "uniform":
             raise RecipeError(
                 f'train.sampling = "{self.sampling}" is about timesteps, which train.objective = '

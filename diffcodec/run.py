@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ from diffcodec.config import Recipe, RecipeError
 from diffcodec.files import write_atomic
 from diffcodec.objective import Objective
 from diffcodec.optimizer import Optimizer
-from diffcodec.teacher import Teacher
 from diffcodec.unet import UNet
 
 
@@ -31,7 +29,6 @@ class Run:
     ema: UNet
     optimizer: Optimizer
     objective: Objective
-    teacher: Teacher | None = None
     step: int = 0
     seconds: float = 0.0
 
@@ -81,8 +78,7 @@ def start(
 ) -> Run:
     """A run at its last checkpoint, or at step 0: `first`'s weights, or drawn from the seed.
 
-    With a `train.teacher`, `first` is the teacher, of a run that goes on too.
-    Raises RecipeError if `first` is another kind of network, or missing as a teacher.
+    Raises RecipeError if `first` is another kind of network.
     """
     torch.manual_seed(recipe.train.seed)
     model, ema = UNet(recipe.network).to(device), UNet(recipe.network).to(device)
@@ -99,10 +95,6 @@ def start(
     ema.requires_grad_(False)
     optimizer, objective = Optimizer(model, recipe.train), Objective(recipe, device)
     run = Run(recipe, folder, device, model, ema, optimizer, objective)
-    if recipe.train.teacher > 0:
-        if first is None:
-            raise RecipeError("train.teacher needs a network to start from: give --from")
-        run.teacher = Teacher(copy.deepcopy(ema))  # before it goes on from a checkpoint
     run.resume()
     return run
 

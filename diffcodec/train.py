@@ -54,8 +54,6 @@ class Step:
         if run.device.type == "cuda":
             torch.backends.cudnn.benchmark = True
             residual = torch.compile(residual)
-            if run.teacher is not None:
-                run.teacher.network.compile()
         if world > 1:
             residual = DistributedDataParallel(residual)
         self.network = residual
@@ -75,7 +73,7 @@ class Step:
         y = x0 + draw.v.sqrt()[:, None, None, None] * eps  # eq. 4 in x0 units
         with torch.autocast(run.device.type, torch.bfloat16):
             out = self.network(y, draw.v)
-        losses = objective.losses(self.target(x0, y, draw.v, rng), out, draw)
+        losses = objective.losses(x0, out, draw)
         loss = (draw.weight * losses).mean()
         torch.autograd.backward(loss)
         gradient = torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
@@ -85,13 +83,6 @@ class Step:
         run.optimizer.step(lr)
         objective.remember(draw, losses)
         return loss.detach()
-
-    def target(self, x0: Tensor, y: Tensor, v: Tensor, rng: torch.Generator) -> Tensor:
-        """x0, or what lies between it and the teacher's x0_hat; like x0."""
-        teacher = self.run.teacher
-        if teacher is None:
-            return x0
-        return torch.lerp(x0, teacher(y, v, rng).clamp(-1, 1), self.run.recipe.train.teacher)
 
     def check(self) -> None:
         """Raises FloatingPointError if a loss or a gradient since the last check is not finite."""
@@ -118,7 +109,7 @@ def train(
 ) -> Run:
     """Train `recipe` on the pictures of `data`; running it again goes on where it stopped.
 
-    first: a network of the same sizes whose weights a new run starts from, and its teacher.
+    first: a network of the same sizes whose weights a new run starts from.
     folder: gets state.pt, model.safetensors and stats.jsonl (one line every 50 steps).
     minutes: stop after this long, with a checkpoint; None trains to the recipe's last step.
     finish_in: minutes of training, over all calls, after which the learning rate has cooled down
