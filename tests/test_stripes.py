@@ -17,7 +17,7 @@ from diffcodec.exact.graph import Graph
 from diffcodec.exact.packed import pack
 from diffcodec.exact.reference import Reference
 from diffcodec.exact.spans import reach, spans
-from diffcodec.exact.stripes import Window, plan, windows
+from diffcodec.exact.stripes import plan, windows
 from tests.exact_network import build
 from tests.test_exact_compiled import picture, unet
 
@@ -68,18 +68,6 @@ def test_memory_grows_with_the_width_only() -> None:
         return sum(window.memory.nbytes for window in windows(stripes, shapes))
 
     assert held(200) == held(2000) < held(64) * 1.5
-
-
-def test_a_window_keeps_its_rows_and_moves_them_only_when_it_is_full() -> None:
-    window, count = Window(10, (10**6, 2, 3)), np.arange(100)[:, None, None]
-    starts = []
-    for held in range(0, 60, 3):  # rows to come: 3; those that are needed again: the last 4
-        keep = max(0, held - 4)
-        window.make_room(keep, held, held + 3)
-        assert (window.rows(keep, held) == count[keep:held]).all()
-        window.rows(held, held + 3)[:] = count[held : held + 3]
-        starts.append(window.start)
-    assert starts[:7] == [0, 0, 0, 5, 5, 11, 11]
 
 
 @pytest.mark.parametrize("graph", [FLAT, DEEP], ids=["two resolutions", "three"])

@@ -28,7 +28,7 @@ WORTHWHILE = 8_000_000  # products from which on the rows of a layer are shared 
 # Bytes of all streams, of which less than half are held at a time, up to which a picture is
 # evaluated at once, else in stripes.
 WHOLE = 512 << 20
-# Bytes of all streams that a stripe adds, roughly; what the next one needs again is kept.
+# Bytes of all streams that a stripe adds, roughly; what the next one needs again is moved.
 STRIPE = 256 << 20
 
 
@@ -114,8 +114,8 @@ class Compiled:
         stripes = plan(self.layers, shapes, rows)
         held, biases = windows(stripes, shapes), self._biases(float(v))
         for stripe in stripes:
-            for i, window in enumerate(held):
-                window.make_room(stripe.keep[i], stripe.begin[i], stripe.end[i])
+            for window, keep, end in zip(held, stripe.keep, stripe.begin, strict=False):
+                window.drop(keep, end)
             held[0].rows(stripe.begin[0], stripe.end[0])[:] = x[stripe.begin[0] : stripe.end[0]]
             for k, bias in enumerate(biases, start=1):
                 if stripe.begin[k] < stripe.end[k]:

@@ -18,8 +18,6 @@ from diffcodec.exact.packed import Packed, Shape
 
 Rows = list[int]  # one number for every stream
 
-SLACK = 8  # part of a window that is spare
-
 
 @dataclass(frozen=True)
 class Reach:
@@ -100,14 +98,11 @@ class Window:
         self.memory = np.empty((rows, *shape[1:]), np.int32)
         self.start = 0
 
-    def make_room(self, keep: int, held: int, end: int) -> None:
-        """Room for rows up to `end`, if need be by forgetting those before `keep`.
-
-        held: where those end that are there.
-        """
-        if end - self.start <= len(self.memory):
-            return
+    def drop(self, keep: int, held: int) -> None:
+        """Forget the rows before `keep`; `held`: where those that are there end."""
         gone = keep - self.start
+        if gone <= 0:
+            return
         for at in range(gone, held - self.start, gone):  # parts that do not overlap
             part = self.memory[at : min(at + gone, held - self.start)]
             self.memory[at - gone : at - gone + len(part)] = part
@@ -119,11 +114,8 @@ class Window:
 
 
 def windows(stripes: Sequence[Stripe], shapes: Sequence[Shape]) -> list[Window]:
-    """Windows that are large enough for every stripe, of all streams but the output.
-
-    They are a SLACK-th larger: of a wide picture what is kept is moved half as often then.
-    """
+    """Windows that are large enough for every stripe, of all streams but the output."""
     rows = [
         max(stripe.end[i] - stripe.keep[i] for stripe in stripes) for i in range(len(shapes) - 1)
     ]
-    return [Window(n + n // SLACK, shape) for n, shape in zip(rows, shapes, strict=False)]
+    return [Window(n, shape) for n, shape in zip(rows, shapes, strict=False)]
