@@ -58,7 +58,7 @@ def ledger(written: Written, chain: Chain) -> Ledger:
         Entry("padding", spent.packing_bits),
     ]
     if spent.drawn_bits:
-        entries.append(Entry("drawings", spent.drawn_bits))
+        entries.append(Entry("drawings", spent.drawn_bits, spent.drawn_bits))  # as stored pixels
     levels = len(chain.v)
     for t in range(levels, 0, -1) if balance.spent.size else ():
         step = levels - t
