@@ -23,7 +23,7 @@ from diffcodec.bitsback import Model, pop, push
 from diffcodec.bitstream.ans import LANES, Stack, StackEmpty
 from diffcodec.bitstream.archive import ArchiveHeader, Entry
 from diffcodec.bitstream.container import BitstreamError, Header, parse_header
-from diffcodec.chain import choose_chain
+from diffcodec.chain import Chain, choose_chain
 from diffcodec.channel import Channel
 from diffcodec.codec import Codec, with_length
 from diffcodec.denoiser import BatchDenoiser
@@ -37,8 +37,8 @@ Shape = tuple[int, int, int]
 Progress = Callable[[int, int], None]
 
 FIRST_TILES = Effort(50, 14)  # how they are coded: a part of the format
-# Bits of a sub-pixel as a WebP below which a tile is a drawing. Photographs take 1.5 and more, and
-# hardly any less by the network; drawings take the network a bit, and WebP next to nothing.
+# Bits of a sub-pixel as a lossless WebP below which a tile is a drawing. Tiles of photographs take
+# 1.5 and more, and the network then as much; of a drawing WebP makes next to nothing, it makes 1.
 DRAWN_BPD = 1.0
 BATCH = 128 * 128  # pixels in a batch, at most: what a network runs on one thread, always alike
 
@@ -221,12 +221,17 @@ class GroupCoder:
 
     # --- progressive tiles and drawings: .dfc files without their headers ---
 
+    def _first_chain(self, values: int) -> Chain:
+        """The noise levels of a tile of so many sub-pixels."""
+        return choose_chain(FIRST_TILES.chain(values), self.codec.tables)
+
     def _drawing(self, pixels: Pixels, spent: Spent | None) -> bytes:
         height, width, channels = pixels.shape
-        levels = choose_chain(FIRST_TILES.chain(pixels.size), self.codec.tables)
+        levels, nu = self._first_chain(pixels.size), FIRST_TILES.nu
         shape = (channels, height, width)
-        denoiser, nu = self.codec.denoiser, FIRST_TILES.nu
-        payload = send_plain(Channel(denoiser, levels, shape, nu, 0, self.clock), pixels)
+        payload = send_plain(
+            Channel(self.codec.denoiser, levels, shape, nu, seed=0, clock=self.clock), pixels
+        )
         if spent is not None:
             spent.drawn_bits += 32 * -(-len(payload) // 4)
             spent.drawn_values += pixels.size
@@ -245,7 +250,7 @@ class GroupCoder:
 
     def _from_progressive(self, payload: bytes, shape: Shape) -> Pixels:
         height, width, channels = shape
-        levels = choose_chain(FIRST_TILES.chain(math.prod(shape)), self.codec.tables)
+        levels = self._first_chain(math.prod(shape))
         draft = Header(
             width=width,
             height=height,

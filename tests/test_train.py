@@ -18,7 +18,8 @@ from PIL import Image
 
 from diffcodec.checkpoint import Checkpoint
 from diffcodec.config import Recipe, RecipeError
-from diffcodec.train import Step, learning_rate, start, train
+from diffcodec.run import start
+from diffcodec.train import Step, learning_rate, train
 from tests.conftest import picture
 
 RECIPE = Recipe.from_dict(
