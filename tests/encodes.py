@@ -1,0 +1,79 @@
+"""Small encodes whose bytes must not change: what `tests/encodes.json` holds the SHA-256 of.
+
+`python -m tests.encodes` writes the file anew; who does so says that every encoder changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffcodec.archive import make_header, write_archive
+from diffcodec.archive_groups import Source
+from diffcodec.codec import Codec
+from diffcodec.golden import NETWORK
+from diffcodec.image import load
+from tests.conftest import picture
+
+Pixels = NDArray[np.uint8]
+FILE = Path(__file__).parent / "encodes.json"
+DOG = Path(__file__).parent / "pictures" / "dog.png"
+
+
+def graphics() -> Pixels:
+    """(48, 64, 3) uint8: two flat rectangles on a flat ground."""
+    pixels = np.full((48, 64, 3), 250, np.uint8)
+    pixels[8:20, 10:50] = (200, 30, 30)
+    pixels[25:40, 30:60] = (20, 60, 180)
+    return pixels
+
+
+def encodes() -> Iterator[tuple[str, bytes]]:
+    """Name and bytes of each."""
+    codec = Codec.from_pretrained(NETWORK, threads=1)
+    dog = load(DOG)
+    part, grey = dog[96:144, 64:128], picture(24, 40, 1, seed=41)
+    yield "rgb", codec.encode(part)
+    yield "rgb-fast", codec.encode(part, effort="fast")
+    yield "rgb-best", codec.encode(part, effort="best", nu=12)
+    yield "rgb-bytes", codec.encode(part, max_bytes=700)
+    yield "rgb-bpp", codec.encode(part, bpp=1.5)
+    yield "rgb-psnr", codec.encode(part, psnr=20.0)
+    yield "rgb-steps", codec.encode(part, max_steps=5, seed=9)
+    yield "grey", codec.encode(grey)
+    yield "grey-ddpm", codec.encode(grey, chain="ddpm:20", nu=8)
+    yield "grey-cosine", codec.encode(grey, chain="cosine:20", nu=10)
+    yield "graphics", codec.encode(graphics(), nu=10)
+    yield "narrow", codec.encode(picture(3, 70, 3, seed=42), nu=10)
+    noise = np.random.default_rng(43).integers(0, 256, (20, 20, 3), np.uint8)
+    yield "noise", codec.encode(noise, nu=10)
+    yield "one-pixel", codec.encode(noise[:1, :1], nu=10)
+    sets = {
+        "archive": [*(picture(16, 24, 3, seed=50 + i) for i in range(6)), grey],
+        "archive-tiles": [part, graphics(), picture(40, 33, 3, seed=60)],
+    }
+    for name, pictures in sets.items():
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / "a.dfa"
+            sources = [Source(f"{i}.png", pixels) for i, pixels in enumerate(pictures)]
+            tile = 128 if name == "archive" else 32
+            write_archive(codec, sources, target, make_header(codec, "25", tile))
+            yield name, target.read_bytes()
+
+
+def digests() -> dict[str, dict[str, object]]:
+    """Length and SHA-256 of each."""
+    return {
+        name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        for name, data in encodes()
+    }
+
+
+if __name__ == "__main__":
+    FILE.write_text(json.dumps(digests(), indent=1) + "\n", encoding="utf-8")
