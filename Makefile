@@ -20,7 +20,7 @@ KERNELS := $(wildcard bitstream/*.c diffcodec/exact/*.[ch])
 	touch $@
 
 demo: setup
-	$(BIN)/python -m diffcodec.eval.demo --out demo
+	$(BIN)/python -m diffcodec.eval.experiments.demo --out demo
 
 test: setup
 	$(BIN)/python -m pytest

@@ -47,7 +47,7 @@ class ArchiveHeader:
 
     @property
     def chain_name(self) -> str:
-        """The chain as diffcodec.chain.choose_chain calls it."""
+        """The chain as diffcodec.theory.chain.choose_chain calls it."""
         return name_of_chain(self.chain, self.nodes)
 
     def pack(self) -> bytes:

@@ -13,8 +13,8 @@ from diffcodec.cli.options import model_option, output_options, threads_option
 from diffcodec.cli.streams import about, claim, narrate, print_json, progress_bar
 
 if TYPE_CHECKING:
-    from diffcodec.archive import Contents
-    from diffcodec.archive_account import Written
+    from diffcodec.archive.account import Written
+    from diffcodec.archive.archive import Contents
     from diffcodec.bitstream.archive import Picture
 
 
@@ -72,9 +72,9 @@ def archive(
     paths = list_images(folder)
     root = folder if folder.is_dir() else folder.parent
 
-    from diffcodec import archive as archives
     from diffcodec import codec as codecs
-    from diffcodec.archive_groups import Source
+    from diffcodec.archive import archive as archives
+    from diffcodec.archive.groups import Source
 
     sources = [Source(p.relative_to(root).as_posix(), p) for p in paths]
     network = model or archives.default_model(sources)
@@ -97,8 +97,8 @@ def archive(
     for name, reason in written.skipped:
         narrate(f"{name} was left out: {reason}", quiet=False)
     if ledger is not None:
-        from diffcodec import archive_account
-        from diffcodec.chain import choose_chain
+        from diffcodec.archive import account as archive_account
+        from diffcodec.theory.chain import choose_chain
 
         levels = choose_chain(header.chain_name, codec.tables)
         write_ledger(ledger, archive_account.ledger(written, levels), force=force)
@@ -143,8 +143,8 @@ def extract(
       diffcodec extract photos.dfa -o photos/
       diffcodec extract photos.dfa 2024/beach.png -o .
     """
-    from diffcodec import archive as archives
     from diffcodec import image
+    from diffcodec.archive import archive as archives
     from diffcodec.codec import Codec
 
     lost, done = [], []
@@ -187,7 +187,7 @@ def list_(source: str, check: bool, as_json: bool) -> None:
       diffcodec list photos.dfa
       diffcodec list photos.dfa --check --json
     """
-    from diffcodec import archive as archives
+    from diffcodec.archive import archive as archives
 
     with open(source, "rb") as file, about(source):
         held = archives.contents(file, check)

@@ -78,9 +78,9 @@ def bench(
     claim_outputs(
         data, json_path=json_path, records=records, reconstructions=reconstructions, force=force
     )
-    from diffcodec.eval import bench as benches
-    from diffcodec.eval.peers import at_hand
-    from diffcodec.eval.rate_distortion import grid_bpp
+    from diffcodec.eval.peers.peers import at_hand
+    from diffcodec.eval.rd import bench as benches
+    from diffcodec.eval.rd.rate_distortion import grid_bpp
 
     chosen = at_hand(
         _chosen(peers, templates, qualities), lambda message: narrate(message, quiet=False)
@@ -115,8 +115,8 @@ def _chosen(
     peers: tuple[str, ...] | None, templates: tuple[str, ...], qualities: str
 ) -> dict[str, Any]:
     """The known codecs and those of --codec; PeerError for names that are not, or not alone."""
-    from diffcodec.eval.command_codec import CommandCodec
-    from diffcodec.eval.peers import choose, of_command
+    from diffcodec.eval.peers.command_codec import CommandCodec
+    from diffcodec.eval.peers.peers import choose, of_command
 
     values = [value.strip() for value in qualities.split(",") if value.strip()]
     if not values:

@@ -107,11 +107,12 @@ def decode(
         _decode_archive(source, target, kind, data, model, threads, force, quiet, as_json)
         return
 
-    from diffcodec import sample, shipped
+    from diffcodec import api
+    from diffcodec.sampling import reconstruction as sample
 
     options = {**limits, "threads": threads, "scale": int(scale[2:]) if scale else 1}
     with about(source):
-        facts = shipped.info(data, model)
+        facts = api.info(data, model)
         if strict and not facts["complete"]:
             raise click.ClickException(f"{name_of(source)} is cut short, {how_far(facts)}")
         began = time.perf_counter()
@@ -119,7 +120,7 @@ def decode(
             shown = sample.reconstruction(
                 reconstruction, seed=seed, steps=ddim_steps, progress=progress
             )
-            decoded = shipped.decode(data, model, progress=progress, reconstruct=shown, **options)
+            decoded = api.decode(data, model, progress=progress, reconstruct=shown, **options)
     seconds = time.perf_counter() - began
     write(target, image.to_bytes(decoded.pixels, kind), force=force)
     total = "" if decoded.total_bytes is None else f" of {decoded.total_bytes:,}"
@@ -159,7 +160,8 @@ def _decode_archive(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    from diffcodec import archive, image
+    from diffcodec import image
+    from diffcodec.archive import archive
     from diffcodec.codec import Codec
 
     began = time.perf_counter()

@@ -137,20 +137,20 @@ def encode(
         )
         return
 
-    from diffcodec import shipped
-    from diffcodec.trace import Trace
+    from diffcodec import api
+    from diffcodec.accounting.trace import Trace
 
     trace = Trace() if ledger else None
     options = {"chain": chain, "nu": int(nu) if nu else None, "seed": seed, **limits}
     options |= {"effort": effort, "threads": threads}
     began = time.perf_counter()
     with about(source), progress_bar("encoding", quiet=quiet) as progress:
-        data = shipped.encode(pixels, model, trace=trace, progress=progress, **options)
+        data = api.encode(pixels, model, trace=trace, progress=progress, **options)
     seconds = time.perf_counter() - began
-    facts = shipped.info(data, model)
+    facts = api.info(data, model)
     write(target, data, force=force)
     if ledger is not None:
-        write_ledger(ledger, shipped.ledger(data, model, trace), force=force)
+        write_ledger(ledger, api.ledger(data, model, trace), force=force)
     narrate(
         f"encoded to {len(data):,} bytes, {facts['bpp']:.3f} bpp, {how_far(facts)}", quiet=quiet
     )
@@ -172,11 +172,12 @@ def _encode_bitsback(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    from diffcodec import archive, archive_account
-    from diffcodec.chain import choose_chain
+    from diffcodec.api import default_model
+    from diffcodec.archive import account as archive_account
+    from diffcodec.archive import archive
     from diffcodec.cli.archiving import facts_of
     from diffcodec.codec import Codec
-    from diffcodec.shipped import default_model
+    from diffcodec.theory.chain import choose_chain
 
     codec = Codec.from_pretrained(model or default_model(pixels), threads)
     began = time.perf_counter()

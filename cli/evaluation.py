@@ -80,15 +80,15 @@ def evaluate(
     claim_outputs(
         data, json_path=json_path, records=records, reconstructions=reconstructions, force=force
     )
-    from diffcodec.eval import bench as benches
-    from diffcodec.eval.peers import at_hand, choose
+    from diffcodec.eval.peers.peers import at_hand, choose
+    from diffcodec.eval.rd import bench as benches
 
     chosen = choose(() if joint else peers)  # others code a picture at a time: bench measures them
     pictures = read_pictures(data, split, tile, count, quiet=quiet)
 
-    from diffcodec.eval.joint import stacks
-    from diffcodec.eval.rate_distortion import Settings, grid_bpp, load_codec, summary
-    from diffcodec.shipped import default_model_of
+    from diffcodec.api import default_model_of
+    from diffcodec.eval.rd.joint import stacks
+    from diffcodec.eval.rd.rate_distortion import Settings, grid_bpp, load_codec, summary
 
     others = at_hand(chosen, lambda message: narrate(message, quiet=False))
     tell_about_similarity(pictures, quiet=quiet)

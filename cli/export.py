@@ -45,7 +45,7 @@ def export(
     claim(str(network), target, force=force, as_json=False)
     graph = _export(network, data, split, quiet)
 
-    from diffcodec.exact.bound import prove
+    from diffcodec.exact.overflow import prove
 
     content = graph.to_bytes()
     write(target, content, force=force)
@@ -58,11 +58,11 @@ def export(
 
 
 def _export(network: Path, data: Path, split: str, quiet: bool) -> Graph:
-    from diffcodec.chain import Tables
-    from diffcodec.checkpoint import Checkpoint
     from diffcodec.data import Batches, load_images
     from diffcodec.exact.export import export as exported
     from diffcodec.exact.floats import layers_of
+    from diffcodec.network.checkpoint import Checkpoint
+    from diffcodec.theory.chain import Tables
 
     checkpoint = Checkpoint.load(network)
     layers_of(checkpoint.recipe, checkpoint.weights)  # what has no exact form is told at once

@@ -50,11 +50,11 @@ def truncate(
 
     whole = read(source)
 
-    from diffcodec import shipped
+    from diffcodec import api
 
     with about(source):
-        data = shipped.truncate(whole, model=model, **limits)
-        facts = shipped.info(data, model)
+        data = api.truncate(whole, model=model, **limits)
+        facts = api.info(data, model)
     write(target, data, force=force)
     narrate(f"cut {len(whole):,} bytes to {len(data):,}, {how_far(facts)}", quiet=quiet)
     if as_json:
@@ -79,12 +79,12 @@ def info(source: str, model: str | None, ledger: bool, as_json: bool) -> None:
     """
     data = read(source)
 
-    from diffcodec import shipped
-    from diffcodec.ledger import to_json, to_text
+    from diffcodec import api
+    from diffcodec.accounting.ledger import to_json, to_text
 
     with about(source):
-        facts = shipped.info(data, model)
-        book = shipped.ledger(data, model) if ledger else None
+        facts = api.info(data, model)
+        book = api.ledger(data, model) if ledger else None
     if as_json:
         record = {"input": source, **facts}
         print_json(record if book is None else {**record, "ledger": to_json(book)})
@@ -113,10 +113,10 @@ def models(name: str | None, as_json: bool) -> None:
       diffcodec models
       diffcodec models photo --json
     """
-    from diffcodec import shipped
+    from diffcodec import api
     from diffcodec.zoo import model_card
 
-    known = {model["name"]: model for model in shipped.list_models()}
+    known = {model["name"]: model for model in api.list_models()}
     if name is None and as_json:
         print_json({"models": list(known.values())})
     elif name is None:
@@ -135,7 +135,7 @@ def models(name: str | None, as_json: bool) -> None:
 
 
 def how_far(facts: dict[str, Any]) -> str:
-    """How far a file goes, from its shipped.info."""
+    """How far a file goes, from its api.info."""
     if facts["complete"]:
         return "lossless"
     steps = "an unknown step" if (at := facts["steps_available"]) is None else f"step {at}"

@@ -11,7 +11,7 @@ import click
 from diffcodec.cli.streams import PIPE, claim, write
 
 if TYPE_CHECKING:
-    from diffcodec.ledger import Ledger
+    from diffcodec.accounting.ledger import Ledger
 
 
 def claim_ledger(source: str, target: str, path: str, *, force: bool) -> None:
@@ -23,7 +23,7 @@ def claim_ledger(source: str, target: str, path: str, *, force: bool) -> None:
 
 def write_ledger(path: str, ledger: Ledger, *, force: bool) -> None:
     """Tables to a .txt file, JSON to all others."""
-    from diffcodec.ledger import to_json, to_text
+    from diffcodec.accounting.ledger import to_json, to_text
 
     if Path(path).suffix.lower() == ".txt":
         text = to_text(ledger)

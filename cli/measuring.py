@@ -17,9 +17,9 @@ from diffcodec.cli.streams import PIPE, claim, narrate, print_json, progress_bar
 
 if TYPE_CHECKING:
     from diffcodec.codec import Codec
-    from diffcodec.eval.peers import Peer
-    from diffcodec.eval.pictures import Picture
-    from diffcodec.eval.rate_distortion import Settings
+    from diffcodec.eval.common.images import Picture
+    from diffcodec.eval.peers.peers import Peer
+    from diffcodec.eval.rd.rate_distortion import Settings
 
 
 DRAWINGS = (".png", ".svg", ".pdf")
@@ -65,7 +65,7 @@ def read_pictures(
     data: Path, split: str | None, tile: int | None, count: int | None, *, quiet: bool
 ) -> list[Picture]:
     """The pictures of DATA; what is left out is named on stderr."""
-    from diffcodec.eval.pictures import load_pictures
+    from diffcodec.eval.common.images import load_pictures
 
     def warn(message: str) -> None:
         narrate(message, quiet=False)
@@ -79,7 +79,7 @@ def read_pictures(
 
 def tell_about_similarity(pictures: Sequence[Picture], *, quiet: bool) -> None:
     """Say why there will be no MS-SSIM, where there could be."""
-    from diffcodec.eval.similarity import SMALLEST, available, large_enough
+    from diffcodec.eval.common.similarity import SMALLEST, available, large_enough
 
     large = [large_enough(picture.pixels.shape) for picture in pictures]
     if any(large) and not available():
@@ -100,8 +100,8 @@ def measure(
     quiet: bool,
 ) -> dict[str, Any]:
     """Our files and those of other codecs, with progress: the result of `diffcodec eval`."""
-    from diffcodec.eval.bench import bench, pool
-    from diffcodec.eval.rate_distortion import evaluate
+    from diffcodec.eval.rd.bench import bench, pool
+    from diffcodec.eval.rd.rate_distortion import evaluate
 
     path = None if records is None else Path(records)
     folder = None if settings.reconstructions is None else Path(settings.reconstructions)
@@ -140,9 +140,9 @@ def about_run(
     processes: int,
 ) -> dict[str, Any]:
     """The data set, the machine and the command, as a result states them."""
-    from diffcodec.eval.bench import versions
-    from diffcodec.eval.environment import environment, portable
-    from diffcodec.eval.pictures import about
+    from diffcodec.eval.common.environment import environment, portable
+    from diffcodec.eval.common.images import about
+    from diffcodec.eval.rd.bench import versions
 
     return {
         "dataset": about(data, split or "all", tile or 0, pictures),

@@ -117,21 +117,21 @@ def nll(
     if plot is not None:
         need_matplotlib("--plot")
 
-    from diffcodec.eval.ranks import Ranks
+    from diffcodec.eval.common.ranks import Ranks
 
     ranks = Ranks.join()
     quiet = quiet or not ranks.first
     if ranks.first:
         _claim(images, [csv_path, plot, records], records, force=force)
 
-    from diffcodec.checkpoint import CheckpointError
-    from diffcodec.eval.bound import about_set, summarise, to_csv, to_text
-    from diffcodec.eval.nll import batch_size, evaluate, measurer, pictures_of
-    from diffcodec.eval.own_levels import settings_of
+    from diffcodec.eval.likelihood.elbo import about_set, summarise, to_csv, to_text
+    from diffcodec.eval.likelihood.nll import batch_size, evaluate, measurer, pictures_of
+    from diffcodec.eval.likelihood.optimised_levels import settings_of
+    from diffcodec.network.checkpoint import CheckpointError
 
     named = _load(images, data, split, tile)[:count]
 
-    from diffcodec.shipped import default_model_of
+    from diffcodec.api import default_model_of
     from diffcodec.zoo import load_network
 
     name = model or default_model_of([pixels for _, pixels in named])
@@ -179,7 +179,7 @@ def nll(
     if csv_path is not None:
         write(csv_path, to_csv(result).encode(), force=force)
     if plot is not None and format is not None:
-        from diffcodec.eval.plot_terms import draw
+        from diffcodec.eval.figures.terms import draw
 
         write(plot, draw(result, format), force=force)
     if as_json:
@@ -231,7 +231,7 @@ def _own_gpu() -> str:
 
 
 def _circumstances(device: str, threads: int, processes: int, seconds: float) -> dict[str, Any]:
-    from diffcodec.eval.environment import environment, portable
+    from diffcodec.eval.common.environment import environment, portable
 
     return {
         "seconds": round(seconds, 3),

@@ -12,7 +12,7 @@ from diffcodec.cli.options import output_options
 from diffcodec.cli.streams import claim, narrate, print_json, write
 
 if TYPE_CHECKING:
-    from diffcodec.eval.curves import Curve, Result
+    from diffcodec.eval.rd.curves import Curve, Result
 
 KINDS = ("rd", "terms", "overhead", "lossless", "steps")
 
@@ -79,9 +79,9 @@ def plot(
         for path in files:
             claim(str(path), output, force=force, as_json=as_json)
 
-    from diffcodec.eval import curves as loading
-    from diffcodec.eval.comparison import compare, to_text
-    from diffcodec.eval.plot_steps import is_schedule
+    from diffcodec.eval.figures.steps import is_schedule
+    from diffcodec.eval.rd import curves as loading
+    from diffcodec.eval.rd.comparison import compare, to_text
 
     results = {path: loading.read(path) for path in files}
     bounds = [loading.is_bound(result) for result in results.values()]
@@ -120,8 +120,10 @@ def _draw(
     rate: Any,
     title: str | None,
 ) -> bytes:
-    from diffcodec.eval import plot_cost, plot_steps, plot_terms
-    from diffcodec.eval.plot import rate_distortion
+    from diffcodec.eval.figures import cost as plot_cost
+    from diffcodec.eval.figures import steps as plot_steps
+    from diffcodec.eval.figures import terms as plot_terms
+    from diffcodec.eval.figures.rates import rate_distortion
 
     if kind == "terms":
         return plot_terms.draw(results[0], format, title)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from diffcodec.codec import Codec
-    from diffcodec.eval.pictures import Picture
-    from diffcodec.eval.report_views import View
+    from diffcodec.eval.common.images import Picture
+    from diffcodec.eval.report.views import View
 
 
 @click.command()
@@ -98,24 +98,24 @@ def report(
         claim(str(data), records, force=True, as_json=False)
     need_matplotlib("a report")
 
-    from diffcodec.eval import report_tables
-    from diffcodec.eval.environment import portable
-    from diffcodec.eval.peers import choose
+    from diffcodec.eval.common.environment import portable
+    from diffcodec.eval.peers.peers import choose
+    from diffcodec.eval.report import tables as report_tables
 
     found = report_tables.read_results(results)
     chosen = choose(peers)
     wanted = show if results and count is None else count
     pictures = read_pictures(data, split, tile, wanted, quiet=quiet)
 
-    from diffcodec import shipped
-    from diffcodec.eval.rate_distortion import load_codec
-    from diffcodec.eval.report import page
+    from diffcodec import api
+    from diffcodec.eval.rd.rate_distortion import load_codec
+    from diffcodec.eval.report.page import page
 
-    name = model or shipped.default_model_of([picture.pixels for picture in pictures])
+    name = model or api.default_model_of([picture.pixels for picture in pictures])
     codec = load_codec(name, threads or (1 if processes > 1 else None))
     with about(str(data)):
         views = _views(codec, pictures[:show], chain, cuts, not no_samples, quiet)
-    ledgers = [shipped.ledger(view.data, name, view.trace) for view in views]
+    ledgers = [api.ledger(view.data, name, view.trace) for view in views]
     if not results:
         measured = _measure(
             codec, name, pictures, cuts, chain, chosen, records, processes, quiet=quiet
@@ -146,7 +146,7 @@ def _views(
     samples: bool,
     quiet: bool,
 ) -> list[View]:
-    from diffcodec.eval.report_views import view
+    from diffcodec.eval.report.views import view
 
     views = []
     for picture in pictures:
@@ -177,8 +177,8 @@ def _measure(
     quiet: bool,
 ) -> dict[str, Any]:
     """As `diffcodec eval` does."""
-    from diffcodec.eval.peers import at_hand
-    from diffcodec.eval.rate_distortion import Settings, grid_bpp
+    from diffcodec.eval.peers.peers import at_hand
+    from diffcodec.eval.rd.rate_distortion import Settings, grid_bpp
 
     return measure(
         codec,

@@ -14,12 +14,12 @@ from diffcodec.cli.streams import claim, narrate, print_json, progress_bar, writ
 from diffcodec.cli.training import data_option, quiet_option, split_option, training_crops
 
 if TYPE_CHECKING:
-    from diffcodec.chain import Tables
-    from diffcodec.checkpoint import Checkpoint
-    from diffcodec.config import Recipe
     from diffcodec.exact.denoiser import ExactDenoiser
     from diffcodec.exact.graph import Graph
-    from diffcodec.network import NetworkDenoiser
+    from diffcodec.network.checkpoint import Checkpoint
+    from diffcodec.network.config import Recipe
+    from diffcodec.network.denoiser import NetworkDenoiser
+    from diffcodec.theory.chain import Tables
 
 
 @click.command()
@@ -71,13 +71,13 @@ def schedule(
 
     import numpy as np
 
-    from diffcodec.calibrate import survey
-    from diffcodec.chain import CHAIN_LENGTHS
     from diffcodec.data import digest
-    from diffcodec.eval.environment import environment, portable
-    from diffcodec.eval.step_counts import LENGTHS, against_steps, to_text
+    from diffcodec.eval.common.environment import environment, portable
+    from diffcodec.eval.likelihood.step_counts import LENGTHS, against_steps, to_text
     from diffcodec.image import to_unit
-    from diffcodec.steps import choose
+    from diffcodec.network.tables import survey
+    from diffcodec.theory.chain import CHAIN_LENGTHS
+    from diffcodec.theory.levels import choose
     from diffcodec.zoo import load_network
 
     denoiser = load_network(network)
@@ -114,9 +114,9 @@ def _about(
     denoiser: ExactDenoiser | NetworkDenoiser,
 ) -> tuple[Recipe, Callable[[Tables], Graph | Checkpoint]]:
     """How the network was trained, and the way to the same one with other tables."""
-    from diffcodec.calibrate import with_tables
-    from diffcodec.config import Recipe
     from diffcodec.exact.denoiser import ExactDenoiser
+    from diffcodec.network.config import Recipe
+    from diffcodec.network.tables import with_tables
 
     if isinstance(denoiser, ExactDenoiser):
         graph = denoiser.graph

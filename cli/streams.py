@@ -102,7 +102,7 @@ def progress_bar(label: str, *, quiet: bool) -> Iterator[Progress | None]:
 def about(source: str) -> Iterator[None]:
     """What is wrong with a file, or with what is asked of it, says which file."""
     from diffcodec.bitstream.container import BitstreamError
-    from diffcodec.chain import OptionError
+    from diffcodec.theory.chain import OptionError
 
     try:
         yield

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from diffcodec.checkpoint import Checkpoint
-    from diffcodec.config import Recipe
+    from diffcodec.network.checkpoint import Checkpoint
+    from diffcodec.network.config import Recipe
 
 PIXELS = 2**20  # that tables are measured on
 MOST = 256  # crops of them: enough, and 32x32 networks take long for a pixel
@@ -95,14 +95,14 @@ def train(
       diffcodec train recipes/photo.toml --data mine/ --from photo --set train.lr=2e-4 \
         --validate held-out/
     """
-    from diffcodec.config import Recipe
+    from diffcodec.network.config import Recipe
 
     described = Recipe.load(recipe).override(settings)
     folder = out or Path("runs") / described.name
 
     import torch
 
-    from diffcodec import train as training
+    from diffcodec.training import train as training
 
     if device == "cuda" and not torch.cuda.is_available():
         raise click.ClickException("this machine has no CUDA device; use --device cpu")
@@ -141,7 +141,7 @@ class Validation:
     """The bound on held-out pictures, told and kept for the network's card."""
 
     def __init__(self, folder: Path, recipe: Recipe, device: str, quiet: bool) -> None:
-        from diffcodec.eval.validation import HeldOut
+        from diffcodec.eval.likelihood.validation import HeldOut
 
         self.held_out, self.device, self.quiet = HeldOut.load(folder, recipe.train), device, quiet
         self.found: dict[str, Any] = {"dataset": self.held_out.name}
@@ -184,7 +184,7 @@ def _with_tables(
     checkpoint: Checkpoint, data: Path, split: str, quiet: bool, device: str = "cpu"
 ) -> Checkpoint:
     """The checkpoint with tables from crops as in its training."""
-    from diffcodec.calibrate import calibrate as measure
+    from diffcodec.network.tables import calibrate as measure
 
     crops = training_crops(checkpoint.recipe, data, split)
     with progress_bar("measuring", quiet=quiet) as progress:

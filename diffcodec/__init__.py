@@ -4,12 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from diffcodec.api import decode, encode, info, list_models, truncate
     from diffcodec.bitstream.container import BitstreamError
-    from diffcodec.chain import OptionError
-    from diffcodec.checkpoint import CheckpointError
     from diffcodec.codec import Codec, Decoded
     from diffcodec.image import ImageError
-    from diffcodec.shipped import decode, encode, info, list_models, truncate
+    from diffcodec.network.checkpoint import CheckpointError
+    from diffcodec.theory.chain import OptionError
 
 __version__ = "0.1.0"
 __all__ = [
@@ -27,13 +27,13 @@ __all__ = [
     "truncate",
 ]
 
-_HOME = {name: "diffcodec.shipped" for name in __all__} | {
+_HOME = {name: "diffcodec.api" for name in __all__} | {
     "BitstreamError": "diffcodec.bitstream.container",
-    "CheckpointError": "diffcodec.checkpoint",
+    "CheckpointError": "diffcodec.network.checkpoint",
     "Codec": "diffcodec.codec",
     "Decoded": "diffcodec.codec",
     "ImageError": "diffcodec.image",
-    "OptionError": "diffcodec.chain",
+    "OptionError": "diffcodec.theory.chain",
 }
 
 

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from diffcodec.accounting.trace import Clock, Trace
 from diffcodec.bitstream.container import BitstreamError, Header, parse_header
-from diffcodec.bitstream.layers import Payload, parse_payload
-from diffcodec.chain import Chain, OptionError, Tables, chain_of, choose_chain
-from diffcodec.channel import Channel
-from diffcodec.denoiser import Denoiser
-from diffcodec.effort import effort_of
+from diffcodec.bitstream.payload import Payload, parse_payload
 from diffcodec.exact.denoiser import ExactDenoiser
-from diffcodec.preview import SCALES, preview
-from diffcodec.progressive import Progress, Reconstruct, Stop, Walk, receive, send
-from diffcodec.trace import Clock, Trace
+from diffcodec.progressive.effort import effort_of
+from diffcodec.progressive.preview import SCALES, preview
+from diffcodec.progressive.progressive import Progress, Reconstruct, Stop, Walk, receive, send
+from diffcodec.progressive.shared import Channel
+from diffcodec.theory.chain import Chain, OptionError, Tables, chain_of, choose_chain
+from diffcodec.theory.denoiser import Denoiser
 from diffcodec.zoo import load_graph
 
 Pixels = NDArray[np.uint8]
@@ -153,9 +153,10 @@ class Codec:
     ) -> Decoded:
         """The best picture that a file, or any prefix of one, holds.
 
-        max_bytes, bpp or max_steps: use only that much of it. reconstruct: of diffcodec.sample,
+        max_bytes, bpp or max_steps: use only that much of it. reconstruct: of
+        diffcodec.sampling.reconstruction,
         shows a cut otherwise than by its mean x0_hat. scale: 2, 4 or 8 for a preview that is so
-        many times smaller, from the steps that matter to it (diffcodec.preview). Raises
+        many times smaller, from the steps that matter to it (diffcodec.progressive.preview). Raises
         BitstreamError for damage, and for a file that was made with another network, OptionError
         for another scale, and for a preview that is to be reconstructed.
         """

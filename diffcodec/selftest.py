@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diffcodec.bitstream import ans, viterbi
-from diffcodec.chain import Tables
-from diffcodec.checkpoint import CheckpointError
 from diffcodec.codec import Codec
+from diffcodec.exact.backends import NAMES, Unavailable, conforms, open_path
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.exact.graph import Graph
-from diffcodec.exact.paths import NAMES, Unavailable, conforms, open_path
 from diffcodec.golden import NETWORK, golden_files
+from diffcodec.network.checkpoint import CheckpointError
+from diffcodec.theory.chain import Tables
 from diffcodec.zoo import load_graph, shipped_networks
 
 

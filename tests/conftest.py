@@ -53,10 +53,10 @@ def tiny_float(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a float network: a small U-Net with random weights, calibrated likewise."""
     import torch
 
-    from diffcodec.calibrate import calibrate
-    from diffcodec.checkpoint import Checkpoint
-    from diffcodec.config import NetworkConfig, Recipe, TrainConfig
-    from diffcodec.unet import UNet
+    from diffcodec.network.checkpoint import Checkpoint
+    from diffcodec.network.config import NetworkConfig, Recipe, TrainConfig
+    from diffcodec.network.tables import calibrate
+    from diffcodec.network.unet import UNet
 
     torch.set_num_threads(1)
     network = NetworkConfig(8, (1, 2), blocks=1, attention=(), norm="none", window=8)

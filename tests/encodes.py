@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec.archive import make_header, write_archive
-from diffcodec.archive_groups import Source
+from diffcodec.archive.archive import make_header, write_archive
+from diffcodec.archive.groups import Source
 from diffcodec.codec import Codec
 from diffcodec.golden import NETWORK
 from diffcodec.image import load

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec.calibrate import measure, with_tables
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.exact.graph import INPUT_FRACTION, Graph, Layer
 from diffcodec.image import to_unit
+from diffcodec.network.tables import measure, with_tables
 
 FRACTION, OUTPUT = 11, 14  # of the streams, and of the last one
 WEIGHT = 8  # fraction of the weights

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diffcodec.checkpoint import Checkpoint
-from diffcodec.config import NetworkConfig, Recipe, Skips, TrainConfig
 from diffcodec.exact.export import export
 from diffcodec.exact.graph import Graph, Layer
-from diffcodec.unet import UNet
+from diffcodec.network.checkpoint import Checkpoint
+from diffcodec.network.config import NetworkConfig, Recipe, Skips, TrainConfig
+from diffcodec.network.unet import UNet
 from tests.conftest import picture
 
 TABLES = {"prior_mean": [0.1, 0.0, -0.1], "prior_variance": 0.3, "v": [1e-4, 1.0]}

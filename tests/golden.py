@@ -9,13 +9,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from diffcodec.archive import make_header, write_archive
-from diffcodec.archive_groups import Source
+from diffcodec.archive.archive import make_header, write_archive
+from diffcodec.archive.groups import Source
 from diffcodec.bitstream.container import parse_header
-from diffcodec.chain import chain_of
 from diffcodec.codec import Codec, parse
 from diffcodec.files import write_atomic
 from diffcodec.golden import FOLDER, INDEX, NETWORK, decode, digest
+from diffcodec.theory.chain import chain_of
 from tests.conftest import picture
 from tests.exact_network import build, calibrated
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from diffcodec import train as training
-from diffcodec.checkpoint import Checkpoint
-from diffcodec.config import Recipe
-from diffcodec.eval import ablation
-from diffcodec.eval.nll import Settings
+from diffcodec.eval.experiments import ablation
+from diffcodec.eval.likelihood.nll import Settings
 from diffcodec.image import save
+from diffcodec.network.checkpoint import Checkpoint
+from diffcodec.network.config import Recipe
+from diffcodec.training import train as training
 from tests.conftest import picture
 from tests.test_cli import _toml
 from tests.test_train import RECIPE

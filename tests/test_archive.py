@@ -13,11 +13,12 @@ import pytest
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 
-from diffcodec import archive as archives
-from diffcodec import archive_account, group
-from diffcodec.archive import contents, extract, make_header, write_archive
-from diffcodec.archive_account import Written
-from diffcodec.archive_groups import Source
+from diffcodec.archive import account as archive_account
+from diffcodec.archive import archive as archives
+from diffcodec.archive import group
+from diffcodec.archive.account import Written
+from diffcodec.archive.archive import contents, extract, make_header, write_archive
+from diffcodec.archive.groups import Source
 from diffcodec.bitstream.archive import (
     Picture,
     _next_name,
@@ -27,16 +28,16 @@ from diffcodec.bitstream.archive import (
     read_groups,
 )
 from diffcodec.bitstream.container import BitstreamError
-from diffcodec.chain import OptionError, choose_chain
 from diffcodec.cli.main import main
 from diffcodec.codec import Codec
-from diffcodec.ending import drawn_bytes
 from diffcodec.image import ImageError, load, save
+from diffcodec.progressive.residual import drawn_bytes
+from diffcodec.theory.chain import OptionError, choose_chain
 from tests.conftest import picture as small_picture
 from tests.gaussian import gaussian_codec, picture
 
 if TYPE_CHECKING:
-    from diffcodec.denoiser import Float32
+    from diffcodec.theory.denoiser import Float32
 
 Pixels = NDArray[np.uint8]
 CODEC = gaussian_codec()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from diffcodec.eval import archive_rate, bitsback_benchmark
+from diffcodec.eval.experiments import archive_rate, bitsback_benchmark
 from diffcodec.image import save
 from tests.conftest import picture
 

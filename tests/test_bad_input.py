@@ -20,9 +20,9 @@ from PIL import Image
 
 from diffcodec import image
 from diffcodec.bitstream.container import BitstreamError, Header, parse_header
-from diffcodec.chain import chain_of
 from diffcodec.cli.main import main
 from diffcodec.codec import parse
+from diffcodec.theory.chain import chain_of
 from tests.conftest import picture
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diffcodec.bitsback import BINS, Model, pop, push
+from diffcodec.accounting.trace import Balance
+from diffcodec.archive.bitsback import BINS, Model, pop, push
 from diffcodec.bitstream.ans import Stack, StackEmpty
 from diffcodec.bitstream.gaussian import PHASES, SIGMA_UNIT
-from diffcodec.chain import Chain, Tables
-from diffcodec.denoiser import BatchDenoiser, GaussianDenoiser, OracleDenoiser
 from diffcodec.image import from_unit
-from diffcodec.trace import Balance
+from diffcodec.theory.chain import Chain, Tables
+from diffcodec.theory.denoiser import BatchDenoiser, GaussianDenoiser, OracleDenoiser
 from tests.gaussian import SIZE, SPREAD, picture, source, tables
 
 Pixels = NDArray[np.uint8]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diffcodec.eval.bjontegaard import Operating, OverlapError, bd_quality, bd_rate
+from diffcodec.eval.rd.bjontegaard import Operating, OverlapError, bd_quality, bd_rate
 
 RATE = [0.1, 0.2, 0.45, 1.0, 2.0]
 QUALITY = [24.0, 28.5, 32.0, 37.0, 41.0]

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diffcodec.chain import Tables
-from diffcodec.checkpoint import Checkpoint, CheckpointError
-from diffcodec.config import Recipe, RecipeError
 from diffcodec.data import Batches, DataError, digest, load_images
+from diffcodec.network.checkpoint import Checkpoint, CheckpointError
+from diffcodec.network.config import Recipe, RecipeError
+from diffcodec.theory.chain import Tables
 from diffcodec.zoo import load_network
 from tests.conftest import picture
 
@@ -62,7 +62,7 @@ def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
 
 
 def test_weights_must_fit_the_recipe(tiny_float: Path) -> None:
-    from diffcodec.network import NetworkDenoiser
+    from diffcodec.network.denoiser import NetworkDenoiser
 
     one = Checkpoint.load(tiny_float)
     few = dict(list(one.weights.items())[1:])

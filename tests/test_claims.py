@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from diffcodec.api import info
 from diffcodec.bitstream.container import BitstreamError, Header, parse_header
-from diffcodec.bitstream.layers import ENERGY, PayloadWriter
+from diffcodec.bitstream.payload import ENERGY, PayloadWriter
 from diffcodec.bitstream.trellis import memory
-from diffcodec.chain import chain_of
-from diffcodec.channel import FIRST
 from diffcodec.codec import Codec, parse
-from diffcodec.denoiser import Float32
-from diffcodec.shipped import info
+from diffcodec.progressive.shared import FIRST
+from diffcodec.theory.chain import chain_of
+from diffcodec.theory.denoiser import Float32
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,7 +22,7 @@ import pytest
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 
-from diffcodec import __version__, image, shipped
+from diffcodec import __version__, api, image
 from diffcodec.cli.main import main
 from diffcodec.cli.streams import progress_bar
 
@@ -74,7 +74,7 @@ DECODE_KEYS = {
 @pytest.fixture
 def run(tmp_path: Path, tiny_network: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run `diffcodec ARGS` in an empty folder, where tiny is the network that ships."""
-    from diffcodec import shipped as module
+    from diffcodec import api as module
     from diffcodec import zoo
 
     def shipped() -> list[tuple[str, Path]]:
@@ -223,7 +223,7 @@ def test_threads(run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(denoiser.ExactDenoiser, "__init__", spy)
     run("encode", "photo.png", "a.dfc", "--nu", "8", "--threads", "3")
-    shipped._codec.cache_clear()
+    api._codec.cache_clear()
     run("decode", "a.dfc", "a.png")
     assert asked == [3, 7]
 
@@ -309,7 +309,7 @@ def test_nothing_is_overwritten_unless_forced(run: Run, photo: Path) -> None:
 def test_a_file_that_appears_meanwhile_is_not_overwritten(
     run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from diffcodec import shipped as module
+    from diffcodec import api as module
 
     def encode(*args: Any, **options: Any) -> bytes:
         Path("new.dfc").write_bytes(b"somebody else's")
@@ -329,7 +329,7 @@ def test_devices_and_links_are_written_through(run: Run, photo: Path) -> None:
 
 
 def test_interrupted(run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from diffcodec import shipped as module
+    from diffcodec import api as module
 
     def encode(*args: Any, **options: Any) -> bytes:
         raise KeyboardInterrupt
@@ -340,7 +340,7 @@ def test_interrupted(run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_bugs_keep_their_traceback(run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from diffcodec import shipped as module
+    from diffcodec import api as module
 
     def info(*args: Any, **options: Any) -> dict[str, Any]:
         raise KeyError("a bug")
@@ -532,9 +532,9 @@ def test_train_then_calibrate(run: Run, small_rgb: Pixels, monkeypatch: pytest.M
 def test_fine_tuning_tells_the_bound_before_and_after(
     run: Run, small_rgb: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from diffcodec.config import Recipe
-    from diffcodec.eval import validation
-    from diffcodec.eval.nll import Settings
+    from diffcodec.eval.likelihood import validation
+    from diffcodec.eval.likelihood.nll import Settings
+    from diffcodec.network.config import Recipe
     from diffcodec.zoo import load_checkpoint, load_weights
     from tests.exported import exported
 
@@ -579,7 +579,7 @@ def test_a_full_disk_is_told_in_one_sentence(
 
 
 def test_interrupted_training_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from diffcodec import train as training
+    from diffcodec.training import train as training
 
     def train(*args: Any, **options: Any) -> None:
         raise KeyboardInterrupt

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from diffcodec.checkpoint import CheckpointError
-from diffcodec.config import Recipe, RecipeError
 from diffcodec.exact.floats import layers_of
-from diffcodec.unet import UNet
+from diffcodec.network.checkpoint import CheckpointError
+from diffcodec.network.config import Recipe, RecipeError
+from diffcodec.network.unet import UNet
 from tests.test_train import RECIPE
 
 LEARNED = "network.sigma2='learned'"

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from diffcodec.config import TrainConfig
-from diffcodec.crops import DeviceBatches, enlarge
 from diffcodec.data import Batches
+from diffcodec.network.config import TrainConfig
+from diffcodec.training.crops import DeviceBatches, enlarge
 from tests.conftest import picture
 
 CPU = torch.device("cpu")

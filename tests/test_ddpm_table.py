@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from diffcodec.codec import Codec
-from diffcodec.eval import ddpm_table
-from diffcodec.eval.curves import ResultError
-from diffcodec.eval.joint import stacks
-from diffcodec.eval.pictures import Picture
-from diffcodec.schedule import GREY, Schedule
+from diffcodec.eval.common.images import Picture
+from diffcodec.eval.experiments import ddpm_table
+from diffcodec.eval.rd.curves import ResultError
+from diffcodec.eval.rd.joint import stacks
+from diffcodec.theory.schedule import GREY, Schedule
 from tests.gaussian import gaussian_codec, picture, source
 
 

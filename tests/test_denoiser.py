@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffcodec.denoiser import GaussianDenoiser, OracleDenoiser
+from diffcodec.theory.denoiser import GaussianDenoiser, OracleDenoiser
 
 patient = settings(deadline=None)  # a busy machine is not a failure
 

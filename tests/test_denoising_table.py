@@ -12,13 +12,13 @@ from click.testing import CliRunner
 from scipy.stats import norm
 
 from diffcodec import image
-from diffcodec.denoiser import GaussianDenoiser
-from diffcodec.eval import denoising_table
-from diffcodec.eval.denoising import implied_rate
-from diffcodec.eval.pictures import Picture
-from diffcodec.eval.tables import networks
+from diffcodec.eval.common.images import Picture
+from diffcodec.eval.experiments import denoising_table
+from diffcodec.eval.likelihood.denoising import implied_rate
+from diffcodec.eval.publish.tables import networks
 from diffcodec.exact.shapes import macs_per_pixel
-from diffcodec.schedule import GREY
+from diffcodec.theory.denoiser import GaussianDenoiser
+from diffcodec.theory.schedule import GREY
 from tests.conftest import picture as drawn
 from tests.exact_network import build
 from tests.exported import plain

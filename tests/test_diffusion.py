@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffcodec import diffusion as d
-from diffcodec.denoiser import GaussianDenoiser, OracleDenoiser
-from diffcodec.diffusion import GaussianDiffusion, discretized_gaussian_log_likelihood
-from diffcodec.schedule import NAMES, Schedule
+from diffcodec.theory import diffusion as d
+from diffcodec.theory.denoiser import GaussianDenoiser, OracleDenoiser
+from diffcodec.theory.diffusion import GaussianDiffusion, discretized_gaussian_log_likelihood
+from diffcodec.theory.schedule import NAMES, Schedule
 
 patient = settings(deadline=None)  # a busy machine is not a failure
 

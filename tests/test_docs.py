@@ -12,18 +12,18 @@ from pathlib import Path
 import click
 import pytest
 
+from diffcodec.api import list_models
 from diffcodec.bitstream.container import Header, parse_header
-from diffcodec.bitstream.layers import CRC, FEWEST_BITS, LAYER
+from diffcodec.bitstream.payload import CRC, FEWEST_BITS, LAYER
 from diffcodec.bitstream.pixels import CHUNK
 from diffcodec.cli.main import main
 from diffcodec.codec import Codec
-from diffcodec.config import Recipe
-from diffcodec.eval.readme import RESULTS, TABLES, render
-from diffcodec.eval.ship import SPLIT
+from diffcodec.eval.publish.readme import RESULTS, TABLES, render
+from diffcodec.eval.publish.ship import SPLIT
 from diffcodec.exact.denoiser import GREY_SEED
 from diffcodec.exact.graph import INPUT_FRACTION, WEIGHTS, Graph, Layer
 from diffcodec.exact.graph import KEY as EXACT
-from diffcodec.shipped import list_models
+from diffcodec.network.config import Recipe
 from diffcodec.zoo import load_graph, model_card, shipped_networks
 
 ROOT = Path(__file__).parent.parent

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from diffcodec.bitstream.container import Header, parse_header
-from diffcodec.chain import OptionError
 from diffcodec.codec import Codec
-from diffcodec.effort import DEFAULT, EFFORTS
 from diffcodec.image import load
+from diffcodec.progressive.effort import DEFAULT, EFFORTS
+from diffcodec.theory.chain import OptionError
 from tests.gaussian import gaussian_codec, picture
 
 CODEC = gaussian_codec()

@@ -18,12 +18,13 @@ from PIL import Image
 from diffcodec import image
 from diffcodec.cli.main import main
 from diffcodec.data import DataError
-from diffcodec.eval import metrics, rate_distortion
-from diffcodec.eval.coded import PeerError, Point, finish
-from diffcodec.eval.command_codec import CommandCodec
-from diffcodec.eval.pictures import load_pictures
-from diffcodec.eval.pillow_codecs import coded
-from diffcodec.eval.similarity import ms_ssim
+from diffcodec.eval.common import metrics
+from diffcodec.eval.common.coded import PeerError, Point, finish
+from diffcodec.eval.common.images import load_pictures
+from diffcodec.eval.common.similarity import ms_ssim
+from diffcodec.eval.peers.command_codec import CommandCodec
+from diffcodec.eval.peers.pillow_codecs import coded
+from diffcodec.eval.rd import rate_distortion
 from tests.conftest import picture as drawn
 
 Pixels = NDArray[np.uint8]

@@ -11,11 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.kernel import load_kernel
-from diffcodec.checkpoint import CheckpointError
 from diffcodec.exact import compiled
 from diffcodec.exact.compiled import Compiled, instruction_sets
 from diffcodec.exact.graph import Graph, Int16, Int32, Layer
 from diffcodec.exact.reference import Reference
+from diffcodec.network.checkpoint import CheckpointError
 
 FRACTION = 11
 LEVELS = 5
@@ -74,7 +74,9 @@ class Builder:
 
 
 def unet(channels: int, multipliers: tuple[int, ...], patch: int, seed: int = 0) -> Graph:
-    """The form of diffcodec.unet without attention: one block a level, skips, skip layers."""
+    """The form of diffcodec.network.unet without attention: one block a level, skips, skip
+    layers.
+    """
     net = Builder(np.random.default_rng(seed), 3 * patch**2)
 
     def block(sources: tuple[int, ...], c_out: int) -> int:

@@ -12,7 +12,7 @@ from diffcodec.bitstream.randomness import gaussian
 from diffcodec.exact.denoiser import GREY_SEED, ExactDenoiser, rgb_state, shuffle, unshuffle
 from diffcodec.exact.graph import Graph
 from diffcodec.exact.reference import Reference
-from diffcodec.unet import UNet
+from diffcodec.network.unet import UNet
 from diffcodec.zoo import load_network
 from tests.exact_network import build
 

@@ -14,17 +14,17 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
 
-from diffcodec.checkpoint import CheckpointError
 from diffcodec.cli.main import main
-from diffcodec.config import Recipe, Skips
-from diffcodec.exact.bound import ROOM, accumulator, activation, prove
-from diffcodec.exact.calibration import network_input
+from diffcodec.exact.activation_ranges import network_input
 from diffcodec.exact.export import HEADROOM, export, float_network
 from diffcodec.exact.floats import FloatNetwork
 from diffcodec.exact.graph import INPUT_FRACTION, Graph, Layer
+from diffcodec.exact.overflow import ROOM, accumulator, activation, prove
 from diffcodec.exact.reference import Reference
 from diffcodec.exact.rounding import round_together
-from diffcodec.unet import UNet
+from diffcodec.network.checkpoint import CheckpointError
+from diffcodec.network.config import Recipe, Skips
+from diffcodec.network.unet import UNet
 from tests.conftest import picture
 from tests.exported import exported, pictures, plain, untrained
 

@@ -13,12 +13,13 @@ from diffcodec import image
 from diffcodec.bitstream.container import BitstreamError, parse_header
 from diffcodec.cli.main import main
 from diffcodec.codec import Codec
-from diffcodec.eval import metrics, rate_distortion
-from diffcodec.eval.coded import Point
-from diffcodec.eval.joint import JointError, Stacked, as_one, stacks
-from diffcodec.eval.mean_curve import mean
-from diffcodec.eval.pictures import Picture
-from diffcodec.eval.tables import cifar10
+from diffcodec.eval.common import metrics
+from diffcodec.eval.common.coded import Point
+from diffcodec.eval.common.images import Picture
+from diffcodec.eval.publish.tables import cifar10
+from diffcodec.eval.rd import rate_distortion
+from diffcodec.eval.rd.joint import JointError, Stacked, as_one, stacks
+from diffcodec.eval.rd.mean_curve import mean
 from tests.conftest import picture as drawn
 from tests.gaussian import gaussian_codec
 from tests.gaussian import picture as sample

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diffcodec.audit import audit
+from diffcodec.accounting.audit import audit
+from diffcodec.accounting.ledger import Entry, Ledger, to_json, to_text
+from diffcodec.accounting.trace import Trace
 from diffcodec.bitstream.container import parse_header
-from diffcodec.chain import chain_of
 from diffcodec.codec import Codec, parse
-from diffcodec.denoiser import OracleDenoiser
 from diffcodec.image import to_unit
-from diffcodec.ledger import Entry, Ledger, to_json, to_text
-from diffcodec.trace import Trace
+from diffcodec.theory.chain import chain_of
+from diffcodec.theory.denoiser import OracleDenoiser
 from tests.gaussian import gaussian_codec, picture
 
 CODEC = gaussian_codec()

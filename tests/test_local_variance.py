@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diffcodec.denoiser import GaussianDenoiser
-from diffcodec.eval.local_variance import CLASSES, classes, of_pixels, of_steps
+from diffcodec.eval.experiments.local_variance import CLASSES, classes, of_pixels, of_steps
+from diffcodec.theory.denoiser import GaussianDenoiser
 
 
 def uneven(ratio: float) -> tuple[GaussianDenoiser, np.ndarray]:

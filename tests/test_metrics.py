@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from diffcodec.eval import metrics
+from diffcodec.eval.common import metrics
 
 
 def test_mse_of_known_pictures() -> None:

@@ -20,17 +20,25 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from diffcodec import image
-from diffcodec.checkpoint import Checkpoint
 from diffcodec.cli.main import main
-from diffcodec.config import NetworkConfig, Recipe, TrainConfig
-from diffcodec.denoiser import Float32, Float64, GaussianDenoiser
-from diffcodec.diffusion import GaussianDiffusion
-from diffcodec.eval.bound import COLUMNS, summarise, to_text
-from diffcodec.eval.denoising import to_x0
-from diffcodec.eval.nll import Picture, Settings, Terms, evaluate, measure, noise, pictures_of
-from diffcodec.eval.records import RecordsError
-from diffcodec.schedule import Schedule
-from diffcodec.unet import UNet
+from diffcodec.eval.common.records import RecordsError
+from diffcodec.eval.likelihood.denoising import to_x0
+from diffcodec.eval.likelihood.elbo import COLUMNS, summarise, to_text
+from diffcodec.eval.likelihood.nll import (
+    Picture,
+    Settings,
+    Terms,
+    evaluate,
+    measure,
+    noise,
+    pictures_of,
+)
+from diffcodec.network.checkpoint import Checkpoint
+from diffcodec.network.config import NetworkConfig, Recipe, TrainConfig
+from diffcodec.network.unet import UNet
+from diffcodec.theory.denoiser import Float32, Float64, GaussianDenoiser
+from diffcodec.theory.diffusion import GaussianDiffusion
+from diffcodec.theory.schedule import Schedule
 from tests.conftest import picture as drawn
 
 Pixels = NDArray[np.uint8]
@@ -307,7 +315,7 @@ def test_a_folder_and_its_tiles(folder: Path, tiny_network: Path) -> None:
 
 
 def test_betas_and_variance_are_those_of_the_networks_recipe(folder: Path) -> None:
-    from diffcodec.network import NetworkDenoiser
+    from diffcodec.network.denoiser import NetworkDenoiser
 
     fields = dict(channels=8, multipliers=(1, 2), blocks=1, attention=(), norm="none", window=8)
     config = NetworkConfig(**fields, sigma2="learned", betas="cosine")  # type: ignore[arg-type]

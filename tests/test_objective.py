@@ -12,14 +12,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diffcodec.config import NetworkConfig, Recipe, TrainConfig
-from diffcodec.denoiser import Float32, Float64
-from diffcodec.diffusion import GaussianDiffusion, discretized_gaussian_log_likelihood
-from diffcodec.objective import KEPT, LAMBDA, UNIFORM, Draw, History, Objective, log_pixel_mass
-from diffcodec.prediction import Prediction, fourier_features
-from diffcodec.schedule import GREY, Schedule
-from diffcodec.train import train
-from diffcodec.unet import UNet
+from diffcodec.network.config import NetworkConfig, Recipe, TrainConfig
+from diffcodec.network.prediction import Prediction, fourier_features
+from diffcodec.network.unet import UNet
+from diffcodec.theory.denoiser import Float32, Float64
+from diffcodec.theory.diffusion import GaussianDiffusion, discretized_gaussian_log_likelihood
+from diffcodec.theory.schedule import GREY, Schedule
+from diffcodec.training.objective import (
+    KEPT,
+    LAMBDA,
+    UNIFORM,
+    Draw,
+    History,
+    Objective,
+    log_pixel_mass,
+)
+from diffcodec.training.train import train
 from tests.test_train import RECIPE, folder, weights
 
 __all__ = ["folder"]  # a fixture

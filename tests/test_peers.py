@@ -10,11 +10,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from diffcodec.eval import jpeg2000, metrics, peers
-from diffcodec.eval.coded import File, PeerError, Point
-from diffcodec.eval.mean_curve import curve
-from diffcodec.eval.peers import PEERS
-from diffcodec.eval.pillow_codecs import coded, read, webp
+from diffcodec.eval.common import metrics
+from diffcodec.eval.common.coded import File, PeerError, Point
+from diffcodec.eval.peers import jpeg2000, peers
+from diffcodec.eval.peers.peers import PEERS
+from diffcodec.eval.peers.pillow_codecs import coded, read, webp
+from diffcodec.eval.rd.mean_curve import curve
 
 PICTURES = Path(__file__).parent / "pictures"
 Pixels = NDArray[np.uint8]

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from diffcodec.cli.main import main
-from diffcodec.eval import curves
-from diffcodec.eval.pooling import pool
-from diffcodec.eval.readme import RESULTS
+from diffcodec.eval.publish.readme import RESULTS
+from diffcodec.eval.rd import curves
+from diffcodec.eval.rd.pooling import pool
 from tests.test_rate_distortion import a_record
 
 pytest.importorskip("matplotlib")

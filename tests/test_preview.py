@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diffcodec.chain import OptionError
 from diffcodec.codec import Codec
-from diffcodec.denoiser import Float32
 from diffcodec.image import to_unit
-from diffcodec.preview import shrink
-from diffcodec.schedule import GREY
+from diffcodec.progressive.preview import shrink
+from diffcodec.theory.chain import OptionError
+from diffcodec.theory.denoiser import Float32
+from diffcodec.theory.schedule import GREY
 from tests.gaussian import gaussian_codec, picture
 
 CODEC = gaussian_codec()

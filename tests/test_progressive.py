@@ -9,13 +9,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from diffcodec.accounting.trace import Clock, Trace
+from diffcodec.api import truncate
 from diffcodec.bitstream.container import BitstreamError, parse_header
-from diffcodec.chain import OptionError, choose_chain
 from diffcodec.codec import Codec
-from diffcodec.denoiser import Float32, OracleDenoiser
 from diffcodec.image import to_unit
-from diffcodec.shipped import truncate
-from diffcodec.trace import Clock, Trace
+from diffcodec.theory.chain import OptionError, choose_chain
+from diffcodec.theory.denoiser import Float32, OracleDenoiser
 from tests.gaussian import gaussian_codec, picture, source, tables
 
 CODEC = gaussian_codec()

@@ -10,16 +10,17 @@ import pytest
 from click.testing import CliRunner
 
 from diffcodec import image
-from diffcodec.chain import Tables
 from diffcodec.codec import Codec
-from diffcodec.eval import rate_by_steps, rate_distortion
-from diffcodec.eval.joint import stacks
-from diffcodec.eval.mean_curve import quality_at, rate_at
-from diffcodec.eval.own_levels import chosen
-from diffcodec.eval.pictures import load_pictures
-from diffcodec.eval.rate_by_steps import network_with
-from diffcodec.eval.tables import choices
+from diffcodec.eval.common.images import load_pictures
+from diffcodec.eval.experiments import rate_by_steps
+from diffcodec.eval.experiments.rate_by_steps import network_with
+from diffcodec.eval.likelihood.optimised_levels import chosen
+from diffcodec.eval.publish.tables import choices
+from diffcodec.eval.rd import rate_distortion
+from diffcodec.eval.rd.joint import stacks
+from diffcodec.eval.rd.mean_curve import quality_at, rate_at
 from diffcodec.exact.graph import Graph
+from diffcodec.theory.chain import Tables
 from tests.conftest import picture as drawn
 
 
@@ -95,4 +96,4 @@ def test_the_command_its_figure_and_the_readmes_table(
     text = choices.steps(tmp_path, "cifar10")
     row = result["rows"][0]
     assert f"| 6 | {row['visited']:.0f} | **{row['bpd']:.3f}** | {row['bpd_ideal']:.3f} |" in text
-    assert "bpp at 20 dB" in text and "`python -m diffcodec.eval.rate_by_steps" in text
+    assert "bpp at 20 dB" in text and "`python -m diffcodec.eval.experiments.rate_by_steps" in text

@@ -12,10 +12,12 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
 
-from diffcodec.chain import OptionError
-from diffcodec.eval import demo, metrics, rate_distortion, records
-from diffcodec.eval.pictures import Picture
-from diffcodec.eval.pooling import pool
+from diffcodec.eval.common import metrics, records
+from diffcodec.eval.common.images import Picture
+from diffcodec.eval.experiments import demo
+from diffcodec.eval.rd import rate_distortion
+from diffcodec.eval.rd.pooling import pool
+from diffcodec.theory.chain import OptionError
 
 if TYPE_CHECKING:
     from diffcodec.codec import Codec
@@ -186,7 +188,7 @@ def test_demo(name: str, tiny_network: Path, tmp_path: Path) -> None:
 
 
 def test_all_prefixes_of_a_small_file(tiny_codec: Codec, small_rgb: Pixels) -> None:
-    from diffcodec.eval.prefixes import all_prefixes
+    from diffcodec.eval.experiments.prefixes import all_prefixes
 
     record = all_prefixes(tiny_codec, small_rgb)
     assert record["exact"] and record["largest_fall_db"] >= 0

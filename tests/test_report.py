@@ -20,9 +20,9 @@ from PIL import Image
 from diffcodec import image
 from diffcodec.cli.main import main
 from diffcodec.codec import Codec
-from diffcodec.eval import report_views
-from diffcodec.eval.pictures import Picture
-from diffcodec.eval.report_tables import figure
+from diffcodec.eval.common.images import Picture
+from diffcodec.eval.report import views as report_views
+from diffcodec.eval.report.tables import figure
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)

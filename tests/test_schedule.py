@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffcodec.schedule import NAMES, Schedule, parse_steps
+from diffcodec.theory.schedule import NAMES, Schedule, parse_steps
 
 patient = settings(deadline=None)  # a busy machine is not a failure
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from diffcodec.eval import ship
+from diffcodec.eval.publish import ship
 from diffcodec.exact.graph import Graph
 from diffcodec.exact.shapes import macs_per_pixel
 from tests.exported import exported

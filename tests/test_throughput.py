@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from diffcodec.config import NetworkConfig
-from diffcodec.throughput import Progress, flops_per_picture, peak, speed
+from diffcodec.network.config import NetworkConfig
+from diffcodec.training.throughput import Progress, flops_per_picture, peak, speed
 from tests.test_train import RECIPE
 
 

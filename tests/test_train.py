@@ -16,10 +16,10 @@ import pytest
 import torch
 from PIL import Image
 
-from diffcodec.checkpoint import Checkpoint
-from diffcodec.config import Recipe, RecipeError
-from diffcodec.run import start
-from diffcodec.train import Step, learning_rate, train
+from diffcodec.network.checkpoint import Checkpoint
+from diffcodec.network.config import Recipe, RecipeError
+from diffcodec.training.run import start
+from diffcodec.training.train import Step, learning_rate, train
 from tests.conftest import picture
 
 RECIPE = Recipe.from_dict(
@@ -156,7 +156,7 @@ def test_two_processes_share_a_batch(folder: Path, tmp_path: Path) -> None:
     script = tmp_path / "two.py"
     script.write_text(
         "import sys\nfrom pathlib import Path\nimport torch\ntorch.set_num_threads(1)\n"
-        "from tests.test_train import RECIPE\nfrom diffcodec.train import train\n"
+        "from tests.test_train import RECIPE\nfrom diffcodec.training.train import train\n"
         "about = 'train.steps=6', 'train.objective=\"simple\"', 'train.sampling=\"importance\"'\n"
         "train(RECIPE.override(about), Path(sys.argv[1]), Path(sys.argv[2]))\n"
     )

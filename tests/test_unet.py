@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from diffcodec.config import NetworkConfig, RecipeError
-from diffcodec.network import NetworkDenoiser
-from diffcodec.unet import Attention, UNet, WindowNorm, from_windows, timestep_embedding, to_windows
+from diffcodec.network.config import NetworkConfig, RecipeError
+from diffcodec.network.denoiser import NetworkDenoiser
+from diffcodec.network.unet import (
+    Attention,
+    UNet,
+    WindowNorm,
+    from_windows,
+    timestep_embedding,
+    to_windows,
+)
 from diffcodec.zoo import load_network
 
 GROUP = NetworkConfig(8, (1, 2), blocks=1, attention=(4,), norm="group", window=8)
@@ -113,7 +120,7 @@ def test_batch_is_its_pictures(tiny_float: str) -> None:
 
 
 def test_grey_is_seen_as_grey_with_independent_noise(tiny_float: str) -> None:
-    from diffcodec.network import _as_rgb
+    from diffcodec.network.denoiser import _as_rgb
 
     y = np.zeros((1, 1, 64, 64), np.float32)
     rgb = _as_rgb(y, np.array([0.2]))

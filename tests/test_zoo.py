@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from diffcodec import shipped, zoo
+from diffcodec import api, zoo
 from diffcodec.bitstream.container import BitstreamError
-from diffcodec.checkpoint import Checkpoint, CheckpointError
 from diffcodec.codec import Codec
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.exact.graph import Graph
-from diffcodec.network import NetworkDenoiser
+from diffcodec.network.checkpoint import Checkpoint, CheckpointError
+from diffcodec.network.denoiser import NetworkDenoiser
 from diffcodec.zoo import find, load_checkpoint, load_graph, load_network, stated_fingerprint
 
 
@@ -39,13 +39,13 @@ def test_networks_are_found_by_name_and_fingerprint(
     tiny_network: Path, tiny_float: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = [("one", tiny_float), ("two", tiny_network)]
-    for module in (zoo, shipped):
+    for module in (zoo, api):
         monkeypatch.setattr(module, "shipped_networks", lambda: known)
     assert find("two") == tiny_network
-    assert shipped.name_of(Graph.load(tiny_network).fingerprint) == "two"
+    assert api.name_of(Graph.load(tiny_network).fingerprint) == "two"
     for fingerprint in (bytes(8), b"", Checkpoint.load(tiny_float).fingerprint):
         with pytest.raises(BitstreamError, match="no shipped network"):
-            shipped.name_of(fingerprint)
+            api.name_of(fingerprint)
     with pytest.raises(CheckpointError, match='no network "three"; shipped: one, two'):
         load_graph("three")
 

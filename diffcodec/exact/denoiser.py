@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.randomness import gaussian
-from diffcodec.config import Betas, Sigma2
 from diffcodec.cores import usable_cores
+from diffcodec.exact.backends import open_path
 from diffcodec.exact.graph import INPUT_FRACTION, Graph, Int16, Int32
-from diffcodec.exact.paths import open_path
 from diffcodec.exact.spans import Span, spans
+from diffcodec.network.config import Betas, Sigma2
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -32,7 +32,7 @@ class ExactDenoiser:
     A grey state with noise v becomes an RGB state with independent noise 3v in every channel whose
     mean is the grey state: nothing is lost, and the network sees the noise it was trained on. The
     mean of the three estimates is the grey estimate. threads: all cores by default; path: a way of
-    diffcodec.exact.paths, the fastest by default; neither has an effect on x0_hat.
+    diffcodec.exact.backends, the fastest by default; neither has an effect on x0_hat.
     """
 
     def __init__(self, graph: Graph, threads: int | None = None, path: str | None = None) -> None:

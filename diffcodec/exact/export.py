@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diffcodec.checkpoint import Checkpoint, CheckpointError
-from diffcodec.exact.bound import ROOM, accumulator, activation, prove
-from diffcodec.exact.calibration import Progress, Seen, calibrate
+from diffcodec.exact.activation_ranges import Progress, Seen, calibrate
 from diffcodec.exact.conformance import expected
 from diffcodec.exact.floats import Float64, FloatLayer, FloatNetwork, Weights, embedding
 from diffcodec.exact.graph import INPUT_FRACTION, Graph, Layer
+from diffcodec.exact.overflow import ROOM, accumulator, activation, prove
 from diffcodec.exact.rounding import round_together
-from diffcodec.unet import SIGMA_RANGE
+from diffcodec.network.checkpoint import Checkpoint, CheckpointError
+from diffcodec.network.unet import SIGMA_RANGE
 
 LEVELS_PER_OCTAVE = 16  # of sigma, at which the noise embedding is kept
 BETWEEN = 16  # values of the noise embedding, from one level to the next, that are averaged

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from diffcodec.checkpoint import CheckpointError
-from diffcodec.config import NetworkConfig, Recipe
-from diffcodec.unet import SIGMA_RANGE, UNet
+from diffcodec.network.checkpoint import CheckpointError
+from diffcodec.network.config import NetworkConfig, Recipe
+from diffcodec.network.unet import SIGMA_RANGE, UNet
 
 Float64 = NDArray[np.float64]
 Weights = Mapping[str, NDArray[Any]]

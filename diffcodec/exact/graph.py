@@ -11,7 +11,7 @@ cuts them or looks them up in the table of SiLU, convolves, and yields the next 
 
 round(x / 2^s) is floor(x / 2^s + 1/2): an addition and an arithmetic shift. Streams are numbered:
 0 is the input, k the output of layer k - 1; the last one is the network's output. No accumulator
-can overflow 31 bits, whatever the picture (bound.py); so sums are exact in any order, in int32,
+can overflow 31 bits, whatever the picture (overflow.py); so sums are exact in any order, in int32,
 in float64, or in float32 by halves, and every way to evaluate a network gives the same integers.
 """
 
@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialize
 
-from diffcodec.checkpoint import CheckpointError
 from diffcodec.files import write_atomic
+from diffcodec.network.checkpoint import CheckpointError
 
 KEY = "diffcodec-exact"
 INPUT_FRACTION = 12  # the input, c_in y, counts 2^-12

@@ -1,8 +1,8 @@
 """The networks that ship with the package, and how any network is opened: by name or by path.
 
 There are two kinds of files. Integer networks (diffcodec.exact.graph) give the same numbers on
-every machine: the codec takes no other. Float networks (diffcodec.checkpoint) are what training
-makes; `diffcodec export` turns them into integer ones.
+every machine: the codec takes no other. Float networks (diffcodec.network.checkpoint) are what
+training makes; `diffcodec export` turns them into integer ones.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diffcodec.checkpoint import KEY as FLOAT
-from diffcodec.checkpoint import Checkpoint, CheckpointError
 from diffcodec.exact.graph import KEY as EXACT
 from diffcodec.exact.graph import Graph
+from diffcodec.network.checkpoint import KEY as FLOAT
+from diffcodec.network.checkpoint import Checkpoint, CheckpointError
 
 if TYPE_CHECKING:
     from diffcodec.exact.denoiser import ExactDenoiser
-    from diffcodec.network import NetworkDenoiser
+    from diffcodec.network.denoiser import NetworkDenoiser
 
 ZOO = Path(__file__).parent
 _LARGEST = 1 << 24  # bytes of a file's facts
@@ -53,8 +53,8 @@ def load_weights(model: str | Path) -> Checkpoint:
     """
     if EXACT not in _metadata(find(model)):
         return load_checkpoint(model)
-    from diffcodec.config import Recipe, RecipeError
     from diffcodec.exact.export import float_network  # torch
+    from diffcodec.network.config import Recipe, RecipeError
 
     graph = load_graph(model)
     try:
@@ -82,7 +82,7 @@ def load_network(
     try:
         import torch
 
-        from diffcodec.network import NetworkDenoiser
+        from diffcodec.network.denoiser import NetworkDenoiser
     except ModuleNotFoundError as error:
         raise CheckpointError(
             f"{model} is a float network, and {error.name} is not installed: "

@@ -1,0 +1,322 @@
+"""The payload of a .dfc file: steps of the diffusion chain, then blocks of exact pixels.
+
+FORMAT.md is the specification. A layer is a run of whole steps, or a block of pixels, that ends in
+a CRC-32 over the payload so far, so every complete layer can be verified; layers are long enough
+for the checksums to stay below 1 % of the file.
+
+Parsing needs integers only (nodes, dims, nu and the expected energies of the network's file), so a
+file is taken apart, and its layers verified, before any network is run.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from diffcodec.bitstream.bits import (
+    BitReader,
+    Bits,
+    BitWriter,
+    OutOfBits,
+    read_skip_or_change,
+    write_change,
+    write_skip,
+)
+from diffcodec.bitstream.container import BitstreamError, pack_varint, parse_varint
+from diffcodec.bitstream.graphics import DRAWN, strip_count
+from diffcodec.bitstream.pixels import CHUNK, SIGMAS, STORED
+from diffcodec.bitstream.rate import bits_for
+
+LAYER = 512  # a layer ends with the first step that brings it to this many bytes
+ENERGY = (-400, 160)  # range of energy indices: sigma^2 = 2^(index / 16)
+FEWEST_BITS = 32  # of a step: each takes a call of the network, whatever the picture's size
+CRC = 4  # bytes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What both sides know before the first payload byte.
+
+    nodes: number of noise levels K, numbered 0 .. K - 1 from noisy to clean; state -1 knows
+    nothing. expected(start, end): energy index of that step for an ordinary picture.
+    """
+
+    dims: int
+    nu: int
+    nodes: int
+    expected: Callable[[int, int], int]
+
+    @property
+    def unit(self) -> int:
+        """Energy is stated in units of unit/16 octave: coarser for small pictures."""
+        octaves = max(0, (self.dims // 3072).bit_length() - 1) // 2  # 4 x the size, 1/2 the unit
+        return max(1, 4 >> octaves)
+
+    def energy(self, start: int, end: int, offset: int) -> int:
+        """Energy index from the offset to the expected one, in units."""
+        return self.expected(start, end) + self.unit * offset
+
+    def offset(self, start: int, end: int, energy: float) -> int:
+        """The offset that comes closest to an energy index (a real number), inside the range."""
+        expected = self.expected(start, end)
+        low, high = (-(-(ENERGY[0] - expected) // self.unit), (ENERGY[1] - expected) // self.unit)
+        return min(max(round((energy - expected) / self.unit), low), high)
+
+    def bits(self, energy: int) -> int:
+        """Path bits of a step of this energy."""
+        return bits_for(self.dims, energy, self.nu)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the chain, as it stands in the file (or its beginning, in a cut file)."""
+
+    start: int
+    end: int
+    energy: int
+    n_bits: int
+    bits: Bits  # shorter than n_bits where the file was cut
+    bytes_end: int  # payload bytes up to the end of this step
+
+    @property
+    def complete(self) -> bool:
+        """All bits are here."""
+        return len(self.bits) == self.n_bits
+
+
+@dataclass(frozen=True)
+class PixelBlock:
+    """Code of CHUNK sub-pixels, or of the last ones, or a strip of a drawing.
+
+    `complete` is False where it was cut.
+    """
+
+    data: bytes
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Bits of a payload that lie together and what they are: a kind of
+    diffcodec.accounting.ledger.KINDS.
+
+    step: number of the step that they belong to.
+    """
+
+    kind: str
+    bits: int
+    step: int | None = None
+
+
+@dataclass
+class Payload:
+    """A payload taken apart; its pieces, in order, are all bits that were looked at.
+
+    sigma_index: of the code of the pixels, or STORED, DRAWN; None where they do not begin.
+    """
+
+    steps: list[Step] = field(default_factory=list)
+    sigma_index: int | None = None
+    blocks: list[PixelBlock] = field(default_factory=list)
+    pixel_crc: int | None = None  # None unless the file is whole
+    layers: int = 0  # complete ones, all verified
+    verified: int = 0  # payload bytes that they cover
+    pieces: list[Piece] = field(default_factory=list)
+
+
+def block_sizes(dims: int) -> list[int]:
+    """Sub-pixels in each block."""
+    return [min(CHUNK, dims - i) for i in range(0, dims, CHUNK)]
+
+
+class PayloadWriter:
+    """Writes a payload, step by step."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.done = bytearray()  # closed layers, and whole bytes of the open one
+        self.layer = 0  # where the open layer begins
+        self.crc = 0
+        self.bits = BitWriter()
+        self.offset = 0
+        self.last_side_bits = 0  # what the last step spent besides its path
+
+    @property
+    def length(self) -> int:
+        """Bytes so far, the last one perhaps not full."""
+        return len(self.done) + -(-self.bits.length // 8)
+
+    def copy(self) -> PayloadWriter:
+        """Another writer that may go on from here."""
+        other = PayloadWriter(self.plan)
+        other.done, other.layer, other.crc = self.done.copy(), self.layer, self.crc
+        other.bits.parts, other.bits.length = self.bits.parts.copy(), self.bits.length
+        other.offset = self.offset
+        return other
+
+    def add_step(self, start: int, end: int, offset: int, path: Bits) -> None:
+        """Append a step whose energy lies `offset` units from the expected one."""
+        before = self.bits.length
+        if end > start + 1:
+            write_skip(self.bits, end - start - 1)
+        write_change(self.bits, offset - self.offset)
+        self.offset = offset
+        self.last_side_bits = self.bits.length - before
+        self.bits.write(path)
+        if self.bits.length >= 8 * LAYER:
+            self._close()
+
+    def hand_over(self, end: int) -> None:
+        """Say, unless the last node is reached, that the pixels follow now."""
+        if end < self.plan.nodes - 1:
+            write_skip(self.bits, self.plan.nodes - 1 - end)
+
+    def lossy(self) -> bytes:
+        """The payload of a file that ends here."""
+        return bytes(self.done + self.bits.take())
+
+    def finish(self, sigma_index: int, blocks: list[bytes], pixel_crc: int) -> bytes:
+        """The whole payload, with the exact pixels; sigma_index: of their code, or a plain kind."""
+        self.done += self.bits.take() + bytes([sigma_index])
+        for block in blocks[:-1]:
+            self.done += pack_varint(len(block)) + block
+            self._close()
+        self.done += blocks[-1] + pixel_crc.to_bytes(CRC, "little")
+        self._close()
+        return bytes(self.done)
+
+    def _close(self) -> None:
+        self.done += self.bits.take()
+        self.crc = zlib.crc32(self.done[self.layer :], self.crc)
+        self.done += self.crc.to_bytes(CRC, "little")
+        self.layer = len(self.done)
+
+
+def parse_payload(data: bytes, plan: Plan, total: int | None, max_steps: int | None) -> Payload:
+    """Take a payload, or any prefix of it, apart and verify its layers.
+
+    total: bytes of the whole payload, None if it has no lossless end. max_steps: stop after so many
+    complete steps. Raises BitstreamError where a layer is damaged.
+    """
+    payload = Payload()
+    parser = _Parser(data, plan, total, payload)
+    for step in parser.steps():
+        payload.steps.append(step)
+        if max_steps is not None and len(payload.steps) >= max_steps:
+            return payload
+    if total is not None and parser.at_pixels:
+        parser.pixels(total)
+    parser.count("cut", 8 * len(data))
+    return payload
+
+
+class _Parser:
+    def __init__(self, data: bytes, plan: Plan, total: int | None, payload: Payload) -> None:
+        self.data, self.plan, self.total, self.payload = data, plan, total, payload
+        self.reader = BitReader(data, 0)
+        self.layer, self.crc = 0, 0  # where the open layer began; checksum of all before it
+        self.at_pixels = False
+        self.counted = 0  # bits that the pieces make up
+
+    def count(self, kind: str, at: int, step: int | None = None) -> None:
+        """The bits up to bit `at` that no piece has yet, as far as they are there."""
+        bits = min(at, 8 * len(self.data)) - self.counted
+        if bits > 0:
+            self.payload.pieces.append(Piece(kind, bits, step))
+            self.counted += bits
+
+    def steps(self) -> Iterator[Step]:
+        """Steps in order, the last one perhaps incomplete."""
+        plan, reader, state, offset, number = self.plan, self.reader, -1, 0, 0
+        while state < plan.nodes - 1:
+            try:
+                skipped, change = read_skip_or_change(reader)
+                end = state + 1 + skipped
+                if end == plan.nodes:
+                    break
+                if end < plan.nodes and change is None:
+                    skipped, change = read_skip_or_change(reader)
+                if end > plan.nodes or change is None:
+                    raise _damaged("a step leads nowhere", reader.at // 8)
+            except OutOfBits:
+                return
+            offset += change
+            energy = plan.energy(state, end, offset)
+            if not ENERGY[0] <= energy <= ENERGY[1]:
+                raise _damaged("a step has an impossible energy", reader.at // 8)
+            n_bits = plan.bits(energy)
+            if n_bits < FEWEST_BITS:
+                if reader.left < FEWEST_BITS:
+                    return  # the padding of a file that ends with a step
+                raise _damaged("a step carries next to nothing", reader.at // 8)
+            self.count("side", reader.at, number)
+            bits = reader.read(n_bits)
+            self.count("path", reader.at, number)
+            yield Step(state, end, energy, n_bits, bits, -(-reader.at // 8))
+            if len(bits) < n_bits:
+                return
+            state, number = end, number + 1
+            if reader.at - 8 * self.layer >= 8 * LAYER:
+                self.count("padding", 8 * reader.align())
+                if not self._close(reader.at // 8):
+                    return
+        self.at_pixels = True
+        self.count("side", reader.at)
+        self.count("padding", 8 * reader.align())
+
+    def pixels(self, total: int) -> None:
+        """Sigma, blocks and the pixels' checksum."""
+        data, payload, at = self.data, self.payload, self.reader.at // 8
+        if at >= len(data):
+            return
+        kind, at = data[at], at + 1
+        if kind >= SIGMAS and kind not in (STORED, DRAWN):
+            raise _damaged("its pixels are coded in an unknown way", at - 1)
+        payload.sigma_index = kind
+        self.count("sigma", 8 * at)
+        sizes = block_sizes(self.plan.dims)
+        count = strip_count(self.plan.dims) if kind == DRAWN else len(sizes)
+        for i in range(count):
+            last = i == count - 1
+            if last:
+                size = total - 2 * CRC - at
+            else:
+                try:
+                    size, at = parse_varint(data, at)
+                except BitstreamError as error:
+                    if len(data) < total:
+                        return
+                    raise _damaged("a block of pixels has no length", at) from error
+                self.count("length", 8 * at)
+            if size < 0 or at + size > total or (kind == STORED and size != sizes[i]):
+                raise _damaged("a block of pixels leads beyond the end", at)
+            piece = data[at : at + size]
+            payload.blocks.append(PixelBlock(piece, len(data) >= at + size))
+            self.count("pixels", 8 * (at + size))
+            at += size + (CRC if last else 0)
+            if last and len(data) >= at:
+                payload.pixel_crc = int.from_bytes(data[at - CRC : at], "little")
+            if not self._close(at):
+                return
+            at += CRC
+
+    def _close(self, at: int) -> bool:
+        """Verify the layer that ends at byte `at`; False if its checksum is not there."""
+        self.count("checksum", 8 * (at + CRC))  # with the one of the pixels, at the end
+        if len(self.data) < at + CRC:
+            return False
+        self.crc = zlib.crc32(self.data[self.layer : at], self.crc)
+        if self.crc != int.from_bytes(self.data[at : at + CRC], "little"):
+            raise BitstreamError(
+                f"the file is damaged: payload bytes {self.layer} to {at + CRC} do not match their "
+                "checksum"
+            )
+        self.payload.layers += 1
+        self.payload.verified = self.layer = at + CRC
+        self.reader.at = 8 * self.layer
+        return True
+
+
+def _damaged(why: str, at: int) -> BitstreamError:
+    return BitstreamError(f"the file is damaged: {why} (payload byte {at})")

@@ -1,0 +1,1 @@
+"""Where bits and seconds go: traces of an encoder, the ledger of a file."""

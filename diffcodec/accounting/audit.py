@@ -1,0 +1,91 @@
+"""The ledger of a progressive file: what was spent, from the file; the ideal, from its encoder.
+
+Every bit is counted where the parser meets it, so the sum is that of the file whatever the encoder
+believes. What the picture would ideally cost only its encoder can tell (a Trace): without it the
+ideals of path bits and pixels are None.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from diffcodec.accounting.ledger import Entry, Ledger
+from diffcodec.accounting.trace import Trace
+from diffcodec.bitstream.container import Header, parse_header
+from diffcodec.bitstream.payload import Payload, Piece
+from diffcodec.bitstream.rate import energy_of
+from diffcodec.theory.chain import Chain
+from diffcodec.theory.diffusion import mi_bpd
+
+FILLING = 8  # fewer bits than this of a step tell nothing, not even of a trellis of 2^8 states
+
+
+def audit(
+    data: bytes, header: Header, payload: Payload, chain: Chain, trace: Trace | None = None
+) -> Ledger:
+    """The ledger of a file, or of a prefix of one, that was parsed to its end.
+
+    trace: what the encoder of the file told. Of a step or block of pixels that a cut left
+    incomplete, the ideal is the share of its bits that is there.
+    """
+    _, start = parse_header(data)
+    entries = [Entry("header", 8 * start)]
+    ideals = _ideals_of_blocks(payload, trace)
+    for piece in _named(data, header, payload):
+        if piece.kind == "path":
+            entries.append(_path(piece, payload, chain, header.dims, trace))
+        elif piece.kind == "pixels":
+            entries.append(Entry("pixels", piece.bits, next(ideals)))
+        else:
+            entries.append(Entry(piece.kind, piece.bits, step=piece.step))
+    return Ledger("progressive", len(data), tuple(entries)).check()
+
+
+def _named(data: bytes, header: Header, payload: Payload) -> Iterator[Piece]:
+    """The payload's pieces; what is left of a step after the last whole byte's worth is filling.
+
+    An encoder that stops after a step fills the last byte with zeros. To the parser they look like
+    the beginning of one more step.
+    """
+    last = payload.steps[-1] if payload.steps else None
+    step = len(payload.steps) - 1
+    tail = [p for p in payload.pieces if p.step == step] if last and not last.complete else []
+    bits = sum(piece.bits for piece in tail)
+    filling = 0 < bits < FILLING
+    yield from (p for p in payload.pieces if not (filling and p.step == step))
+    if filling:
+        zero = data[-1] % (1 << bits) == 0
+        yield Piece("padding" if zero and header.total_bytes is None else "cut", bits)
+
+
+def _path(piece: Piece, payload: Payload, chain: Chain, dims: int, trace: Trace | None) -> Entry:
+    assert piece.step is not None
+    step = payload.steps[piece.step]
+    v_from, v_to = chain.noise(step.start), chain.noise(step.end)
+    if trace is None:
+        return Entry("path", piece.bits, None, piece.step, v_from, v_to)
+    told = trace.steps[piece.step]
+    assert math.isclose(told.v_to, v_to) and told.path_bits == step.n_bits
+    share = piece.bits / step.n_bits
+    stated = float(mi_bpd(energy_of(step.energy))) * dims  # what the stated energy is worth
+    return Entry(
+        kind="path",
+        spent_bits=piece.bits,
+        ideal_bits=share * told.mi_bits,
+        step=piece.step,
+        v_from=v_from,
+        v_to=v_to,
+        kl_bits=share * told.kl_bits,
+        causes={"rounding of the energy": share * (stated - told.mi_bits)},
+    )
+
+
+def _ideals_of_blocks(payload: Payload, trace: Trace | None) -> Iterator[float | None]:
+    """What each block of pixels would ideally cost, as far as it is there."""
+    for i, block in enumerate(payload.blocks):
+        if trace is None:
+            yield None
+        else:
+            share = 1.0 if block.complete else len(block.data) / trace.block_bytes[i]
+            yield share * trace.block_bits[i]

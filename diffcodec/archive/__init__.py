@@ -1,0 +1,1 @@
+"""Archives of many pictures: bits-back coding, group by group."""

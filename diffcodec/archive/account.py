@@ -1,0 +1,78 @@
+"""What an archive came to, and the ledger of its bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from diffcodec.accounting.ledger import Entry, Ledger
+from diffcodec.accounting.trace import Balance, Clock
+from diffcodec.archive.group import Spent
+from diffcodec.theory.chain import Chain
+
+
+@dataclass
+class Written:
+    """What an archive came to. All in bits but for the counts.
+
+    8 file_bytes = net_bits + spent.progressive_bits + spent.drawn_bits + spent.packing_bits
+    + 8 head_bytes. resumed: groups that were there already; all but the counts tells of the others.
+    """
+
+    pictures: int = 0
+    groups: int = 0
+    resumed: int = 0
+    file_bytes: int = 0
+    head_bytes: int = 0  # all that is not a group's body
+    skipped: list[tuple[str, str]] = field(default_factory=list)  # names and reasons
+    spent: Spent = field(default_factory=lambda: Spent(Balance()))
+    clock: Clock = field(default_factory=Clock)
+
+    @property
+    def net_bits(self) -> float:
+        """What the pictures in bits-back batches added to the stacks."""
+        return float(self.spent.balance.spent.sum())
+
+    def include(self, head_bytes: int, spent: Spent, clock: Clock) -> None:
+        """Add a group."""
+        total = self.spent
+        if spent.balance.spent.size:
+            total.balance.include(spent.balance)
+        total.progressive_bits += spent.progressive_bits
+        total.progressive_ideal += spent.progressive_ideal
+        total.progressive_values += spent.progressive_values
+        total.drawn_bits += spent.drawn_bits
+        total.drawn_values += spent.drawn_values
+        total.packing_bits += spent.packing_bits
+        self.head_bytes += head_bytes
+        self.clock.network += clock.network
+        self.clock.total += clock.total
+
+
+def ledger(written: Written, chain: Chain) -> Ledger:
+    """What every bit of an archive was spent on; of one that was written in one go."""
+    assert not written.resumed
+    spent, balance = written.spent, written.spent.balance
+    entries = [
+        Entry("index", 8 * written.head_bytes),
+        Entry("initial", spent.progressive_bits, spent.progressive_ideal),
+        Entry("padding", spent.packing_bits),
+    ]
+    if spent.drawn_bits:
+        entries.append(Entry("drawings", spent.drawn_bits, spent.drawn_bits))  # as stored pixels
+    levels = len(chain.v)
+    for t in range(levels, 0, -1) if balance.spent.size else ():
+        step = levels - t
+        entries.append(
+            Entry(
+                "latent",
+                float(balance.spent[t]),
+                float(balance.ideal[t]),
+                step=step,
+                v_from=chain.noise(step - 1),
+                v_to=chain.noise(step),
+                kl_bits=float(balance.kl[t]),
+            )
+        )
+    if balance.spent.size:
+        entries.append(Entry("pixels", float(balance.spent[0]), float(balance.ideal[0])))
+    return Ledger("bitsback", written.file_bytes, tuple(entries)).check()

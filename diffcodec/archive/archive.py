@@ -1,0 +1,273 @@
+"""Archives of pictures: .dfa files, written group by group, read in any order.
+
+Writing goes to OUT.part and ends with a rename. What was interrupted goes on where it stopped, to
+the same bytes: a group that is in the part file is kept if its pictures are still the same.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from diffcodec import api
+from diffcodec.accounting.trace import Clock
+from diffcodec.archive.account import Written
+from diffcodec.archive.bitsback import BINS
+from diffcodec.archive.group import GroupCoder, Progress
+from diffcodec.archive.groups import Pixels, Source, encode_group, encoders, progress_within
+from diffcodec.archive.part import part_file, resumable
+from diffcodec.bitstream.archive import (
+    ArchiveHeader,
+    Damage,
+    Group,
+    Picture,
+    pack_end,
+    read_body,
+    read_groups,
+    read_header,
+)
+from diffcodec.bitstream.container import BitstreamError
+from diffcodec.codec import Codec
+from diffcodec.image import ImageError
+from diffcodec.theory.chain import OptionError, choose_chain
+
+GROUP_VALUES = 3 << 18  # sub-pixels in a group: 256 pictures of CIFAR-10, or one photograph
+TILE = 128  # side of the tiles; with 64, photographs take 2 % more
+SHORT = 50  # levels up to which half the bins are enough
+CHAIN = "50"
+
+
+def make_header(
+    codec: Codec, chain: str | None = None, tile: int = TILE, bins: int | None = None
+) -> ArchiveHeader:
+    """The header of a new archive; raises OptionError for a chain that the network has not.
+
+    bins: in a latent's standard deviation. Half as many ask for about 2 bits/dim less on the stack,
+    and cost about 1e-5 bits/dim a level.
+    """
+    levels = choose_chain(chain or CHAIN, codec.tables)
+    if not 8 <= tile <= 1 << 12:
+        raise OptionError(f"tiles have sides of 8 to 4096 pixels, not {tile}")
+    bins = bins or (BINS // 2 if len(levels.v) <= SHORT else BINS)
+    return ArchiveHeader(codec.fingerprint, levels.kind, len(levels.v), bins, tile)
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+def write_archive(
+    codec: Codec,
+    sources: Sequence[Source],
+    target: Path,
+    header: ArchiveHeader,
+    *,
+    stop_on_error: bool = False,
+    resume: bool = False,
+    processes: int = 1,
+    model: str | None = None,
+    progress: Progress | None = None,
+) -> Written:
+    """Archive pictures, those of one size beside each other.
+
+    A picture that cannot be read is skipped and named in the result, or, with stop_on_error,
+    raises. resume: go on with what an interrupted call left. processes: groups at a time, each with
+    its own copy of the network `model`; they do not change a bit. Raises OptionError for an empty
+    set and for names twice, ImageError and OSError from reading and writing.
+    """
+    written = Written()
+    plan = _plan(sources, written, stop_on_error)
+    part = target.with_name(f".{target.name}.part")
+    total = sum(len(group) for group in plan)
+    with part_file(part, resume) as file:
+        written.resumed = resumable(file, header, plan) if resume else 0
+        if not written.resumed:
+            file.seek(0)
+            file.truncate()
+            file.write(header.pack())
+        done = sum(len(group) for group in plan[: written.resumed])
+        coder = encoders(codec, header, processes, model, progress_within(progress, done, total))
+        for group, (data, head_bytes, spent, clock) in zip(
+            plan[written.resumed :], coder(plan[written.resumed :]), strict=True
+        ):
+            file.write(data)
+            file.flush()
+            written.include(head_bytes, spent, clock)
+            done += len(group)
+            if progress:
+                progress(done, total)
+        ending = pack_end(len(plan), total)
+        file.write(ending)
+        file.flush()
+        os.fsync(file.fileno())
+        written.file_bytes = file.tell()
+    written.pictures, written.groups = total, len(plan)
+    written.head_bytes += len(header.pack()) + len(ending)
+    os.replace(part, target)
+    return written
+
+
+def _plan(
+    sources: Sequence[Source], written: Written, stop_on_error: bool
+) -> list[list[tuple[Source, Picture]]]:
+    """Groups of pictures: every one is read once to see that it can be."""
+    readable = []
+    for source in sources:
+        try:
+            height, width, channels = source.read().shape
+        except (ImageError, OSError) as error:
+            if stop_on_error:
+                raise
+            written.skipped.append((source.name, str(error)))
+            continue
+        readable.append((source, Picture(source.name, height, width, channels)))
+    if not readable:
+        raise OptionError("there is no picture to archive")
+    if len({picture.name for _, picture in readable}) < len(readable):
+        raise OptionError("two pictures have the same name")
+    readable.sort(key=lambda pair: pair[1].shape)
+    groups: list[list[tuple[Source, Picture]]] = []
+    values = 0
+    for source, picture in readable:
+        size = picture.height * picture.width * picture.channels
+        if not groups or values + size > GROUP_VALUES:
+            groups.append([])
+            values = 0
+        groups[-1].append((source, picture))
+        values += size
+    return groups
+
+
+def archive_picture(
+    codec: Codec, pixels: Pixels, header: ArchiveHeader, progress: Progress | None = None
+) -> tuple[bytes, Written]:
+    """A whole archive of one picture, whose name is "picture"."""
+    picture = Picture("picture", *pixels.shape)
+    written = Written(pictures=1, groups=1)
+    data, head_bytes, spent, clock = encode_group(
+        codec, header, [(Source(picture.name, pixels), picture)], progress
+    )
+    written.include(head_bytes, spent, clock)
+    start, end = header.pack(), pack_end(1, 1)
+    written.head_bytes += len(start) + len(end)
+    written.file_bytes = len(start) + len(data) + len(end)
+    return start + data + end, written
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What an archive holds, by its heads, and where it is damaged."""
+
+    header: ArchiveHeader
+    groups: tuple[Group, ...]
+    damage: tuple[Damage, ...]
+    file_bytes: int
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """All pictures in the order of the file."""
+        return [picture for group in self.groups for picture in group.pictures]
+
+
+def contents(file: BinaryIO, check: bool = False) -> Contents:
+    """Read the heads of an archive (an open file), and with `check` the checksums of its bodies.
+
+    Raises BitstreamError if it has no readable header; other damage is told in the result.
+    """
+    file.seek(0)
+    header = read_header(file)
+    groups, damage = list[Group](), list[Damage]()
+    for found in list(read_groups(file)):
+        if isinstance(found, Damage):
+            damage.append(found)
+            continue
+        groups.append(found)
+        if check:
+            try:
+                read_body(file, found)
+            except BitstreamError as error:
+                damage.append(Damage(found.offset, str(error)))
+    return Contents(header, tuple(groups), tuple(damage), file.seek(0, os.SEEK_END))
+
+
+def extract(
+    codec: Codec,
+    file: BinaryIO,
+    names: Sequence[str] | None = None,
+    clock: Clock | None = None,
+    progress: Progress | None = None,
+) -> Iterator[tuple[Picture, Pixels | BitstreamError]]:
+    """The pictures with these names, or all: pixels (H, W, C) uint8, or what is wrong with them.
+
+    Groups that hold none of them are passed over, and of the others only what lies above is
+    decoded. Raises BitstreamError for another network's archive, OptionError for unknown names.
+    """
+    held = contents(file)
+    check_network(codec, held)
+    known = {picture.name for picture in held.pictures}
+    missing = [name for name in names or () if name not in known]
+    if missing:
+        raise OptionError(f"the archive holds no picture called {missing[0]}")
+    coder = GroupCoder(codec, held.header, clock)
+    total = len(names) if names is not None else len(held.pictures)
+    done = 0
+    within = progress_within(progress, 0, total)
+    for group in held.groups:
+        wanted = {i for i, p in enumerate(group.pictures) if names is None or p.name in names}
+        if not wanted:
+            continue
+        pictures: dict[int, Pixels] | BitstreamError
+        try:
+            shapes = [p.shape for p in group.pictures]
+            body = read_body(file, group)
+            tell = within(len(wanted))
+            pictures = coder.decode(shapes, group.entries, body, wanted, tell)
+        except BitstreamError as error:
+            pictures = error
+        for i in sorted(wanted):
+            found = pictures if isinstance(pictures, BitstreamError) else pictures[i]
+            yield group.pictures[i], found
+        done += len(wanted)
+        if progress:
+            progress(done, total)
+
+
+def only_picture(codec: Codec, data: bytes, progress: Progress | None = None) -> Pixels:
+    """The first picture of an archive at hand; raises BitstreamError."""
+    held = contents(io.BytesIO(data))
+    check_network(codec, held)
+    if not held.groups:
+        raise BitstreamError("there is no picture in the archive")
+    group = held.groups[0]
+    body = read_body(io.BytesIO(data), group)
+    shapes = [p.shape for p in group.pictures]
+    return GroupCoder(codec, held.header).decode(shapes, group.entries, body, {0}, progress)[0]
+
+
+def default_model(sources: Sequence[Source]) -> str:
+    """The shipped network for a set: that of its first readable picture."""
+    for source in sources:
+        with suppress(ImageError, OSError):
+            return api.default_model(source.read())
+    raise OptionError("there is no picture to archive")
+
+
+def model_of(held: Contents) -> str:
+    """The shipped network that an archive names; BitstreamError if there is none such."""
+    return api.name_of(held.header.fingerprint)
+
+
+def check_network(codec: Codec, held: Contents) -> None:
+    """Raises BitstreamError if an archive was made with another network."""
+    if held.header.fingerprint != codec.fingerprint:
+        raise BitstreamError(
+            f"the archive was made with network {held.header.fingerprint.hex()}, not with "
+            f"{codec.name} ({codec.fingerprint.hex()})"
+        )

@@ -1,0 +1,266 @@
+"""A group of an archive: pictures cut into tiles, all on one stack of bits.
+
+The stack starts from what the file itself carries: the first tiles are coded progressively, and
+their bytes are the bits that the next tiles' latents are popped from. Batches grow as the stack
+does, so about two tiles are enough. Decoding takes everything off again, in reverse order, and ends
+with the progressive tiles; the stack is then empty.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import takewhile
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffcodec.accounting.trace import Balance, Clock, Trace
+from diffcodec.archive.bitsback import Model, pop, push
+from diffcodec.bitstream.ans import LANES, Stack, StackEmpty
+from diffcodec.bitstream.archive import ArchiveHeader, Entry
+from diffcodec.bitstream.container import BitstreamError, Header, parse_header
+from diffcodec.codec import Codec, with_length
+from diffcodec.progressive.effort import Effort
+from diffcodec.progressive.progressive import send_plain
+from diffcodec.progressive.residual import drawn_bytes
+from diffcodec.progressive.shared import Channel
+from diffcodec.theory.chain import Chain, choose_chain
+from diffcodec.theory.denoiser import BatchDenoiser
+
+Pixels = NDArray[np.uint8]
+Shape = tuple[int, int, int]
+Progress = Callable[[int, int], None]
+
+FIRST_TILES = Effort(50, 14)  # how they are coded: a part of the format
+# Bits of a sub-pixel as a lossless WebP below which a tile is a drawing. Tiles of photographs take
+# 1.5 and more, and the network then as much; of a drawing WebP makes next to nothing, it makes 1.
+DRAWN_BPD = 1.0
+BATCH = 128 * 128  # pixels in a batch, at most: what a network runs on one thread, always alike
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A rectangle of a picture of the group."""
+
+    picture: int
+    top: int
+    left: int
+    height: int
+    width: int
+    channels: int
+
+    @property
+    def shape(self) -> Shape:
+        """(H, W, C)."""
+        return self.height, self.width, self.channels
+
+    def of(self, pixels: Pixels) -> Pixels:
+        """Its part of the picture: a view."""
+        return pixels[self.top : self.top + self.height, self.left : self.left + self.width]
+
+
+def is_drawing(pixels: Pixels) -> bool:
+    """Whether a tile (H, W, C) is so small as a lossless WebP that it goes as one."""
+    return 8 * drawn_bytes(pixels.transpose(2, 0, 1)) < DRAWN_BPD * pixels.size
+
+
+def tiles_of(shapes: Sequence[Shape], side: int) -> list[Tile]:
+    """All tiles of pictures (H, W, C) in the order of the stack: by size, large ones first."""
+    tiles = [
+        Tile(i, top, left, min(side, height - top), min(side, width - left), channels)
+        for i, (height, width, channels) in enumerate(shapes)
+        for top in range(0, height, side)
+        for left in range(0, width, side)
+    ]
+    return sorted(tiles, key=lambda t: (-math.prod(t.shape), t.shape))
+
+
+@dataclass
+class Spent:
+    """What a group's bits were spent on. Bits-back steps are in `balance`."""
+
+    balance: Balance
+    progressive_bits: int = 0  # the initial tiles; their bytes are the initial bits
+    progressive_ideal: float = 0.0  # what theory asks for these tiles
+    progressive_values: int = 0  # sub-pixels in them
+    drawn_bits: int = 0  # the tiles that are drawings
+    drawn_values: int = 0
+    packing_bits: float = 0.0  # of the lanes' states, over what they hold
+
+
+class GroupCoder:
+    """Codes and decodes groups of one archive."""
+
+    def __init__(self, codec: Codec, header: ArchiveHeader, clock: Clock | None = None) -> None:
+        self.codec, self.header, self.clock = codec, header, clock or Clock()
+        self.chain = choose_chain(header.chain_name, codec.tables)
+        self._model = lru_cache(maxsize=16)(self._make_model)
+
+    def encode(
+        self,
+        pictures: Sequence[Pixels],
+        spent: Spent | None = None,
+        progress: Progress | None = None,
+    ) -> tuple[list[Entry], bytes]:
+        """Entries and body of pictures (H, W, C) uint8."""
+        tiles = tiles_of([(p.shape[0], p.shape[1], p.shape[2]) for p in pictures], self.header.tile)
+        stack, entries, at = Stack(), list[Entry](), 0
+        kinds = [(t.shape, is_drawing(t.of(pictures[t.picture]))) for t in tiles]
+        while at < len(tiles):
+            shape, drawn = kinds[at]
+            most = 0 if drawn else self._largest_batch(stack, shape)
+            alike = sum(1 for _ in takewhile(kinds[at].__eq__, kinds[at : at + most]))
+            batch = tiles[at : at + max(1, alike)]
+            pixels = np.stack([t.of(pictures[t.picture]) for t in batch])
+            stack, done = self._push(stack, pixels[:alike], spent)
+            if done:
+                entries.append(Entry(done, zlib.crc32(pixels[:done].tobytes())))
+            else:
+                code = self._drawing if drawn else self._progressive
+                payload = code(pixels[0], spent)
+                stack.put_bytes(payload)
+                entries.append(Entry(0, zlib.crc32(pixels[0].tobytes()), len(payload)))
+            at += done or 1
+            if progress:
+                progress(at, len(tiles))
+        body = stack.pack()
+        if spent is not None:
+            spent.packing_bits += 8 * len(body) - stack.bits
+        return entries, body
+
+    def decode(
+        self,
+        shapes: Sequence[Shape],
+        entries: Sequence[Entry],
+        body: bytes,
+        wanted: set[int],
+        progress: Progress | None = None,
+    ) -> dict[int, Pixels]:
+        """The wanted pictures, by their number in the group: only what lies above is decoded.
+
+        Raises BitstreamError if the entries do not fit, or pixels do not match their checksum.
+        """
+        tiles = tiles_of(shapes, self.header.tile)
+        if sum(e.tiles for e in entries) != len(tiles):
+            raise BitstreamError("a group's tiles do not fit its pictures")
+        first = next((i for i, e in enumerate(entries) if e.count), None)
+        stack = Stack.unpack(body, first is not None)
+        pictures = {i: np.empty(shapes[i], np.uint8) for i in wanted}
+        end, left = len(tiles), sum(t.picture in wanted for t in tiles)
+        for i in reversed(range(len(entries))):
+            if not left:
+                return pictures
+            entry = entries[i]
+            here = tiles[end - entry.tiles : end]
+            if any(t.shape != here[0].shape for t in here):
+                raise BitstreamError("a group's tiles do not fit its pictures")
+            pixels = self._pop(stack, entry, here[0].shape)
+            for tile, part in zip(here, pixels, strict=True):
+                if tile.picture in wanted:
+                    tile.of(pictures[tile.picture])[:] = part
+                    left -= 1
+            end -= len(here)
+            if i == first:
+                stack.close_beginning()
+            if progress:
+                progress(len(tiles) - end, len(tiles))
+        if stack.count:
+            raise BitstreamError("the stack does not end where it began: the stream is damaged")
+        return pictures
+
+    # --- one entry ---
+
+    def _push(self, stack: Stack, pixels: Pixels, spent: Spent | None) -> tuple[Stack, int]:
+        """The stack with a batch on it, and how many tiles of it there was room for."""
+        n = len(pixels)
+        while n:
+            trial, balance = stack.copy(), Balance()
+            if trial.states is None:
+                trial.open()
+            opened = trial.bits - stack.bits
+            try:
+                push(self._model(pixels[0].shape), trial, pixels[:n], balance)
+            except StackEmpty:
+                n //= 2
+                continue
+            if spent is not None:
+                spent.balance.include(balance)
+                spent.packing_bits += opened
+            return trial, n
+        return stack, 0
+
+    def _pop(self, stack: Stack, entry: Entry, shape: Shape) -> Pixels:
+        if entry.count:
+            pixels = pop(self._model(shape), stack, entry.count)
+        else:
+            pixels = self._from_progressive(stack.take_bytes(entry.size), shape)[None]
+        if zlib.crc32(pixels.tobytes()) != entry.crc:
+            raise BitstreamError(
+                "the decoded pixels do not match their checksum, though the archive is intact: "
+                "this installation computes something wrong; diffcodec selftest tells what"
+            )
+        return pixels
+
+    def _largest_batch(self, stack: Stack, shape: Shape) -> int:
+        """How many tiles of a shape the stack's bits serve, and the network in one go."""
+        usable = stack.bits - 32 * LANES  # states do not fall below 32 bits
+        room = int(usable // self._model(shape).initial_bits)
+        side = 32  # networks pad smaller tiles
+        area = max(shape[0], side) * max(shape[1], side)
+        return max(0, min(room, max(1, BATCH // area)))
+
+    def _make_model(self, shape: Shape) -> Model:
+        height, width, channels = shape
+        denoiser = cast(BatchDenoiser, self.codec.denoiser)
+        return Model(denoiser, self.chain, (channels, height, width), self.clock, self.header.bins)
+
+    # --- progressive tiles and drawings: .dfc files without their headers ---
+
+    def _first_chain(self, values: int) -> Chain:
+        """The noise levels of a tile of so many sub-pixels."""
+        return choose_chain(FIRST_TILES.chain(values), self.codec.tables)
+
+    def _drawing(self, pixels: Pixels, spent: Spent | None) -> bytes:
+        height, width, channels = pixels.shape
+        levels, nu = self._first_chain(pixels.size), FIRST_TILES.nu
+        shape = (channels, height, width)
+        payload = send_plain(
+            Channel(self.codec.denoiser, levels, shape, nu, seed=0, clock=self.clock), pixels
+        )
+        if spent is not None:
+            spent.drawn_bits += 32 * -(-len(payload) // 4)
+            spent.drawn_values += pixels.size
+        return payload
+
+    def _progressive(self, pixels: Pixels, spent: Spent | None) -> bytes:
+        trace = Trace()
+        chain, nu = FIRST_TILES.chain(pixels.size), FIRST_TILES.nu
+        data = self.codec.encode(pixels, chain=chain, nu=nu, trace=trace)
+        payload = data[parse_header(data)[1] :]
+        if spent is not None:
+            spent.progressive_bits += 32 * -(-len(payload) // 4)
+            spent.progressive_ideal += trace.lossless_bits + sum(s.mi_bits for s in trace.steps)
+            spent.progressive_values += pixels.size
+        return payload
+
+    def _from_progressive(self, payload: bytes, shape: Shape) -> Pixels:
+        height, width, channels = shape
+        levels = self._first_chain(math.prod(shape))
+        draft = Header(
+            width=width,
+            height=height,
+            channels=channels,
+            fingerprint=self.codec.fingerprint,
+            nu=FIRST_TILES.nu,
+            chain=levels.kind,
+            nodes=len(levels.v),
+        )
+        decoded = self.codec.decode(with_length(draft, payload))
+        if not decoded.lossless:
+            raise BitstreamError("a progressive tile is damaged")
+        return decoded.pixels

@@ -1,0 +1,108 @@
+"""The groups of an archive, coded here or in several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffcodec.accounting.trace import Balance, Clock
+from diffcodec.archive.group import GroupCoder, Progress, Spent
+from diffcodec.bitstream.archive import ArchiveHeader, Picture, pack_group
+from diffcodec.codec import Codec
+from diffcodec.image import ImageError, load
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture to be archived. path: of its file, or the pixels themselves."""
+
+    name: str
+    path: Path | Pixels
+
+    def read(self) -> Pixels:
+        """(H, W, C) uint8; raises ImageError or OSError."""
+        return load(self.path) if isinstance(self.path, Path) else self.path
+
+
+Coded = tuple[bytes, int, Spent, Clock]
+Plan = Sequence[Sequence[tuple[Source, Picture]]]
+
+
+def encoders(
+    codec: Codec,
+    header: ArchiveHeader,
+    processes: int,
+    model: str | None,
+    within: Callable[[int], Progress | None],
+) -> Callable[[Plan], Iterator[Coded]]:
+    """Codes groups in order: here, or in several processes."""
+    if processes == 1 or model is None:
+        return lambda plan: (
+            encode_group(codec, header, group, within(len(group))) for group in plan
+        )
+
+    def run(plan: Plan) -> Iterator[Coded]:
+        with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+            futures = []
+            for group in plan:  # a few ahead, so that memory stays bounded
+                futures.append(pool.submit(_encode_elsewhere, model, header, group))
+                if len(futures) > processes:
+                    yield futures.pop(0).result()
+            for future in futures:
+                yield future.result()
+
+    return run
+
+
+def progress_within(
+    progress: Progress | None, done: int, total: int
+) -> Callable[[int], Progress | None]:
+    """For each of the next groups, of so many pictures, what tells how far it is."""
+    start = done
+
+    def enter(pictures: int) -> Progress | None:
+        nonlocal start
+        before, start = start, start + pictures
+        if progress is None:
+            return None
+        # The last tile is left to the caller, who says so when the group is done.
+        return lambda at, of: progress(before + pictures * min(at, of - 1) // of, total)
+
+    return enter
+
+
+def _encode_elsewhere(
+    model: str, header: ArchiveHeader, group: Sequence[tuple[Source, Picture]]
+) -> Coded:
+    return encode_group(_codec(model), header, group)
+
+
+@lru_cache(maxsize=1)
+def _codec(model: str) -> Codec:
+    return Codec.from_pretrained(model, threads=1)
+
+
+def encode_group(
+    codec: Codec,
+    header: ArchiveHeader,
+    group: Sequence[tuple[Source, Picture]],
+    progress: Progress | None = None,
+) -> Coded:
+    clock, spent = Clock(), Spent(Balance())
+    with clock.measure("total"):
+        pixels = [source.read() for source, _ in group]
+        for (_, picture), now in zip(group, pixels, strict=True):
+            if now.shape != picture.shape:
+                raise ImageError(f"{picture.name} changed while it was archived")
+        entries, body = GroupCoder(codec, header, clock).encode(pixels, spent, progress)
+        data = pack_group([picture for _, picture in group], entries, body)
+    return data, len(data) - len(body), spent, clock

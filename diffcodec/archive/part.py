@@ -1,0 +1,70 @@
+"""The part file of an archive that is being written, and how an interrupted one goes on."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from diffcodec.archive.group import tiles_of
+from diffcodec.archive.groups import Pixels, Plan
+from diffcodec.bitstream.archive import (
+    ArchiveHeader,
+    Damage,
+    Entry,
+    read_body,
+    read_groups,
+    read_header,
+)
+from diffcodec.bitstream.container import BitstreamError
+
+
+@contextmanager
+def part_file(part: Path, resume: bool) -> Iterator[BinaryIO]:
+    """The part file, open; one in which nothing was written yet is taken away again."""
+    existed = part.exists()
+    with open(part, "r+b" if resume and existed else "w+b") as file:
+        try:
+            yield file
+        except BaseException:
+            file.flush()
+            if file.tell() <= 64:
+                part.unlink(missing_ok=True)
+            raise
+
+
+def resumable(file: BinaryIO, header: ArchiveHeader, plan: Plan) -> int:
+    """How many of the planned groups the part file holds; it is cut after them."""
+    try:
+        if read_header(file) != header:
+            return 0
+    except BitstreamError:
+        return 0
+    kept, end = 0, file.tell()
+    for found, group in zip(read_groups(file), plan, strict=False):
+        if isinstance(found, Damage) or list(found.pictures) != [picture for _, picture in group]:
+            break
+        try:
+            read_body(file, found)
+        except BitstreamError:
+            break
+        if not _same_pixels(found.entries, [source.read() for source, _ in group], header.tile):
+            break
+        kept, end = kept + 1, found.body_at + found.body_bytes + 4
+    file.seek(end)
+    file.truncate()
+    return kept
+
+
+def _same_pixels(entries: Sequence[Entry], pixels: Sequence[Pixels], side: int) -> bool:
+    """Do the checksums of the batches match these pictures?"""
+    at, tiles = 0, tiles_of([(p.shape[0], p.shape[1], p.shape[2]) for p in pixels], side)
+    for entry in entries:
+        batch = tiles[at : at + entry.tiles]
+        data = b"".join(t.of(pixels[t.picture]).tobytes() for t in batch)
+        if zlib.crc32(data) != entry.crc:
+            return False
+        at += len(batch)
+    return at == len(tiles)

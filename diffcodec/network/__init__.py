@@ -1,0 +1,1 @@
+"""Trained networks: recipes, the U-Net, checkpoints and their tables."""

@@ -1,0 +1,243 @@
+"""Recipes: frozen dataclasses read from a TOML file; one recipe describes one trained network.
+
+A recipe is the whole truth about a network: `diffcodec train RECIPE` turns it into weights, and the
+file of weights carries it along. An unknown or missing field is an error, never a silent default,
+and fields that do not fit together are refused by name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+Predicts = Literal["preconditioned", "eps", "mu"]
+Sigma2 = Literal["beta", "beta_tilde", "learned"]
+Betas = Literal["linear", "cosine"]
+Skips = Literal["concat", "add"]
+Objective = Literal["simple", "nelbo", "hybrid", "vlb", "edm"]
+Sampling = Literal["uniform", "importance"]
+# [network] fields that the first files lack
+LATER = ("predicts", "sigma2", "betas", "fourier", "skips")
+CONTINUOUS = ("vlb", "edm")  # objectives that draw any noise level; the others draw t
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be read, or whose fields do not fit together."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Sizes of the U-Net (diffcodec.network.unet), and what its output means
+    (diffcodec.network.prediction).
+    """
+
+    channels: int  # feature maps at full resolution
+    multipliers: tuple[int, ...]  # of channels, one a level; each level halves the resolution
+    blocks: int  # residual blocks a level
+    attention: tuple[int, ...]  # resolutions that attend, in feature pixels per `window` pixels
+    norm: Literal["group", "none"]
+    window: int  # picture pixels inside which attention and normalisation statistics stay
+    patch: int = 1  # pixel-unshuffle before the first convolution: 1 or 2
+    sigma_data: float = 0.5  # spread of the pixels in [-1, 1], for the preconditioning
+    predicts: Predicts = "preconditioned"  # or eps, or mu: that of q(x_{t-1} | x_t, x_0)
+    sigma2: Sigma2 = "beta"  # of p_theta; learned: by the network, for every sub-pixel
+    betas: Betas = "linear"  # of T = 1000: what a timestep t is, in training and for mu
+    fourier: tuple[int, ...] = ()  # n of the extra inputs sin and cos(2^n pi x_t)
+    skips: Skips = "concat"  # how a level's way down joins its way up; add: wider at equal cost
+
+    def __post_init__(self) -> None:
+        _one_of("network.norm", self.norm, ("group", "none"))
+        _one_of("network.predicts", self.predicts, get_args(Predicts))
+        _one_of("network.sigma2", self.sigma2, get_args(Sigma2))
+        _one_of("network.betas", self.betas, get_args(Betas))
+        _one_of("network.skips", self.skips, get_args(Skips))
+        if min((self.channels, self.blocks, *self.multipliers), default=0) < 1 or self.channels % 2:
+            raise RecipeError(
+                "network.channels, network.blocks and network.multipliers must be positive, and "
+                "network.channels even"
+            )
+        if self.patch not in (1, 2) or self.sigma_data <= 0 or not self.multipliers:
+            raise RecipeError(
+                "network.patch is 1 or 2, network.sigma_data is above 0, and network.multipliers "
+                "has a number for each level"
+            )
+        if sorted(set(self.fourier)) != list(self.fourier) or any(
+            not 0 <= n <= 8 for n in self.fourier
+        ):
+            raise RecipeError(
+                f"network.fourier {list(self.fourier)} must be increasing numbers of 0 to 8"
+            )
+        stride = self.stride
+        if self.window % stride:
+            raise RecipeError(f"network.window {self.window} is not a multiple of {stride}")
+        levels = [self.window // (self.patch << i) for i in range(len(self.multipliers))]
+        for resolution in self.attention:
+            if resolution not in levels:
+                raise RecipeError(f"network.attention {resolution} is not a level; {levels} are")
+
+    @property
+    def stride(self) -> int:
+        """Picture pixels per feature pixel at the lowest resolution."""
+        return self.patch << (len(self.multipliers) - 1)
+
+    @property
+    def multiple(self) -> int:
+        """A picture is padded to a multiple of this many pixels a side."""
+        return self.window if self.attention or self.norm == "group" else self.stride
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Algorithm 1 with a budget."""
+
+    objective: Objective
+    batch: int  # pictures a step, over all processes
+    steps: int
+    lr: float
+    warmup: int  # steps of linear warm-up of lr
+    cooldown: float  # share of the steps, at the end, in which lr falls linearly to 0
+    ema: float
+    crop: int  # side of the training crops in pixels
+    sigma_min: float = 0.6  # range of the noise in grey levels (0..255), log-uniform
+    sigma_max: float = 1000.0
+    tile: int = 0  # cut every picture into tiles of this side first (CIFAR mosaics: 32)
+    flips: bool = True
+    grey: float = 0.0  # share of the crops that are turned grey (R = G = B)
+    scale: float = 1.0  # every other crop is a smaller one, enlarged by up to this factor
+    optimizer: Literal["adam", "muon"] = (
+        "adam"  # muon: for the convolutions (diffcodec.training.optimizer)
+    )
+    seed: int = 0
+    sampling: Sampling = "uniform"  # of t; importance: as sqrt(E[L_t^2]) (improved DDPM, 3.3)
+    timesteps: int = 1000  # of the 1000, evenly spaced, that training is for
+
+    def __post_init__(self) -> None:
+        _one_of("train.objective", self.objective, get_args(Objective))
+        _one_of("train.optimizer", self.optimizer, ("adam", "muon"))
+        _one_of("train.sampling", self.sampling, get_args(Sampling))
+        if min(self.batch, self.steps, self.crop) < 1 or self.lr <= 0:
+            raise RecipeError("train.batch, train.steps, train.crop and train.lr must be positive")
+        if not 0 < self.sigma_min < self.sigma_max:
+            raise RecipeError("train.sigma_min must be positive and below train.sigma_max")
+        if not (0 <= self.cooldown <= 1 and 0 <= self.grey <= 1 and 0 <= self.ema < 1):
+            raise RecipeError(
+                "train.cooldown and train.grey are shares of 0 to 1, and train.ema is below 1"
+            )
+        if self.scale < 1 or self.warmup < 0:
+            raise RecipeError("train.scale is at least 1, and train.warmup not negative")
+        if 0 < self.tile < self.crop or self.tile < 0:
+            raise RecipeError(f"train.crop {self.crop} does not fit into train.tile {self.tile}")
+        if not 2 <= self.timesteps <= 1000:
+            raise RecipeError(f"train.timesteps {self.timesteps} is not in 2..1000")
+        if self.objective in CONTINUOUS and self.sampling != "uniform":
+            raise RecipeError(
+                f'train.sampling = "{self.sampling}" is about timesteps, which train.objective = '
+                f'"{self.objective}" has not; simple, nelbo and hybrid have'
+            )
+        if self.objective in CONTINUOUS and self.timesteps != 1000:
+            raise RecipeError(
+                f'train.timesteps is about timesteps, which train.objective = "{self.objective}" '
+                "has not; simple, nelbo and hybrid have"
+            )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that makes a network."""
+
+    name: str
+    network: NetworkConfig
+    train: TrainConfig
+
+    def __post_init__(self) -> None:
+        learned, objective = self.network.sigma2 == "learned", self.train.objective
+        if learned and objective not in ("nelbo", "hybrid"):
+            raise RecipeError(
+                f'train.objective = "{objective}" has no gradient for network.sigma2 = "learned"; '
+                "nelbo and hybrid have"
+            )
+        if objective == "hybrid" and not learned:
+            raise RecipeError(
+                'train.objective = "hybrid" trains a variance by the bound: it needs '
+                f'network.sigma2 = "learned", not "{self.network.sigma2}"'
+            )
+        if self.train.crop % self.network.multiple:
+            raise RecipeError(
+                f"train.crop {self.train.crop} is not a multiple of {self.network.multiple} "
+                "pixels, which [network] needs"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The recipe as plain JSON types; fields that older networks lack only where they count.
+
+        The [network] decides a network's fingerprint, and a new field leaves those that exist.
+        """
+        fields = dataclasses.asdict(self)
+        for name in LATER:
+            if getattr(self.network, name) == getattr(NetworkConfig, name):
+                del fields["network"][name]
+        return fields
+
+    @staticmethod
+    def from_dict(fields: dict[str, Any]) -> Recipe:
+        """Build a recipe from plain types; raises RecipeError naming the offending field."""
+        unknown = set(fields) - {"name", "network", "train"}
+        if unknown or "name" not in fields:
+            raise RecipeError(f"a recipe has name, [network] and [train]; not {sorted(unknown)}")
+        return Recipe(
+            name=str(fields["name"]),
+            network=_build(NetworkConfig, fields.get("network", {}), "network"),
+            train=_build(TrainConfig, fields.get("train", {}), "train"),
+        )
+
+    @staticmethod
+    def load(path: Path) -> Recipe:
+        """Read a TOML recipe; raises RecipeError in one sentence."""
+        try:
+            return Recipe.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise RecipeError(f"cannot read the recipe {path}: {error}") from error
+
+    def override(self, settings: tuple[str, ...]) -> Recipe:
+        """Apply `section.field=value` settings (TOML values), as `--set train.lr=1e-4` does."""
+        fields = dataclasses.asdict(self)
+        for setting in settings:
+            key, _, text = setting.partition("=")
+            section, _, field = key.partition(".")
+            if section not in ("network", "train") or field not in fields[section]:
+                raise RecipeError(f'"{key}" is not a field of a recipe (section.field=value)')
+            try:
+                fields[section][field] = tomllib.loads(f"x = {text}")["x"]
+            except tomllib.TOMLDecodeError:
+                fields[section][field] = text
+        return Recipe.from_dict(fields)
+
+
+def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        others = ", ".join(choices[:-1])
+        raise RecipeError(f'{name} is "{value}"; {others} and {choices[-1]} exist')
+
+
+def _build(cls: type[Any], fields: dict[str, Any], section: str) -> Any:
+    types = {f.name: f for f in dataclasses.fields(cls)}
+    unknown = sorted(set(fields) - set(types))
+    missing = sorted(
+        n for n, f in types.items() if f.default is dataclasses.MISSING and n not in fields
+    )
+    if unknown or missing:
+        raise RecipeError(f"[{section}] has unknown fields {unknown} and lacks {missing}")
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    for name, value in values.items():
+        wanted = str(types[name].type)
+        kinds = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}.get(wanted)
+        wrong_bool = isinstance(value, bool) and wanted != "bool"
+        if kinds and (not isinstance(value, kinds) or wrong_bool):
+            raise RecipeError(f"{section}.{name} must be {wanted}, not {value!r}")
+        whole = isinstance(value, tuple) and all(type(n) is int for n in value)
+        if wanted.startswith("tuple") and not whole:
+            raise RecipeError(f"{section}.{name} must be a list of whole numbers, not {value!r}")
+    return cls(**values)

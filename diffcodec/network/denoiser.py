@@ -1,0 +1,113 @@
+"""A float network as a denoiser, for pictures of any size: what training makes and evaluates.
+
+Padding, grey pictures and batches live here, so that the U-Net does not know of them. The codec
+runs on integer networks only (diffcodec.exact.denoiser).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diffcodec.bitstream.randomness import gaussian
+from diffcodec.exact.denoiser import GREY_SEED
+from diffcodec.network.checkpoint import Checkpoint, CheckpointError
+from diffcodec.network.unet import UNet
+
+Float32 = NDArray[np.float32]
+SMALL = 3 * 128 * 128  # values in a batch up to which one thread is best
+
+
+class NetworkDenoiser:
+    """x0_hat(y, v) by a trained U-Net; grey and RGB pictures of any size, as ExactDenoiser."""
+
+    def __init__(self, checkpoint: Checkpoint, device: str = "cpu") -> None:
+        self.checkpoint = checkpoint
+        self.name = checkpoint.recipe.name
+        self.fingerprint = checkpoint.fingerprint.hex()
+        self.sigma2 = checkpoint.recipe.network.sigma2
+        self.betas = checkpoint.recipe.network.betas
+        self.device = torch.device(device)
+        self.unet = UNet(checkpoint.recipe.network)
+        state = {k: torch.from_numpy(w).float() for k, w in checkpoint.weights.items()}
+        try:
+            self.unet.load_state_dict(state)
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"the weights of {self.name} do not fit its recipe; get the original file again"
+            ) from error
+        self.unet.eval().requires_grad_(False).to(self.device)
+        for weight in self.unet.parameters():
+            if weight.ndim == 4:
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+        self.parameters = sum(p.numel() for p in self.unet.parameters())
+
+    @property
+    def threads(self) -> int:
+        """torch's, of this process."""
+        return torch.get_num_threads()
+
+    def __call__(self, y: Float32, v: float) -> Float32:
+        """y: (C, H, W), C = 1 or 3, float32; v > 0; returns x0_hat in [-1, 1] like y."""
+        return np.asarray(self.batch(y[None], v)[0])
+
+    def batch(self, y: Float32, v: float | NDArray[np.float64]) -> Float32:
+        """The same for (N, C, H, W) and one v, or one for each picture."""
+        return self._evaluate(y, v)[0]
+
+    def with_variance(self, y: Float32, v: float | NDArray[np.float64]) -> tuple[Float32, Float32]:
+        """x0_hat, and where log sigma^2 lies: 0 at log beta_tilde, 1 at log beta; both like y.
+
+        Raises CheckpointError for a network without a learned variance.
+        """
+        if self.sigma2 != "learned":
+            raise CheckpointError(
+                f'{self.name} has no learned variance: its recipe says sigma2 = "{self.sigma2}"'
+            )
+        return self._evaluate(y, v)
+
+    def _evaluate(self, y: Float32, v: float | NDArray[np.float64]) -> tuple[Float32, Float32]:
+        """x0_hat and the share; the latter is empty where the variance is not learned."""
+        n, channels, height, width = y.shape
+        v = np.broadcast_to(np.asarray(v, np.float64), (n,))
+        if channels == 1:
+            y, v = _as_rgb(y, v), 3 * v
+        side = self.checkpoint.recipe.network.multiple
+        padding = [(0, 0), (0, 0), (0, -height % side), (0, -width % side)]
+        state = torch.from_numpy(np.pad(y, padding, mode="symmetric")).to(self.device)
+        state = state.contiguous(memory_format=torch.channels_last)
+        noise = torch.from_numpy(v.astype(np.float32)).to(self.device)
+        with torch.inference_mode(), _threads_for(state):
+            out = self.unet(state, noise).cpu().numpy()[:, :, :height, :width]
+        x0_hat, share = out[:, :3].clip(-1, 1), (out[:, 3:] + 1) / 2
+        if channels == 1:
+            x0_hat = x0_hat.mean(axis=1, keepdims=True)
+            share = share.mean(axis=1, keepdims=True) if share.size else share
+        return np.ascontiguousarray(x0_hat, np.float32), np.ascontiguousarray(share, np.float32)
+
+
+def _as_rgb(y: Float32, v: NDArray[np.float64]) -> Float32:
+    """Three channels with independent noise 3v each whose mean is y."""
+    height, width = y.shape[2:]
+    extra = gaussian(GREY_SEED, 0, 3 * height * width).reshape(3, height, width)
+    extra -= extra.mean(axis=0)
+    scale = np.sqrt(3 * v).astype(np.float32)[:, None, None, None]
+    return np.asarray(y + scale * extra, np.float32)
+
+
+@contextmanager
+def _threads_for(state: torch.Tensor) -> Iterator[None]:
+    """One thread for small pictures: it is faster, and sums do not depend on the thread count."""
+    before = torch.get_num_threads()
+    if before == 1 or state.numel() > SMALL:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

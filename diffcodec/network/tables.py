@@ -1,0 +1,130 @@
+"""The codec's tables of a trained network: D(v), the prior, and the chains of noise levels.
+
+Measured once on training pictures, stored with the network, part of its fingerprint.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffcodec.bitstream.pixels import GRID, best_sigma, ideal_bits
+from diffcodec.exact.graph import Graph
+from diffcodec.image import to_unit
+from diffcodec.network.checkpoint import Checkpoint
+from diffcodec.theory.chain import CHAIN_LENGTHS, Tables
+from diffcodec.theory.denoiser import BatchDenoiser
+from diffcodec.theory.levels import choose
+
+Float64 = NDArray[np.float64]
+Network = TypeVar("Network", Checkpoint, Graph)
+
+LEVELS_GREY = np.geomspace(0.4, 1000.0, 36)  # noise levels at which D is measured
+PIXELS_BELOW = 4.0  # grey levels: where handing over to the exact pixels is considered
+
+
+def calibrate(
+    checkpoint: Checkpoint,
+    images: list[NDArray[np.uint8]],
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+    device: str = "cpu",
+) -> Checkpoint:
+    """The checkpoint with tables measured on `images`, each (H, W, 3) uint8, all of one size."""
+    from diffcodec.network.denoiser import NetworkDenoiser  # torch; integer networks do without
+
+    x0 = np.stack([to_unit(image) for image in images])
+    tables = measure(NetworkDenoiser(checkpoint, device), x0, seed, progress)
+    return with_tables(checkpoint, tables)
+
+
+def with_tables(network: Network, tables: Tables) -> Network:
+    """The network with other tables, and so another fingerprint; what it computes stays."""
+    if isinstance(network, Graph):
+        facts = {**network.facts, "tables": plain(tables)}
+        return dataclasses.replace(network, facts=facts)
+    return dataclasses.replace(network, tables=plain(tables))
+
+
+def plain(tables: Tables) -> dict[str, Any]:
+    """Tables as a network's file keeps them: plain JSON types, rounded to what is significant."""
+    return {
+        "prior_mean": [round(m, 6) for m in tables.prior_mean],
+        "prior_variance": round(tables.prior_variance, 8),
+        "v": [float(f"{v:.9g}") for v in tables.v],
+        "mse": [float(f"{d:.9g}") for d in tables.mse],
+        "chains": {k: [float(f"{v:.9g}") for v in c] for k, c in tables.chains.items()},
+    }
+
+
+def measure(
+    denoiser: BatchDenoiser,
+    x0: NDArray[np.float32],
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> Tables:
+    """Tables from pictures (N, C, H, W) in [-1, 1]; progress(levels done, levels)."""
+    tables, pixel_bpd = survey(denoiser, x0, seed, progress)
+    return dataclasses.replace(tables, chains=optimise(tables, pixel_bpd))
+
+
+def survey(
+    denoiser: BatchDenoiser,
+    x0: NDArray[np.float32],
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Tables, Float64]:
+    """Tables without chains, and what the exact pixels cost at tables.v: bits/dim, inf: too much.
+
+    x0: (N, C, H, W) in [-1, 1]; progress(levels done, levels).
+    """
+    rng = np.random.default_rng(seed)
+    mean = x0.mean(axis=(0, 2, 3), dtype=np.float64)
+    prior = float(np.mean((x0 - mean[:, None, None]) ** 2))
+    v = (LEVELS_GREY / 127.5) ** 2
+    mse, pixel_bpd = np.empty(v.size), np.full(v.size, np.inf)
+    for i, level in enumerate(v):
+        x0_hat = _denoise(denoiser, x0, level, rng)
+        mse[i] = np.mean((x0 - x0_hat) ** 2)
+        if LEVELS_GREY[i] <= PIXELS_BELOW:
+            pixel_bpd[i] = _pixel_bpd(x0, x0_hat)
+        if progress:
+            progress(i + 1, v.size)
+    # Smooth away sampling noise that would make D fall as the noise grows.
+    mse = np.minimum(np.maximum.accumulate(mse), prior)
+    red, green, blue = (float(m) for m in np.broadcast_to(mean, 3))
+    return Tables((red, green, blue), prior, v, mse, {}), pixel_bpd
+
+
+def _denoise(
+    denoiser: BatchDenoiser, x0: NDArray[np.float32], v: float, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    out = np.empty_like(x0)
+    for i in range(0, len(x0), 16):
+        part = x0[i : i + 16]
+        noise = rng.standard_normal(part.shape, dtype=np.float32)
+        out[i : i + 16] = denoiser.batch(part + np.float32(math.sqrt(v)) * noise, v)
+    return np.clip(out, -1, 1)
+
+
+def _pixel_bpd(x0: NDArray[np.float32], x0_hat: NDArray[np.float32]) -> float:
+    """Bits/dim of the exact pixels given x0_hat, one sigma a picture."""
+    bits = 0.0
+    for truth, guess in zip(x0, x0_hat, strict=True):
+        pixels = np.rint((truth.reshape(-1) + 1) * 127.5).astype(np.uint8)
+        means = np.rint((guess.reshape(-1).astype(np.float64) + 1) * (127.5 * GRID))
+        index = best_sigma(pixels, means.astype(np.int32))
+        bits += ideal_bits(pixels, means.astype(np.int32), index)
+    return bits / x0.size
+
+
+def optimise(
+    tables: Tables, pixel_bpd: Float64, lengths: Iterable[int] = CHAIN_LENGTHS
+) -> dict[str, tuple[float, ...]]:
+    """The best chains as tables name them; pixel_bpd: as `survey` finds it."""
+    return {str(k): choice.v for k, choice in choose(tables, pixel_bpd, lengths).items()}

@@ -1,0 +1,62 @@
+"""A smaller picture from a file: 1/2, 1/4 or 1/8 of the size, from its first steps alone.
+
+Pixels of the preview are means of s x s pixels, in which noise is s times smaller. So the steps
+below a noise of s grey levels, and the exact pixels, are left out: most of a file. The steps before
+are followed at full size. At the preview's size the network would answer something else, the
+sender's mu would not fit it, and the difference would stay in the state: 28 dB were all it gave.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from diffcodec.bitstream.payload import Payload
+from diffcodec.image import from_unit, to_unit
+from diffcodec.progressive.progressive import Progress, Received, Walk, follow, receive
+from diffcodec.progressive.residual import PLAIN
+from diffcodec.progressive.shared import Channel, Float32
+from diffcodec.theory.schedule import GREY
+
+SCALES = (2, 4, 8)
+
+
+def preview(
+    channel: Channel, payload: Payload, scale: int, progress: Progress | None = None
+) -> Received:
+    """The picture of a payload, made `scale` times smaller: (ceil(H / scale), ..., C) pixels.
+
+    steps: those that it took. Plain pixels are all read.
+    """
+    if payload.sigma_index in PLAIN:
+        whole = receive(channel, payload, Walk(), progress)
+        return Received(from_unit(shrink(to_unit(whole.pixels), scale)), whole.steps, False)
+    walk = Walk()
+    noises = [channel.chain.noise(step.start) for step in payload.steps]
+    steps = [s for s, v in zip(payload.steps, noises, strict=True) if v > (scale / GREY) ** 2]
+    _, x0_hat = follow(channel, replace(payload, steps=steps, sigma_index=None), walk, progress)
+    if x0_hat is None:
+        x0_hat = np.broadcast_to(channel.prior_mean, channel.shape)
+    return Received(from_unit(shrink(x0_hat, scale)), walk.steps, False)
+
+
+def shrink(x: Float32, scale: int) -> Float32:
+    """Means of squares of `scale` x `scale` pixels: (C, H, W) to (C, ceil(H / scale), ...).
+
+    The last square of a row or column that is not a multiple lies inside the picture and overlaps
+    the one before it. A picture that is smaller than a square has its mean.
+    """
+    for axis in (2, 1):
+        x = _means(np.moveaxis(x, axis, 0), min(scale, x.shape[axis]))
+        x = np.moveaxis(x, 0, axis)
+    return np.ascontiguousarray(x)
+
+
+def _means(x: Float32, n: int) -> Float32:
+    """Of n rows each, the last ones perhaps overlapping."""
+    whole = len(x) // n * n
+    means = sum((x[i:whole:n] for i in range(1, n)), start=x[0:whole:n])
+    if whole < len(x):
+        means = np.concatenate([means, x[-n:].sum(axis=0, keepdims=True)])
+    return np.asarray(means * np.float32(1 / n))

@@ -1,0 +1,129 @@
+"""What sender and receiver of a picture both know, and both do: the state and its steps.
+
+The state y = x0 + n, n ~ N(0, v), starts from nothing and moves along a chain of falling noise
+levels (progressive.py). Pictures may be large: besides the few arrays that have a name nothing of
+a picture's size is made, and no doubles of its size at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffcodec.accounting.trace import Clock
+from diffcodec.bitstream.payload import Step
+from diffcodec.bitstream.rate import energy_of, scale_for
+from diffcodec.bitstream.rotation import unrotate
+from diffcodec.bitstream.trellis import coordinates_known
+from diffcodec.bitstream.trellis import decode as trellis_decode
+from diffcodec.theory.chain import Chain
+from diffcodec.theory.denoiser import Denoiser
+from diffcodec.theory.diffusion import posterior_mean, posterior_variance, step_precision
+
+Float32 = NDArray[np.float32]
+
+PIECE = 1 << 18  # values that are doubles at a time
+# Of the first step at least 1/16 has to be there. Less is 0.3 dB over a picture of one colour, and
+# took a large picture of which there are but a few bytes half a minute.
+FIRST = 16
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What sender and receiver share besides the bits.
+
+    shape: (C, H, W) of the picture; workers: threads for the trellis search (no effect on bits).
+    """
+
+    denoiser: Denoiser
+    chain: Chain
+    shape: tuple[int, int, int]
+    nu: int
+    seed: int
+    clock: Clock
+    workers: int = 1
+
+    @property
+    def dims(self) -> int:
+        """Sub-pixels D."""
+        return math.prod(self.shape)
+
+    @property
+    def prior_mean(self) -> Float32:
+        """What is known of a pixel before the first step: (C, 1, 1), in x0 units."""
+        return np.array(self.chain.tables.mean(self.shape[0]), np.float32)[:, None, None]
+
+
+@dataclass(frozen=True)
+class State:
+    """y, its noise variance v, and the number of the chain's node it stands at (-1: none)."""
+
+    y: Float32
+    v: float
+    node: int
+
+
+def beginning(channel: Channel) -> State:
+    """The state that has seen nothing."""
+    return State(np.zeros(channel.shape, np.float32), math.inf, -1)
+
+
+def estimate(channel: Channel, state: State) -> Float32:
+    """x0_hat of a state: the training mean before the first step, the denoiser's from then on."""
+    if math.isinf(state.v):
+        return np.broadcast_to(channel.prior_mean, channel.shape).astype(np.float32)
+    with channel.clock.measure("network"):
+        x0_hat = channel.denoiser(state.y, state.v)
+        return np.clip(x0_hat, -1, 1, out=x0_hat)
+
+
+def known(channel: Channel, step: Step) -> bool:
+    """Whether what was received of a step is shown: one coordinate, or of the first step enough."""
+    if step.complete:
+        return True
+    received = coordinates_known(len(step.bits), step.n_bits, channel.dims, channel.nu)
+    return received >= (1 if step.start >= 0 else max(1, channel.dims // FIRST))
+
+
+def codeword(channel: Channel, step: Step) -> tuple[Float32, float]:
+    """z, mu plus unit noise as the bits tell it, and the share of it that was received."""
+    with channel.clock.measure("trellis"):
+        z, received = trellis_decode(
+            step.bits, step.n_bits, channel.dims, channel.nu, channel.seed, step.end
+        )
+        z = unrotate(z, channel.seed, step.end)
+        z *= np.float32(scale_for(step.energy))
+    return z.reshape(channel.shape), 1.0 if step.complete else received / channel.dims
+
+
+def advance(
+    channel: Channel, state: State, x0_hat: Float32, z: Float32, step: Step, share: float
+) -> State:
+    """y_s = r y_t + (1 - r) x0_hat + sqrt(v_s (1 - r)) z, in the memory of z.
+
+    Where only a share f of z was received (the rest is 0), the state stands between the levels:
+    v = f v_s + (1 - f) (r v_s + (1 - r^2) D), D the mean squared error of x0_hat, which the step's
+    energy tells.
+    """
+    v_s = channel.chain.noise(step.end)
+    a = np.float32(math.sqrt(posterior_variance(v_s, state.v)))
+    for y, mean, to in pieces(state.y, x0_hat, z):
+        to[:] = posterior_mean(y, mean, v_s, state.v) + a * to
+    if share < 1:
+        r = v_s / state.v
+        error = energy_of(step.energy) / step_precision(v_s, state.v)
+        v = share * v_s + (1 - share) * (r * v_s + (1 - r * r) * error)
+        return State(z, v, state.node)
+    return State(z, v_s, step.end)
+
+
+def pieces(*arrays: NDArray[Any]) -> Iterator[tuple[NDArray[Any], ...]]:
+    """The same part of several contiguous arrays of one size, flat, part by part."""
+    flat = [array.reshape(-1) for array in arrays]
+    for i in range(0, flat[0].size, PIECE):
+        yield tuple(array[i : i + PIECE] for array in flat)

@@ -1,0 +1,1 @@
+"""What is drawn, not received: other ways to show a cut."""

@@ -1,0 +1,123 @@
+"""Which noise levels a file visits, and what a step is expected to carry: known to both sides.
+
+A chain is a list of noise variances v_0 > v_1 > ... in x0 units. A network's own chains minimise
+sum 1/2 log2(1 + dSNR D(v)) over the measured error D(v) of the network; DDPM's chains are there
+for comparison with papers. State -1 has seen nothing: v = inf, x0_hat = the training mean.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffcodec.bitstream.container import BitstreamError, ChainKind, Header
+from diffcodec.bitstream.decimals import PowerCurve, rounded_log2
+from diffcodec.bitstream.payload import Plan
+from diffcodec.network.checkpoint import CheckpointError
+from diffcodec.theory.schedule import parse_steps
+
+CHAIN_LENGTHS = (6, 12, 25, 50, 100)
+
+
+class OptionError(ValueError):
+    """An option of the codec that does not exist or cannot be met: one sentence."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What was measured on training pictures and is stored with a network
+    (diffcodec.network.tables).
+
+    prior_mean: of x0 per channel; prior_variance: around it; v, mse: D(v) at increasing v; chains:
+    name -> decreasing noise variances.
+    """
+
+    prior_mean: tuple[float, float, float]
+    prior_variance: float
+    v: NDArray[np.float64]
+    mse: NDArray[np.float64]
+    chains: dict[str, tuple[float, ...]]
+
+    @staticmethod
+    def of(tables: dict[str, Any]) -> Tables:
+        """From a checkpoint's tables; raises CheckpointError if they were not measured yet."""
+        try:
+            red, green, blue = map(float, tables["prior_mean"])
+            return Tables(
+                prior_mean=(red, green, blue),
+                prior_variance=float(tables["prior_variance"]),
+                v=np.array(tables["v"], np.float64),
+                mse=np.array(tables["mse"], np.float64),
+                chains={k: tuple(map(float, c)) for k, c in tables["chains"].items()},
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                "the network has no tables: run diffcodec calibrate, then export, on its float form"
+            ) from error
+
+    def mean(self, channels: int) -> tuple[float, ...]:
+        """The prior mean of each of 3 channels, or of a grey picture's one."""
+        red, green, blue = self.prior_mean
+        return self.prior_mean if channels == 3 else ((red + green + blue) / 3,)
+
+    def error(self, v: float) -> float:
+        """D(v): expected squared error per sub-pixel of x0_hat at noise variance v (or inf)."""
+        return self.prior_variance if math.isinf(v) else self._curve(v)
+
+    @cached_property
+    def _curve(self) -> PowerCurve:
+        return PowerCurve(self.v.tolist(), self.mse.tolist())
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The noise levels of one file."""
+
+    kind: ChainKind
+    v: tuple[float, ...]  # decreasing
+    tables: Tables
+
+    def noise(self, state: int) -> float:
+        """Noise variance of a state; state -1 has seen nothing."""
+        return self.v[state] if state >= 0 else math.inf
+
+    def expected(self, start: int, end: int) -> int:
+        """Energy index of the step for an ordinary picture: 16 log2(dSNR D)."""
+        gain = 1 / self.noise(end) - 1 / self.noise(start)
+        return rounded_log2(gain * self.tables.error(self.noise(start)), 16)
+
+    def plan(self, dims: int, nu: int) -> Plan:
+        """What the bitstream has to know."""
+        return Plan(dims, nu, len(self.v), self.expected)
+
+
+def choose_chain(name: str, tables: Tables) -> Chain:
+    """Chain by name: "25" of the network's own, or "ddpm:50", "cosine:100" (linear T = 1000).
+
+    Raises OptionError for anything else.
+    """
+    if name in tables.chains:
+        return Chain("own", tables.chains[name], tables)
+    own = ", ".join(sorted(tables.chains, key=int))
+    family = name.partition(":")[0]
+    if family not in ("ddpm", "linear", "cosine"):
+        raise OptionError(f'there is no chain "{name}"; the network has {own}, or say ddpm:50')
+    try:
+        levels = parse_steps(name)
+    except ValueError as error:
+        raise OptionError(str(error)) from None
+    kind: ChainKind = "cosine" if family == "cosine" else "linear"
+    return Chain(kind, tuple(levels), tables)
+
+
+def chain_of(header: Header, tables: Tables) -> Chain:
+    """The chain a file was written with; raises BitstreamError if the network has none such."""
+    try:
+        return choose_chain(header.chain_name, tables)
+    except OptionError as error:
+        raise BitstreamError(f"the file cannot be decoded with its network: {error}") from None

@@ -1,0 +1,1 @@
+"""Training: Algorithm 1 on one device or many."""

@@ -1,0 +1,204 @@
+"""What training minimises: which noise levels a step draws, and the loss of each picture.
+
+With D = |x0 - x0_hat|^2, the mean over the sub-pixels:
+- simple: t uniform, the error of what the network predicts (DDPM eq. 14, L_simple):
+  |eps - eps_hat|^2 = D / v, of the preconditioned network too; |mu - mu_hat|^2 where it is mu;
+- nelbo: t uniform, T L_{t-1} in bits/dim, L_0 by the discretized decoder: its mean is the bound L
+  (eq. 5) but for the constant L_T;
+- hybrid: L_simple + 0.001 L (improved DDPM, eq. 16), where L's gradient flows through the learned
+  variance only;
+- vlb: log v uniform, D / v: the continuous-time bound, rate = 1/2 * integral of D dSNR;
+- edm: log v uniform, D (1/v + 1/sigma_data^2) (Karras et al. 2022): as vlb where the bits are,
+  without giving up the noise levels that decide how the first kilobyte looks.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from diffcodec.network.config import CONTINUOUS, Recipe
+from diffcodec.network.prediction import Prediction
+from diffcodec.theory.schedule import GREY, Schedule
+
+LAMBDA = 0.001  # of L in the hybrid objective
+KEPT = 10  # losses of every timestep that importance sampling remembers
+UNIFORM = 0.001  # share of the draws that importance sampling makes uniformly
+EDGE = 1e3  # standard deviations that stand for infinity, where gradients exist
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Noise variances of N pictures, (N,) float32; t - 1 in the chain, (N,) int64, unless any noise
+    level is drawn; weight: 1 / (T p(t)), (N,), which makes every sampling of t unbiased."""
+
+    v: Tensor
+    t: Tensor | None
+    weight: Tensor
+
+    def to(self, device: torch.device) -> Draw:
+        """The draw with v and weight on a device, without waiting for it; t stays."""
+        v, weight = (x.to(device, non_blocking=True) for x in (self.v, self.weight))
+        return Draw(v, self.t, weight)
+
+
+class Objective:
+    """The recipe's objective; losses are computed on `device`, draws on the CPU."""
+
+    def __init__(self, recipe: Recipe, device: torch.device) -> None:
+        self.network, self.config = recipe.network, recipe.train
+        self.prediction = Prediction(recipe.network).to(device)
+        chain = Schedule.named(self.network.betas, 1000).respaced(self.config.timesteps)
+        self.v, self.T = torch.from_numpy(chain.v.copy()), chain.T
+        # log sigma^2 of the two fixed variances; at t = 1 beta_tilde is 0, and its next one serves.
+        tilde = np.append(chain.beta_tilde[1], chain.beta_tilde[1:])
+        log_variance = np.log(np.stack([tilde, chain.betas]))
+        self.log_variance = torch.from_numpy(log_variance).float().to(device)  # (2, T)
+        v_s = np.append(0.0, chain.v[:-1])
+        self.v_s = torch.from_numpy(v_s).to(device)
+        self.v_t = self.v.to(device)
+        self.history = History(self.T) if self.config.sampling == "importance" else None
+
+    def draw(self, n: int, rng: torch.Generator) -> Draw:
+        """n noise levels, stratified: one in each n-th of the distribution."""
+        u = (torch.arange(n, dtype=torch.float64) + torch.rand(n, generator=rng).double()) / n
+        one = torch.ones(n)
+        if self.config.objective in CONTINUOUS:
+            ends = self.config.sigma_min, self.config.sigma_max
+            low, high = (2 * math.log(sigma / GREY) for sigma in ends)
+            return Draw(torch.exp(low + u * (high - low)).float(), None, one)
+        if self.history is None:
+            t = (u * self.T).long().clamp(max=self.T - 1)
+            return Draw(self.v[t].float(), t, one)
+        p = self.history.probabilities()
+        t = torch.searchsorted(p.cumsum(0), u).clamp(max=self.T - 1)
+        return Draw(self.v[t].float(), t, (1 / (self.T * p[t])).float())
+
+    def losses(self, x0: Tensor, out: Tensor, draw: Draw) -> Tensor:
+        """(N,) from pictures (N, 3, H, W) and what the network made of their noisy states."""
+        objective = self.config.objective
+        x0_hat, share = out[:, :3], out[:, 3:]
+        if objective == "nelbo":
+            return self.bound(x0, x0_hat, share, draw)
+        d: Tensor = (x0 - x0_hat).square().mean(dim=(1, 2, 3))
+        simple = self.weight(draw.v.to(x0.device)) * d
+        if objective == "hybrid":
+            return simple + LAMBDA * self.bound(x0, x0_hat.detach(), share, draw)
+        return simple
+
+    def weight(self, v: Tensor) -> Tensor:
+        """Weight of D at noise variances v (N,), for all objectives but nelbo."""
+        if self.config.objective == "edm":
+            return 1 / v + 1 / self.network.sigma_data**2
+        if self.config.objective != "vlb" and self.network.predicts == "mu":
+            c_out: Tensor = self.prediction(v)[1]
+            return 1 / c_out.flatten().square()
+        return 1 / v
+
+    def bound(self, x0: Tensor, x0_hat: Tensor, share: Tensor, draw: Draw) -> Tensor:
+        """T L_{t-1} in bits/dim, (N,); share: (N, 3, H, W), where log sigma^2 lies from -1 to 1."""
+        assert draw.t is not None
+        t = draw.t.to(x0.device)
+        tilde, beta = (table[t][:, None, None, None] for table in self.log_variance)
+        if self.network.sigma2 == "learned":
+            mix = (share + 1) / 2
+            log_variance = mix * beta + (1 - mix) * tilde
+        else:
+            log_variance = beta if self.network.sigma2 == "beta" else tilde
+            first = (t == 0)[:, None, None, None]
+            log_variance = torch.where(first, tilde, log_variance)  # as in DDPM's code
+        nats = self._kl(x0, x0_hat, log_variance, t)
+        rows = (draw.t == 0).nonzero().flatten().to(x0.device)
+        if len(rows):
+            sigma = (log_variance.expand_as(x0)[rows] / 2).exp()
+            mass = -log_pixel_mass(x0[rows], x0_hat[rows], sigma).mean(dim=(1, 2, 3))
+            nats = nats.index_put((rows,), mass.to(nats.dtype))
+        return nats * (self.T / math.log(2))
+
+    def _kl(self, x0: Tensor, x0_hat: Tensor, log_variance: Tensor, t: Tensor) -> Tensor:
+        """KL(q(x_{t-1} | x_t, x_0) || p_theta), nats per dimension (N,); of no meaning at t = 1."""
+        v_t, v_s = (table[t][:, None, None, None] for table in (self.v_t, self.v_s))
+        r = v_s / v_t
+        log_q = (v_s.clamp(min=1e-12) * (1 - r)).log().float()
+        log_p = log_variance + (1 + v_s).log().float()  # in y's units: over alpha_bar_{t-1}
+        shift = (1 - r).float() * (x0 - x0_hat)
+        gap = log_q - log_p
+        kl = 0.5 * (gap.expm1() - gap + shift.square() * (-log_p).exp())
+        return kl.mean(dim=(1, 2, 3))
+
+    def remember(self, draw: Draw, losses: Tensor) -> None:
+        """Tell importance sampling what came out, in all processes alike."""
+        if self.history is None:
+            return
+        assert draw.t is not None
+        t, found = draw.t.to(losses.device), losses.detach()
+        if dist.is_initialized() and dist.get_world_size() > 1:
+            t, found = _of_all(t), _of_all(found)
+        self.history.add(t.cpu(), found.cpu())
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What `load_state_dict` needs to go on."""
+        return {} if self.history is None else self.history.state_dict()
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go on where `state_dict` was taken."""
+        if self.history is not None and state:
+            self.history.load_state_dict(state)
+
+
+class History:
+    """The last losses of every timestep: p(t) ~ sqrt(E[L_t^2]) makes their mean least noisy."""
+
+    def __init__(self, T: int) -> None:
+        self.losses = torch.zeros(T, KEPT, dtype=torch.float64)
+        self.count = torch.zeros(T, dtype=torch.int64)
+
+    def probabilities(self) -> Tensor:
+        """(T,) float64; uniform until every timestep has KEPT losses."""
+        T = len(self.count)
+        if (self.count < KEPT).any():
+            return torch.full((T,), 1 / T, dtype=torch.float64)
+        size = self.losses.square().mean(dim=1).sqrt()
+        return (1 - UNIFORM) * size / size.sum() + UNIFORM / T
+
+    def add(self, t: Tensor, losses: Tensor) -> None:
+        """t: (N,) from 0; losses: (N,)."""
+        for i, loss in zip(t.tolist(), losses.tolist(), strict=True):
+            self.losses[i, self.count[i] % KEPT] = loss
+            self.count[i] += 1
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The tensors themselves."""
+        return {"losses": self.losses, "count": self.count}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """From `state_dict`, on any device."""
+        self.losses, self.count = state["losses"].cpu(), state["count"].cpu()
+
+
+def log_pixel_mass(x0: Tensor, mean: Tensor, sigma: Tensor) -> Tensor:
+    """log of the mass of N(mean, sigma^2) in each pixel's bin (DDPM eq. 13), in nats; float64.
+
+    As diffusion.discretized_gaussian_log_likelihood, with gradients.
+    """
+    x0, mean, sigma = x0.double(), mean.double(), sigma.double()
+    k = ((x0 + 1) * GREY).round()
+    low = torch.where(k == 0, -EDGE, ((k - 0.5) / GREY - 1 - mean) / sigma)
+    high = torch.where(k == 255, EDGE, ((k + 0.5) / GREY - 1 - mean) / sigma)
+    flip = low + high > 0  # the mirror image, where both tails are tiny
+    a, b = torch.where(flip, -high, low), torch.where(flip, -low, high)
+    log_b = torch.special.log_ndtr(b)
+    gap = (log_b - torch.special.log_ndtr(a)).clamp(min=1e-30)
+    mass: Tensor = log_b + (-torch.expm1(-gap)).log()
+    return mass
+
+
+def _of_all(x: Tensor) -> Tensor:
+    parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, x.contiguous())
+    return torch.cat(parts)

@@ -1,0 +1,107 @@
+"""A training run in a folder: its state, how it begins, and how it goes on."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffcodec.files import write_atomic
+from diffcodec.network.checkpoint import Checkpoint
+from diffcodec.network.config import Recipe, RecipeError
+from diffcodec.network.unet import UNet
+from diffcodec.training.objective import Objective
+from diffcodec.training.optimizer import Optimizer
+
+
+@dataclass
+class Run:
+    """What a run has in memory, and where it lies on disk."""
+
+    recipe: Recipe
+    folder: Path
+    device: torch.device
+    model: UNet
+    ema: UNet
+    optimizer: Optimizer
+    objective: Objective
+    step: int = 0
+    seconds: float = 0.0
+
+    def save(self) -> None:
+        """state.pt to resume from and model.safetensors (the EMA weights), both atomically."""
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "model": self.model.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "objective": self.objective.state_dict(),
+        }
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        # The state last: a run whose network could not be saved has a step to do again.
+        self.checkpoint().save(self.folder / "model.safetensors")
+        write_atomic(self.folder / "state.pt", buffer.getvalue())
+
+    def checkpoint(self) -> Checkpoint:
+        """The EMA weights in float16, in which they ship."""
+        weights = {k: w.half().cpu().numpy() for k, w in self.ema.state_dict().items()}
+        card = {
+            "steps": self.step,
+            "hours": round(self.seconds / 3600, 3),
+            "images": self.step * self.recipe.train.batch,
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "device": self.device.type,
+        }
+        return Checkpoint(self.recipe, weights, {}, card)
+
+    def resume(self) -> None:
+        """Go on from state.pt if there is one."""
+        path = self.folder / "state.pt"
+        if not path.exists():
+            return
+        state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.ema.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.objective.load_state_dict(state.get("objective", {}))
+        self.step, self.seconds = int(state["step"]), float(state["seconds"])
+
+
+def start(
+    recipe: Recipe, folder: Path, device: torch.device, first: Checkpoint | None = None
+) -> Run:
+    """A run at its last checkpoint, or at step 0: `first`'s weights, or drawn from the seed.
+
+    Raises RecipeError if `first` is another kind of network.
+    """
+    torch.manual_seed(recipe.train.seed)
+    model, ema = UNet(recipe.network).to(device), UNet(recipe.network).to(device)
+    for network in (model, ema):
+        for weight in network.parameters():
+            if weight.ndim == 4:
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    if first is not None:
+        if first.recipe.network != recipe.network:
+            raise RecipeError("the network to start from has another [network] than the recipe")
+        state = {k: torch.from_numpy(w).float() for k, w in first.weights.items()}
+        model.load_state_dict(state)
+    ema.load_state_dict(model.state_dict())
+    ema.requires_grad_(False)
+    optimizer, objective = Optimizer(model, recipe.train), Objective(recipe, device)
+    run = Run(recipe, folder, device, model, ema, optimizer, objective)
+    run.resume()
+    return run
+
+
+def update_ema(run: Run) -> None:
+    """ema += (1 - decay) (model - ema), with a warm-up of the decay."""
+    decay = min(run.recipe.train.ema, (1 + run.step) / (10 + run.step))
+    old, new = (list[Tensor](network.parameters()) for network in (run.ema, run.model))
+    with torch.no_grad():
+        torch._foreach_lerp_(old, new, 1 - decay)

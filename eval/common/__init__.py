@@ -1,0 +1,1 @@
+"""What all measurements share: pictures, records, metrics, the machine."""

@@ -1,0 +1,1 @@
+"""One measurement each; their results are in eval/results."""

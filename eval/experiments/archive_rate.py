@@ -1,0 +1,233 @@
+"""What an archive costs, beside the variational bound of the same network, chain and pictures.
+
+Every chain makes one archive of all pictures, which is decoded again and compared. Rates are in
+bits/dim of all sub-pixels: the bound, on latents of its own (chain_bound.py); the whole file, its
+initial bits, heads and checksums included. Net bits are those by which the stacks grew, of the
+tiles in bits-back batches alone, beside the bound of the same tiles: others are coded progressively
+to supply the initial bits.
+
+    python -m diffcodec.eval.experiments.archive_rate DATA -m cifar10 --chain 50 --chain 100 \\
+        --json out.json
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from diffcodec.archive.archive import TILE, contents, extract, make_header, write_archive
+from diffcodec.archive.group import tiles_of
+from diffcodec.archive.groups import Source
+from diffcodec.bitstream.archive import ArchiveHeader, Group
+from diffcodec.codec import Codec
+from diffcodec.data import DataError, digest, load_images
+from diffcodec.eval.common.environment import environment, peak_memory_bytes, portable
+from diffcodec.eval.likelihood.chain_bound import bounds
+from diffcodec.eval.peers import peers
+from diffcodec.eval.rd.rate_distortion import load_codec
+from diffcodec.theory.chain import choose_chain
+
+Pixels = NDArray[np.uint8]
+Record = dict[str, Any]
+
+
+def measure(
+    codec: Codec, pictures: list[Pixels], chain: str, tile: int, processes: int, model: str | None
+) -> Record:
+    """One archive of pictures, (H, W, C) uint8 each, written, read and taken apart."""
+    sources = [Source(f"{i:05}.png", pixels) for i, pixels in enumerate(pictures)]
+    header = make_header(codec, chain, tile)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "all.dfa"
+        began = time.perf_counter()
+        written = write_archive(
+            codec, sources, path, header, processes=processes, model=model, progress=_show
+        )
+        encoded = time.perf_counter()
+        exact = _exact(codec, path, pictures, processes, model)
+        decoded = time.perf_counter()
+        with open(path, "rb") as file:
+            groups = contents(file).groups
+    balance, spent = written.spent.balance, written.spent
+    tiles, in_batches = _tiles(header, groups, {source.name: source.read() for source in sources})
+    bound = bounds(codec, chain, tiles, processes, model, _show)
+    values = sum(p.size for p in pictures)
+    net_values = values - spent.progressive_values - spent.drawn_values
+    nelbo, net_nelbo = float(bound.sum()), float(bound[in_batches].sum())
+    bits = 8 * written.file_bytes
+    levels = choose_chain(chain, codec.tables)
+    outside = written.clock.total - written.clock.network
+    return {
+        "chain": chain,
+        "steps": len(levels.v),
+        "exact": exact,
+        "file_bytes": written.file_bytes,
+        "nelbo_bpd": nelbo / values,
+        "nelbo_standard_error_bpd": _standard_error(bound, tiles),
+        "net_bpd": written.net_bits / net_values,
+        "nelbo_of_the_same_bpd": net_nelbo / net_values,
+        "file_bpd": bits / values,
+        "net_overhead_percent": 100 * (written.net_bits / net_nelbo - 1),
+        "file_overhead_percent": 100 * (bits / nelbo - 1),
+        "initial": {
+            "bits": spent.progressive_bits,
+            "bpd_of_all": spent.progressive_bits / values,
+            "pictures_percent": 100 * spent.progressive_values / values,
+            "nelbo_bits_of_the_same": nelbo - net_nelbo,
+        },
+        "packing_bits": spent.packing_bits,
+        "head_bits": 8 * written.head_bytes,
+        "groups": written.groups,
+        "by_step": {
+            "sigma_grey": [None, *(127.5 * math.sqrt(v) for v in reversed(levels.v))],
+            "ideal_bits": list(map(float, balance.ideal)),
+            "net_bits": list(map(float, balance.spent)),
+            "kl_bits": list(map(float, balance.kl)),
+        },
+        "seconds": {
+            "encode": encoded - began,
+            "decode": decoded - encoded,
+            "process_total": written.clock.total,
+            "process_network": written.clock.network,
+        },
+        "outside_network_percent": 100 * outside / written.clock.total,
+    }
+
+
+def _exact(
+    codec: Codec, path: Path, pictures: list[Pixels], processes: int, model: str | None
+) -> bool:
+    """Does every picture come back?"""
+    with open(path, "rb") as file:
+        names = [[p.name for p in group.pictures] for group in contents(file).groups]
+    if processes == 1 or model is None:
+        found = [_extract(codec, path, some) for some in names]
+    else:
+        with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+            found = list(pool.map(partial(_extract_elsewhere, model, path), names))
+    back = {name: pixels for group in found for name, pixels in group}
+    return all(
+        np.array_equal(back.get(f"{i:05}.png", ()), pixels) for i, pixels in enumerate(pictures)
+    )
+
+
+def _extract(codec: Codec, path: Path, names: list[str]) -> list[tuple[str, Pixels]]:
+    with open(path, "rb") as file:
+        pairs = [(p.name, pixels) for p, pixels in extract(codec, file, names)]
+    for name, pixels in pairs:
+        if isinstance(pixels, ValueError):
+            print(f"{name} was refused: {pixels}", file=sys.stderr)
+    return [(name, pixels) for name, pixels in pairs if isinstance(pixels, np.ndarray)]
+
+
+def _extract_elsewhere(model: str, path: Path, names: list[str]) -> list[tuple[str, Pixels]]:
+    return _extract(load_codec(model, 1), path, names)
+
+
+def _tiles(
+    header: ArchiveHeader, groups: Sequence[Group], pictures: dict[str, Pixels]
+) -> tuple[list[Pixels], NDArray[np.bool_]]:
+    """All tiles of an archive, and which of them are in bits-back batches."""
+    parts: list[Pixels] = []
+    in_batches: list[bool] = []
+    for group in groups:
+        for tile in tiles_of([p.shape for p in group.pictures], header.tile):
+            parts.append(tile.of(pictures[group.pictures[tile.picture].name]))
+        for entry in group.entries:
+            in_batches += [entry.count > 0] * entry.tiles
+    return parts, np.array(in_batches)
+
+
+def _standard_error(bound: NDArray[np.float64], tiles: list[Pixels]) -> float | None:
+    """Of the mean over tiles, bits/dim."""
+    if len(tiles) < 2:
+        return None
+    bpd = bound / np.array([tile.size for tile in tiles])
+    return float(bpd.std(ddof=1) / math.sqrt(len(tiles)))
+
+
+def _show(done: int, total: int) -> None:
+    print(f"{done} of {total} pictures", file=sys.stderr)
+
+
+def compare(pictures: list[Pixels]) -> Record:
+    """Bits/dim of other lossless codecs, each picture its own file."""
+    sizes: dict[str, int] = {}
+    for pixels in pictures:
+        for name, point in peers.lossless(pixels).items():
+            sizes[name] = sizes.get(name, 0) + point.bytes
+    values = sum(p.size for p in pictures)
+    return {name: {"bytes": size, "bpd": 8 * size / values} for name, size in sizes.items()}
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("data", type=click.Path(exists=True, path_type=Path))
+@click.option("-m", "--model", default="cifar10", show_default=True, help="Network: name or file.")
+@click.option("--images", type=click.IntRange(1), help="Only the first N pictures.")
+@click.option("--split", default="all", help='Only files or folders whose names begin so: "test".')
+@click.option("--cut", type=click.IntRange(0), default=0, help="Cut files into N x N pictures.")
+@click.option("--tile", type=int, default=TILE, show_default=True, help="Side of coded tiles.")
+@click.option("--chain", "chains", multiple=True, default=("50",), show_default=True)
+@click.option("-j", "--processes", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--peers/--no-peers", "with_peers", default=True, help="Measure PNG and others too.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the results.")
+def main(
+    data: Path,
+    model: str,
+    images: int | None,
+    split: str,
+    cut: int,
+    tile: int,
+    chains: tuple[str, ...],
+    processes: int,
+    with_peers: bool,
+    json_path: Path | None,
+) -> None:
+    """Archives of the pictures in DATA, one a chain: bound, net bits, file bits."""
+    try:
+        pictures = load_images(data, split, cut)[:images]
+        codec = load_codec(model, 1)
+    except (DataError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+    result: Record = {
+        "name": f"diffcodec {codec.name}",
+        "results": [],
+        "peers_lossless": compare(pictures) if with_peers else {},
+        "dataset": {"name": data.stem, "images": len(pictures), "sha256": digest(pictures)},
+        "model": {"name": codec.name, "fingerprint": codec.fingerprint.hex(), "tile": tile},
+        "environment": environment(1, processes),
+        "command": f"python -m diffcodec.eval.experiments.archive_rate {portable(sys.argv[1:])}",
+    }
+    for chain in chains:
+        row = measure(codec, pictures, chain, tile, processes, model)
+        result["results"].append(row)
+        click.echo(
+            f"chain {chain}: bound {row['nelbo_bpd']:.4f}, net {row['net_bpd']:.4f} "
+            f"({row['net_overhead_percent']:+.3f} %), file {row['file_bpd']:.4f} bits/dim "
+            f"({row['file_overhead_percent']:+.3f} %), {row['outside_network_percent']:.1f} % of "
+            f"the time outside the network, {'exact' if row['exact'] else 'NOT EXACT'}"
+        )
+        result["peak_memory_bytes"] = peak_memory_bytes()
+        if json_path is not None:  # after every chain: the next one may take hours
+            json_path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    for name, peer in result["peers_lossless"].items():
+        click.echo(f"{name}: {peer['bpd']:.4f} bits/dim")
+    if not all(row["exact"] for row in result["results"]):
+        raise click.ClickException("some pictures did not come back exactly")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""What the relative entropy coder costs: bits over the ideal, and processor time a bit.
+
+Targets are Gaussian, as after rotation. With z decoded for a target mu of D coordinates, the bits
+delivered are -(D/2) log2(1 - cos^2(z, mu)), the information that the direction of z tells about mu:
+the rest of z is noise, which an exact sample would have as well. The overhead is bits sent /
+delivered - 1; over the KL divergence of the same-variance coder, which needs
+(2^(2h) - 1) / (2 ln 2) >= h bits a coordinate to deliver h, it is smaller.
+
+    python -m diffcodec.eval.experiments.coder_benchmark --json eval/results/coder.json
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from diffcodec.bitstream import viterbi
+from diffcodec.bitstream.rotation import rotate, unrotate
+from diffcodec.bitstream.trellis import MEMORIES, decode, encode
+from diffcodec.eval.common.environment import environment, portable
+
+LENGTHS = (32, 64, 128, 256, 512, 1024, 4096)
+DIMS_PER_BIT = (16, 64)
+ROTATED = (3072, 1_179_648)  # 32x32 and 768x512, RGB
+SEED = 1
+
+
+def measure(n: int, dims: int, nu: int, blocks: int) -> dict[str, Any]:
+    """Overheads with their standard error, and the least time a bit, of `blocks` steps."""
+    delivered, encoding, decoding = [], [], []
+    for step in range(blocks):
+        mu = np.random.default_rng([n, dims, step]).standard_normal(dims).astype(np.float32)
+        bits, seconds = _timed(partial(encode, mu, n, nu, SEED, step))
+        encoding.append(seconds)
+        (z, _), seconds = _timed(partial(decode, bits, n, dims, nu, SEED, step))
+        decoding.append(seconds)
+        delivered.append(_delivered(z, mu))
+    mean = float(np.mean(delivered))
+    kl = dims * math.expm1(2 * mean / dims * math.log(2)) / (2 * math.log(2))
+    error = float(np.std(delivered) / math.sqrt(blocks)) / mean
+    return {
+        "nu": nu,
+        "bits": n,
+        "dims_per_bit": dims // n,
+        "overhead_mi_percent": round(100 * (n / mean - 1), 2),
+        "overhead_kl_percent": round(100 * (n / kl - 1), 2),
+        "standard_error_percent": round(100 * error, 2),
+        "encode_us_per_bit": round(1e6 * min(encoding) / n, 3),
+        "decode_us_per_bit": round(1e6 * min(decoding) / n, 3),
+        "blocks": blocks,
+    }
+
+
+def numpy_time(n: int, dims: int, nu: int) -> dict[str, Any]:
+    """Time of the search in numpy; its bits, and so its overheads, are those of the kernel."""
+    mu = np.random.default_rng([n, dims, 0]).standard_normal(dims).astype(np.float32)
+    kernel, viterbi.KERNEL = viterbi.KERNEL, None
+    try:
+        bits, seconds = _timed(partial(encode, mu, n, nu, SEED, 0))
+    finally:
+        viterbi.KERNEL = kernel
+    if not np.array_equal(bits, encode(mu, n, nu, SEED, 0)):
+        raise AssertionError(f"kernel and numpy differ at nu = {nu}, {n} bits")
+    return {"nu": nu, "bits": n, "encode_us_per_bit": round(1e6 * seconds / n, 1)}
+
+
+def rotation_time(dims: int) -> dict[str, Any]:
+    """Least time of a rotation and of its inverse, the permutation being known already."""
+    x = np.random.default_rng(dims).standard_normal(dims).astype(np.float32)
+    there = min(_timed(partial(rotate, x, SEED, 0))[1] for _ in range(8))
+    back = min(_timed(partial(unrotate, x, SEED, 0))[1] for _ in range(8))
+    return {"dims": dims, "rotate_ms": round(1e3 * there, 2), "unrotate_ms": round(1e3 * back, 2)}
+
+
+def _timed(run: Callable[[], Any]) -> tuple[Any, float]:
+    began = time.process_time()
+    result = run()
+    return result, time.process_time() - began
+
+
+def _delivered(z: NDArray[np.float32], mu: NDArray[np.float32]) -> float:
+    a, b = z.astype(np.float64), mu.astype(np.float64)
+    cosine2 = float(a @ b) ** 2 / (float(a @ a) * float(b @ b))
+    return -0.5 * z.size * math.log2(1 - cosine2)
+
+
+def table(cells: list[dict[str, Any]]) -> str:
+    """Overhead over the ideal in percent / encode / decode us a bit, a row per nu and dims/bit."""
+    lines = ["nu dims/bit" + "".join(f"{n:>18} b" for n in LENGTHS)]
+    for nu in MEMORIES:
+        for per_bit in DIMS_PER_BIT:
+            row = [c for c in cells if c["nu"] == nu and c["dims_per_bit"] == per_bit]
+            lines.append(
+                f"{nu:2} {per_bit:8}"
+                + "".join(
+                    f"{c['overhead_mi_percent']:7.1f}% {c['encode_us_per_bit']:5.1f} "
+                    f"{c['decode_us_per_bit']:5.2f}"
+                    for c in row
+                )
+            )
+    return "\n".join(lines)
+
+
+@click.command()
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Also write this file.")
+@click.option("--bits", default=49_152, show_default=True, help="Bits sent for each cell.")
+def main(json_path: Path | None, bits: int) -> None:
+    """Overhead and time of the relative entropy coder by block length and state bits."""
+    cells = []
+    for nu in MEMORIES:
+        for per_bit in DIMS_PER_BIT:
+            for n in LENGTHS:
+                measure(n, n * per_bit, nu, 1)  # makes the tables
+                share = bits // (3 if nu == 16 else 1)
+                cells.append(measure(n, n * per_bit, nu, max(4, share // n)))
+        print(f"nu = {nu} done", file=sys.stderr)
+    rotations = [rotation_time(dims) for dims in ROTATED]
+    in_numpy = [numpy_time(n, 16 * n, nu) for nu in MEMORIES for n in (64, 256, 1024) if nu < 16]
+    result = {
+        "command": "python -m diffcodec.eval.experiments.coder_benchmark " + portable(sys.argv[1:]),
+        "environment": environment(threads=1, processes=1),
+        "kernel": viterbi.KERNEL is not None,
+        "cells": cells,
+        "numpy": in_numpy,
+        "rotation": rotations,
+    }
+    print(table(cells))
+    for cell in in_numpy + rotations:
+        print(cell)
+    if json_path is not None:
+        json_path.parent.mkdir(parents=True, exist_ok=True)
+        json_path.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Pictures that no photograph looks like: what their lossless files take, in bytes and in time.
+
+Flat colour, a ramp, a drawing, noise, rows and columns of pixels; a smooth picture stands beside
+them for the time. The pictures are made here, the same ones everywhere.
+
+    python -m diffcodec.eval.experiments.odd_images photo --json odd-pictures.json
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from PIL import Image, ImageDraw
+
+from diffcodec.codec import Codec
+from diffcodec.data import DataError
+from diffcodec.eval.common.coded import Pixels, measure
+from diffcodec.eval.common.environment import environment, portable
+from diffcodec.eval.peers.pillow_codecs import lossless
+from diffcodec.files import write_atomic
+
+PEERS = ("png", "webp")
+SIDE = 512
+
+
+def pictures(side: int = SIDE) -> Iterator[tuple[str, Pixels]]:
+    """Names and (H, W, C) uint8 pixels."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.indices((side, side)) * 255 // side
+    walk = np.cumsum(rng.integers(-9, 10, (5000, 3)), axis=0)
+    walk = 255 - np.abs(walk % 510 - 255)
+    yield "one colour", np.full((side, side, 3), (12, 200, 90), np.uint8)
+    yield "ramp", np.stack([rows, columns, np.full_like(rows, 64)], axis=-1).astype(np.uint8)
+    yield "drawing", drawing(side)
+    waves = np.sin(rows / 9.0) + np.cos(columns / 7.0) + rng.normal(0, 0.05, rows.shape)
+    yield "smooth, with grain", (127 + 50 * waves).astype(np.uint8)[..., None].repeat(3, axis=2)
+    yield "noise", rng.integers(0, 256, (side // 2, side // 2, 3), np.uint8)
+    yield "a row", walk[None].astype(np.uint8)
+    yield "a column", walk[:, None, :1].astype(np.uint8)
+    yield "tiny", rng.integers(0, 256, (3, 3, 3), np.uint8)
+
+
+def drawing(side: int) -> Pixels:
+    """Overlapping discs, bars and lines in flat colours, (side, side, 3) uint8."""
+    image = Image.new("RGB", (side, side), "white")
+    draw, rng = ImageDraw.Draw(image), np.random.default_rng(1)
+    for i in range(40):
+        x, y, w, h = (int(n) for n in rng.integers(0, side, 4) // (1, 1, 4, 4))
+        colour = tuple(int(c) for c in rng.integers(0, 256, 3))
+        shape = (draw.ellipse, draw.rectangle)[i % 2]
+        shape((x, y, x + w, y + h), fill=colour, outline="black")
+        draw.line((x, y, *(int(n) for n in rng.integers(0, side, 2))), fill=colour)
+    return np.asarray(image, np.uint8)
+
+
+def row(codec: Codec, name: str, pixels: Pixels) -> dict[str, Any]:
+    """A picture's files: bytes, seconds, and whether the pixels came back."""
+    found = measure(pixels, codec.encode, lambda data: codec.decode(data).pixels).point
+    peers = {peer: lossless(pixels, peer).point.bytes for peer in PEERS}
+    return {
+        "name": name,
+        "shape": list(pixels.shape),
+        "bytes": found.bytes,
+        "exact": found.mse == 0,
+        "encode_seconds": found.encode_seconds,
+        "decode_seconds": found.decode_seconds,
+        "peers_bytes": peers,
+    }
+
+
+def to_text(rows: list[dict[str, Any]]) -> str:
+    """The rows for people."""
+    lines = [
+        f"{'picture':<20} {'raw':>9} {'diffcodec':>9} {'PNG':>9} {'WebP':>9}  encode, decode (s)"
+    ]
+    for one in rows:
+        sizes = [int(np.prod(one["shape"])), one["bytes"], *one["peers_bytes"].values()]
+        numbers = " ".join(f"{size:9,}" for size in sizes)
+        seconds = f"{one['encode_seconds']:.2f}, {one['decode_seconds']:.2f}"
+        lines.append(f"{one['name']:<20} {numbers}  {seconds}")
+    return "\n".join(lines)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("model")
+@click.option("--side", type=click.IntRange(8), default=SIDE, show_default=True, help="Pixels.")
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the results.")
+def main(model: str, side: int, threads: int, json_path: Path | None) -> None:
+    """Lossless files of pictures that no photograph looks like, by MODEL."""
+    try:
+        codec = Codec.from_pretrained(model, threads)
+    except (DataError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+    rows = [row(codec, name, pixels) for name, pixels in pictures(side)]
+    result = {
+        "odd_pictures": rows,
+        "model": {"name": codec.name, "fingerprint": codec.fingerprint.hex()},
+        "environment": environment(threads, 1),
+        "command": f"python -m diffcodec.eval.experiments.odd_images {portable(sys.argv[1:])}",
+    }
+    if json_path is not None:
+        write_atomic(json_path, (json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
+    click.echo(to_text(rows))
+    if not all(one["exact"] for one in rows):
+        raise click.ClickException("some pictures did not come back exactly")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""What more steps buy: the size of files, and bits per pixel at a quality, against time.
+
+Every picture is its own file, coded with chains of several lengths, decoded and compared, and cut
+at many sizes. Lengths that the network has no chain for are chosen from its tables
+(`optimised_levels.chosen`), as `diffcodec schedule` does with pictures; such a network has a
+fingerprint
+of its own. A step that would carry less than 32 bits is left out of a file, so small pictures visit
+fewer levels than a long chain has.
+
+    python -m diffcodec.eval.experiments.rate_by_steps cifar10 cifar/ --split test --tile 32 \\
+        --images 32 --json rate-by-steps-cifar10.json
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from diffcodec.codec import Codec
+from diffcodec.data import DataError
+from diffcodec.eval.common.environment import environment, portable
+from diffcodec.eval.common.images import Picture, about, load_pictures
+from diffcodec.eval.likelihood.optimised_levels import MOST, chosen
+from diffcodec.eval.rd.joint import stacks
+from diffcodec.eval.rd.mean_curve import rate_at
+from diffcodec.eval.rd.rate_distortion import HEADER, Settings, evaluate, load_codec
+from diffcodec.files import write_atomic
+from diffcodec.network.tables import with_tables
+from diffcodec.theory.chain import Tables
+from diffcodec.zoo import load_graph
+
+STEPS = (12, 25, 50, 100, 250, 1000)
+CUTS = tuple(2.0 ** (i / 4) for i in range(-20, 13))  # bpp, 1/32 to 8
+
+
+def network_with(model: str, steps: int, folder: Path) -> str:
+    """The network, or a file of it in `folder` that has a chain of so many steps."""
+    graph = load_graph(model)
+    tables = Tables.of(graph.facts.get("tables", {}))
+    if str(steps) in tables.chains:
+        return model
+    chains = {**tables.chains, str(steps): chosen(tables, [steps])[steps]}
+    path = folder / f"{Path(model).stem}-{steps}.safetensors"
+    with_tables(graph, dataclasses.replace(tables, chains=chains)).save(path)
+    return str(path)
+
+
+def row(
+    model: str,
+    steps: int,
+    pictures: Sequence[Picture],
+    decibels: float,
+    *,
+    processes: int = 1,
+    path: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Files of one chain: means over pictures, ready for JSON.
+
+    visited: steps in a file; bpd, bpd_ideal: of whole files, and the sum of the informations;
+    bpp_pooled, bpp_mean: of cuts whose pooled or mean PSNR is `decibels`, null outside of what was
+    measured; encode_seconds, decode_seconds: for each picture, by kind.
+    """
+    codec: Codec = load_codec(model, 1)
+    least = min(picture.pixels.shape[0] * picture.pixels.shape[1] for picture in pictures)
+    cuts = tuple(bpp for bpp in CUTS if bpp * least >= 8 * HEADER)
+    result = evaluate(
+        codec,
+        pictures,
+        Settings(cuts, str(steps)),
+        model=model,
+        processes=processes,
+        path=path,
+        progress=progress,
+    )
+    end, curve = result["lossless"], result["results"]
+    return {
+        "steps": steps,
+        "visited": result["model"]["steps"],
+        "bpd": end["bpd"],
+        "standard_error_bpd": end["standard_error"],
+        "bpd_ideal": end["bpd_ideal_mi"],
+        "overhead_percent": end["overhead_percent_over_mi"],
+        "exact": end["exact"],
+        "bpp_pooled": rate_at(curve["bpp"], curve["psnr-rgb-pooled"], decibels),
+        "bpp_mean": rate_at(curve["bpp"], curve["psnr-rgb"], decibels),
+        **_seconds(result["seconds_per_picture"], pictures),
+        "fingerprint": codec.fingerprint.hex(),
+    }
+
+
+def _seconds(of_files: dict[str, dict[str, float]], files: Sequence[Picture]) -> dict[str, Any]:
+    """Means over pictures from means over files, which may be stacks."""
+    share = len(files) / sum(file.parts for file in files)
+    return {
+        f"{way}_seconds": {part: share * seconds for part, seconds in kinds.items()}
+        for way, kinds in of_files.items()
+    }
+
+
+def to_text(result: dict[str, Any]) -> str:
+    """The rows for people."""
+    dB = f"{result['decibels']:g} dB"
+    lines = [f"steps  visited  bits/dim    ideal  bpp at {dB}  encode: network, trellis, rest (s)"]
+    for one in result["rows"]:
+        bpp = "-" if one["bpp_pooled"] is None else f"{one['bpp_pooled']:.3f}"
+        parts = one["encode_seconds"]
+        split = ", ".join(f"{parts[kind]:.2f}" for kind in ("network", "trellis", "rest"))
+        lines.append(
+            f"{one['steps']:5}  {one['visited']:7.1f}  {one['bpd']:8.4f}  {one['bpd_ideal']:7.4f}"
+            f"  {bpp:>12}  {parts['total']:.2f}: {split}"
+        )
+    return "\n".join(lines)
+
+
+def draw(result: dict[str, Any], format: str) -> bytes:
+    """Lossless rate, and bpp at the quality, against encoding time; png, svg or pdf."""
+    import matplotlib.pyplot as plt
+
+    from diffcodec.eval.figures.figure import OURS, finish, log_rates, prepare, tidy
+
+    prepare(font_size=9)
+    figure, panels = plt.subplots(1, 2, figsize=(8.4, 3.6), layout="constrained")
+    seconds = [one["encode_seconds"]["total"] for one in result["rows"]]
+    kinds = {"bpd": "whole files", "bpd_ideal": "ideal code of the same steps"}
+    for key, label in kinds.items():
+        line = "-o" if key == "bpd" else ":"
+        values = [one[key] for one in result["rows"]]
+        panels[0].plot(seconds, values, line, color=OURS, label=label, markersize=4)
+    panels[0].legend(frameon=False)
+    known = [(s, one) for s, one in zip(seconds, result["rows"], strict=True) if one["bpp_pooled"]]
+    panels[1].plot(
+        [s for s, _ in known], [one["bpp_pooled"] for _, one in known], "-o", color=OURS, ms=4
+    )
+    for s, one in zip(seconds, result["rows"], strict=True):
+        panels[0].annotate(f"{one['steps']}", (s, one["bpd"]), (3, 4), textcoords="offset points")
+    tidy(panels[0], "seconds to encode a picture", "bits/dim", "exact pictures, by steps")
+    tidy(panels[1], "seconds to encode a picture", "bpp", f"at {result['decibels']:g} dB")
+    for axes in panels:
+        log_rates(axes)
+    return finish(figure, format)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("model")
+@click.argument("data", type=click.Path(exists=True, path_type=Path))
+@click.option("--steps", type=click.IntRange(2, MOST), multiple=True, help=f"Of {STEPS}.")
+@click.option("--split", default="all", help="Only files or folders whose names begin so.")
+@click.option("--tile", type=click.IntRange(0), default=0, help="Cut into tiles of this side.")
+@click.option("--images", type=click.IntRange(1), help="Only the first N pictures.")
+@click.option("--joint", type=click.IntRange(2), help="Code N pictures of one size as one file.")
+@click.option("--db", "decibels", type=float, default=30.0, show_default=True, help="Quality.")
+@click.option("--records", type=click.Path(path_type=Path), help="Go on from this JSONL file.")
+@click.option("-j", "--processes", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the results.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw (.png, .svg, .pdf).")
+def main(
+    model: str,
+    data: Path,
+    steps: tuple[int, ...],
+    split: str,
+    tile: int,
+    images: int | None,
+    joint: int | None,
+    decibels: float,
+    records: Path | None,
+    processes: int,
+    json_path: Path | None,
+    plot: Path | None,
+) -> None:
+    """Files of the pictures in DATA by MODEL, with chains of several lengths: size and time."""
+    try:
+        own = load_codec(model, 1)
+        pictures = load_pictures(data, split, tile, images)
+        coded = stacks(pictures, joint) if joint else pictures
+        rows = []
+        with tempfile.TemporaryDirectory() as folder:
+            for count in sorted(set(steps or STEPS)):
+                options: dict[str, Any] = {"processes": processes, "path": records}
+                network = network_with(model, count, Path(folder))
+                rows.append(row(network, count, coded, decibels, progress=_tell, **options))
+    except (DataError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+    result = {
+        "rows": rows,
+        "decibels": decibels,
+        "joint": joint,
+        "dataset": about(data, split, tile, pictures),
+        "model": {"name": own.name, "fingerprint": own.fingerprint.hex()},
+        "environment": environment(1, processes),
+        "command": f"python -m diffcodec.eval.experiments.rate_by_steps {portable(sys.argv[1:])}",
+    }
+    if json_path is not None:
+        write_atomic(json_path, (json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
+    if plot is not None:
+        write_atomic(plot, draw(result, plot.suffix[1:] or "png"))
+    click.echo(to_text(result))
+    if any(one["exact"] < len(coded) for one in rows):
+        raise click.ClickException("some pictures did not come back exactly")
+
+
+def _tell(done: int, total: int) -> None:
+    click.echo(f"\r{done} of {total} files", nl=done == total, err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""NLL in bits/dim: the bound and its terms."""

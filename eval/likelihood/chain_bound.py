@@ -1,0 +1,103 @@
+"""The variational bound of a chain of few levels, on latents that know no grid.
+
+What bits-back coding should cost: for every tile
+
+    KL(q(y_K | x_0) || p(y_K)) + sum_t KL(q(y_t | y_t+1, x_0) || p(y_t | y_t+1)) - log2 p(x_0 | y_1)
+
+(Ho et al. 2020, eq. 5) with the p in use, its variance widened by the network's expected error, and
+one fresh draw of y_t ~ q(y_t | x_0) for every t: nothing of the coder is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache, partial
+from itertools import groupby
+from multiprocessing import get_context
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffcodec.archive.bitsback import Model, kl_bits, pixel_bits
+from diffcodec.codec import Codec
+from diffcodec.eval.rd.rate_distortion import load_codec
+from diffcodec.theory.chain import choose_chain
+from diffcodec.theory.diffusion import posterior_variance, step_ratio
+
+Pixels = NDArray[np.uint8]
+Float64 = NDArray[np.float64]
+Show = Callable[[int, int], None]
+
+BATCH = 128 * 128  # pixels that a network is given at a time
+
+
+def bounds(
+    codec: Codec, chain: str, tiles: Sequence[Pixels], processes: int, model: str | None, show: Show
+) -> Float64:
+    """Bits of every tile, (H, W, C) uint8 each; neighbours of one shape run as a batch."""
+    batches = list(_batches(tiles))
+    if processes == 1 or model is None:
+        found = map(partial(_batch_bounds, codec, chain), batches)
+        return _collect(found, len(tiles), show)
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        return _collect(
+            pool.map(partial(_bounds_elsewhere, model, chain), batches), len(tiles), show
+        )
+
+
+def _collect(found: Iterator[Float64], total: int, show: Show) -> Float64:
+    bits: list[float] = []
+    for part in found:
+        bits.extend(part.tolist())
+        show(len(bits), total)
+    return np.array(bits)
+
+
+def _batches(tiles: Sequence[Pixels]) -> Iterator[tuple[int, Pixels]]:
+    """The number of the first tile, and tiles (N, H, W, C) of one shape."""
+    at = 0
+    for shape, run in groupby(tiles, key=lambda tile: tile.shape):
+        alike, size = list(run), max(1, BATCH // (shape[0] * shape[1]))
+        for start in range(0, len(alike), size):
+            yield at + start, np.stack(alike[start : start + size])
+        at += len(alike)
+
+
+def _bounds_elsewhere(model: str, chain: str, batch: tuple[int, Pixels]) -> Float64:
+    return _batch_bounds(_codec_here(model), chain, batch)
+
+
+@lru_cache(maxsize=1)
+def _codec_here(model: str) -> Codec:
+    return load_codec(model, 1)
+
+
+def _batch_bounds(codec: Codec, chain: str, batch: tuple[int, Pixels]) -> Float64:
+    """Bits of each tile of a batch."""
+    first, pixels = batch
+    n, height, width, channels = pixels.shape
+    model = Model(
+        codec.denoiser,  # type: ignore[arg-type]
+        choose_chain(chain, codec.tables),
+        (channels, height, width),
+    )
+    x0 = pixels.transpose(0, 3, 1, 2).astype(np.float64) / 127.5 - 1
+    rng = np.random.default_rng([first, n])
+    size, v = x0[0].size, model.v
+    far = _squares(x0 - model.prior_mean)
+    bits = kl_bits(size, v[-1], model.grids[-1].p_variance, far)
+    for t in range(model.levels, 0, -1):
+        y = x0 + np.sqrt(v[t - 1]) * rng.standard_normal(x0.shape)
+        x0_hat = np.clip(codec.denoiser.batch(y.astype(np.float32), v[t - 1]), -1, 1)  # type: ignore[attr-defined]
+        x0_hat = x0_hat.astype(np.float64)
+        if t == 1:
+            return bits + pixel_bits(pixels, x0_hat)
+        s, u = v[t - 2], v[t - 1]
+        square = (1 - step_ratio(s, u)) ** 2 * _squares(x0 - x0_hat)
+        bits = bits + kl_bits(size, posterior_variance(s, u), model.grids[t - 2].p_variance, square)
+    raise AssertionError("a chain has at least one level")
+
+
+def _squares(x: Float64) -> Float64:
+    return np.asarray(np.square(x).sum(axis=(1, 2, 3)))

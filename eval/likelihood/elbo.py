@@ -1,0 +1,176 @@
+"""The bound over a set, DDPM's eq. 5 in bits/dim: means and standard errors, as table, as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diffcodec.data import digest
+from diffcodec.eval.likelihood.nll import Picture, Pixels, Settings, Terms, evaluate, pictures_of
+from diffcodec.theory.denoiser import BatchDenoiser
+from diffcodec.theory.diffusion import Float64, Int64
+from diffcodec.theory.schedule import GREY
+
+COLUMNS = (
+    "t",
+    "timestep",
+    "sigma_grey",
+    "L_bpd",
+    "L_standard_error_bpd",
+    "rate_bpd",
+    "rmse_grey",
+    "images",
+)
+SHOWN = 12  # lines of the table for people
+
+
+def nelbo(
+    denoiser: BatchDenoiser, images: Pixels, settings: Settings, batch: int = 64
+) -> dict[str, Any]:
+    """`summarise` for images of one size, (N, H, W, C) uint8, of which nothing is kept.
+
+    batch: (image, t) pairs in a call of the denoiser. Raises ValueError for a chain that does not
+    exist and for a stride above N.
+    """
+    pictures = pictures_of([(f"{i}", image) for i, image in enumerate(images)], settings, "")
+    terms = evaluate(denoiser, pictures, settings, batch=lambda pixels: batch)
+    assert terms is not None  # one process alone is the first
+    return summarise(terms, pictures, settings)
+
+
+def summarise(terms: Terms, pictures: Sequence[Picture], settings: Settings) -> dict[str, Any]:
+    """The means over pictures, ready for JSON; bits/dim, and grey levels (0..255).
+
+    "nelbo": bpd = L_T_bpd + L_steps_bpd + L_0_bpd. "per_step", from T down to 1: L_bpd is L_{t-1},
+    rate_bpd what has been sent when x_t is reached, L_T + ... + L_t, rmse_grey that of x0_hat(x_t)
+    (DDPM's Figure 5); timestep numbers t in the full chain. Standard errors cover the choice of
+    pictures, the draws of x_t and the stride; None where one picture says nothing about it.
+    "per_image": the bound of each picture, without a stride.
+    """
+    schedule, prior = settings.schedule, terms.prior
+    L, error = np.nanmean(terms.vb, axis=0), _errors(terms.vb)  # [T]
+    sent = prior.mean() + np.append(np.cumsum(L[:0:-1])[::-1], 0.0)
+    rmse = np.sqrt(np.nanmean(terms.mse, axis=0)) * GREY
+    offsets = settings.offsets(len(prior))
+    return {
+        "nelbo": {
+            "bpd": float(prior.mean() + L.sum()),
+            "standard_error_bpd": standard_error(prior, terms.vb, offsets),
+            "L_T_bpd": float(prior.mean()),
+            "L_steps_bpd": float(L[1:].sum()),
+            "L_0_bpd": float(L[0]),
+            "T": schedule.T,
+            "schedule": schedule.name,
+            "sigma2": settings.sigma2,
+            "clip_denoised": True,
+            "stride": settings.stride,
+            "seed": settings.seed,
+            "images": len(prior),
+        },
+        "per_step": [
+            {
+                "t": t,
+                "timestep": int(schedule.timesteps[t - 1]),
+                "sigma_grey": float(schedule.sigma_grey[t - 1]),
+                "L_bpd": float(L[t - 1]),
+                "L_standard_error_bpd": _number(error[t - 1]),
+                "rate_bpd": float(sent[t - 1]),
+                "rmse_grey": float(rmse[t - 1]),
+                "images": int(np.isfinite(terms.vb[:, t - 1]).sum()),
+            }
+            for t in range(schedule.T, 0, -1)
+        ],
+        "per_image": [] if settings.stride > 1 else _per_image(terms, pictures),
+    }
+
+
+def standard_error(prior: Float64, vb: Float64, group: Int64) -> float | None:
+    """Of the bound: pictures with the same offset are independent draws of the same quantity."""
+    if np.bincount(group).min() < 2:
+        return None
+    share = prior / len(prior) + np.nansum(vb / np.isfinite(vb).sum(axis=0), axis=1)  # [N]
+    parts = [share[group == j] for j in range(group.max() + 1)]
+    return float(np.sqrt(sum(len(part) * part.var(ddof=1) for part in parts)))
+
+
+def _errors(vb: Float64) -> Float64:
+    """Standard error of every column's mean, (T,); NaN where fewer than two pictures met it."""
+    count = np.isfinite(vb).sum(axis=0)
+    error = np.full(vb.shape[1], np.nan)
+    some = count > 1
+    error[some] = np.nanstd(vb[:, some], axis=0, ddof=1) / np.sqrt(count[some])
+    return error
+
+
+def _per_image(terms: Terms, pictures: Sequence[Picture]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": picture.name,
+            "bpd": float(prior + vb.sum()),
+            "L_T_bpd": float(prior),
+            "L_steps_bpd": float(vb[1:].sum()),
+            "L_0_bpd": float(vb[0]),
+        }
+        for picture, prior, vb in zip(pictures, terms.prior, terms.vb, strict=True)
+    ]
+
+
+def _number(x: float) -> float | None:
+    return float(x) if np.isfinite(x) else None
+
+
+def about_set(
+    named: Sequence[tuple[str, Pixels]], data: Path | None, split: str | None, tile: int | None
+) -> dict[str, Any]:
+    """What was measured: `data` is a folder, or None for pictures by their names."""
+    pictures = [pixels for _, pixels in named]
+    shapes = {pixels.shape for pixels in pictures}
+    own = Path(named[0][0]).name if len(named) == 1 else "pictures"
+    return {
+        "name": own if data is None else data.name,
+        "split": split or "all",
+        "tile": tile or 0,
+        "images": len(pictures),
+        "shape": list(shapes.pop()) if len(shapes) == 1 else None,
+        "sha256": digest(pictures),
+    }
+
+
+def to_csv(result: dict[str, Any]) -> str:
+    """One row for each t, from T down to 1."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(result["per_step"])
+    return stream.getvalue()
+
+
+def to_text(result: dict[str, Any]) -> str:
+    """The bound in one line, some of the steps, and the pictures where they are few."""
+    n = result["nelbo"]
+    error = n["standard_error_bpd"]
+    spread = "" if error is None else f" +- {error:.4f}"
+    count = "1 picture" if n["images"] == 1 else f"{n['images']} pictures"
+    chain = n["schedule"] + (", sigma2 widened" if n["sigma2"] == "widened" else "")
+    lines = [
+        f"{n['bpd']:.4f}{spread} bits/dim = L_T {n['L_T_bpd']:.5f} + steps {n['L_steps_bpd']:.4f} "
+        f"+ L_0 {n['L_0_bpd']:.4f}  ({count}, T = {n['T']} {chain})",
+        "",
+        "   t  noise (grey)  L_{t-1} (bits/dim)  rate (bits/dim)  RMSE of x0_hat (grey)",
+    ]
+    steps = result["per_step"]
+    kept = np.unique(np.linspace(0, len(steps) - 1, SHOWN).round().astype(int))
+    for row in (steps[i] for i in kept):
+        lines.append(
+            f"{row['t']:4}  {row['sigma_grey']:12.1f}  {row['L_bpd']:18.5f}  "
+            f"{row['rate_bpd']:15.4f}  {row['rmse_grey']:21.2f}"
+        )
+    if 1 < len(result["per_image"]) <= SHOWN:
+        lines += ["", "bits/dim  picture"]
+        lines += [f"{row['bpd']:8.4f}  {row['name']}" for row in result["per_image"]]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""The codecs people use, measured alike."""

@@ -1,0 +1,79 @@
+"""The tables of README and RESULTS.md, from the committed results so that they cannot disagree.
+
+    python -m diffcodec.eval.publish.readme README.md eval/RESULTS.md
+
+Replaces what stands between `<!-- name -->` and `<!-- end -->` lines; tests compare instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from diffcodec.eval.publish.tables import (
+    choices,
+    cifar10,
+    coders,
+    exactness,
+    networks,
+    photographs,
+    rates,
+)
+
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+RATES_BPP = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4)  # of photographs
+
+TABLES: dict[str, Callable[[Path], str]] = {
+    "cifar10-rates": lambda r: rates.rates(r, "rd-cifar10", (0.5, 0.75, 1, 1.5, 2, 3)),
+    "gb82-rates": lambda r: rates.rates(r, "rd-gb82", (0.25, 0.5)),
+    "kodak-rates": lambda r: rates.rates(r, "rd-kodak", RATES_BPP),
+    "kodak-distance": rates.distance,
+    "cifar10-lossless": cifar10.lossless,
+    "cifar10-published": cifar10.published,
+    "pictures": photographs.pictures,
+    "kodak-lossless": photographs.lossless,
+    "efforts": photographs.efforts,
+    "odd-pictures": photographs.odd,
+    "large": photographs.large,
+    "networks": networks.networks,
+    "denoising": networks.denoising,
+    "bounds": networks.bounds,
+    "ddpm-table": choices.ddpm,
+    "ablation": choices.ablation,
+    "chosen-steps": choices.chosen_steps,
+    "cifar10-steps": lambda r: choices.steps(r, "cifar10"),
+    "cifar10-joint-steps": lambda r: choices.steps(r, "cifar10-joint"),
+    "kodak-steps": lambda r: choices.steps(r, "kodak"),
+    "local-variance": choices.local_variance,
+    "archives": coders.archives,
+    "coder": coders.coder,
+    "stack": coders.stack,
+    "exact-settings": exactness.settings,
+    "exact-cost": exactness.cost,
+    "exact-speed": exactness.speed,
+}
+
+
+def render(text: str, results: Path = RESULTS) -> str:
+    """A document with every table made anew from the JSON files of `results`."""
+
+    def replace(match: re.Match[str]) -> str:
+        name = match.group(1)
+        return f"<!-- {name} -->\n{TABLES[name](results)}\n<!-- end -->"
+
+    return re.sub(r"<!-- ([a-z0-9-]+) -->\n.*?<!-- end -->", replace, text, flags=re.DOTALL)
+
+
+@click.command()
+@click.argument("documents", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+def main(documents: tuple[Path, ...]) -> None:
+    """Write the tables of DOCUMENTS anew."""
+    for path in documents:
+        path.write_text(render(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The coders: relative entropy coding alone, stacks alone, whole archives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from diffcodec.eval.publish.tables.markdown import load, machine, table
+
+
+def coder(results: Path) -> str:
+    """The relative entropy coder: overhead and time by trellis and block length."""
+    result = load(results, "coder")
+    cells = {(c["nu"], c["bits"]): c for c in result["cells"] if c["dims_per_bit"] == 64}
+    lengths = (64, 128, 256, 1024, 4096)
+    rows = []
+    for nu in sorted({nu for nu, _ in cells}):
+        row = [f"{nu}"] + [f"{cells[nu, n]['overhead_mi_percent']:.1f} %" for n in lengths]
+        long = cells[nu, 1024]
+        row += [f"{long['encode_us_per_bit']:.1f}", f"{long['decode_us_per_bit']:.2f}"]
+        rows.append(row)
+    head = ["nu", *(f"{n} bits" for n in lengths), "encode, us/bit", "decode, us/bit"]
+    return f"{table(head, rows)}\n\n{machine(result)}"
+
+
+def stack(results: Path) -> str:
+    """The stack coder alone, beside constriction's."""
+    result = load(results, "bitsback")
+    rows = [
+        [
+            row["coder"],
+            f"{row['sigma_bins']:g}",
+            f"{row['push_ns']:.0f}",
+            f"{row['pop_ns']:.0f}",
+            f"{row['bits']:.4f}",
+        ]
+        for row in result["coders"]
+    ]
+    head = ["coder of Gaussian bins", "sigma in bins", "push, ns", "pop, ns", "bits a symbol"]
+    return f"{table(head, rows)}\n\n{machine(result)}"
+
+
+def archives(results: Path) -> str:
+    """Bits-back coding: the bound, net bits and whole archives."""
+    rows, commands = [], []
+    for name in ("archive-cifar10", "archive-kodak"):
+        result = load(results, name)
+        commands.append(machine(result))
+        for run in result["results"]:
+            images, name = result["dataset"]["images"], result["dataset"]["name"]
+            row = [name, f"{images}", f"{run['steps']}", f"{run['nelbo_bpd']:.4f}"]
+            row += [f"{run['net_bpd']:.4f} ({run['net_overhead_percent']:+.2f} %)"]
+            row += [f"**{run['file_bpd']:.4f}** ({run['file_overhead_percent']:+.2f} %)"]
+            row.append(f"{run['initial']['bits'] / 8e3:.1f} kB")
+            row += ["yes" if run["exact"] else "no", f"{run['outside_network_percent']:.1f} %"]
+            for peer in ("png", "webp", "jpegxl"):
+                row.append(f"{result['peers_lossless'][peer]['bpd']:.3f}")
+            rows.append(row)
+    head = ["set", "pictures", "steps", "bound of the chain", "net bits/dim", "whole archive"]
+    head += ["of it initial bits", "exact", "time outside the network", "PNG", "WebP", "JPEG XL"]
+    return f"{table(head, rows)}\n\n" + "\n\n".join(commands)

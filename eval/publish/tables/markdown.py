@@ -1,0 +1,66 @@
+"""What the README's tables are made of: results files, rows, and what they were measured on."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+Result = dict[str, Any]
+
+# Modules that were measured with under another name: results name the command that made them.
+MOVED = {
+    "large_picture": "experiments.large_image",
+    "odd_pictures": "experiments.odd_images",
+    **{
+        name: f"experiments.{name}"
+        for name in (
+            "ablation",
+            "archive_rate",
+            "bitsback_benchmark",
+            "coder_benchmark",
+            "ddpm_table",
+            "denoising_table",
+            "exact_cost",
+            "exact_settings",
+            "exact_speed",
+            "local_variance",
+            "prefixes",
+            "rate_by_steps",
+        )
+    },
+}
+
+
+def load(results: Path, name: str) -> Result:
+    """One results file."""
+    loaded: Result = json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def command(result: Result) -> str:
+    """The command that made a result, its module where it is now."""
+    made: str = result["command"]
+    return re.sub(r"(?<=-m diffcodec\.eval\.)\w+(?= )", lambda m: MOVED.get(m[0], m[0]), made)
+
+
+def machine(result: Result) -> str:
+    """What it was measured on, and how."""
+    e = result["environment"]
+    return (
+        f"`{command(result)}`  \n{e['cpu']}, {e['cpus']} cores, {e['processes']} processes of "
+        f"{e['threads_per_process']} threads; torch {e['torch']}, Pillow {e['pillow']}."
+    )
+
+
+def spread(bound: Result) -> str:
+    """The standard error of a bound, where there is one (each t must have met two pictures)."""
+    error = bound["standard_error_bpd"]
+    return "" if error is None else f" +- {error:.3f}"

@@ -1,0 +1,94 @@
+"""The networks: bounds and denoising, beside published ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from diffcodec.eval.publish.tables.markdown import load, machine, spread, table
+
+SIGMAS = (15, 25, 50)  # grey levels: what the papers have
+# Kodak, 24 pictures in colour, mean PSNR at SIGMAS (Zhang et al. 2021, DPIR); parameters and
+# thousands of multiplications a pixel where they are known.
+PUBLISHED = (
+    ("CBM3D", "-", "-", (34.28, 32.15, 28.46)),
+    ("DnCNN", "-", "-", (34.60, 32.14, 28.95)),
+    ("FFDNet", "0.85 M", "213", (34.63, 32.13, 28.98)),
+    ("DRUNet", "32 M", "-", (35.31, 32.89, 29.86)),
+)
+# CIFAR-10's test set: Ho et al. 2020, Nichol & Dhariwal 2021, Kingma et al. 2021.
+BOUNDS = (
+    ("DDPM, CIFAR-10", "1000 linear, beta", "0.000 + 1.78 + 1.97", "3.75"),
+    ("improved DDPM, CIFAR-10", "4000 cosine, learned", "-", "2.94"),
+    ("VDM, CIFAR-10", "continuous", "-", "2.65"),
+)
+MEASURED = {
+    "cifar10": ("nelbo-cifar10", "bound-cifar10-own", "bound-cifar10"),
+    "photo": ("nelbo-photo", "bound-photo", "bound-kodak-own"),
+}
+
+
+def networks(results: Path) -> str:
+    """NELBO with its split and the denoising error of the shipped networks."""
+    rows = []
+    for name in ("cifar10", "photo"):
+        result, table_ = load(results, f"nelbo-{name}"), load(results, f"denoising-{name}")
+        bound = result["nelbo"]
+        denoised = next(
+            s for s in table_["sets"] if s["dataset"]["name"] == result["dataset"]["name"]
+        )
+        psnr = {row["sigma_grey"]: row["psnr_db"] for row in denoised["denoising"]}
+        rows.append(
+            [
+                f"`{name}`",
+                f"{result['model']['parameters'] / 1e6:.1f} M",
+                f"{result['dataset']['images']:,} of {result['dataset']['name']}",
+                f"**{bound['bpd']:.3f}**{spread(bound)}",
+                f"{bound['L_T_bpd']:.5f} + {bound['L_steps_bpd']:.3f} + {bound['L_0_bpd']:.3f}",
+                " / ".join(f"{psnr[s]:.1f}" for s in (5, 15, 25, 50)),
+            ]
+        )
+    head = ["network", "parameters", "pictures", "NELBO (bits/dim)", "L_T + sum L_(t-1) + L_0"]
+    return table([*head, "dB at noise 5 / 15 / 25 / 50"], rows)
+
+
+def denoising(results: Path) -> str:
+    """Mean PSNR on Kodak beside the papers', and the codec that these errors imply."""
+    result = load(results, "denoising-photo")
+    sets = {found["dataset"]["name"]: found for found in result["sets"]}
+    kodak, model = sets["kodak"], result["model"]
+    psnr = {row["sigma_grey"]: row["psnr_db"] for row in kodak["denoising"]}
+    rows = [[name, *facts, *(f"{db:.2f}" for db in dbs)] for name, *facts, dbs in PUBLISHED]
+    own = [f"**`{model['name']}`**", f"{model['parameters'] / 1e6:.1f} M"]
+    own.append(f"{model['kmac_per_pixel']:.0f}")
+    rows.append([*own, *(f"**{psnr[sigma]:.2f}**" for sigma in SIGMAS)])
+    head = [f"Kodak, {kodak['dataset']['images']} pictures", "parameters", "kMAC/pixel"]
+    first = table([*head, *(f"noise {sigma} (dB)" for sigma in SIGMAS)], rows)
+    decibels = kodak["implied"]["psnr_db"]
+    head = ["implied bpp", *(f"{db} dB" for db in decibels), "exact pixels (bits/dim)"]
+    rows = [
+        [f"{found['dataset']['name']} ({found['dataset']['images']})"]
+        + ["-" if bpp is None else f"{bpp:.3f}" for bpp in found["implied"]["bpp"]]
+        + [f"{found['lossless']['bpd']:.3f}"]
+        for found in result["sets"]
+    ]
+    return f"{first}\n\n{table(head, rows)}\n\n{machine(result)}"
+
+
+def bounds(results: Path) -> str:
+    """The bound at DDPM's levels, at the codec's own and at chosen ones, beside the papers'."""
+    rows, commands = [list(row) for row in BOUNDS], []
+    for name in (n for names in MEASURED.values() for n in names):
+        result = load(results, name)
+        bound, dataset = result["nelbo"], result["dataset"]
+        commands.append(machine(result))
+        terms = (bound["L_T_bpd"], bound["L_steps_bpd"], bound["L_0_bpd"])
+        rows.append(
+            [
+                f"`{result['model']['name']}`, {dataset['images']:,} of {dataset['name']}",
+                f"{bound['T']} {bound['schedule']}, {bound['sigma2']}",
+                " + ".join(f"{term:.3f}" for term in terms),
+                f"**{bound['bpd']:.3f}**{spread(bound)}",
+            ]
+        )
+    head = ["network, pictures", "levels, sigma^2", "L_T + sum L_(t-1) + L_0", "bits/dim"]
+    return f"{table(head, rows)}\n\n" + "\n\n".join(commands)

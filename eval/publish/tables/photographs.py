@@ -1,0 +1,98 @@
+"""Whole photographs, and pictures that are none: size, time, memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from diffcodec.eval.publish.tables.markdown import Result, load, machine, table
+from diffcodec.eval.publish.tables.rates import QUALITY
+from diffcodec.eval.rd.mean_curve import quality_at
+
+EFFORTS = ("fast", "default", "best")
+RATES_BPP = (0.1, 0.25, 0.5, 1.0, 2.0)
+
+
+def pictures(results: Path) -> str:
+    """Lossless files beside other codecs', seconds and memory."""
+    rows = []
+    for name in ("rd-kodak", "rd-gb82"):
+        result = load(results, name)
+        end = result["lossless"]
+        kinds = ("jpeg2000", "png", "webp", "jpegxl")
+        row = [f"{result['dataset']['name']}, {result['dataset']['images']}"]
+        row += [f"**{end['bpd']:.3f}**", *(f"{end['peers'][p]['bpd']:.3f}" for p in kinds)]
+        rows.append(row + _costs(result))
+    head = ["pictures", "bits/dim, lossless", "JPEG 2000", "PNG", "WebP", "JPEG XL"]
+    return table([*head, "encode", "decode", "memory"], rows)
+
+
+def efforts(results: Path) -> str:
+    """One photograph at every effort: quality at some rates, size, seconds and memory."""
+    rows, found = [], [load(results, f"effort-{effort}") for effort in EFFORTS]
+    for effort, result in zip(EFFORTS, found, strict=True):
+        curve = result["results"]
+        psnr = [quality_at(curve["bpp"], curve[QUALITY], bpp) for bpp in RATES_BPP]
+        row = [effort, " / ".join("-" if db is None else f"{db:.1f}" for db in psnr)]
+        rows.append([*row, f"**{result['lossless']['bpd']:.3f}**", *_costs(result)])
+    rates = " / ".join(f"{bpp:g}" for bpp in RATES_BPP)
+    head = ["effort", f"dB at {rates} bpp", "bits/dim, lossless", "encode", "decode", "memory"]
+    return f"{table(head, rows)}\n\n" + "\n\n".join(map(machine, found))
+
+
+def odd(results: Path) -> str:
+    """Pictures that no photograph looks like: bytes of lossless files, seconds."""
+    result = load(results, "odd-pictures")
+    rows = []
+    for one in result["odd_pictures"]:
+        height, width, channels = one["shape"]
+        row = [one["name"], f"{width}x{height}{'' if channels == 3 else ' grey'}"]
+        row += [f"{height * width * channels:,}", f"**{one['bytes']:,}**"]
+        row += [f"{one['peers_bytes'][peer]:,}" for peer in ("png", "webp")]
+        rows.append([*row, f"{one['encode_seconds']:.2f} s", f"{one['decode_seconds']:.2f} s"])
+    head = ["picture", "size", "raw bytes", "diffcodec", "PNG", "WebP", "encode", "decode"]
+    return f"{table(head, rows)}\n\n{machine(result)}"
+
+
+def large(results: Path) -> str:
+    """Time and memory of large photographs."""
+    result = load(results, "large")
+    rows = []
+    for one in result["large"]:
+        row = [f"{one['shape'][1]}x{one['shape'][0]}", f"{one['bpd']:.3f}"]
+        for way in ("encode", "decode"):
+            took = one[way]
+            row += [f"{took['seconds']:.0f} s", f"{took['peak_memory_bytes'] / 2**30:.2f} GiB"]
+        rows.append([*row, "yes" if one["exact"] else "no"])
+    head = [f"effort {result['effort']}", "bits/dim", "encode", "memory", "decode", "memory"]
+    return f"{table([*head, 'exact'], rows)}\n\n{machine(result)}"
+
+
+def lossless(results: Path) -> str:
+    """Kodak without loss: bound, ideal code and real files at two numbers of steps."""
+    rows, commands = [], []
+    for steps, bounds, coded in (
+        (50, "bound-kodak-own", "rd-kodak"),
+        (100, "bound-kodak-own100", "rd-kodak-best"),
+    ):
+        bound, files = load(results, bounds), load(results, coded)
+        end = files["lossless"]
+        rows.append([f"NELBO of the codec's own {steps} levels", f"{bound['nelbo']['bpd']:.3f}"])
+        rows.append([f"ideal code of {steps} steps (sum of MI)", f"{end['bpd_ideal_mi']:.3f}"])
+        exact = f"{end['exact']} of {files['dataset']['images']} exact"
+        rows.append([f"**files of {steps} steps**, {exact}", f"**{end['bpd']:.3f}**"])
+        commands += [machine(bound), machine(files)]
+    peers = load(results, "rd-kodak")["lossless"]["peers"]
+    named = {"png": "PNG", "webp": "WebP", "jpeg2000": "JPEG 2000", "jpegxl": "JPEG XL"}
+    rows += [[name, f"{peers[key]['bpd']:.3f}"] for key, name in named.items()]
+    rows.append(["FLIF (published)", "2.90"])
+    return f"{table(['Kodak, 24 pictures', 'bits/dim'], rows)}\n\n" + "\n\n".join(commands)
+
+
+def _costs(result: Result) -> list[str]:
+    """Seconds of both ways for a picture, with their split, and peak memory."""
+    cells = []
+    for way in ("encode", "decode"):
+        parts = result["seconds_per_picture"][way]
+        kinds = ", ".join(f"{k} {parts[k]:.1f}" for k in ("network", "trellis", "rest"))
+        cells.append(f"{parts['total']:.1f} s ({kinds})")
+    return [*cells, f"{result['peak_memory_bytes'] / 2**30:.1f} GiB"]

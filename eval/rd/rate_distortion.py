@@ -1,0 +1,256 @@
+"""Rate-distortion of the progressive codec, measured on files, beside what theory asks for.
+
+Every picture is encoded once, as its own file. The file is cut at a grid of sizes, every cut is
+decoded, and rate is what the cut file weighs, header and all. Beside it stand, for the same
+network, pictures and steps, the two rates an ideal coder would need up to each noise level: the sum
+of the KL divergences L_{t-1} of DDPM's p_theta (equal variances), and the sum of the mutual
+informations 1/2 log2(1 + sigma^2), which is what the widened p_theta of this codec costs.
+
+The lossless end is a number of its own: a file that does not come back exactly is counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffcodec import __version__
+from diffcodec.data import digest
+from diffcodec.eval.common import metrics
+from diffcodec.eval.common.coded import save
+from diffcodec.eval.common.environment import peak_memory_bytes
+from diffcodec.eval.common.images import Picture
+from diffcodec.eval.common.records import Progress, Record, collect
+from diffcodec.eval.common.similarity import ms_ssim
+from diffcodec.eval.rd.pooling import pool
+
+if TYPE_CHECKING:
+    from diffcodec.accounting.trace import Clock, Trace
+    from diffcodec.codec import Codec
+
+Pixels = NDArray[np.uint8]
+
+GREY = 127.5  # grey levels in one unit of x0
+HEADER = 40  # bytes: a cut below this holds little more than the header
+# fmt: off
+GRID = (0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 1, 1.5, 2, 3, 4, 5, 6, 8, 10,
+        12, 16, 20)  # bpp
+# fmt: on
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a picture's record depends on, besides its pixels and the network."""
+
+    cuts_bpp: tuple[float, ...]
+    chain: str | None = None
+    threads: int = 1
+    reconstructions: str | None = None  # folder for the decoded cuts
+    effort: str = "default"
+
+
+def grid_bpp(images: Sequence[Pixels]) -> tuple[float, ...]:
+    """The rates of GRID (bpp) that leave room for more than a header in every picture."""
+    least = min(image.shape[0] * image.shape[1] for image in images)
+    return tuple(b for b in GRID if b * least >= 8 * HEADER)
+
+
+def measure(codec: Codec, settings: Settings, picture: Picture) -> Record:
+    """Encode a picture, decode every cut and the whole: one JSON record.
+
+    Errors are MSE in grey levels squared: of 8-bit pixels in "cuts"; in "steps" of x0_hat, not
+    rounded, after the step. Decoded cuts go to the folder of the settings. A stack of pictures is
+    one file (diffcodec.eval.rd.joint); "part_mse" has the error of each in a cut.
+    """
+    from diffcodec.accounting.trace import Clock, Trace
+    from diffcodec.eval.rd.joint import as_one
+
+    pixels = picture.pixels
+    if picture.parts > 1:
+        codec = as_one(codec, pixels.shape[0] // picture.parts)
+    trace, clock = Trace(), Clock()
+    start = time.perf_counter()
+    data = codec.encode(pixels, effort=settings.effort, chain=settings.chain, trace=trace)
+    encoded = time.perf_counter()
+    exact = _exact(codec, data, pixels, clock)
+    decoded = time.perf_counter()
+    budgets = [int(b * pixels.shape[0] * pixels.shape[1] / 8) for b in settings.cuts_bpp]
+    record: Record = {
+        "codec": "diffcodec",
+        "name": picture.name,
+        "sha256": digest([pixels]),
+        "shape": list(pixels.shape),
+        "bytes": len(data),
+        "exact": exact,
+        "cuts": _cuts(codec, data, budgets, picture, settings),
+        "prior_mse": (trace.steps[0].mse if trace.steps else trace.final_mse) * GREY**2,
+        "steps": _steps(trace),
+        "lossless_ideal_bits": trace.lossless_bits,
+        "lossless_bytes": trace.lossless_bytes,
+        "encode_seconds": _seconds(trace.clock, encoded - start),
+        "decode_seconds": _seconds(clock, decoded - encoded),
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+    return record
+
+
+def _exact(codec: Codec, data: bytes, pixels: Pixels, clock: Clock) -> bool:
+    """Does the whole file come back exactly? A decoder that refuses it counts as no."""
+    try:
+        whole = codec.decode(data, clock=clock)
+    except ValueError as error:
+        print(f"a whole file was refused: {error}", file=sys.stderr)
+        return False
+    return whole.lossless and np.array_equal(whole.pixels, pixels)
+
+
+def _cuts(
+    codec: Codec, data: bytes, budgets: Sequence[int], picture: Picture, settings: Settings
+) -> list[Record | None]:
+    """Every cut decoded, None where the budget (bytes, rising) is no cut or barely holds a header.
+
+    What cuts share is decoded once; "seconds" counts from the start, so it is a little more than
+    decoding this cut alone would take.
+    """
+    sizes = [size for size in budgets if HEADER <= size < len(data)]
+    seconds, records, start = 0.0, {}, time.perf_counter()
+    for size, decoded in zip(sizes, codec.decode_cuts(data, sizes), strict=True):
+        seconds += time.perf_counter() - start
+        records[size] = {
+            "bytes": size,
+            "mse": metrics.mse(decoded.pixels, picture.pixels),
+            **_similarity(decoded.pixels, picture),
+            "steps": decoded.steps,
+            "seconds": seconds,
+        }
+        if settings.reconstructions is not None:
+            bpp = settings.cuts_bpp[budgets.index(size)]
+            name = f"{picture.name}-{bpp:g}bpp.png"
+            save(decoded.pixels, Path(settings.reconstructions) / "diffcodec" / name)
+        start = time.perf_counter()  # the decoder's time alone
+    return [records.get(size) for size in budgets]
+
+
+def _similarity(decoded: Pixels, picture: Picture) -> Record:
+    """What else is known of a decoded cut: of a picture MS-SSIM, of a stack each part's error."""
+    if picture.parts == 1:
+        return {"ms_ssim": ms_ssim(picture.pixels, decoded)}
+    pairs = (np.split(pixels, picture.parts) for pixels in (decoded, picture.pixels))
+    return {"part_mse": [metrics.mse(*pair) for pair in zip(*pairs, strict=True)]}
+
+
+def _steps(trace: Trace) -> list[Record]:
+    if not trace.steps:
+        return []  # a tiny picture
+    after = [step.mse for step in trace.steps[1:]] + [trace.final_mse]
+    return [
+        {
+            "sigma_grey": float(np.sqrt(step.v_to) * GREY),
+            "mse": mse * GREY**2,
+            "bytes": step.bytes_so_far,
+            "kl_bits": step.kl_bits,
+            "mi_bits": step.mi_bits,
+            "path_bits": step.path_bits,
+            "side_bits": step.side_bits,
+        }
+        for step, mse in zip(trace.steps, after, strict=True)
+    ]
+
+
+def _seconds(clock: Clock, total: float) -> dict[str, float]:
+    """Wall time, split: the network, the relative entropy coder, all the rest."""
+    rest = total - clock.network - clock.trellis
+    return {"total": total, "network": clock.network, "trellis": clock.trellis, "rest": rest}
+
+
+def load_codec(model: str, threads: int | None) -> Codec:
+    """The codec of a shipped or own network, on that many threads of this process (all)."""
+    from diffcodec.codec import Codec
+
+    return Codec.from_pretrained(model, threads)
+
+
+def measurer(model: str, settings: Settings) -> Callable[[Picture], Record]:
+    """`measure` with a codec of its own: what a worker process starts with."""
+    return partial(measure, load_codec(model, settings.threads), settings)
+
+
+def record_key(codec: Codec, settings: Settings, picture: Picture) -> str:
+    """Names a picture's record by all it depends on."""
+    pixels = picture.pixels
+    about: list[Any] = [codec.fingerprint.hex(), __version__, pixels.shape, asdict(settings)]
+    about += [picture.parts] if picture.parts > 1 else []
+    text = json.dumps(about)
+    return hashlib.sha256(text.encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+
+
+def evaluate(
+    codec: Codec,
+    pictures: Sequence[Picture],
+    settings: Settings,
+    *,
+    model: str | None = None,
+    processes: int = 1,
+    path: Path | None = None,
+    progress: Progress | None = None,
+) -> Record:
+    """The mean curves of `pooling.pool` over pictures, "results" in CompressAI's form first.
+
+    model: what other processes load, needed where processes > 1; path: a JSONL file to resume from.
+    """
+    if processes > 1:
+        assert model is not None
+    rows = collect(
+        partial(partial, measure, codec, settings)
+        if processes == 1 or model is None
+        else partial(measurer, model, settings),
+        pictures,
+        [record_key(codec, settings, picture) for picture in pictures],
+        processes=processes,
+        path=path,
+        progress=progress,
+    )
+    most = max(picture.parts for picture in pictures)
+    what = "a picture" if most == 1 else f"for {most} pictures"
+    return {
+        "name": f"diffcodec {codec.name}" + (f", {most} pictures a file" if most > 1 else ""),
+        "description": f"One file {what}, cut at each rate; whole-file bytes; 8-bit PSNR in RGB.",
+        **pool(rows),
+        "model": {
+            "name": codec.name,
+            "fingerprint": codec.fingerprint.hex(),
+            "effort": settings.effort,
+            "chain": settings.chain or "default",
+            "steps": float(np.mean([len(row["steps"]) for row in rows])),
+        },
+    }
+
+
+def summary(result: Record) -> str:
+    """The curve, then the lossless end and the cost in seconds and memory, as text."""
+    rows = zip(*(result["results"][k] for k in ("bpp", "psnr-rgb", "psnr-rgb-pooled")), strict=True)
+    lines = ["    bpp  mean PSNR  pooled PSNR (dB)"]
+    lines += [f"{b:7.3f} {'-' if p is None else f'{p:.2f}':>10} {q:12.2f}" for b, p, q in rows]
+    end = result["lossless"]
+    error = "" if end["standard_error"] is None else f" +- {end['standard_error']:.4f}"
+    over = end["overhead_percent_over_mi"]
+    lines.append(
+        f"lossless: {end['bpd']:.4f}{error} bits/dim, {end['exact']} of {end['images']} exact"
+        + ("" if over is None else f", {over:.1f} % over the ideal")
+    )
+    for way, seconds in result["seconds_per_picture"].items():
+        parts = ", ".join(f"{part} {seconds[part]:.2f}" for part in ("network", "trellis", "rest"))
+        lines.append(f"{way} {seconds['total']:.2f} s a picture ({parts})")
+    if result["peak_memory_bytes"]:
+        lines.append(f"peak memory {result['peak_memory_bytes'] / 2**20:.0f} MiB")
+    return "\n".join(lines)

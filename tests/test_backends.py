@@ -1,0 +1,199 @@
+"""Every way to evaluate an integer network gives the integers of the definition."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from diffcodec.exact import backends as paths
+from diffcodec.exact.backends import NAMES, Unavailable, conforms, open_path
+from diffcodec.exact.conformance import digest, vector
+from diffcodec.exact.gemm import Gemm
+from diffcodec.exact.graph import Graph
+from diffcodec.exact.reference import Reference
+from diffcodec.network.checkpoint import CheckpointError
+from tests.exported import exported, plain
+
+ROOT = Path(__file__).parent.parent
+
+
+def opened(name: str, graph: Graph, threads: int = 1) -> Any:
+    try:
+        return open_path(graph, name, threads)
+    except Unavailable as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_paths_agree_with_the_definition(name: str) -> None:
+    for patch in (1, 2):
+        graph = exported(patch)
+        x, v = vector(graph, "full")
+        wanted = Reference(graph)(x, v)
+        for threads in (1, 2):
+            path = opened(name, graph, threads)
+            assert np.array_equal(path(x, v), wanted)
+            assert np.array_equal(path(x[1:2], v[1:2]), wanted[1:2])
+            scattered = np.ascontiguousarray(x.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
+            assert np.array_equal(path(scattered[::2], v[::2]), wanted[::2])
+            assert path(x, v).dtype == np.int32
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_torch_takes_no_short_cuts(dtype: Any) -> None:
+    """oneDNN on or off, many pictures: where float convolutions go by Winograd's transforms."""
+    graph = exported()
+    x, v = vector(graph, "quick")
+    x, v = np.tile(x, (6, 1, 1, 1)), np.tile(v, 6)
+    wanted = np.tile(Reference(graph, np.float64)(x[:3], v[:3]), (6, 1, 1, 1))
+    before = torch.get_num_threads()
+    for enabled in (True, False):
+        with torch.backends.mkldnn.flags(enabled=enabled):
+            for threads in (1, 2):
+                assert np.array_equal(Gemm(graph, dtype, threads=threads)(x, v), wanted)
+    assert torch.get_num_threads() == before
+
+
+def test_bytes_survive_coarse_products() -> None:
+    """Where torch may make float32 products of TF32 or bfloat16."""
+    graph = exported()
+    x, v = vector(graph, "quick")
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        assert np.array_equal(Gemm(graph, "float32")(x, v), Reference(graph)(x, v))
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def test_float32_adds_up_only_what_it_can_hold() -> None:
+    """Bytes of weights and activations whose products add up to more than 2^24, oddly."""
+    rng = np.random.default_rng(0)
+    lower = rng.choice(np.array([-127, 127, 126]), (192, 3, 3, 192))
+    upper = rng.integers(-20, 20, lower.shape)
+    graph = plain([(lower + 256 * upper).astype(np.int16)], 8, 127)
+    paths.prove(graph)
+    x = np.zeros((3, 3, 3, 192), np.int16)
+    for i in range(3):  # the pixel in the middle meets the worst for channel i
+        x[i] = np.where(lower[i] > 0, 127, -127)
+    v = np.full(3, 0.5)
+    wanted = Reference(graph)(x, v)
+    assert np.abs(lower[0]).sum() * 127 > 1 << 24
+    path = Gemm(graph, "float32")
+    assert len(path.products[0]) > 2
+    assert np.array_equal(path(x, v), wanted)
+    merged = [dataclasses.replace(p, taps=[]) for p in path.products[0][:1]]
+    for product in path.products[0]:  # all in one sum: the bound is what keeps it exact
+        if product.scale == 1:
+            merged[0].taps.extend(product.taps)
+    path.products[0] = merged + [p for p in path.products[0] if p.scale != 1]
+    assert not np.array_equal(path(x, v), wanted)
+
+
+def test_what_is_too_wide_for_float32_is_refused() -> None:
+    weight = np.full((1083, 1, 1, 1083), 128, np.int16)
+    with pytest.raises(CheckpointError, match="layer layer0 is too wide for float32"):
+        Gemm(plain([weight], 19, 128), "float32")
+
+
+# --- conformance ---
+
+
+def test_the_vectors_never_change() -> None:
+    graph = exported()
+    known = {"quick": "", "full": ""}
+    for kind in ("quick", "full"):
+        x, v = vector(graph, kind)  # type: ignore[arg-type]
+        assert x.dtype == np.int16 and x.shape[1] // graph.stride % 2 == 1
+        levels = graph.tensors["levels"]
+        assert v.min() < levels[0] and v.max() > levels[-1]
+        assert abs(x.astype(int)).max() >= 32767 and (x[2] == 0).all()
+        known[kind] = hashlib.sha256(x.astype("<i2").tobytes()).hexdigest()[:16]
+    assert known == {"quick": "f3ae7a7f9333755e", "full": "2f9c8d7e4ecd37bc"}
+
+
+def test_files_state_what_the_definition_gives() -> None:
+    graph = exported()
+    for kind in ("quick", "full"):
+        assert graph.facts["conformance"][kind] == digest(Reference(graph), graph, kind)  # type: ignore[arg-type]
+        assert conforms(graph, Reference(graph, np.float64), kind)  # type: ignore[arg-type]
+    unstated = dataclasses.replace(graph, facts={})
+    assert conforms(unstated, Reference(graph, np.float64))
+    assert not conforms(unstated, Reference(exported(blocks=2)))
+
+
+class Wrong:
+    """Off by one in one value."""
+
+    def __init__(self, graph: Graph, threads: int) -> None:
+        self.right = Reference(graph, np.float64)
+
+    def __call__(self, x: NDArray[np.int16], v: NDArray[np.float64]) -> NDArray[np.int32]:
+        out = self.right(x, v)
+        out[-1, -1, -1, -1] += 1
+        return out
+
+
+def test_a_path_that_fails_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graph = exported()
+    monkeypatch.setitem(paths.PATHS, "compiled", Wrong)
+    path = open_path(graph)
+    told = capsys.readouterr().err
+    assert isinstance(path, Reference) and "path compiled" in told and told.count("\n") == 1
+    with pytest.raises(CheckpointError, match="compiled does not evaluate the network exactly"):
+        open_path(graph, "compiled")
+    for name in paths.PREFERRED:
+        monkeypatch.setitem(paths.PATHS, name, Wrong)
+    with pytest.raises(CheckpointError, match="no way to evaluate"):
+        open_path(graph)
+
+
+def test_a_path_that_is_not_here_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def absent(graph: Graph, threads: int) -> Any:
+        raise Unavailable("the kernel is not built")
+
+    monkeypatch.setitem(paths.PATHS, "compiled", absent)
+    assert isinstance(open_path(exported()), Reference)
+    assert capsys.readouterr().err == ""
+    with pytest.raises(CheckpointError, match="compiled cannot be used here: the kernel"):
+        open_path(exported(), "compiled")
+    with pytest.raises(CheckpointError, match='no path "fast"; there are compiled, numpy'):
+        open_path(exported(), "fast")
+
+
+def test_a_network_without_proof_is_not_opened() -> None:
+    graph = exported()
+    weight = np.full_like(graph.tensors["head.weight"], 32767)
+    broken = dataclasses.replace(graph, tensors={**graph.tensors, "head.weight": weight})
+    with pytest.raises(CheckpointError, match=r"layer head .* its sums in channel"):
+        open_path(broken)
+
+
+def test_torch_is_not_needed(tmp_path: Path) -> None:
+    exported().save(tmp_path / "net.safetensors")
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from diffcodec.exact.graph import Graph\n"
+        "from diffcodec.exact.backends import open_path\n"
+        "graph = Graph.load(Path(sys.argv[1]))\n"
+        "open_path(graph), open_path(graph, 'numpy'), open_path(graph, 'integers')\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", script, str(tmp_path / "net.safetensors")]
+    subprocess.run(command, env=environment, check=True, cwd=ROOT)
