@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.bits import BitReader, BitWriter, OutOfBits
-from diffcodec.bitstream.container import BitstreamError
-from diffcodec.bitstream.gaussian import HINT, PHASES, PRECISION, TOTAL, Int32, Table
+from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.gaussian import HINT, PHASES, PRECISION, TOTAL, Table
 from diffcodec.bitstream.kernel import load_kernel
 from diffcodec.bitstream.randomness import Stream, words
+from diffcodec.bitstream.types import Int32
 
 LANES = 64
 _LOW = 32  # bits of a word; states stay at or above 2^32

@@ -20,14 +20,13 @@ from diffcodec.bitstream.container import (
     CHAINS,
     MAX_NODES,
     MAX_PIXELS,
-    BitstreamError,
     ChainKind,
-    IncompleteHeader,
     crc16,
     name_of_chain,
     pack_varint,
     parse_varint,
 )
+from diffcodec.bitstream.errors import BitstreamError, IncompleteHeader
 
 GROUP, END = b"\x89dfg", b"\x89dfe"
 VERSION = 1

@@ -11,6 +11,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Literal
 
+from diffcodec.bitstream.errors import BitstreamError, IncompleteHeader
 from diffcodec.bitstream.trellis import MEMORIES
 
 MAGIC = b"\x89dfc"
@@ -22,14 +23,6 @@ MAX_NODES = 1000
 LOSSLESS = 0x40  # flag: the encoder went on to the exact pixels, and the file's length is stated
 
 ChainKind = Literal["own", "linear", "cosine"]
-
-
-class BitstreamError(ValueError):
-    """Not a .dfc file, an unsupported version, a damaged file or a hostile header."""
-
-
-class IncompleteHeader(BitstreamError):
-    """The file was cut inside its header: there is no picture in it."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.decimals import PI, in_decimals
+from diffcodec.bitstream.types import Int32
 
 PRECISION = 24  # bits of the frequencies; more would cost states of 64 bits 2^(bits - 32)
 TOTAL = 1 << PRECISION
@@ -32,8 +33,6 @@ SIGMA_UNIT = 1 << 20  # sigmas are integers in units of 1/SIGMA_UNIT symbol
 REACH = 6  # sigmas that the grid covers on either side; TOTAL Phi(-6) < 1/2
 HINT = 12  # leading bits of a slot that tell about where in the grid it lies
 _TRUST = 2.0**-44  # erfc is taken to be right to this; libms are right to about 2^-52
-
-Int32 = NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)

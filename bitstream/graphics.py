@@ -10,10 +10,10 @@ import io
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, features
 
-from diffcodec.bitstream.container import BitstreamError
+from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.types import Pixels
 
 DRAWN = 254  # in place of a sigma index: the pixels follow as strips
 STRIP = 1 << 20  # sub-pixels in a strip, more or less
@@ -21,7 +21,6 @@ FORMATS = ("WEBP", "PNG")
 WIDEST = 16383  # that WebP takes
 MODES = {1: "L", 3: "RGB"}
 
-Pixels = NDArray[np.uint8]
 Shape = tuple[int, int, int]
 
 

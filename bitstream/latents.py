@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.ans import Stack
-from diffcodec.bitstream.container import BitstreamError
+from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.gaussian import PHASES, SIGMA_UNIT, Table, table
-
-Int64 = NDArray[np.int64]
+from diffcodec.bitstream.types import Int64
 
 WINDOW = 7  # standard deviations on either side that a table covers
 STIRRED = 4  # symbols to a word that is stirred: twice what they take at 2 bins a deviation

@@ -23,7 +23,8 @@ from diffcodec.bitstream.bits import (
     write_change,
     write_skip,
 )
-from diffcodec.bitstream.container import BitstreamError, pack_varint, parse_varint
+from diffcodec.bitstream.container import pack_varint, parse_varint
+from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.graphics import DRAWN, strip_count
 from diffcodec.bitstream.pixels import CHUNK, SIGMAS, STORED
 from diffcodec.bitstream.rate import bits_for

@@ -87,13 +87,14 @@ def evaluate(
     pictures = read_pictures(data, split, tile, count, quiet=quiet)
 
     from diffcodec.api import default_model_of
+    from diffcodec.codec import Codec
     from diffcodec.eval.rd.joint import stacks
-    from diffcodec.eval.rd.rate_distortion import Settings, grid_bpp, load_codec, summary
+    from diffcodec.eval.rd.rate_distortion import Settings, grid_bpp, summary
 
     others = at_hand(chosen, lambda message: narrate(message, quiet=False))
     tell_about_similarity(pictures, quiet=quiet)
     name = model or default_model_of([picture.pixels for picture in pictures])
-    codec = load_codec(name, threads or (1 if processes > 1 else None))
+    codec = Codec.from_pretrained(name, threads or (1 if processes > 1 else None))
     coded = stacks(pictures, joint) if joint else pictures
     rates = cuts or grid_bpp([picture.pixels for picture in coded])
     if not rates:

@@ -32,7 +32,7 @@ from diffcodec.cli.streams import (
 )
 
 if TYPE_CHECKING:
-    from diffcodec.image import Pixels
+    from diffcodec.bitstream.types import Pixels
 
 
 @click.command()
@@ -124,10 +124,10 @@ def nll(
     if ranks.first:
         _claim(images, [csv_path, plot, records], records, force=force)
 
+    from diffcodec.errors import CheckpointError
     from diffcodec.eval.likelihood.elbo import about_set, summarise, to_csv, to_text
     from diffcodec.eval.likelihood.nll import batch_size, evaluate, measurer, pictures_of
     from diffcodec.eval.likelihood.optimised_levels import settings_of
-    from diffcodec.network.checkpoint import CheckpointError
 
     named = _load(images, data, split, tile)[:count]
 

@@ -108,11 +108,11 @@ def report(
     pictures = read_pictures(data, split, tile, wanted, quiet=quiet)
 
     from diffcodec import api
-    from diffcodec.eval.rd.rate_distortion import load_codec
+    from diffcodec.codec import Codec
     from diffcodec.eval.report.page import page
 
     name = model or api.default_model_of([picture.pixels for picture in pictures])
-    codec = load_codec(name, threads or (1 if processes > 1 else None))
+    codec = Codec.from_pretrained(name, threads or (1 if processes > 1 else None))
     with about(str(data)):
         views = _views(codec, pictures[:show], chain, cuts, not no_samples, quiet)
     ledgers = [api.ledger(view.data, name, view.trace) for view in views]

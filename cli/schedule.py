@@ -74,10 +74,10 @@ def schedule(
     from diffcodec.data import digest
     from diffcodec.eval.common.environment import environment, portable
     from diffcodec.eval.likelihood.step_counts import LENGTHS, against_steps, to_text
-    from diffcodec.image import to_unit
     from diffcodec.network.tables import survey
     from diffcodec.theory.chain import CHAIN_LENGTHS
     from diffcodec.theory.levels import choose
+    from diffcodec.theory.units import to_unit
     from diffcodec.zoo import load_network
 
     denoiser = load_network(network)
@@ -116,10 +116,9 @@ def _about(
     """How the network was trained, and the way to the same one with other tables."""
     from diffcodec.exact.denoiser import ExactDenoiser
     from diffcodec.network.config import Recipe
-    from diffcodec.network.tables import with_tables
 
     if isinstance(denoiser, ExactDenoiser):
         graph = denoiser.graph
-        return Recipe.from_dict(graph.facts["recipe"]), lambda tables: with_tables(graph, tables)
+        return Recipe.from_dict(graph.facts["recipe"]), graph.with_tables
     checkpoint = denoiser.checkpoint
-    return checkpoint.recipe, lambda tables: with_tables(checkpoint, tables)
+    return checkpoint.recipe, checkpoint.with_tables

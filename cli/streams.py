@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 import click
 
-Progress = Callable[[int, int], None]
+from diffcodec.bitstream.types import Progress
 
 PIPE = "-"
 
@@ -101,8 +101,8 @@ def progress_bar(label: str, *, quiet: bool) -> Iterator[Progress | None]:
 @contextmanager
 def about(source: str) -> Iterator[None]:
     """What is wrong with a file, or with what is asked of it, says which file."""
-    from diffcodec.bitstream.container import BitstreamError
-    from diffcodec.theory.chain import OptionError
+    from diffcodec.bitstream.errors import BitstreamError
+    from diffcodec.errors import OptionError
 
     try:
         yield

@@ -5,11 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from diffcodec.api import decode, encode, info, list_models, truncate
-    from diffcodec.bitstream.container import BitstreamError
+    from diffcodec.bitstream.errors import BitstreamError
     from diffcodec.codec import Codec, Decoded
-    from diffcodec.image import ImageError
-    from diffcodec.network.checkpoint import CheckpointError
-    from diffcodec.theory.chain import OptionError
+    from diffcodec.errors import CheckpointError, ImageError, OptionError
 
 __version__ = "0.1.0"
 __all__ = [
@@ -28,12 +26,12 @@ __all__ = [
 ]
 
 _HOME = {name: "diffcodec.api" for name in __all__} | {
-    "BitstreamError": "diffcodec.bitstream.container",
-    "CheckpointError": "diffcodec.network.checkpoint",
+    "BitstreamError": "diffcodec.bitstream.errors",
+    "CheckpointError": "diffcodec.errors",
     "Codec": "diffcodec.codec",
     "Decoded": "diffcodec.codec",
-    "ImageError": "diffcodec.image",
-    "OptionError": "diffcodec.theory.chain",
+    "ImageError": "diffcodec.errors",
+    "OptionError": "diffcodec.errors",
 }
 
 

@@ -13,11 +13,13 @@ from typing import Any
 from diffcodec.accounting.audit import audit
 from diffcodec.accounting.ledger import Ledger
 from diffcodec.accounting.trace import Trace
-from diffcodec.bitstream.container import BitstreamError, Header, parse_header
-from diffcodec.codec import Codec, Decoded, Pixels, cut, parse
+from diffcodec.bitstream.container import Header, parse_header
+from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.types import Pixels
+from diffcodec.codec import Codec, Decoded, cut, parse
+from diffcodec.errors import CheckpointError
 from diffcodec.exact.denoiser import graph_name
 from diffcodec.exact.graph import Graph
-from diffcodec.network.checkpoint import CheckpointError
 from diffcodec.theory.chain import Tables, chain_of
 from diffcodec.zoo import load_graph, shipped_networks, stated_fingerprint
 

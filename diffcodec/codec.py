@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diffcodec.accounting.trace import Clock, Trace
-from diffcodec.bitstream.container import BitstreamError, Header, parse_header
+from diffcodec.bitstream.container import Header, parse_header
+from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.payload import Payload, parse_payload
+from diffcodec.bitstream.types import Pixels, Progress
+from diffcodec.errors import OptionError
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.progressive.effort import effort_of
 from diffcodec.progressive.preview import SCALES, preview
-from diffcodec.progressive.progressive import Progress, Reconstruct, Stop, Walk, receive, send
+from diffcodec.progressive.progressive import Reconstruct, Stop, Walk, receive, send
 from diffcodec.progressive.shared import Channel
-from diffcodec.theory.chain import Chain, OptionError, Tables, chain_of, choose_chain
+from diffcodec.theory.chain import Chain, Tables, chain_of, choose_chain
 from diffcodec.theory.denoiser import Denoiser
 from diffcodec.zoo import load_graph
-
-Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from diffcodec.errors import DataError
+
 _BICUBIC = Image.Resampling.BICUBIC
 SUFFIXES = frozenset({".png", ".webp", ".jpg", ".jpeg", ".ppm", ".pgm", ".bmp", ".tif", ".tiff"})
-
-
-class DataError(ValueError):
-    """A folder that holds nothing to work with."""
 
 
 def list_images(folder: Path, split: str = "all") -> list[Path]:

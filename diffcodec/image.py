@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from diffcodec.bitstream.types import Pixels
+from diffcodec.errors import ImageError
 from diffcodec.files import write_atomic
 
 MAX_PIXELS = 2**26
@@ -24,12 +25,6 @@ PIECE = 1 << 18  # values that are floats at a time
 # Formats whose depth can be told before Pillow reduces it to 8 bits (JPEG 2000 and AVIF cannot).
 READS = ("PNG", "WEBP", "JPEG", "PPM", "BMP", "TIFF", "GIF")
 WRITES = {".png": "png", ".ppm": "ppm", ".pgm": "ppm", ".pnm": "ppm"}
-
-Pixels = NDArray[np.uint8]
-
-
-class ImageError(ValueError):
-    """A picture that cannot be read or written exactly; says what is in the way and what to do."""
 
 
 def load(source: Path | bytes | BinaryIO) -> Pixels:
@@ -98,26 +93,6 @@ def format_of(path: Path) -> str:
             f'{path} has the suffix "{path.suffix}"; pictures are written as {", ".join(WRITES)}'
         )
     return WRITES[path.suffix.lower()]
-
-
-def to_unit(pixels: Pixels) -> NDArray[np.float32]:
-    """(H, W, C) uint8 -> (C, H, W) float32 in [-1, 1]: k / 127.5 - 1."""
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)).astype(np.float32) / 127.5 - 1
-
-
-def from_unit(x: NDArray[np.floating]) -> Pixels:
-    """(C, H, W) in [-1, 1], or beyond it -> (H, W, C) uint8: the nearest pixels."""
-    return np.ascontiguousarray(to_levels(x).transpose(1, 2, 0))
-
-
-def to_levels(x: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Values in [-1, 1], or beyond, to the nearest pixels, uint8 of the same shape."""
-    levels = np.empty(x.shape, np.uint8)
-    flat, out = x.reshape(-1), levels.reshape(-1)
-    for i in range(0, flat.size, PIECE):  # so that no floats of a picture's size are made
-        part = np.rint((flat[i : i + PIECE] + 1) * 127.5).clip(0, 255)
-        out[i : i + PIECE] = part
-    return levels
 
 
 def _read(source: Path | bytes | BinaryIO) -> tuple[bytes, str]:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from diffcodec.bitstream import ans, viterbi
 from diffcodec.codec import Codec
+from diffcodec.errors import CheckpointError
 from diffcodec.exact.backends import NAMES, Unavailable, conforms, open_path
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.exact.graph import Graph
 from diffcodec.golden import NETWORK, golden_files
-from diffcodec.network.checkpoint import CheckpointError
 from diffcodec.theory.chain import Tables
 from diffcodec.zoo import load_graph, shipped_networks
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+
+from diffcodec.bitstream.types import Pixels
 
 if TYPE_CHECKING:
     from diffcodec import Codec
-
-Pixels = NDArray[np.uint8]
 
 
 def picture(height: int, width: int, channels: int, seed: int) -> Pixels:

@@ -12,16 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diffcodec.archive.archive import make_header, write_archive
 from diffcodec.archive.groups import Source
+from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
 from diffcodec.golden import NETWORK
 from diffcodec.image import load
 from tests.conftest import picture
 
-Pixels = NDArray[np.uint8]
 FILE = Path(__file__).parent / "encodes.json"
 DOG = Path(__file__).parent / "pictures" / "dog.png"
 

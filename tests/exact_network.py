@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.exact.graph import INPUT_FRACTION, Graph, Layer
-from diffcodec.image import to_unit
-from diffcodec.network.tables import measure, with_tables
+from diffcodec.network.tables import measure
+from diffcodec.theory.units import to_unit
 
 FRACTION, OUTPUT = 11, 14  # of the streams, and of the last one
 WEIGHT = 8  # fraction of the weights
@@ -95,4 +95,4 @@ def build(name: str, patch: int = 1, width: int = 8, levels: int = 17, seed: int
 def calibrated(graph: Graph, pictures: Sequence[NDArray[np.uint8]]) -> Graph:
     """The network with tables measured on pictures (H, W, 3) of one size."""
     x0 = np.stack([to_unit(picture) for picture in pictures])
-    return with_tables(graph, measure(ExactDenoiser(graph, threads=1), x0, seed=0))
+    return graph.with_tables(measure(ExactDenoiser(graph, threads=1), x0, seed=0))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from diffcodec.bitstream.types import Float32
 from diffcodec.codec import Codec
 from diffcodec.network.tables import optimise
 from diffcodec.theory.chain import Tables
-from diffcodec.theory.denoiser import Float32, GaussianDenoiser
+from diffcodec.theory.denoiser import GaussianDenoiser
 
 SIZE = (3, 32, 32)
 SPREAD = 0.25  # of x0: pixels stay inside 0..255 nearly always

@@ -10,7 +10,7 @@ from scipy.special import ndtr
 
 from diffcodec.bitstream import ans, gaussian
 from diffcodec.bitstream.ans import LANES, Stack, StackEmpty
-from diffcodec.bitstream.container import BitstreamError
+from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.gaussian import PHASES, SIGMA_UNIT, TOTAL, table
 from diffcodec.bitstream.latents import ESCAPE, Code, Grid, TooFar
 

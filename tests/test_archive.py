@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from numpy.typing import NDArray
 
 from diffcodec.archive import account as archive_account
 from diffcodec.archive import archive as archives
@@ -27,19 +26,20 @@ from diffcodec.bitstream.archive import (
     pack_group,
     read_groups,
 )
-from diffcodec.bitstream.container import BitstreamError
+from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.types import Pixels
 from diffcodec.cli.main import main
 from diffcodec.codec import Codec
-from diffcodec.image import ImageError, load, save
+from diffcodec.errors import ImageError, OptionError
+from diffcodec.image import load, save
 from diffcodec.progressive.residual import drawn_bytes
-from diffcodec.theory.chain import OptionError, choose_chain
+from diffcodec.theory.chain import choose_chain
 from tests.conftest import picture as small_picture
 from tests.gaussian import gaussian_codec, picture
 
 if TYPE_CHECKING:
-    from diffcodec.theory.denoiser import Float32
+    from diffcodec.bitstream.types import Float32
 
-Pixels = NDArray[np.uint8]
 CODEC = gaussian_codec()
 
 

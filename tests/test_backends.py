@@ -15,13 +15,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from diffcodec.errors import CheckpointError
 from diffcodec.exact import backends as paths
 from diffcodec.exact.backends import NAMES, Unavailable, conforms, open_path
 from diffcodec.exact.conformance import digest, vector
 from diffcodec.exact.gemm import Gemm
 from diffcodec.exact.graph import Graph
 from diffcodec.exact.reference import Reference
-from diffcodec.network.checkpoint import CheckpointError
 from tests.exported import exported, plain
 
 ROOT = Path(__file__).parent.parent

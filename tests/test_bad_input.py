@@ -10,16 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from PIL import Image
 
 from diffcodec import image
-from diffcodec.bitstream.container import BitstreamError, Header, parse_header
+from diffcodec.bitstream.container import Header, parse_header
+from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.types import Pixels
 from diffcodec.cli.main import main
 from diffcodec.codec import parse
 from diffcodec.theory.chain import chain_of
@@ -28,7 +28,6 @@ from tests.conftest import picture
 if TYPE_CHECKING:
     from diffcodec import Codec
 
-Pixels = NDArray[np.uint8]
 Refuse = Callable[..., str]
 
 

@@ -6,18 +6,16 @@ import dataclasses
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from diffcodec.accounting.trace import Balance
 from diffcodec.archive.bitsback import BINS, Model, pop, push
 from diffcodec.bitstream.ans import Stack, StackEmpty
 from diffcodec.bitstream.gaussian import PHASES, SIGMA_UNIT
-from diffcodec.image import from_unit
+from diffcodec.bitstream.types import Pixels
 from diffcodec.theory.chain import Chain, Tables
 from diffcodec.theory.denoiser import BatchDenoiser, GaussianDenoiser, OracleDenoiser
+from diffcodec.theory.units import from_unit
 from tests.gaussian import SIZE, SPREAD, picture, source, tables
-
-Pixels = NDArray[np.uint8]
 
 WHITE = GaussianDenoiser(0.0, SPREAD**2)
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diffcodec.data import Batches, DataError, digest, load_images
-from diffcodec.network.checkpoint import Checkpoint, CheckpointError
-from diffcodec.network.config import Recipe, RecipeError
+from diffcodec.data import Batches, digest, load_images
+from diffcodec.errors import CheckpointError, DataError, RecipeError
+from diffcodec.network.checkpoint import Checkpoint
+from diffcodec.network.config import Recipe
 from diffcodec.theory.chain import Tables
 from diffcodec.zoo import load_network
 from tests.conftest import picture

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from diffcodec.api import info
-from diffcodec.bitstream.container import BitstreamError, Header, parse_header
+from diffcodec.bitstream.container import Header, parse_header
+from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.payload import ENERGY, PayloadWriter
 from diffcodec.bitstream.trellis import memory
+from diffcodec.bitstream.types import Float32
 from diffcodec.codec import Codec, parse
 from diffcodec.progressive.shared import FIRST
 from diffcodec.theory.chain import chain_of
-from diffcodec.theory.denoiser import Float32
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,16 +20,15 @@ import click
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from numpy.typing import NDArray
 
 from diffcodec import __version__, api, image
+from diffcodec.bitstream.types import Pixels
 from diffcodec.cli.main import main
 from diffcodec.cli.streams import progress_bar
 
 if TYPE_CHECKING:
     from diffcodec import Codec
 
-Pixels = NDArray[np.uint8]
 Run = Callable[..., Result]
 
 INFO_KEYS = {

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from diffcodec.errors import CheckpointError, RecipeError
 from diffcodec.exact.floats import layers_of
-from diffcodec.network.checkpoint import CheckpointError
-from diffcodec.network.config import Recipe, RecipeError
+from diffcodec.network.config import Recipe
 from diffcodec.network.unet import UNet
 from tests.test_train import RECIPE
 

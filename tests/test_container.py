@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 from diffcodec.bitstream.container import (
     CHAINS,
     MAX_PIXELS,
-    BitstreamError,
     Header,
-    IncompleteHeader,
     crc16,
     pack_varint,
     parse_header,
     parse_varint,
 )
+from diffcodec.bitstream.errors import BitstreamError, IncompleteHeader
 from diffcodec.bitstream.trellis import MEMORIES
 
 headers = st.builds(

@@ -9,7 +9,8 @@ from diffcodec.eval.common.images import Picture
 from diffcodec.eval.experiments import ddpm_table
 from diffcodec.eval.rd.curves import ResultError
 from diffcodec.eval.rd.joint import stacks
-from diffcodec.theory.schedule import GREY, Schedule
+from diffcodec.theory.schedule import Schedule
+from diffcodec.theory.units import GREY
 from tests.gaussian import gaussian_codec, picture, source
 
 

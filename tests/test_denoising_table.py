@@ -18,7 +18,7 @@ from diffcodec.eval.likelihood.denoising import implied_rate
 from diffcodec.eval.publish.tables import networks
 from diffcodec.exact.shapes import macs_per_pixel
 from diffcodec.theory.denoiser import GaussianDenoiser
-from diffcodec.theory.schedule import GREY
+from diffcodec.theory.units import GREY
 from tests.conftest import picture as drawn
 from tests.exact_network import build
 from tests.exported import plain

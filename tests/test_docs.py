@@ -20,10 +20,10 @@ from diffcodec.cli.main import main
 from diffcodec.codec import Codec
 from diffcodec.eval.publish.readme import RESULTS, TABLES, render
 from diffcodec.eval.publish.ship import SPLIT
-from diffcodec.exact.denoiser import GREY_SEED
 from diffcodec.exact.graph import INPUT_FRACTION, WEIGHTS, Graph, Layer
 from diffcodec.exact.graph import KEY as EXACT
 from diffcodec.network.config import Recipe
+from diffcodec.network.grey import GREY_SEED
 from diffcodec.zoo import load_graph, model_card, shipped_networks
 
 ROOT = Path(__file__).parent.parent

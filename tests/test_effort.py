@@ -9,9 +9,9 @@ import pytest
 
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.codec import Codec
+from diffcodec.errors import OptionError
 from diffcodec.image import load
 from diffcodec.progressive.effort import DEFAULT, EFFORTS
-from diffcodec.theory.chain import OptionError
 from tests.gaussian import gaussian_codec, picture
 
 CODEC = gaussian_codec()

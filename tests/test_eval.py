@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from numpy.typing import NDArray
 from PIL import Image
 
 from diffcodec import image
 from diffcodec.cli.main import main
-from diffcodec.data import DataError
+from diffcodec.errors import DataError
 from diffcodec.eval.common import metrics
 from diffcodec.eval.common.coded import PeerError, Point, finish
 from diffcodec.eval.common.images import load_pictures
@@ -27,7 +26,6 @@ from diffcodec.eval.peers.pillow_codecs import coded
 from diffcodec.eval.rd import rate_distortion
 from tests.conftest import picture as drawn
 
-Pixels = NDArray[np.uint8]
 Diffcodec = Callable[..., Result]
 
 

@@ -11,11 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.kernel import load_kernel
+from diffcodec.bitstream.types import Int16, Int32
+from diffcodec.errors import CheckpointError
 from diffcodec.exact import compiled
 from diffcodec.exact.compiled import Compiled, instruction_sets
-from diffcodec.exact.graph import Graph, Int16, Int32, Layer
+from diffcodec.exact.graph import Graph, Layer
 from diffcodec.exact.reference import Reference
-from diffcodec.network.checkpoint import CheckpointError
 
 FRACTION = 11
 LEVELS = 5

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from diffcodec.bitstream.randomness import gaussian
-from diffcodec.exact.denoiser import GREY_SEED, ExactDenoiser, rgb_state, shuffle, unshuffle
+from diffcodec.exact.denoiser import ExactDenoiser, shuffle, unshuffle
 from diffcodec.exact.graph import Graph
 from diffcodec.exact.reference import Reference
+from diffcodec.network.grey import GREY_SEED, rgb_state
 from diffcodec.network.unet import UNet
 from diffcodec.zoo import load_network
 from tests.exact_network import build

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diffcodec.cli.main import main
+from diffcodec.errors import CheckpointError
 from diffcodec.exact.activation_ranges import network_input
 from diffcodec.exact.export import HEADROOM, export, float_network
 from diffcodec.exact.floats import FloatNetwork
@@ -22,7 +23,6 @@ from diffcodec.exact.graph import INPUT_FRACTION, Graph, Layer
 from diffcodec.exact.overflow import ROOM, accumulator, activation, prove
 from diffcodec.exact.reference import Reference
 from diffcodec.exact.rounding import round_together
-from diffcodec.network.checkpoint import CheckpointError
 from diffcodec.network.config import Recipe, Skips
 from diffcodec.network.unet import UNet
 from tests.conftest import picture

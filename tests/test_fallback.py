@@ -6,18 +6,18 @@ import zlib
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from diffcodec.accounting.audit import audit
 from diffcodec.accounting.trace import Trace
-from diffcodec.bitstream.container import BitstreamError, parse_header
+from diffcodec.bitstream.container import parse_header
+from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.graphics import DRAWN, decode_strip, encode_strip, strips
 from diffcodec.bitstream.payload import PayloadWriter, Plan, parse_payload
 from diffcodec.bitstream.pixels import CHUNK, SIGMAS, STORED
+from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec, parse
 from diffcodec.theory.chain import chain_of
 
-Pixels = NDArray[np.uint8]
 PLAN = Plan(dims=CHUNK + 10, nu=8, nodes=3, expected=lambda start, end: 0)
 
 

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from diffcodec import image
-from diffcodec.bitstream.container import BitstreamError, parse_header
+from diffcodec.bitstream.container import parse_header
+from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.cli.main import main
 from diffcodec.codec import Codec
 from diffcodec.eval.common import metrics

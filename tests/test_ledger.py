@@ -8,21 +8,19 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from diffcodec.accounting.audit import audit
 from diffcodec.accounting.ledger import Entry, Ledger, to_json, to_text
 from diffcodec.accounting.trace import Trace
 from diffcodec.bitstream.container import parse_header
+from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec, parse
-from diffcodec.image import to_unit
 from diffcodec.theory.chain import chain_of
 from diffcodec.theory.denoiser import OracleDenoiser
+from diffcodec.theory.units import to_unit
 from tests.gaussian import gaussian_codec, picture
 
 CODEC = gaussian_codec()
-
-Pixels = NDArray[np.uint8]
 
 
 def book(data: bytes, trace: Trace | None = None) -> Ledger:

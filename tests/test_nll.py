@@ -16,13 +16,12 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from diffcodec import image
+from diffcodec.bitstream.types import Float32, Float64, Pixels
 from diffcodec.cli.main import main
 from diffcodec.eval.common.records import RecordsError
-from diffcodec.eval.likelihood.denoising import to_x0
 from diffcodec.eval.likelihood.elbo import COLUMNS, summarise, to_text
 from diffcodec.eval.likelihood.nll import (
     Picture,
@@ -36,12 +35,11 @@ from diffcodec.eval.likelihood.nll import (
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import NetworkConfig, Recipe, TrainConfig
 from diffcodec.network.unet import UNet
-from diffcodec.theory.denoiser import Float32, Float64, GaussianDenoiser
+from diffcodec.theory.denoiser import GaussianDenoiser
 from diffcodec.theory.diffusion import GaussianDiffusion
 from diffcodec.theory.schedule import Schedule
+from diffcodec.theory.units import to_x0
 from tests.conftest import picture as drawn
-
-Pixels = NDArray[np.uint8]
 
 SETTINGS = Settings(steps=30, sigma2="beta_tilde")
 SOURCE = GaussianDenoiser(0.0, (40 / 127.5) ** 2)

@@ -13,15 +13,16 @@ from click.testing import CliRunner, Result
 
 from diffcodec import image
 from diffcodec.cli.main import main
-from diffcodec.eval.likelihood.denoising import to_x0
+from diffcodec.errors import OptionError
 from diffcodec.eval.likelihood.elbo import summarise, to_text
 from diffcodec.eval.likelihood.nll import Settings, Terms, pictures_of
 from diffcodec.eval.likelihood.optimised_levels import chosen, levels_of, pixel_bpd
 from diffcodec.eval.publish.tables import networks
 from diffcodec.exact.graph import Graph
-from diffcodec.theory.chain import OptionError, Tables
+from diffcodec.theory.chain import Tables
 from diffcodec.theory.diffusion import mi_bpd
-from diffcodec.theory.schedule import GREY, Schedule
+from diffcodec.theory.schedule import Schedule
+from diffcodec.theory.units import GREY, to_x0
 from tests.conftest import picture as drawn
 from tests.test_nll import SOURCE, named, source_pictures, terms_of
 

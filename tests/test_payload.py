@@ -17,7 +17,7 @@ from diffcodec.bitstream.bits import (
     write_change,
     write_skip,
 )
-from diffcodec.bitstream.container import BitstreamError
+from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.payload import (
     CRC,
     ENERGY,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
+from diffcodec.bitstream.types import Pixels
 from diffcodec.eval.common import metrics
 from diffcodec.eval.common.coded import File, PeerError, Point
 from diffcodec.eval.peers import jpeg2000, peers
@@ -18,7 +18,6 @@ from diffcodec.eval.peers.pillow_codecs import coded, read, webp
 from diffcodec.eval.rd.mean_curve import curve
 
 PICTURES = Path(__file__).parent / "pictures"
-Pixels = NDArray[np.uint8]
 JXL = pytest.mark.skipif(shutil.which("cjxl") is None, reason="needs cjxl and djxl")
 LOSSY = [
     pytest.param(name, marks=JXL if name.startswith("jpegxl") else ())

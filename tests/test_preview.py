@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from diffcodec.bitstream.types import Float32
 from diffcodec.codec import Codec
-from diffcodec.image import to_unit
+from diffcodec.errors import OptionError
 from diffcodec.progressive.preview import shrink
-from diffcodec.theory.chain import OptionError
-from diffcodec.theory.denoiser import Float32
-from diffcodec.theory.schedule import GREY
+from diffcodec.theory.units import GREY, to_unit
 from tests.gaussian import gaussian_codec, picture
 
 CODEC = gaussian_codec()

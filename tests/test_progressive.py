@@ -11,11 +11,14 @@ import pytest
 
 from diffcodec.accounting.trace import Clock, Trace
 from diffcodec.api import truncate
-from diffcodec.bitstream.container import BitstreamError, parse_header
+from diffcodec.bitstream.container import parse_header
+from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.types import Float32
 from diffcodec.codec import Codec
-from diffcodec.image import to_unit
-from diffcodec.theory.chain import OptionError, choose_chain
-from diffcodec.theory.denoiser import Float32, OracleDenoiser
+from diffcodec.errors import OptionError
+from diffcodec.theory.chain import choose_chain
+from diffcodec.theory.denoiser import OracleDenoiser
+from diffcodec.theory.units import to_unit
 from tests.gaussian import gaussian_codec, picture, source, tables
 
 CODEC = gaussian_codec()

@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from numpy.typing import NDArray
 from PIL import Image
 
+from diffcodec.bitstream.types import Pixels
+from diffcodec.errors import OptionError
 from diffcodec.eval.common import metrics, records
 from diffcodec.eval.common.images import Picture
 from diffcodec.eval.experiments import demo
 from diffcodec.eval.rd import rate_distortion
 from diffcodec.eval.rd.pooling import pool
-from diffcodec.theory.chain import OptionError
 
 if TYPE_CHECKING:
     from diffcodec.codec import Codec
-
-Pixels = NDArray[np.uint8]
 
 
 def a_record(scale: int = 1, skip: bool = False) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from numpy.typing import NDArray
 from PIL import Image
 
 from diffcodec import image
+from diffcodec.bitstream.types import Pixels
 from diffcodec.cli.main import main
 from diffcodec.codec import Codec
 from diffcodec.eval.common.images import Picture
@@ -26,7 +26,6 @@ from diffcodec.eval.report.tables import figure
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
-Pixels = NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")

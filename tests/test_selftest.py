@@ -15,10 +15,11 @@ import pytest
 from click.testing import CliRunner
 
 from diffcodec import selftest, zoo
+from diffcodec.bitstream.types import Int16, Int32
 from diffcodec.cli.main import main
 from diffcodec.codec import Codec
 from diffcodec.exact.backends import NAMES, open_path
-from diffcodec.exact.graph import Graph, Int16, Int32
+from diffcodec.exact.graph import Graph
 from diffcodec.golden import FOLDER, NETWORK, decode, golden_files
 from tests.conftest import picture
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from diffcodec.bitstream.types import Progress
 from diffcodec.network.config import NetworkConfig
-from diffcodec.training.throughput import Progress, flops_per_picture, peak, speed
+from diffcodec.training.throughput import flops_per_picture, peak, speed
 from tests.test_train import RECIPE
 
 

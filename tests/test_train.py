@@ -16,8 +16,9 @@ import pytest
 import torch
 from PIL import Image
 
+from diffcodec.errors import RecipeError
 from diffcodec.network.checkpoint import Checkpoint
-from diffcodec.network.config import Recipe, RecipeError
+from diffcodec.network.config import Recipe
 from diffcodec.training.run import start
 from diffcodec.training.train import Step, learning_rate, train
 from tests.conftest import picture

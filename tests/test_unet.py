@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from diffcodec.network.config import NetworkConfig, RecipeError
+from diffcodec.errors import RecipeError
+from diffcodec.network.config import NetworkConfig
 from diffcodec.network.denoiser import NetworkDenoiser
 from diffcodec.network.unet import (
     Attention,
@@ -120,10 +121,10 @@ def test_batch_is_its_pictures(tiny_float: str) -> None:
 
 
 def test_grey_is_seen_as_grey_with_independent_noise(tiny_float: str) -> None:
-    from diffcodec.network.denoiser import _as_rgb
+    from diffcodec.network.grey import rgb_state
 
     y = np.zeros((1, 1, 64, 64), np.float32)
-    rgb = _as_rgb(y, np.array([0.2]))
+    rgb = rgb_state(y, np.array([0.2]), slice(0, 64), slice(0, 64))
     assert np.abs(rgb.mean(axis=1)).max() < 1e-6
     # 3v in every channel needs variance v in y itself, which zeros lack: 3v (1 - 1/3) is left.
     assert rgb.var() == pytest.approx(0.4, rel=0.05)

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from diffcodec import api, zoo
-from diffcodec.bitstream.container import BitstreamError
+from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.codec import Codec
+from diffcodec.errors import CheckpointError
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.exact.graph import Graph
-from diffcodec.network.checkpoint import Checkpoint, CheckpointError
+from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.denoiser import NetworkDenoiser
 from diffcodec.zoo import find, load_checkpoint, load_graph, load_network, stated_fingerprint
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from diffcodec.theory.schedule import GREY
+from diffcodec.theory.units import GREY
 
 # What bits are spent on, and what an overhead there is due to. A mode may add its own.
 KINDS = {

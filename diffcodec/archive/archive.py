@@ -18,8 +18,8 @@ from diffcodec import api
 from diffcodec.accounting.trace import Clock
 from diffcodec.archive.account import Written
 from diffcodec.archive.bitsback import BINS
-from diffcodec.archive.group import GroupCoder, Progress
-from diffcodec.archive.groups import Pixels, Source, encode_group, encoders, progress_within
+from diffcodec.archive.group import GroupCoder
+from diffcodec.archive.groups import Source, encode_group, encoders, progress_within
 from diffcodec.archive.part import part_file, resumable
 from diffcodec.bitstream.archive import (
     ArchiveHeader,
@@ -31,10 +31,11 @@ from diffcodec.bitstream.archive import (
     read_groups,
     read_header,
 )
-from diffcodec.bitstream.container import BitstreamError
+from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.codec import Codec
-from diffcodec.image import ImageError
-from diffcodec.theory.chain import OptionError, choose_chain
+from diffcodec.errors import ImageError, OptionError
+from diffcodec.theory.chain import choose_chain
 
 GROUP_VALUES = 3 << 18  # sub-pixels in a group: 256 pictures of CIFAR-10, or one photograph
 TILE = 128  # side of the tiles; with 64, photographs take 2 % more

@@ -32,15 +32,13 @@ from diffcodec.bitstream.decimals import rounded_log2
 from diffcodec.bitstream.gaussian import PHASES, SIGMA_UNIT, Table, table
 from diffcodec.bitstream.latents import BELL, Grid
 from diffcodec.bitstream.pixels import GRID, SIGMAS, best_sigma, sigma_of
+from diffcodec.bitstream.types import Float64, Int64, Pixels
 from diffcodec.theory.chain import Chain
 from diffcodec.theory.denoiser import BatchDenoiser
 from diffcodec.theory.diffusion import posterior_variance, step_ratio
+from diffcodec.theory.units import GREY, to_x0
 
-Float32 = NDArray[np.float32]
-Float64 = NDArray[np.float64]
 AnyFloat = TypeVar("AnyFloat", float, NDArray[np.float64])
-Int64 = NDArray[np.int64]
-Pixels = NDArray[np.uint8]
 
 BINS = 4  # bins in a standard deviation: finer costs initial bits, coarser costs net bits
 FINE = PHASES // GRID  # the pixel coder's means as the tables count them
@@ -71,7 +69,7 @@ class Model:
         p = [_widened(s, t, chain.tables.error(t)) for s, t in pairwise(self.v)]
         p.append(self.v[-1] + chain.tables.prior_variance)
         self.grids = [Grid(*pair, bins, phases) for pair in zip(q, p, strict=True)]
-        grey = 127.5 * math.sqrt(chain.tables.error(self.v[0]))
+        grey = GREY * math.sqrt(chain.tables.error(self.v[0]))
         self.usual_index = min(max(rounded_log2(grey, 8) + 40, 0), SIGMAS - 1)
         self.index_table = table(INDEX_SPREAD * SIGMA_UNIT, SIGMAS)
 
@@ -127,7 +125,7 @@ def push(model: Model, stack: Stack, pixels: Pixels, balance: Balance | None = N
 
     balance: is told what every step cost, beside theory. Raises StackEmpty.
     """
-    x0 = pixels.transpose(0, 3, 1, 2).astype(np.float64) / 127.5 - 1
+    x0 = to_x0(pixels)
     meter = _Meter(model, stack, x0, balance)
     k = model.grids[0].take_q(stack, model.forward(1, x0))
     x0_hat = model.estimate(1, k)
@@ -152,7 +150,7 @@ def pop(model: Model, stack: Stack, n: int) -> Pixels:
         model.grids[t].put_q(stack, model.forward(t + 1, below), k)
         k = below
     pixels = _pop_pixels(model, stack, model.estimate(1, k))
-    x0 = pixels.transpose(0, 3, 1, 2).astype(np.float64) / 127.5 - 1
+    x0 = to_x0(pixels)
     model.grids[0].put_q(stack, model.forward(1, x0), k)
     return pixels
 
@@ -198,7 +196,7 @@ def _pop_pixels(model: Model, stack: Stack, x0_hat: Float64) -> Pixels:
 
 def _grey(x0_hat: Float64) -> NDArray[np.int32]:
     """Means of the pixels in 1/GRID grey level, channels interleaved."""
-    grey = (x0_hat.transpose(1, 2, 0) + 1) * (127.5 * GRID)
+    grey = (x0_hat.transpose(1, 2, 0) + 1) * (GREY * GRID)
     return np.rint(grey).astype(np.int32).reshape(-1)
 
 

@@ -10,20 +10,21 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import takewhile
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diffcodec.accounting.trace import Balance, Clock, Trace
 from diffcodec.archive.bitsback import Model, pop, push
 from diffcodec.bitstream.ans import LANES, Stack, StackEmpty
 from diffcodec.bitstream.archive import ArchiveHeader, Entry
-from diffcodec.bitstream.container import BitstreamError, Header, parse_header
+from diffcodec.bitstream.container import Header, parse_header
+from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.codec import Codec, with_length
 from diffcodec.progressive.effort import Effort
 from diffcodec.progressive.progressive import send_plain
@@ -32,9 +33,7 @@ from diffcodec.progressive.shared import Channel
 from diffcodec.theory.chain import Chain, choose_chain
 from diffcodec.theory.denoiser import BatchDenoiser
 
-Pixels = NDArray[np.uint8]
 Shape = tuple[int, int, int]
-Progress = Callable[[int, int], None]
 
 FIRST_TILES = Effort(50, 14)  # how they are coded: a part of the format
 # Bits of a sub-pixel as a lossless WebP below which a tile is a drawing. Tiles of photographs take

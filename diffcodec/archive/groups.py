@@ -9,16 +9,13 @@ from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from diffcodec.accounting.trace import Balance, Clock
-from diffcodec.archive.group import GroupCoder, Progress, Spent
+from diffcodec.archive.group import GroupCoder, Spent
 from diffcodec.bitstream.archive import ArchiveHeader, Picture, pack_group
+from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.codec import Codec
-from diffcodec.image import ImageError, load
-
-Pixels = NDArray[np.uint8]
+from diffcodec.errors import ImageError
+from diffcodec.image import load
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from diffcodec.archive.group import tiles_of
-from diffcodec.archive.groups import Pixels, Plan
+from diffcodec.archive.groups import Plan
 from diffcodec.bitstream.archive import (
     ArchiveHeader,
     Damage,
@@ -18,7 +18,8 @@ from diffcodec.bitstream.archive import (
     read_groups,
     read_header,
 )
-from diffcodec.bitstream.container import BitstreamError
+from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.types import Pixels
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from diffcodec.exact.floats import Float64, FloatLayer, FloatNetwork
-
-Progress = Callable[[int, int], None]
+from diffcodec.bitstream.types import Float64, Progress
+from diffcodec.exact.floats import FloatLayer, FloatNetwork
+from diffcodec.theory.units import GREY, to_x0
 
 SIGMAS_GREY = np.geomspace(0.5, 1000.0, 23)  # noise, in grey levels
 BATCH = 1 << 16  # pixels of a batch
@@ -51,12 +50,12 @@ def calibrate(
     observer = _Observer(network.layers)
     batch = max(1, BATCH // (pictures.shape[1] * pictures.shape[2]))
     for i, sigma in enumerate(SIGMAS_GREY):
-        level = (sigma / 127.5) ** 2
+        level = (sigma / GREY) ** 2
         # What the network yields is scaled up as the noise falls, and errors with it.
         observer.weight = math.sqrt(1 + network.recipe.network.sigma_data**2 / level)
         rng = np.random.default_rng(i)
         for start in range(0, len(pictures), batch):
-            x0 = pictures[start : start + batch].transpose(0, 3, 1, 2) / 127.5 - 1
+            x0 = to_x0(pictures[start : start + batch])
             y = x0 + math.sqrt(level) * rng.standard_normal(x0.shape)
             v = np.full(len(x0), level)
             with torch.inference_mode():

@@ -14,11 +14,11 @@ from typing import Literal
 
 import numpy as np
 
+from diffcodec.errors import CheckpointError
 from diffcodec.exact.conformance import Kind, Path, digest
 from diffcodec.exact.graph import Graph
 from diffcodec.exact.overflow import prove
 from diffcodec.exact.reference import Reference
-from diffcodec.network.checkpoint import CheckpointError
 
 Opener = Callable[[Graph, int], Path]
 

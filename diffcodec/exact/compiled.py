@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.kernel import load_kernel
-from diffcodec.exact.graph import Graph, Int16, Int32
+from diffcodec.bitstream.types import Int16, Int32
+from diffcodec.exact.graph import Graph
 from diffcodec.exact.packed import Biases, Packed, Shape, order_of, pack
 from diffcodec.exact.stripes import Reach, Stripe, Window, plan, windows
 

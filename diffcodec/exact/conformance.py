@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.randomness import Stream, octets
-from diffcodec.exact.graph import Graph, Int16, Int32
+from diffcodec.bitstream.types import Int16, Int32
+from diffcodec.exact.graph import Graph
 from diffcodec.exact.reference import Reference
 
 SEED = 0x65786163  # of the inputs

@@ -9,19 +9,15 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-from diffcodec.bitstream.randomness import gaussian
+from diffcodec.bitstream.types import Float32, Float64, Int16, Int32
 from diffcodec.cores import usable_cores
 from diffcodec.exact.backends import open_path
-from diffcodec.exact.graph import INPUT_FRACTION, Graph, Int16, Int32
+from diffcodec.exact.graph import INPUT_FRACTION, Graph
 from diffcodec.exact.spans import Span, spans
 from diffcodec.network.config import Betas, Sigma2
+from diffcodec.network.grey import rgb_state
 
-Float32 = NDArray[np.float32]
-Float64 = NDArray[np.float64]
-
-GREY_SEED = 0x67726579  # of the noise that turns one grey channel into three
 WIDEST = 8192  # pixels; wider pictures are evaluated in spans of columns
 AT_ONCE = 1 << 17  # pixels that are doubles at a time, roughly
 
@@ -106,34 +102,6 @@ def preconditioning(v: Float64, sigma_data: float) -> tuple[Float64, Float64, Fl
     s2 = sigma_data * sigma_data
     total = v + s2
     return s2 / total, np.sqrt(v * s2 / total), 1 / np.sqrt(total)
-
-
-def rgb_state(y: Float32, v: Float64, rows: slice, columns: slice) -> Float64:
-    """Part of the state (N, C, H, W) with noise variances (N,), as the network takes it: RGB.
-
-    Of a grey one three channels with independent noise 3v each whose mean is y.
-    """
-    height, width = y.shape[2:]
-    state = y[:, :, rows, columns].astype(np.float64)
-    if y.shape[1] == 3:
-        return state
-    red, green, blue = (
-        _drawn(c * height * width, width, rows, columns).astype(np.float64) for c in range(3)
-    )
-    extra = np.stack([red, green, blue]) - (red + green + blue) / 3
-    return np.asarray(state + np.sqrt(3 * v)[:, None, None, None] * extra)
-
-
-def _drawn(start: int, width: int, rows: slice, columns: slice) -> Float32:
-    """Part of a plane of Gaussian noise, of which number `start` is the first."""
-    if columns == slice(0, width):
-        n = (rows.stop - rows.start) * width
-        return gaussian(GREY_SEED, 0, n, start + rows.start * width).reshape(-1, width)
-    n = columns.stop - columns.start
-    first = start + columns.start
-    return np.stack(
-        [gaussian(GREY_SEED, 0, n, first + i * width) for i in range(rows.start, rows.stop)]
-    )
 
 
 def unshuffle(x: Int16, patch: int) -> Int16:

@@ -17,13 +17,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diffcodec.exact.activation_ranges import Progress, Seen, calibrate
+from diffcodec.bitstream.types import Float64, Progress
+from diffcodec.errors import CheckpointError
+from diffcodec.exact.activation_ranges import Seen, calibrate
 from diffcodec.exact.conformance import expected
-from diffcodec.exact.floats import Float64, FloatLayer, FloatNetwork, Weights, embedding
+from diffcodec.exact.floats import FloatLayer, FloatNetwork, Weights, embedding
 from diffcodec.exact.graph import INPUT_FRACTION, Graph, Layer
 from diffcodec.exact.overflow import ROOM, accumulator, activation, prove
 from diffcodec.exact.rounding import round_together
-from diffcodec.network.checkpoint import Checkpoint, CheckpointError
+from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.unet import SIGMA_RANGE
 
 LEVELS_PER_OCTAVE = 16  # of sigma, at which the noise embedding is kept

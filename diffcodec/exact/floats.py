@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from diffcodec.network.checkpoint import CheckpointError
+from diffcodec.bitstream.types import Float64
+from diffcodec.errors import CheckpointError
 from diffcodec.network.config import NetworkConfig, Recipe
 from diffcodec.network.unet import SIGMA_RANGE, UNet
 
-Float64 = NDArray[np.float64]
 Weights = Mapping[str, NDArray[Any]]
 Observer = Callable[["FloatLayer", Tensor], None]
 

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from diffcodec.exact.graph import Graph, Int16, Int32, Int64, Layer
-from diffcodec.network.checkpoint import CheckpointError
+from diffcodec.bitstream.types import Int16, Int32, Int64
+from diffcodec.errors import CheckpointError
+from diffcodec.exact.graph import Graph, Layer
 
 BAND = 2048  # output pixels at a time on a CPU, so that their sums stay in its cache
 EXACT = {"float64": 1 << 53, "float32": 1 << 24}  # every integer up to here is one of the type

@@ -18,27 +18,21 @@ in float64, or in float32 by halves, and every way to evaluate a network gives t
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as serialize
 
+from diffcodec.bitstream.types import Int16, Int64
 from diffcodec.files import write_atomic
-from diffcodec.network.checkpoint import CheckpointError
+from diffcodec.network.tensors import Tensors, fingerprint, load, pack
+from diffcodec.theory.chain import Tables
 
 KEY = "diffcodec-exact"
 INPUT_FRACTION = 12  # the input, c_in y, counts 2^-12
 WEIGHTS = 8  # bits of the weights that interpolate between noise levels
-
-Int16 = NDArray[np.int16]
-Int32 = NDArray[np.int32]
-Int64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -102,6 +96,10 @@ class Graph:
             biases.append(bias)
         return biases
 
+    def with_tables(self, tables: Tables) -> Graph:
+        """The same network with other tables, and so another fingerprint."""
+        return dataclasses.replace(self, facts={**self.facts, "tables": tables.to_dict()})
+
     # --- the file ---
 
     def structure(self) -> dict[str, Any]:
@@ -114,12 +112,7 @@ class Graph:
     def fingerprint(self) -> bytes:
         """8 bytes of SHA-256 over what decoding depends on: structure, tables, tensors."""
         known = {"structure": self.structure(), "tables": self.facts.get("tables", {})}
-        sha = hashlib.sha256(_canonical(known).encode())
-        for name in sorted(self.tensors):
-            tensor = np.ascontiguousarray(self.tensors[name])
-            sha.update(f"{name}{tensor.dtype.str}{tensor.shape}".encode())
-            sha.update(tensor.tobytes())
-        return sha.digest()[:8]
+        return fingerprint(known, self.tensors)
 
     def to_bytes(self) -> bytes:
         """The whole file."""
@@ -128,8 +121,7 @@ class Graph:
             "facts": self.facts,
             "fingerprint": self.fingerprint.hex(),
         }
-        tensors = {k: np.ascontiguousarray(self.tensors[k]) for k in sorted(self.tensors)}
-        return serialize(tensors, metadata={KEY: _canonical(text)})
+        return pack(KEY, text, self.tensors)
 
     def save(self, path: Path) -> None:
         """Write the file atomically."""
@@ -138,38 +130,19 @@ class Graph:
     @staticmethod
     def load(path: Path) -> Graph:
         """Read a file and check its fingerprint; raises CheckpointError."""
-        try:
-            with safe_open(path, framework="numpy") as file:
-                text = (file.metadata() or {}).get(KEY)
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except FileNotFoundError as error:
-            raise CheckpointError(f"there is no network file {path}") from error
-        except (SafetensorError, OSError, ValueError) as error:
-            raise CheckpointError(f"{path} is not a network file: {error}") from error
-        try:
-            known = json.loads(text or "")
+
+        def make(known: dict[str, Any], tensors: Tensors) -> Graph:
             structure = dict(known["structure"])
             layers = tuple(
                 Layer(**{**fields, "sources": tuple(fields["sources"])})
                 for fields in structure.pop("layers")
             )
-            graph = Graph(layers=layers, tensors=tensors, facts=known["facts"], **structure)
-            stated = known["fingerprint"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"{path} holds no integer network") from error
-        if stated != graph.fingerprint.hex():
-            raise CheckpointError(
-                f"{path} was altered: it states fingerprint {stated} and has "
-                f"{graph.fingerprint.hex()}; get the original file again"
-            )
-        return graph
+            return Graph(layers=layers, tensors=tensors, facts=known["facts"], **structure)
+
+        return load(path, KEY, make, "integer network")
 
 
 def rounded_shift(x: Int64, bits: int | Int64) -> Int64:
     """floor(x / 2^bits + 1/2)."""
     half = (np.int64(1) << np.asarray(bits, np.int64)) >> 1
     return np.asarray((x + half) >> bits)
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

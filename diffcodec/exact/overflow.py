@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from diffcodec.exact.graph import Graph, Int64, Layer, rounded_shift
+from diffcodec.bitstream.types import Int64
+from diffcodec.errors import CheckpointError
+from diffcodec.exact.graph import Graph, Layer, rounded_shift
 from diffcodec.exact.shapes import check_shapes
-from diffcodec.network.checkpoint import CheckpointError
 
 ROOM = 1 << 31  # of an accumulator: its modulus is smaller
 STREAM = ROOM - (1 << 15)  # of a stream, so that half of what a shift takes away can be added

@@ -9,8 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec.exact.graph import Graph, Int16, Int32, Layer, rounded_shift
-from diffcodec.network.checkpoint import CheckpointError
+from diffcodec.bitstream.types import Int16, Int32
+from diffcodec.errors import CheckpointError
+from diffcodec.exact.graph import Graph, Layer, rounded_shift
 
 LANES, BLOCK = 16, 48  # of convolve.c: channels of a vector, of a block
 CHUNK = 64  # of amx.h: input channels of a tile

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec.exact.graph import Graph, Int16, Int32, Int64, Layer, rounded_shift
+from diffcodec.bitstream.types import Int16, Int32, Int64
+from diffcodec.exact.graph import Graph, Layer, rounded_shift
 
 
 class Reference:

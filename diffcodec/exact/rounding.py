@@ -8,9 +8,8 @@ fall to about a fourth of those of the nearest integers.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float64 = NDArray[np.float64]
+from diffcodec.bitstream.types import Float64
 
 DAMPING = 0.01  # share of the mean square added to every input's own: keeps the inverse tame
 COLUMNS = 64  # weights that are rounded before the others hear of it

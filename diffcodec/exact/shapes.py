@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
+from diffcodec.errors import CheckpointError
 from diffcodec.exact.graph import Graph, Layer
-from diffcodec.network.checkpoint import CheckpointError
 
 PEAK = 32767
 MOST_SHIFT = {"activation": 15, "accumulator": 30}

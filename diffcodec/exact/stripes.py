@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diffcodec.exact.graph import Int32
+from diffcodec.bitstream.types import Int32
 from diffcodec.exact.packed import Packed, Shape
 
 Rows = list[int]  # one number for every stream

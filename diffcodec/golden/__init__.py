@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.archive.archive import extract
-from diffcodec.bitstream.container import ARCHIVE_MAGIC, BitstreamError
+from diffcodec.bitstream.container import ARCHIVE_MAGIC
+from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.codec import Codec
 
 FOLDER = Path(__file__).parent

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from diffcodec.errors import RecipeError
+
 Predicts = Literal["preconditioned", "eps", "mu"]
 Sigma2 = Literal["beta", "beta_tilde", "learned"]
 Betas = Literal["linear", "cosine"]
@@ -22,10 +24,6 @@ Sampling = Literal["uniform", "importance"]
 # [network] fields that the first files lack
 LATER = ("predicts", "sigma2", "betas", "fourier", "skips")
 CONTINUOUS = ("vlb", "edm")  # objectives that draw any noise level; the others draw t
-
-
-class RecipeError(ValueError):
-    """A recipe that cannot be read, or whose fields do not fit together."""
 
 
 @dataclass(frozen=True)

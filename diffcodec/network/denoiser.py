@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diffcodec.bitstream.randomness import gaussian
-from diffcodec.exact.denoiser import GREY_SEED
-from diffcodec.network.checkpoint import Checkpoint, CheckpointError
+from diffcodec.bitstream.types import Float32
+from diffcodec.errors import CheckpointError
+from diffcodec.network.checkpoint import Checkpoint
+from diffcodec.network.grey import rgb_state
 from diffcodec.network.unet import UNet
 
-Float32 = NDArray[np.float32]
 SMALL = 3 * 128 * 128  # values in a batch up to which one thread is best
 
 
@@ -75,7 +75,8 @@ class NetworkDenoiser:
         n, channels, height, width = y.shape
         v = np.broadcast_to(np.asarray(v, np.float64), (n,))
         if channels == 1:
-            y, v = _as_rgb(y, v), 3 * v
+            rgb = rgb_state(y, v, slice(0, height), slice(0, width))
+            y, v = rgb.astype(np.float32), 3 * v
         side = self.checkpoint.recipe.network.multiple
         padding = [(0, 0), (0, 0), (0, -height % side), (0, -width % side)]
         state = torch.from_numpy(np.pad(y, padding, mode="symmetric")).to(self.device)
@@ -88,15 +89,6 @@ class NetworkDenoiser:
             x0_hat = x0_hat.mean(axis=1, keepdims=True)
             share = share.mean(axis=1, keepdims=True) if share.size else share
         return np.ascontiguousarray(x0_hat, np.float32), np.ascontiguousarray(share, np.float32)
-
-
-def _as_rgb(y: Float32, v: NDArray[np.float64]) -> Float32:
-    """Three channels with independent noise 3v each whose mean is y."""
-    height, width = y.shape[2:]
-    extra = gaussian(GREY_SEED, 0, 3 * height * width).reshape(3, height, width)
-    extra -= extra.mean(axis=0)
-    scale = np.sqrt(3 * v).astype(np.float32)[:, None, None, None]
-    return np.asarray(y + scale * extra, np.float32)
 
 
 @contextmanager

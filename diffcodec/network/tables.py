@@ -8,21 +8,17 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.pixels import GRID, best_sigma, ideal_bits
-from diffcodec.exact.graph import Graph
-from diffcodec.image import to_unit
+from diffcodec.bitstream.types import Float64
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.theory.chain import CHAIN_LENGTHS, Tables
 from diffcodec.theory.denoiser import BatchDenoiser
 from diffcodec.theory.levels import choose
-
-Float64 = NDArray[np.float64]
-Network = TypeVar("Network", Checkpoint, Graph)
+from diffcodec.theory.units import GREY, to_unit
 
 LEVELS_GREY = np.geomspace(0.4, 1000.0, 36)  # noise levels at which D is measured
 PIXELS_BELOW = 4.0  # grey levels: where handing over to the exact pixels is considered
@@ -40,26 +36,7 @@ def calibrate(
 
     x0 = np.stack([to_unit(image) for image in images])
     tables = measure(NetworkDenoiser(checkpoint, device), x0, seed, progress)
-    return with_tables(checkpoint, tables)
-
-
-def with_tables(network: Network, tables: Tables) -> Network:
-    """The network with other tables, and so another fingerprint; what it computes stays."""
-    if isinstance(network, Graph):
-        facts = {**network.facts, "tables": plain(tables)}
-        return dataclasses.replace(network, facts=facts)
-    return dataclasses.replace(network, tables=plain(tables))
-
-
-def plain(tables: Tables) -> dict[str, Any]:
-    """Tables as a network's file keeps them: plain JSON types, rounded to what is significant."""
-    return {
-        "prior_mean": [round(m, 6) for m in tables.prior_mean],
-        "prior_variance": round(tables.prior_variance, 8),
-        "v": [float(f"{v:.9g}") for v in tables.v],
-        "mse": [float(f"{d:.9g}") for d in tables.mse],
-        "chains": {k: [float(f"{v:.9g}") for v in c] for k, c in tables.chains.items()},
-    }
+    return checkpoint.with_tables(tables)
 
 
 def measure(
@@ -86,7 +63,7 @@ def survey(
     rng = np.random.default_rng(seed)
     mean = x0.mean(axis=(0, 2, 3), dtype=np.float64)
     prior = float(np.mean((x0 - mean[:, None, None]) ** 2))
-    v = (LEVELS_GREY / 127.5) ** 2
+    v = (LEVELS_GREY / GREY) ** 2
     mse, pixel_bpd = np.empty(v.size), np.full(v.size, np.inf)
     for i, level in enumerate(v):
         x0_hat = _denoise(denoiser, x0, level, rng)
@@ -116,8 +93,8 @@ def _pixel_bpd(x0: NDArray[np.float32], x0_hat: NDArray[np.float32]) -> float:
     """Bits/dim of the exact pixels given x0_hat, one sigma a picture."""
     bits = 0.0
     for truth, guess in zip(x0, x0_hat, strict=True):
-        pixels = np.rint((truth.reshape(-1) + 1) * 127.5).astype(np.uint8)
-        means = np.rint((guess.reshape(-1).astype(np.float64) + 1) * (127.5 * GRID))
+        pixels = np.rint((truth.reshape(-1) + 1) * GREY).astype(np.uint8)
+        means = np.rint((guess.reshape(-1).astype(np.float64) + 1) * (GREY * GRID))
         index = best_sigma(pixels, means.astype(np.int32))
         bits += ideal_bits(pixels, means.astype(np.int32), index)
     return bits / x0.size

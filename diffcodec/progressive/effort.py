@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from diffcodec.theory.chain import CHAIN_LENGTHS, OptionError
+from diffcodec.errors import OptionError
+from diffcodec.theory.chain import CHAIN_LENGTHS
 
 STEP_BITS = 100  # ideal bits that a step should carry at least
 RATE_BPD = 2.5  # about what a picture spends up to the last noise level

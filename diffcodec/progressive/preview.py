@@ -13,11 +13,11 @@ from dataclasses import replace
 import numpy as np
 
 from diffcodec.bitstream.payload import Payload
-from diffcodec.image import from_unit, to_unit
-from diffcodec.progressive.progressive import Progress, Received, Walk, follow, receive
+from diffcodec.bitstream.types import Float32, Progress
+from diffcodec.progressive.progressive import Received, Walk, follow, receive
 from diffcodec.progressive.residual import PLAIN
-from diffcodec.progressive.shared import Channel, Float32
-from diffcodec.theory.schedule import GREY
+from diffcodec.progressive.shared import Channel
+from diffcodec.theory.units import GREY, from_unit, to_unit
 
 SCALES = (2, 4, 8)
 

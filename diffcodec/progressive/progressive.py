@@ -20,18 +20,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diffcodec.accounting.trace import StepTrace, Trace
-from diffcodec.bitstream.container import BitstreamError
+from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.payload import FEWEST_BITS, Payload, PayloadWriter, Step
 from diffcodec.bitstream.rotation import rotate
 from diffcodec.bitstream.trellis import encode as trellis_encode
-from diffcodec.image import from_unit, to_levels
+from diffcodec.bitstream.types import Float32, Pixels, Progress
 from diffcodec.progressive.residual import PLAIN, code_pixels, drawn_bytes, fill_in, plain_pixels
 from diffcodec.progressive.shared import (
     Channel,
-    Float32,
     State,
     advance,
     beginning,
@@ -41,9 +39,8 @@ from diffcodec.progressive.shared import (
     pieces,
 )
 from diffcodec.theory.diffusion import kl_bits, mi_bpd, step_precision
+from diffcodec.theory.units import GREY, from_unit, to_levels
 
-Pixels = NDArray[np.uint8]
-Progress = Callable[[int, int], None]
 # Shows a cut otherwise than by x0_hat (diffcodec.sampling.reconstruction).
 Reconstruct = Callable[[Channel, State, Float32], Float32]
 
@@ -165,7 +162,7 @@ def difference(planes: Pixels, x0_hat: Float32) -> Float32:
     """x0 - x0_hat, like x0_hat, of a picture (C, H, W) uint8."""
     error = np.empty_like(x0_hat)
     for levels, mean, out in pieces(planes, x0_hat, error):
-        np.subtract(levels.astype(np.float32) / 127.5 - 1, mean, out=out)
+        np.subtract(levels.astype(np.float32) / GREY - 1, mean, out=out)
     return error
 
 

@@ -25,7 +25,9 @@ from diffcodec.bitstream.pixels import (
     ideal_bits,
 )
 from diffcodec.bitstream.rotation import permutation
-from diffcodec.progressive.shared import Channel, Float32
+from diffcodec.bitstream.types import Float32
+from diffcodec.progressive.shared import Channel
+from diffcodec.theory.units import GREY
 
 Planes = NDArray[np.uint8]  # (C, H, W)
 PLAIN = (STORED, DRAWN)  # kinds of pixels that need no x0_hat
@@ -104,5 +106,5 @@ def _blocks(channel: Channel) -> Iterator[tuple[NDArray[np.int32], tuple[int, in
 
 def _means(x0_hat: Float32, where: NDArray[np.int32]) -> Means:
     """x0_hat as means of the pixel coder."""
-    grey = (x0_hat.reshape(-1)[where].astype(np.float64) + 1) * (127.5 * GRID)
+    grey = (x0_hat.reshape(-1)[where].astype(np.float64) + 1) * (GREY * GRID)
     return np.rint(grey).astype(np.int32)

@@ -21,11 +21,10 @@ from diffcodec.bitstream.rate import energy_of, scale_for
 from diffcodec.bitstream.rotation import unrotate
 from diffcodec.bitstream.trellis import coordinates_known
 from diffcodec.bitstream.trellis import decode as trellis_decode
+from diffcodec.bitstream.types import Float32
 from diffcodec.theory.chain import Chain
 from diffcodec.theory.denoiser import Denoiser
 from diffcodec.theory.diffusion import posterior_mean, posterior_variance, step_precision
-
-Float32 = NDArray[np.float32]
 
 PIECE = 1 << 18  # values that are doubles at a time
 # Of the first step at least 1/16 has to be there. Less is 0.3 dB over a picture of one colour, and

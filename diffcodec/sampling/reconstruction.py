@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diffcodec.progressive.progressive import Progress, Reconstruct
-from diffcodec.progressive.shared import Channel, Float32, State, estimate
+from diffcodec.bitstream.types import Float32, Progress
+from diffcodec.progressive.progressive import Reconstruct
+from diffcodec.progressive.shared import Channel, State, estimate
 from diffcodec.theory.diffusion import posterior_mean, posterior_variance, step_ratio
 
 DDIM_STEPS = 20

@@ -15,17 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec.bitstream.container import BitstreamError, ChainKind, Header
+from diffcodec.bitstream.container import ChainKind, Header
 from diffcodec.bitstream.decimals import PowerCurve, rounded_log2
+from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.payload import Plan
-from diffcodec.network.checkpoint import CheckpointError
+from diffcodec.errors import CheckpointError, OptionError
 from diffcodec.theory.schedule import parse_steps
 
 CHAIN_LENGTHS = (6, 12, 25, 50, 100)
-
-
-class OptionError(ValueError):
-    """An option of the codec that does not exist or cannot be met: one sentence."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +56,16 @@ class Tables:
             raise CheckpointError(
                 "the network has no tables: run diffcodec calibrate, then export, on its float form"
             ) from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a network's file keeps them: plain JSON types, rounded to what is significant."""
+        return {
+            "prior_mean": [round(m, 6) for m in self.prior_mean],
+            "prior_variance": round(self.prior_variance, 8),
+            "v": [float(f"{v:.9g}") for v in self.v],
+            "mse": [float(f"{d:.9g}") for d in self.mse],
+            "chains": {k: [float(f"{v:.9g}") for v in c] for k, c in self.chains.items()},
+        }
 
     def mean(self, channels: int) -> tuple[float, ...]:
         """The prior mean of each of 3 channels, or of a grey picture's one."""

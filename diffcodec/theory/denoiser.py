@@ -15,8 +15,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Float32 = NDArray[np.float32]
-Float64 = NDArray[np.float64]
+from diffcodec.bitstream.types import Float32, Float64
 
 AXES = (-3, -2, -1)  # of the DCT: channels, rows, columns
 

@@ -17,12 +17,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diffcodec.bitstream.types import Float32, Float64, Int64
 from diffcodec.theory.denoiser import BatchDenoiser, VarianceDenoiser
 from diffcodec.theory.schedule import Schedule
+from diffcodec.theory.units import GREY
 
-Float32 = NDArray[np.float32]
-Float64 = NDArray[np.float64]
-Int64 = NDArray[np.int64]
 Variance = Literal["beta", "beta_tilde", "learned", "widened"]
 
 LN2 = float(np.log(2))
@@ -103,10 +102,10 @@ def discretized_gaussian_log_likelihood(x_0: Float64, mean: Float64, sigma: Floa
 
     assert np.broadcast_shapes(x_0.shape, mean.shape, sigma.shape) == x_0.shape
     assert (sigma > 0).all()
-    k = np.rint((x_0 + 1) * 127.5)
-    assert (np.abs(k / 127.5 - 1 - x_0) < 1e-5).all() and k.min() >= 0 and k.max() <= 255
-    low = np.where(k == 0, -np.inf, ((k - 0.5) / 127.5 - 1 - mean) / sigma)
-    high = np.where(k == 255, np.inf, ((k + 0.5) / 127.5 - 1 - mean) / sigma)
+    k = np.rint((x_0 + 1) * GREY)
+    assert (np.abs(k / GREY - 1 - x_0) < 1e-5).all() and k.min() >= 0 and k.max() <= 255
+    low = np.where(k == 0, -np.inf, ((k - 0.5) / GREY - 1 - mean) / sigma)
+    high = np.where(k == 255, np.inf, ((k + 0.5) / GREY - 1 - mean) / sigma)
     # Above the mean both CDFs are 1 - tiny: take the mirror image, where both are tiny.
     flip = low + high > 0
     a, b = np.where(flip, -high, low), np.where(flip, -low, high)

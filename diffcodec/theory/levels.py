@@ -14,10 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from diffcodec.bitstream.types import Float64
 from diffcodec.theory.chain import Tables
 from diffcodec.theory.diffusion import mi_bpd
-
-Float64 = NDArray[np.float64]
 
 GRID_LEVELS = 320  # for 100 steps: 1280 levels find chains that are 0.0003 bits/dim better
 LEVELS_PER_STEP = 1.25  # for many steps, so that there is a choice left

@@ -23,13 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.decimals import PI, cosines, in_decimals
-
-Float64 = NDArray[np.float64]
+from diffcodec.bitstream.types import Float64
+from diffcodec.theory.units import GREY
 
 NAMES = ("linear", "quadratic", "sigmoid", "cosine")
 BETA_START, BETA_END = 1e-4, 0.02  # DDPM section 4, at T = 1000
 BETA_MAX = 0.999  # improved DDPM: keeps the last cosine step from destroying x_t altogether
-GREY = 127.5  # grey levels per unit of x0, which is k/127.5 - 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from diffcodec.data import DataError, shuffled
+from diffcodec.data import shuffled
+from diffcodec.errors import DataError
 from diffcodec.network.config import TrainConfig
 
 LUMA = (0.299, 0.587, 0.114)

@@ -24,7 +24,8 @@ from torch import Tensor
 
 from diffcodec.network.config import CONTINUOUS, Recipe
 from diffcodec.network.prediction import Prediction
-from diffcodec.theory.schedule import GREY, Schedule
+from diffcodec.theory.schedule import Schedule
+from diffcodec.theory.units import GREY
 
 LAMBDA = 0.001  # of L in the hybrid objective
 KEPT = 10  # losses of every timestep that importance sampling remembers

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffcodec.errors import RecipeError
 from diffcodec.files import write_atomic
 from diffcodec.network.checkpoint import Checkpoint
-from diffcodec.network.config import Recipe, RecipeError
+from diffcodec.network.config import Recipe
 from diffcodec.network.unet import UNet
 from diffcodec.training.objective import Objective
 from diffcodec.training.optimizer import Optimizer

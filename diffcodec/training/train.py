@@ -21,9 +21,10 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from diffcodec.data import Batches, load_images
+from diffcodec.errors import RecipeError
 from diffcodec.network.checkpoint import Checkpoint
-from diffcodec.network.config import Recipe, RecipeError, TrainConfig
-from diffcodec.theory.schedule import GREY
+from diffcodec.network.config import Recipe, TrainConfig
+from diffcodec.theory.units import GREY
 from diffcodec.training.crops import DeviceBatches
 from diffcodec.training.distributed import meet
 from diffcodec.training.run import Run, start, update_ema

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from diffcodec.errors import CheckpointError
 from diffcodec.exact.graph import KEY as EXACT
 from diffcodec.exact.graph import Graph
 from diffcodec.network.checkpoint import KEY as FLOAT
-from diffcodec.network.checkpoint import Checkpoint, CheckpointError
+from diffcodec.network.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from diffcodec.exact.denoiser import ExactDenoiser
@@ -53,8 +54,9 @@ def load_weights(model: str | Path) -> Checkpoint:
     """
     if EXACT not in _metadata(find(model)):
         return load_checkpoint(model)
+    from diffcodec.errors import RecipeError
     from diffcodec.exact.export import float_network  # torch
-    from diffcodec.network.config import Recipe, RecipeError
+    from diffcodec.network.config import Recipe
 
     graph = load_graph(model)
     try:

@@ -7,13 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from diffcodec.bitstream.types import Pixels
 from diffcodec.eval.common import metrics
 from diffcodec.eval.common.similarity import available, large_enough, ms_ssim
 
-Pixels = NDArray[np.uint8]
 Decode = Callable[[bytes], Pixels]
 
 

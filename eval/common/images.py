@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from diffcodec.data import DataError, digest, list_images, load_images, tiles
-from diffcodec.image import ImageError, load
-
-Pixels = NDArray[np.uint8]
+from diffcodec.bitstream.types import Pixels
+from diffcodec.data import digest, list_images, load_images, tiles
+from diffcodec.errors import DataError, ImageError
+from diffcodec.image import load
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,9 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, TypeVar
 
+from diffcodec.bitstream.types import Progress
+
 Record = dict[str, Any]
-Progress = Callable[[int, int], None]
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 

@@ -19,9 +19,10 @@ from typing import Any
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
-from diffcodec.data import DataError, digest
+from diffcodec.bitstream.types import Pixels
+from diffcodec.data import digest
+from diffcodec.errors import DataError, RecipeError
 from diffcodec.eval.common.environment import environment, portable
 from diffcodec.eval.common.images import load_pixels
 from diffcodec.eval.likelihood.denoising import denoising_curve, implied_rate
@@ -29,10 +30,8 @@ from diffcodec.eval.likelihood.elbo import nelbo
 from diffcodec.eval.likelihood.nll import Settings
 from diffcodec.files import write_atomic
 from diffcodec.network.checkpoint import Checkpoint
-from diffcodec.network.config import Betas, Predicts, Recipe, RecipeError
+from diffcodec.network.config import Betas, Predicts, Recipe
 from diffcodec.theory.diffusion import Variance
-
-Pixels = NDArray[np.uint8]
 
 PREDICTS: tuple[Predicts, ...] = ("mu", "eps", "preconditioned")
 BETAS: tuple[Betas, ...] = ("linear", "cosine")

@@ -32,15 +32,16 @@ from diffcodec.archive.archive import TILE, contents, extract, make_header, writ
 from diffcodec.archive.group import tiles_of
 from diffcodec.archive.groups import Source
 from diffcodec.bitstream.archive import ArchiveHeader, Group
+from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
-from diffcodec.data import DataError, digest, load_images
+from diffcodec.data import digest, load_images
+from diffcodec.errors import DataError
 from diffcodec.eval.common.environment import environment, peak_memory_bytes, portable
 from diffcodec.eval.likelihood.chain_bound import bounds
 from diffcodec.eval.peers import peers
-from diffcodec.eval.rd.rate_distortion import load_codec
 from diffcodec.theory.chain import choose_chain
+from diffcodec.theory.units import GREY
 
-Pixels = NDArray[np.uint8]
 Record = dict[str, Any]
 
 
@@ -92,7 +93,7 @@ def measure(
         "head_bits": 8 * written.head_bytes,
         "groups": written.groups,
         "by_step": {
-            "sigma_grey": [None, *(127.5 * math.sqrt(v) for v in reversed(levels.v))],
+            "sigma_grey": [None, *(GREY * math.sqrt(v) for v in reversed(levels.v))],
             "ideal_bits": list(map(float, balance.ideal)),
             "net_bits": list(map(float, balance.spent)),
             "kl_bits": list(map(float, balance.kl)),
@@ -134,7 +135,7 @@ def _extract(codec: Codec, path: Path, names: list[str]) -> list[tuple[str, Pixe
 
 
 def _extract_elsewhere(model: str, path: Path, names: list[str]) -> list[tuple[str, Pixels]]:
-    return _extract(load_codec(model, 1), path, names)
+    return _extract(Codec.from_pretrained(model, 1), path, names)
 
 
 def _tiles(
@@ -199,7 +200,7 @@ def main(
     """Archives of the pictures in DATA, one a chain: bound, net bits, file bits."""
     try:
         pictures = load_images(data, split, cut)[:images]
-        codec = load_codec(model, 1)
+        codec = Codec.from_pretrained(model, 1)
     except (DataError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     result: Record = {

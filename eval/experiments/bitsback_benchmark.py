@@ -27,9 +27,9 @@ from diffcodec.bitstream import ans
 from diffcodec.bitstream.ans import Stack
 from diffcodec.bitstream.gaussian import PHASES, SIGMA_UNIT
 from diffcodec.bitstream.latents import Code
+from diffcodec.codec import Codec
 from diffcodec.data import load_images
 from diffcodec.eval.common.environment import environment, portable
-from diffcodec.eval.rd.rate_distortion import load_codec
 from diffcodec.theory.chain import choose_chain
 
 SIGMAS = (1.5, 4.0, 8.0)  # bins
@@ -131,7 +131,7 @@ def _row(name: str, sigma: float, pushing: float, popping: float, bits: int, n: 
 
 def share_outside(model: str, data: Path, cut: int, chain: str, batch: int) -> Record:
     """Wall time of one batch, split into the network and all the rest."""
-    codec = load_codec(model, 1)
+    codec = Codec.from_pretrained(model, 1)
     pixels = np.stack(load_images(data, "all", cut)[:batch])
     clock = Clock()
     _, height, width, channels = pixels.shape

@@ -24,7 +24,7 @@ import click
 
 from diffcodec.bitstream.container import parse_header
 from diffcodec.codec import Codec, parse
-from diffcodec.data import DataError
+from diffcodec.errors import DataError
 from diffcodec.eval.common import metrics
 from diffcodec.eval.common.environment import environment, portable
 from diffcodec.eval.common.images import Picture, about, load_pictures

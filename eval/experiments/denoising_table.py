@@ -23,18 +23,18 @@ import click
 import numpy as np
 
 from diffcodec.archive.bitsback import pixel_bits
-from diffcodec.data import DataError
+from diffcodec.errors import DataError
 from diffcodec.eval.common import metrics
 from diffcodec.eval.common.environment import environment, portable
 from diffcodec.eval.common.images import Picture, about, load_pictures
 from diffcodec.eval.common.records import Record, collect
-from diffcodec.eval.likelihood.denoising import batches, implied_rate, to_x0
+from diffcodec.eval.likelihood.denoising import batches, implied_rate
 from diffcodec.eval.likelihood.nll import batch_size, noise
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.exact.shapes import macs_per_pixel
 from diffcodec.files import write_atomic
 from diffcodec.theory.denoiser import BatchDenoiser
-from diffcodec.theory.schedule import GREY
+from diffcodec.theory.units import GREY, to_x0
 from diffcodec.zoo import load_network
 
 # Grey levels. The papers have 15, 25 and 50; the first and the last are there for the rate alone.

@@ -22,7 +22,7 @@ import click
 import numpy as np
 
 from diffcodec.api import info
-from diffcodec.eval.common.coded import Pixels
+from diffcodec.bitstream.types import Pixels
 from diffcodec.eval.common.environment import environment, portable
 from diffcodec.files import write_atomic
 from diffcodec.image import load, save

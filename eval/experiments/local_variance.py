@@ -22,15 +22,16 @@ import click
 import numpy as np
 
 from diffcodec.bitstream.pixels import GRID, best_sigma, ideal_bits
-from diffcodec.data import DataError, digest
+from diffcodec.bitstream.types import Float64, Pixels
+from diffcodec.data import digest
+from diffcodec.errors import DataError
 from diffcodec.eval.common.environment import environment, portable
-from diffcodec.eval.common.images import Pixels, load_pixels
-from diffcodec.eval.likelihood.denoising import to_x0
+from diffcodec.eval.common.images import load_pixels
 from diffcodec.files import write_atomic
 from diffcodec.theory.chain import CHAIN_LENGTHS, Tables
 from diffcodec.theory.denoiser import BatchDenoiser
-from diffcodec.theory.diffusion import Float64, mi_bpd
-from diffcodec.theory.schedule import GREY
+from diffcodec.theory.diffusion import mi_bpd
+from diffcodec.theory.units import GREY, to_x0
 
 CLASSES = 16
 REACH = 9  # side of the square, over all channels, whose residuals are averaged

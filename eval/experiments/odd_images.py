@@ -18,9 +18,10 @@ import click
 import numpy as np
 from PIL import Image, ImageDraw
 
+from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
-from diffcodec.data import DataError
-from diffcodec.eval.common.coded import Pixels, measure
+from diffcodec.errors import DataError
+from diffcodec.eval.common.coded import measure
 from diffcodec.eval.common.environment import environment, portable
 from diffcodec.eval.peers.pillow_codecs import lossless
 from diffcodec.files import write_atomic

@@ -15,9 +15,11 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec.bitstream.container import IncompleteHeader, parse_header
+from diffcodec.bitstream.container import parse_header
+from diffcodec.bitstream.errors import IncompleteHeader
 from diffcodec.codec import Codec
-from diffcodec.data import DataError, digest, load_images
+from diffcodec.data import digest, load_images
+from diffcodec.errors import DataError
 from diffcodec.eval.common import metrics
 from diffcodec.eval.common.environment import environment, portable
 from diffcodec.files import write_atomic

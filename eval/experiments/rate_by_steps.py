@@ -24,15 +24,14 @@ from typing import Any
 import click
 
 from diffcodec.codec import Codec
-from diffcodec.data import DataError
+from diffcodec.errors import DataError
 from diffcodec.eval.common.environment import environment, portable
 from diffcodec.eval.common.images import Picture, about, load_pictures
 from diffcodec.eval.likelihood.optimised_levels import MOST, chosen
 from diffcodec.eval.rd.joint import stacks
 from diffcodec.eval.rd.mean_curve import rate_at
-from diffcodec.eval.rd.rate_distortion import HEADER, Settings, evaluate, load_codec
+from diffcodec.eval.rd.rate_distortion import HEADER, Settings, evaluate
 from diffcodec.files import write_atomic
-from diffcodec.network.tables import with_tables
 from diffcodec.theory.chain import Tables
 from diffcodec.zoo import load_graph
 
@@ -48,7 +47,7 @@ def network_with(model: str, steps: int, folder: Path) -> str:
         return model
     chains = {**tables.chains, str(steps): chosen(tables, [steps])[steps]}
     path = folder / f"{Path(model).stem}-{steps}.safetensors"
-    with_tables(graph, dataclasses.replace(tables, chains=chains)).save(path)
+    graph.with_tables(dataclasses.replace(tables, chains=chains)).save(path)
     return str(path)
 
 
@@ -68,7 +67,7 @@ def row(
     bpp_pooled, bpp_mean: of cuts whose pooled or mean PSNR is `decibels`, null outside of what was
     measured; encode_seconds, decode_seconds: for each picture, by kind.
     """
-    codec: Codec = load_codec(model, 1)
+    codec: Codec = Codec.from_pretrained(model, 1)
     least = min(picture.pixels.shape[0] * picture.pixels.shape[1] for picture in pictures)
     cuts = tuple(bpp for bpp in CUTS if bpp * least >= 8 * HEADER)
     result = evaluate(
@@ -177,7 +176,7 @@ def main(
 ) -> None:
     """Files of the pictures in DATA by MODEL, with chains of several lengths: size and time."""
     try:
-        own = load_codec(model, 1)
+        own = Codec.from_pretrained(model, 1)
         pictures = load_pictures(data, split, tile, images)
         coded = stacks(pictures, joint) if joint else pictures
         rows = []

@@ -17,16 +17,14 @@ from itertools import groupby
 from multiprocessing import get_context
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diffcodec.archive.bitsback import Model, kl_bits, pixel_bits
+from diffcodec.bitstream.types import Float64, Pixels
 from diffcodec.codec import Codec
-from diffcodec.eval.rd.rate_distortion import load_codec
 from diffcodec.theory.chain import choose_chain
 from diffcodec.theory.diffusion import posterior_variance, step_ratio
+from diffcodec.theory.units import to_x0
 
-Pixels = NDArray[np.uint8]
-Float64 = NDArray[np.float64]
 Show = Callable[[int, int], None]
 
 BATCH = 128 * 128  # pixels that a network is given at a time
@@ -70,7 +68,7 @@ def _bounds_elsewhere(model: str, chain: str, batch: tuple[int, Pixels]) -> Floa
 
 @lru_cache(maxsize=1)
 def _codec_here(model: str) -> Codec:
-    return load_codec(model, 1)
+    return Codec.from_pretrained(model, 1)
 
 
 def _batch_bounds(codec: Codec, chain: str, batch: tuple[int, Pixels]) -> Float64:
@@ -82,7 +80,7 @@ def _batch_bounds(codec: Codec, chain: str, batch: tuple[int, Pixels]) -> Float6
         choose_chain(chain, codec.tables),
         (channels, height, width),
     )
-    x0 = pixels.transpose(0, 3, 1, 2).astype(np.float64) / 127.5 - 1
+    x0 = to_x0(pixels)
     rng = np.random.default_rng([first, n])
     size, v = x0[0].size, model.v
     far = _squares(x0 - model.prior_mean)

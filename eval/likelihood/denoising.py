@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from diffcodec.bitstream.types import Pixels
 from diffcodec.theory.denoiser import BatchDenoiser
-from diffcodec.theory.diffusion import Float64
-from diffcodec.theory.schedule import GREY
-
-Pixels = NDArray[np.uint8]
+from diffcodec.theory.units import GREY, to_x0
 
 SIGMAS_GREY = (1, 1.5, 2, 3, 4, 6, 8, 12, 15, 20, 25, 35, 50, 70, 100, 150, 200, 300, 500, 1000)
 
@@ -78,12 +75,6 @@ def implied_rate(
     pieces = np.append(first, D[:-1] * snr[:-1] * growth * u)
     rate = np.cumsum(pieces) / (2 * np.log(2))
     return [{**row, "rate_bpd": float(r)} for row, r in zip(rows, rate, strict=True)]
-
-
-def to_x0(images: Pixels) -> Float64:
-    """(N, H, W, C) uint8 -> x0 = k/127.5 - 1: (N, C, H, W) float64."""
-    assert images.ndim == 4 and images.dtype == np.uint8
-    return np.ascontiguousarray(images.transpose(0, 3, 1, 2)) / GREY - 1
 
 
 def batches(N: int, batch_size: int) -> Iterator[slice]:

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from diffcodec.bitstream.types import Float64, Int64, Pixels
 from diffcodec.data import digest
-from diffcodec.eval.likelihood.nll import Picture, Pixels, Settings, Terms, evaluate, pictures_of
+from diffcodec.eval.likelihood.nll import Picture, Settings, Terms, evaluate, pictures_of
 from diffcodec.theory.denoiser import BatchDenoiser
-from diffcodec.theory.diffusion import Float64, Int64
-from diffcodec.theory.schedule import GREY
+from diffcodec.theory.units import GREY
 
 COLUMNS = (
     "t",

@@ -17,18 +17,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from diffcodec.bitstream.types import Float64, Int64, Pixels, Progress
 from diffcodec.eval.common.ranks import Ranks
 from diffcodec.eval.common.records import Record, append, rows, spread
-from diffcodec.eval.likelihood.denoising import batches, to_x0
+from diffcodec.eval.likelihood.denoising import batches
 from diffcodec.theory.denoiser import BatchDenoiser
-from diffcodec.theory.diffusion import Float64, GaussianDiffusion, Int64, Variance
-from diffcodec.theory.schedule import GREY, Schedule
+from diffcodec.theory.diffusion import GaussianDiffusion, Variance
+from diffcodec.theory.schedule import Schedule
+from diffcodec.theory.units import GREY, to_x0
 from diffcodec.zoo import load_network
-
-Pixels = NDArray[np.uint8]
-Progress = Callable[[int, int], None]
 
 BATCH_PIXELS = {"cpu": 1 << 16, "cuda": 1 << 19}  # of all pictures in a call of the network
 DIGITS = 9  # significant ones that are kept: more than a float32 network has

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from diffcodec.bitstream.types import Float64
+from diffcodec.errors import OptionError
 from diffcodec.eval.likelihood.nll import Settings
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.network.tables import PIXELS_BELOW
-from diffcodec.theory.chain import OptionError, Tables
-from diffcodec.theory.diffusion import Float64, Variance
+from diffcodec.theory.chain import Tables
+from diffcodec.theory.diffusion import Variance
 from diffcodec.theory.levels import choose
-from diffcodec.theory.schedule import GREY, Schedule
+from diffcodec.theory.schedule import Schedule
+from diffcodec.theory.units import GREY
 
 if TYPE_CHECKING:
     from diffcodec.network.denoiser import NetworkDenoiser  # torch; integer networks do without

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from diffcodec.bitstream.types import Float64
 from diffcodec.theory.chain import Tables
-from diffcodec.theory.diffusion import Float64
 from diffcodec.theory.levels import Choice, cost_of
-from diffcodec.theory.schedule import GREY, parse_steps
+from diffcodec.theory.schedule import parse_steps
+from diffcodec.theory.units import GREY
 
 LENGTHS = (10, 12, 25, 50, 100, 250, 500, 1000)  # that are always told
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from diffcodec.eval.common.coded import Decode, File, PeerError, Pixels, read_again
+from diffcodec.bitstream.types import Pixels
+from diffcodec.eval.common.coded import Decode, File, PeerError, read_again
 
 DIAL = 100  # dials go from 0 (small) to this (good)
 

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from diffcodec.eval.common.coded import File, PeerError, Pixels, read_again
+from diffcodec.bitstream.types import Pixels
+from diffcodec.eval.common.coded import File, PeerError, read_again
 from diffcodec.eval.peers.pillow_codecs import read
 from diffcodec.image import WRITES, to_bytes
 

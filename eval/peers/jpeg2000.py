@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from diffcodec.eval.common.coded import File, PeerError, Pixels, best, measure
+from diffcodec.bitstream.types import Pixels
+from diffcodec.eval.common.coded import File, PeerError, best, measure
 from diffcodec.eval.peers.budgets import cuts
 from diffcodec.eval.peers.pillow_codecs import coded, read, write
 

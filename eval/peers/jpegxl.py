@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from diffcodec.eval.common.coded import File, PeerError, Pixels, measure
+from diffcodec.bitstream.types import Pixels
+from diffcodec.eval.common.coded import File, PeerError, measure
 from diffcodec.eval.peers.budgets import DIAL, cuts, within_budgets
 from diffcodec.eval.peers.pillow_codecs import read as read_picture
 from diffcodec.image import to_bytes

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from diffcodec.eval.common.coded import File, PeerError, Pixels, Point
+from diffcodec.bitstream.types import Pixels
+from diffcodec.eval.common.coded import File, PeerError, Point
 from diffcodec.eval.peers import jpeg2000, jpegxl, pillow_codecs
 from diffcodec.eval.peers.command_codec import CommandCodec
 

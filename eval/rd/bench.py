@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 
 from diffcodec import __version__
+from diffcodec.bitstream.types import Progress
 from diffcodec.data import digest
 from diffcodec.eval.common import metrics
 from diffcodec.eval.common.coded import File, PeerError, Point, finish
 from diffcodec.eval.common.images import Picture
-from diffcodec.eval.common.records import Progress, Record, collect
+from diffcodec.eval.common.records import Record, collect
 from diffcodec.eval.peers import jpegxl
 from diffcodec.eval.peers.peers import Peer, exact
 from diffcodec.eval.rd.mean_curve import curve

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float64 = NDArray[np.float64]
+from diffcodec.bitstream.types import Float64
+
 POINTS = 2  # of each curve that must lie where both are
 
 

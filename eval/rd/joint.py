@@ -16,10 +16,11 @@ from typing import cast
 
 import numpy as np
 
+from diffcodec.bitstream.types import Float32
 from diffcodec.codec import Codec
 from diffcodec.eval.common.images import Picture
 from diffcodec.eval.likelihood.denoising import batches
-from diffcodec.theory.denoiser import BatchDenoiser, Float32
+from diffcodec.theory.denoiser import BatchDenoiser
 
 BATCH = 1 << 16  # pixels in a call of the network
 

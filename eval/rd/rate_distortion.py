@@ -22,25 +22,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diffcodec import __version__
+from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.data import digest
 from diffcodec.eval.common import metrics
 from diffcodec.eval.common.coded import save
 from diffcodec.eval.common.environment import peak_memory_bytes
 from diffcodec.eval.common.images import Picture
-from diffcodec.eval.common.records import Progress, Record, collect
+from diffcodec.eval.common.records import Record, collect
 from diffcodec.eval.common.similarity import ms_ssim
 from diffcodec.eval.rd.pooling import pool
+from diffcodec.theory.units import GREY
 
 if TYPE_CHECKING:
     from diffcodec.accounting.trace import Clock, Trace
     from diffcodec.codec import Codec
 
-Pixels = NDArray[np.uint8]
 
-GREY = 127.5  # grey levels in one unit of x0
 HEADER = 40  # bytes: a cut below this holds little more than the header
 # fmt: off
 GRID = (0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 1, 1.5, 2, 3, 4, 5, 6, 8, 10,
@@ -173,16 +172,11 @@ def _seconds(clock: Clock, total: float) -> dict[str, float]:
     return {"total": total, "network": clock.network, "trellis": clock.trellis, "rest": rest}
 
 
-def load_codec(model: str, threads: int | None) -> Codec:
-    """The codec of a shipped or own network, on that many threads of this process (all)."""
-    from diffcodec.codec import Codec
-
-    return Codec.from_pretrained(model, threads)
-
-
 def measurer(model: str, settings: Settings) -> Callable[[Picture], Record]:
     """`measure` with a codec of its own: what a worker process starts with."""
-    return partial(measure, load_codec(model, settings.threads), settings)
+    from diffcodec.codec import Codec
+
+    return partial(measure, Codec.from_pretrained(model, settings.threads), settings)
 
 
 def record_key(codec: Codec, settings: Settings, picture: Picture) -> str:

@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from diffcodec.accounting.trace import Trace
+from diffcodec.bitstream.types import Float32, Pixels, Progress
 from diffcodec.codec import Codec, Decoded
 from diffcodec.eval.common import metrics
 from diffcodec.eval.common.coded import File, PeerError
 from diffcodec.eval.common.images import Picture
 from diffcodec.eval.peers.peers import PEERS, Peer
-from diffcodec.progressive.shared import Channel, Float32, State
+from diffcodec.progressive.shared import Channel, State
 from diffcodec.sampling.reconstruction import Ancestral, Ddim
 
-Pixels = NDArray[np.uint8]
-Progress = Callable[[int, int], None]
 Cell = dict[str, Any]  # of a codec at one cut: bytes, PSNR (None: exact), number of its picture
 
 CUTS = 8  # and the whole file
@@ -150,7 +148,7 @@ def _decoded(
     codec: Codec, data: bytes, cuts: Sequence[int], samples: bool
 ) -> Iterator[tuple[Decoded, dict[str, Pixels]]]:
     """Every cut by its mean, and what else its state may stand for."""
-    from diffcodec.image import from_unit
+    from diffcodec.theory.units import from_unit
 
     kept: dict[str, Pixels] = {}
 

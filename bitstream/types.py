@@ -1,0 +1,17 @@
+"""Names of the types that stand everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+Int16 = NDArray[np.int16]
+Int32 = NDArray[np.int32]
+Int64 = NDArray[np.int64]
+Pixels = NDArray[np.uint8]  # (H, W, C) or (N, H, W, C) as in files, (C, H, W) where planes are said
+
+Progress = Callable[[int, int], None]  # done, of how many
