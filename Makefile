@@ -1,4 +1,4 @@
-# make demo   set up, encode the demo picture, cut the file at five sizes, decode each
+# make demo   set up, encode the demo image, cut the file at five sizes, decode each
 # make test   set up, run the whole test suite
 # make lint   style and types
 # Everything is installed into .venv; the system's Python is not touched.

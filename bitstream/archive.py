@@ -1,7 +1,7 @@
-"""The .dfa container: many pictures, in groups that stand on their own. FORMAT.md specifies it.
+"""The .dfa container: many images, in groups that stand on their own. FORMAT.md specifies it.
 
-A file is a header, groups, and an end. A group begins with a head that says which pictures it holds
-and how, so that a list of all pictures takes reading the heads; its body is a stack of bits. Head
+A file is a header, groups, and an end. A group begins with a head that says which images it holds
+and how, so that a list of all images takes reading the heads; its body is a stack of bits. Head
 and body have checksums of their own: damage hits one group, and the next one is found by its mark.
 """
 
@@ -59,8 +59,8 @@ class ArchiveHeader:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture's name, as a relative path with slashes, and its shape."""
+class ImageInfo:
+    """An image's name, as a relative path with slashes, and its shape."""
 
     name: str
     height: int
@@ -96,7 +96,7 @@ class Group:
     """A group's head, and where its body lies in the file."""
 
     offset: int
-    pictures: tuple[Picture, ...]
+    images: tuple[ImageInfo, ...]
     entries: tuple[Entry, ...]
     body_at: int
     body_bytes: int
@@ -113,9 +113,9 @@ class Damage:
 # --- writing ------------------------------------------------------------------------------------
 
 
-def pack_group(pictures: list[Picture], entries: list[Entry], body: bytes) -> bytes:
+def pack_group(images: list[ImageInfo], entries: list[Entry], body: bytes) -> bytes:
     """A whole group."""
-    directory = _pack_directory(pictures)
+    directory = _pack_directory(images)
     head = pack_varint(len(directory)) + directory
     for entry in entries:
         head += pack_varint(entry.count) + entry.crc.to_bytes(4, "little")
@@ -124,19 +124,19 @@ def pack_group(pictures: list[Picture], entries: list[Entry], body: bytes) -> by
     return lead + head + _crc(lead + head) + body + _crc(body)
 
 
-def pack_end(groups: int, pictures: int) -> bytes:
+def pack_end(groups: int, images: int) -> bytes:
     """What closes a file."""
-    body = END + pack_varint(groups) + pack_varint(pictures)
+    body = END + pack_varint(groups) + pack_varint(images)
     return body + _crc(body)
 
 
-def _pack_directory(pictures: list[Picture]) -> bytes:
+def _pack_directory(images: list[ImageInfo]) -> bytes:
     """JSON, compressed: shapes by runs; "" for a name that is the one before counted up by one."""
     names, before = [], ""
-    for picture in pictures:
-        names.append("" if picture.name == _next_name(before) else picture.name)
-        before = picture.name
-    shapes = [[*shape, len(list(run))] for shape, run in groupby(p.shape for p in pictures)]
+    for image in images:
+        names.append("" if image.name == _next_name(before) else image.name)
+        before = image.name
+    shapes = [[*shape, len(list(run))] for shape, run in groupby(p.shape for p in images)]
     text = json.dumps([shapes, names], ensure_ascii=False, separators=(",", ":"))
     return zlib.compress(text.encode(), 9)
 
@@ -178,13 +178,13 @@ def read_header(file: BinaryIO) -> ArchiveHeader:
 
 def read_groups(file: BinaryIO) -> Iterator[Group | Damage]:
     """Groups from where the file stands, and what is damaged between them; bodies are not read."""
-    at, groups, pictures, lost = file.tell(), 0, 0, False
+    at, groups, images, lost = file.tell(), 0, 0, False
     while True:
         file.seek(at)
         mark = file.read(4)
         if mark == END:
             ending = file.read(32)
-            if not (mark + ending).startswith(pack_end(groups, pictures)) and not lost:
+            if not (mark + ending).startswith(pack_end(groups, images)) and not lost:
                 yield Damage(at, "groups are missing: the archive's end counts more of them")
             return
         try:
@@ -202,7 +202,7 @@ def read_groups(file: BinaryIO) -> Iterator[Group | Damage]:
             continue
         yield group
         lost = False
-        groups, pictures = groups + 1, pictures + len(group.pictures)
+        groups, images = groups + 1, images + len(group.images)
         at = group.body_at + group.body_bytes + 4
 
 
@@ -227,9 +227,9 @@ def _read_head(file: BinaryIO, offset: int) -> Group:
     if len(head) < head_bytes or check != _crc(lead[:at] + head):
         raise BitstreamError("a group's head is damaged or cut short")
     size, start = parse_varint(head, 0)
-    pictures = _parse_directory(head[start : start + size])
+    images = _parse_directory(head[start : start + size])
     entries = tuple(_parse_entries(head, start + size))
-    return Group(offset, pictures, entries, offset + at + head_bytes + 4, body_bytes)
+    return Group(offset, images, entries, offset + at + head_bytes + 4, body_bytes)
 
 
 def _parse_entries(head: bytes, at: int) -> Iterator[Entry]:
@@ -241,7 +241,7 @@ def _parse_entries(head: bytes, at: int) -> Iterator[Entry]:
         yield Entry(count, crc, size)
 
 
-def _parse_directory(data: bytes) -> tuple[Picture, ...]:
+def _parse_directory(data: bytes) -> tuple[ImageInfo, ...]:
     try:
         unpacker = zlib.decompressobj()
         text = unpacker.decompress(data, MAX_HEAD)
@@ -249,19 +249,19 @@ def _parse_directory(data: bytes) -> tuple[Picture, ...]:
         if sum(count for *_, count in shapes) != len(names):
             raise ValueError("another number of names than of shapes")
         sizes = [(int(h), int(w), int(c)) for h, w, c, count in shapes for _ in range(count)]
-        pictures, before = [], ""
+        images, before = [], ""
         for name, (height, width, channels) in zip(names, sizes, strict=True):
             before = str(name) or _next_name(before)
-            pictures.append(Picture(before, height, width, channels))
+            images.append(ImageInfo(before, height, width, channels))
     except (zlib.error, ValueError, TypeError, RecursionError, OverflowError) as error:
-        raise BitstreamError("a group's list of pictures makes no sense") from error
-    for picture in pictures:
-        area = picture.height * picture.width
-        if not 0 < area <= MAX_PIXELS or picture.channels not in (1, 3) or picture.height < 0:
-            raise BitstreamError(f"the archive claims an impossible size for {picture.name!r}")
-        if not is_safe(picture.name):
-            raise BitstreamError(f"the archive has a name that leads elsewhere: {picture.name!r}")
-    return tuple(pictures)
+        raise BitstreamError("a group's list of images makes no sense") from error
+    for image in images:
+        area = image.height * image.width
+        if not 0 < area <= MAX_PIXELS or image.channels not in (1, 3) or image.height < 0:
+            raise BitstreamError(f"the archive claims an impossible size for {image.name!r}")
+        if not is_safe(image.name):
+            raise BitstreamError(f"the archive has a name that leads elsewhere: {image.name!r}")
+    return tuple(images)
 
 
 def is_safe(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The header of a .dfc file: what it takes to decode, in at most 32 bytes for usual pictures.
+"""The header of a .dfc file: what it takes to decode, in at most 32 bytes for usual images.
 
 FORMAT.md is the specification. Truncated and damaged are different things: a prefix of a file is a
 file (IncompleteHeader if not even the header is there), anything else that does not fit is a
@@ -88,14 +88,14 @@ def parse_header(data: bytes) -> tuple[Header, int]:
             f"the file has format version {data[4]}; this diffcodec reads version {VERSION}"
         )
     if len(data) < 14:
-        raise IncompleteHeader("the file was cut inside its header; no picture is left in it")
+        raise IncompleteHeader("the file was cut inside its header; no image is left in it")
     flags, fingerprint, at = data[5], data[6:14], 14
     numbers = []
     for _ in range(5 if flags & LOSSLESS else 4):
         number, at = parse_varint(data, at)
         numbers.append(number)
     if len(data) < at + 2:
-        raise IncompleteHeader("the file was cut inside its header; no picture is left in it")
+        raise IncompleteHeader("the file was cut inside its header; no image is left in it")
     if data[at : at + 2] != crc16(data[:at]):
         raise BitstreamError("the file's header is damaged (its checksum does not match)")
     width, height, nodes, seed = numbers[:4]
@@ -148,7 +148,7 @@ def parse_varint(data: bytes, at: int) -> tuple[int, int]:
     number = 0
     for i in range(6):
         if at + i >= len(data):
-            raise IncompleteHeader("the file was cut inside its header; no picture is left in it")
+            raise IncompleteHeader("the file was cut inside its header; no image is left in it")
         number |= (data[at + i] & 0x7F) << 7 * i
         if data[at + i] < 0x80:
             return number, at + i + 1

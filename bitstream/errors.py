@@ -6,4 +6,4 @@ class BitstreamError(ValueError):
 
 
 class IncompleteHeader(BitstreamError):
-    """The file was cut inside its header: there is no picture in it."""
+    """The file was cut inside its header: there is no image in it."""

@@ -25,19 +25,19 @@ Shape = tuple[int, int, int]
 
 
 def strip_count(dims: int) -> int:
-    """Strips of a picture of so many sub-pixels; some have no rows if these are very long."""
+    """Strips of an image of so many sub-pixels; some have no rows if these are very long."""
     return -(-dims // STRIP)
 
 
 def strips(shape: Shape) -> list[slice]:
-    """The rows of each strip of a picture (H, W, C)."""
+    """The rows of each strip of an image (H, W, C)."""
     count = strip_count(shape[0] * shape[1] * shape[2])
     edges = [shape[0] * i // count for i in range(count + 1)]
     return [slice(a, b) for a, b in pairwise(edges)]
 
 
 def encode_strip(pixels: Pixels) -> bytes:
-    """A picture file of pixels (H, W, C) uint8; nothing if there are none."""
+    """An image file of pixels (H, W, C) uint8; nothing if there are none."""
     if not pixels.size:
         return b""
     webp = features.check("webp") and max(pixels.shape[:2]) <= WIDEST
@@ -48,7 +48,7 @@ def encode_strip(pixels: Pixels) -> bytes:
 
 
 def decode_strip(data: bytes, shape: Shape) -> Pixels:
-    """The pixels (H, W, C) uint8 of a strip; BitstreamError if it holds no such picture."""
+    """The pixels (H, W, C) uint8 of a strip; BitstreamError if it holds no such image."""
     height, width, channels = shape
     if not height and not data:
         return np.empty(shape, np.uint8)

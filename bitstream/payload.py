@@ -31,7 +31,7 @@ from diffcodec.bitstream.rate import bits_for
 
 LAYER = 512  # a layer ends with the first step that brings it to this many bytes
 ENERGY = (-400, 160)  # range of energy indices: sigma^2 = 2^(index / 16)
-FEWEST_BITS = 32  # of a step: each takes a call of the network, whatever the picture's size
+FEWEST_BITS = 32  # of a step: each takes a call of the network, whatever the image's size
 CRC = 4  # bytes
 
 
@@ -40,7 +40,7 @@ class Plan:
     """What both sides know before the first payload byte.
 
     nodes: number of noise levels K, numbered 0 .. K - 1 from noisy to clean; state -1 knows
-    nothing. expected(start, end): energy index of that step for an ordinary picture.
+    nothing. expected(start, end): energy index of that step for an ordinary image.
     """
 
     dims: int
@@ -50,7 +50,7 @@ class Plan:
 
     @property
     def unit(self) -> int:
-        """Energy is stated in units of unit/16 octave: coarser for small pictures."""
+        """Energy is stated in units of unit/16 octave: coarser for small images."""
         octaves = max(0, (self.dims // 3072).bit_length() - 1) // 2  # 4 x the size, 1/2 the unit
         return max(1, 4 >> octaves)
 

@@ -2,7 +2,7 @@
 
 Every sub-pixel is a Gaussian around x0_hat, integrated over the bins of width 1 (the bins of 0 and
 255 go on to infinity), coded by constriction's range coder. Means lie on a grid of 1/32 grey level;
-one sigma serves the picture and is stated in the stream.
+one sigma serves the image and is stated in the stream.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def best_sigma(pixels: NDArray[np.uint8], means: Means) -> int:
     )
     rms = math.sqrt(squares / (GRID * GRID) / max(1, len(pixels)) + 1e-4)
     centre = round(8 * (math.log2(rms) + 5))
-    every = max(1, len(pixels) // CHUNK)  # a sample is enough for large pictures
+    every = max(1, len(pixels) // CHUNK)  # a sample is enough for large images
     near = range(max(0, centre - 10), min(SIGMAS, centre + 5))
     return min(near, key=lambda i: ideal_bits(pixels[::every], means[::every], i), default=0)
 
@@ -119,7 +119,7 @@ def _decoder(data: bytes) -> constriction.stream.queue.RangeDecoder:
 def _trim(data: bytes, pixels: NDArray[np.uint8], means: Means, index: int) -> bytes:
     """Leave out last bytes that decode alike when read as zeros (the coder writes whole words).
 
-    It matters to small pictures only, and costs a few decodings.
+    It matters to small images only, and costs a few decodings.
     """
     if len(pixels) > SMALL:
         return data

@@ -1,6 +1,6 @@
 """Shared random rotation of a vector: permutation, signs, block Hadamard transform.
 
-It spreads the energy of a picture's error evenly over the coordinates, which a fixed-rate code
+It spreads the energy of an image's error evenly over the coordinates, which a fixed-rate code
 needs (44 % -> 11 % overhead on blocky targets), and makes codeword noise Gaussian in pixels.
 
 Two invariants. The map is orthonormal, whatever the length. And it is a fixed sequence of float32

@@ -1,4 +1,4 @@
-"""archive, extract, list: many pictures in one file; parse, call, print."""
+"""archive, extract, list: many images in one file; parse, call, print."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from diffcodec.cli.streams import about, claim, narrate, print_json, progress_ba
 if TYPE_CHECKING:
     from diffcodec.archive.account import Written
     from diffcodec.archive.archive import Contents
-    from diffcodec.bitstream.archive import Picture
+    from diffcodec.bitstream.archive import ImageInfo
 
 
 @click.command()
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 @click.argument("target", metavar="OUT")
 @model_option
 @click.option("--chain", metavar="K|NAME:N", help="Noise levels, as in encode (default 50).")
-@click.option("--tile", metavar="N", type=int, help="Side of the tiles of large pictures.")
+@click.option("--tile", metavar="N", type=int, help="Side of the tiles of large images.")
 @click.option(
     "--on-error",
     type=click.Choice(["stop", "skip"]),
     default="stop",
-    help="What to do about a picture that cannot be read (default: stop).",
+    help="What to do about an image that cannot be read (default: stop).",
 )
 @click.option("--resume", is_flag=True, help="Go on where an interrupted call stopped.")
 @click.option(
@@ -52,9 +52,9 @@ def archive(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Put all pictures below DIR into the archive OUT (.dfa), lossless, at the model's own rate.
+    """Put all images below DIR into the archive OUT (.dfa), lossless, at the model's own rate.
 
-    The more pictures of a kind, the better it pays; a network's step serves a batch of them.
+    The more images of a kind, the better it pays; a network's step serves a batch of them.
 
     \b
     Examples:
@@ -102,7 +102,7 @@ def archive(
 
         levels = choose_chain(header.chain_name, codec.tables)
         write_ledger(ledger, archive_account.ledger(written, levels), force=force)
-    narrate(f"archived {written.pictures:,} pictures in {written.file_bytes:,} bytes", quiet=quiet)
+    narrate(f"archived {written.images:,} images in {written.file_bytes:,} bytes", quiet=quiet)
     if as_json:
         names = {"input": str(folder), "output": target, "model": codec.name}
         print_json({**names, **facts_of(written), "archiving_seconds": round(seconds, 3)})
@@ -118,7 +118,7 @@ def archive(
     type=click.Path(path_type=Path),
     required=True,
     metavar="DIR",
-    help="Folder to put the pictures into; it is made.",
+    help="Folder to put the images into; it is made.",
 )
 @model_option
 @threads_option
@@ -133,9 +133,9 @@ def extract(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Take the pictures called NAME, or all, out of the archive IN, into a folder.
+    """Take the images called NAME, or all, out of the archive IN, into a folder.
 
-    Pictures of other formats than PNG, PPM and PGM come out as PNG. What is damaged is named, and
+    Images of other formats than PNG, PPM and PGM come out as PNG. What is damaged is named, and
     the rest is written.
 
     \b
@@ -143,32 +143,32 @@ def extract(
       diffcodec extract photos.dfa -o photos/
       diffcodec extract photos.dfa 2024/beach.png -o .
     """
-    from diffcodec import image
     from diffcodec.archive import archive as archives
     from diffcodec.codec import Codec
+    from diffcodec.image import save
 
     lost, done = [], []
     with open(source, "rb") as file, about(source):
         held = archives.contents(file)
-        wanted = [p for p in held.pictures if not names or p.name in names]
+        wanted = [p for p in held.images if not names or p.name in names]
         targets = _targets(wanted, folder)
         for path in targets.values():
             if path.exists() and not force:
                 raise click.ClickException(f"{path} exists; overwrite it with -f")
         codec = Codec.from_pretrained(model or archives.model_of(held), threads)
         with progress_bar("extracting", quiet=quiet) as progress:
-            for picture, pixels in archives.extract(codec, file, names or None, progress=progress):
+            for image, pixels in archives.extract(codec, file, names or None, progress=progress):
                 if isinstance(pixels, ValueError):
-                    lost.append(f"{picture.name}: {pixels}")
+                    lost.append(f"{image.name}: {pixels}")
                     continue
-                targets[picture.name].parent.mkdir(parents=True, exist_ok=True)
-                image.save(pixels, targets[picture.name])
-                done.append(picture.name)
+                targets[image.name].parent.mkdir(parents=True, exist_ok=True)
+                save(pixels, targets[image.name])
+                done.append(image.name)
     for problem in lost:
         narrate(problem, quiet=False)
     for damage in held.damage:
         narrate(f"{source}: at byte {damage.offset}: {damage.reason}", quiet=False)
-    narrate(f"extracted {len(done):,} pictures", quiet=quiet)
+    narrate(f"extracted {len(done):,} images", quiet=quiet)
     if as_json:
         print_json({"input": source, "output": str(folder), "pictures": done, "lost": lost})
     if lost or (held.damage and not names):
@@ -194,12 +194,12 @@ def list_(source: str, check: bool, as_json: bool) -> None:
     if as_json:
         print_json({"input": source, **_listing(held)})
     else:
-        for picture in held.pictures:
-            kind = "grey" if picture.channels == 1 else "RGB"
-            click.echo(f"{picture.width:>6} x {picture.height:<6} {kind:<4}  {picture.name}")
-        bpd = 8 * held.file_bytes / max(1, sum(_size(p) for p in held.pictures))
+        for image in held.images:
+            kind = "grey" if image.channels == 1 else "RGB"
+            click.echo(f"{image.width:>6} x {image.height:<6} {kind:<4}  {image.name}")
+        bpd = 8 * held.file_bytes / max(1, sum(_size(p) for p in held.images))
         click.echo(
-            f"{len(held.pictures):,} pictures in {len(held.groups):,} groups, "
+            f"{len(held.images):,} images in {len(held.groups):,} groups, "
             f"{held.file_bytes:,} bytes, {bpd:.3f} bits a sub-pixel"
         )
     for damage in held.damage:
@@ -212,7 +212,7 @@ def facts_of(written: Written) -> dict[str, Any]:
     """What an archive came to, as plain JSON types."""
     spent = written.spent
     return {
-        "pictures": written.pictures,
+        "pictures": written.images,
         "groups": written.groups,
         "groups_resumed": written.resumed,
         "skipped": [list(pair) for pair in written.skipped],
@@ -237,32 +237,32 @@ def _listing(held: Contents) -> dict[str, Any]:
         "tile": held.header.tile,
         "bytes": held.file_bytes,
         "groups": [
-            {"offset": g.offset, "bytes": g.body_bytes, "pictures": len(g.pictures)}
+            {"offset": g.offset, "bytes": g.body_bytes, "pictures": len(g.images)}
             for g in held.groups
         ],
         "pictures": [
             {"name": p.name, "width": p.width, "height": p.height, "channels": p.channels}
-            for p in held.pictures
+            for p in held.images
         ],
         "damage": [{"offset": d.offset, "reason": d.reason} for d in held.damage],
     }
 
 
-def _targets(pictures: list[Picture], folder: Path) -> dict[str, Path]:
-    """Where each picture goes: its own name, or with the suffix .png; never two to one file."""
+def _targets(images: list[ImageInfo], folder: Path) -> dict[str, Path]:
+    """Where each image goes: its own name, or with the suffix .png; never two to one file."""
     from diffcodec.image import WRITES
 
     targets: dict[str, Path] = {}
-    taken = {p.name for p in pictures if PurePosixPath(p.name).suffix.lower() in WRITES}
-    for picture in pictures:
-        name = picture.name
+    taken = {p.name for p in images if PurePosixPath(p.name).suffix.lower() in WRITES}
+    for image in images:
+        name = image.name
         if name not in taken:
             name = str(PurePosixPath(name).with_suffix(".png"))
-            name = f"{picture.name}.png" if name in taken else name
+            name = f"{image.name}.png" if name in taken else name
             taken.add(name)
-        targets[picture.name] = folder / name
+        targets[image.name] = folder / name
     return targets
 
 
-def _size(picture: Picture) -> int:
-    return picture.height * picture.width * picture.channels
+def _size(image: ImageInfo) -> int:
+    return image.height * image.width * image.channels

@@ -1,4 +1,4 @@
-"""bench: other codecs on the same pictures with the same measures; parse, call, print."""
+"""bench: other codecs on the same images with the same measures; parse, call, print."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from diffcodec.cli.measuring import (
     about_run,
     claim_outputs,
     give,
-    read_pictures,
+    read_images,
     resumable,
     tell_about_similarity,
 )
@@ -64,7 +64,7 @@ def bench(
     quiet: bool,
     json_path: str | None,
 ) -> None:
-    """Rate and distortion of other codecs on the pictures below DATA, measured as `eval` does.
+    """Rate and distortion of other codecs on the images below DATA, measured as `eval` does.
 
     Codecs with a quality dial show, at each rate, the best of their files that is not larger.
     Progressive ones are also cut like ours. What is not installed is named and left out.
@@ -87,13 +87,13 @@ def bench(
     )
     if not chosen:
         raise click.ClickException("there is no codec to measure")
-    pictures = read_pictures(data, split, tile, count, quiet=quiet)
-    tell_about_similarity(pictures, quiet=quiet)
+    images = read_images(data, split, tile, count, quiet=quiet)
+    tell_about_similarity(images, quiet=quiet)
     with resumable(records), progress_bar("coding", quiet=quiet) as progress:
         found = benches.bench(
             chosen,
-            pictures,
-            cuts or grid_bpp([picture.pixels for picture in pictures]),
+            images,
+            cuts or grid_bpp([image.pixels for image in images]),
             processes=processes,
             path=None if records is None else Path(records),
             reconstructions=None if reconstructions is None else Path(reconstructions),
@@ -104,9 +104,9 @@ def bench(
         "name": "other codecs",
         "description": "Whole-file bytes; 8-bit PSNR; at each rate the best file within it.",
         "peers": curves,
-        "lossless": {"images": len(pictures), "peers": lossless},
+        "lossless": {"images": len(images), "peers": lossless},
         "codecs": {name: {"label": p.label, "about": p.about} for name, p in chosen.items()},
-        **about_run(data, pictures, split=split, tile=tile, threads=1, processes=processes),
+        **about_run(data, images, split=split, tile=tile, threads=1, processes=processes),
     }
     give(result, benches.summary(chosen, curves, lossless), json_path, force=force)
 

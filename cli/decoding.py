@@ -48,7 +48,7 @@ from diffcodec.cli.streams import (
     "--reconstruction",
     type=click.Choice(["mean", "sample", "ddim"]),
     default="mean",
-    help="Of a cut: mean, the least error; sample, one picture that fits; ddim, the same without "
+    help="Of a cut: mean, the least error; sample, one image that fits; ddim, the same without "
     "noise (mean).",
 )
 @click.option(
@@ -82,7 +82,7 @@ def decode(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Turn IN, or whatever was received of it, into the picture OUT (IN with the suffix .png).
+    """Turn IN, or whatever was received of it, into the image OUT (IN with the suffix .png).
 
     \b
     Examples:
@@ -103,7 +103,7 @@ def decode(
 
     if data[:4] == ARCHIVE_MAGIC:
         if limits or scale:
-            raise click.UsageError("an archive holds whole pictures only; it cannot be cut")
+            raise click.UsageError("an archive holds whole images only; it cannot be cut")
         _decode_archive(source, target, kind, data, model, threads, force, quiet, as_json)
         return
 
@@ -169,12 +169,12 @@ def _decode_archive(
         held = archive.contents(io.BytesIO(data))
         if held.damage:
             raise click.ClickException(f"{name_of(source)}: {held.damage[0].reason}")
-        if len(held.pictures) != 1:
+        if len(held.images) != 1:
             raise click.ClickException(
-                f"{name_of(source)} holds {len(held.pictures)} pictures; use diffcodec extract"
+                f"{name_of(source)} holds {len(held.images)} images; use diffcodec extract"
             )
         codec = Codec.from_pretrained(model or archive.model_of(held), threads)
-        pixels = archive.only_picture(codec, data, progress)
+        pixels = archive.only_image(codec, data, progress)
     seconds = time.perf_counter() - began
     write(target, image.to_bytes(pixels, kind), force=force)
     narrate(f"decoded {len(data):,} bytes, lossless", quiet=quiet)

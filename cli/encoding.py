@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     "--mode",
     type=click.Choice(["progressive", "bitsback"]),
     default="progressive",
-    help="bitsback: an archive (.dfa) of one large picture, lossless only, at the best rate.",
+    help="bitsback: an archive (.dfa) of one large image, lossless only, at the best rate.",
 )
 @click.option("--tile", type=int, metavar="N", help="Side of the tiles of mode bitsback.")
 @click.option(
@@ -98,9 +98,9 @@ def encode(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Compress the picture IN to OUT (IN with the suffix .dfc); `-` is a pipe.
+    """Compress the image IN to OUT (IN with the suffix .dfc); `-` is a pipe.
 
-    Without a cut the file is lossless at its full length, and any beginning of it is a picture.
+    Without a cut the file is lossless at its full length, and any beginning of it is an image.
     With one the encoder stops as soon as it gets there.
 
     \b
@@ -124,11 +124,11 @@ def encode(
     if ledger is not None:
         claim_ledger(source, target, ledger, force=force)
 
-    from diffcodec import image
+    from diffcodec.image import load, notes
 
-    picture = read(source) if source == PIPE else Path(source)
-    pixels = image.load(picture)
-    for note in image.notes(picture):
+    image = read(source) if source == PIPE else Path(source)
+    pixels = load(image)
+    for note in notes(image):
         narrate(f"{name_of(source)}: {note} is not kept", quiet=quiet)
 
     if bitsback:
@@ -183,7 +183,7 @@ def _encode_bitsback(
     began = time.perf_counter()
     with about(source), progress_bar("encoding", quiet=quiet) as progress:
         header = archive.make_header(codec, chain, tile or archive.TILE)
-        data, written = archive.archive_picture(codec, pixels, header, progress)
+        data, written = archive.archive_image(codec, pixels, header, progress)
     seconds = time.perf_counter() - began
     write(target, data, force=force)
     if ledger is not None:

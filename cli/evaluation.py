@@ -1,4 +1,4 @@
-"""eval: rate and distortion of the progressive codec on a set of pictures; parse, call, print."""
+"""eval: rate and distortion of the progressive codec on a set of images; parse, call, print."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from diffcodec.cli.measuring import (
     claim_outputs,
     give,
     measure,
-    read_pictures,
+    read_images,
     tell_about_similarity,
 )
 from diffcodec.cli.options import (
@@ -39,7 +39,7 @@ from diffcodec.cli.streams import about, narrate
     "--joint",
     type=click.IntRange(2),
     metavar="N",
-    help="Code N pictures of one size as one file (for measuring: no other command reads it).",
+    help="Code N images of one size as one file (for measuring: no other command reads it).",
 )
 @peers_options
 @reconstructions_option
@@ -65,7 +65,7 @@ def evaluate(
     quiet: bool,
     json_path: str | None,
 ) -> None:
-    """Rate and distortion of the pictures below DATA: encoded once, cut at many sizes, decoded.
+    """Rate and distortion of the images below DATA: encoded once, cut at many sizes, decoded.
 
     Rates are of whole files, errors of 8-bit pixels, beside what theory asks for and what other
     codecs do (as `diffcodec bench` has it). Exit code 1 if a file does not come back exactly.
@@ -83,8 +83,8 @@ def evaluate(
     from diffcodec.eval.peers.peers import at_hand, choose
     from diffcodec.eval.rd import bench as benches
 
-    chosen = choose(() if joint else peers)  # others code a picture at a time: bench measures them
-    pictures = read_pictures(data, split, tile, count, quiet=quiet)
+    chosen = choose(() if joint else peers)  # others code an image at a time: bench measures them
+    images = read_images(data, split, tile, count, quiet=quiet)
 
     from diffcodec.api import default_model_of
     from diffcodec.codec import Codec
@@ -92,13 +92,13 @@ def evaluate(
     from diffcodec.eval.rd.rate_distortion import Settings, grid_bpp, summary
 
     others = at_hand(chosen, lambda message: narrate(message, quiet=False))
-    tell_about_similarity(pictures, quiet=quiet)
-    name = model or default_model_of([picture.pixels for picture in pictures])
+    tell_about_similarity(images, quiet=quiet)
+    name = model or default_model_of([image.pixels for image in images])
     codec = Codec.from_pretrained(name, threads or (1 if processes > 1 else None))
-    coded = stacks(pictures, joint) if joint else pictures
-    rates = cuts or grid_bpp([picture.pixels for picture in coded])
+    coded = stacks(images, joint) if joint else images
+    rates = cuts or grid_bpp([image.pixels for image in coded])
     if not rates:
-        narrate("the smallest picture is too small for a cut; only whole files count", quiet=quiet)
+        narrate("the smallest image is too small for a cut; only whole files count", quiet=quiet)
     settings = Settings(rates, chain, codec.workers, reconstructions, effort)
     with about(str(data)):
         result = measure(
@@ -112,7 +112,7 @@ def evaluate(
             quiet=quiet,
         )
     result |= about_run(
-        data, pictures, split=split, tile=tile, threads=codec.workers, processes=processes
+        data, images, split=split, tile=tile, threads=codec.workers, processes=processes
     )
     result |= {"joint": joint} if joint else {}
     text = summary(result)
@@ -120,4 +120,4 @@ def evaluate(
         text += "\n\n" + benches.summary(others, result["peers"], result["lossless"]["peers"])
     give(result, text, json_path, force=force)
     if result["lossless"]["exact"] < len(coded):
-        raise click.ClickException("some pictures did not come back exactly")
+        raise click.ClickException("some images did not come back exactly")

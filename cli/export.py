@@ -33,12 +33,12 @@ def export(
 ) -> None:
     """Turn the trained NETWORK into integers, which give the same bits on every machine.
 
-    The pictures should be those of its training: activations on them decide how the integers are
-    scaled. It is proven that no sum overflows, whatever the picture.
+    The images should be those of its training: activations on them decide how the integers are
+    scaled. It is proven that no sum overflows, whatever the image.
 
     \b
     Examples:
-      diffcodec export runs/photo/model.safetensors --data pictures/
+      diffcodec export runs/photo/model.safetensors --data images/
       diffcodec export model.safetensors --data cifar10/ --split train -o cifar10.safetensors
     """
     target = out or str(network.with_suffix(f".exact{network.suffix}"))

@@ -94,7 +94,7 @@ def info(source: str, model: str | None, ledger: bool, as_json: bool) -> None:
         f"{name_of(source)}: {facts['width']} x {facts['height']} "
         f"{'grey' if facts['channels'] == 1 else 'RGB'}\n"
         f"bytes    {facts['bytes']:,}{total} ({facts['bpp']:.3f} bpp)\n"
-        f"picture  {how_far(facts)}\n"
+        f"image  {how_far(facts)}\n"
         f"network  {facts['model'] or 'not a shipped one'} ({facts['fingerprint']})\n"
         f"coding   chain {facts['chain']}, nu {facts['nu']}, seed {facts['seed']}"
     )

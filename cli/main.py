@@ -93,7 +93,7 @@ def _leave(message: str, code: int) -> NoReturn:
 def main(context: click.Context) -> None:
     """Progressive image compression with diffusion models: one file, from a few bytes to lossless.
 
-    A .dfc file can be cut at any byte and still decodes, to the best picture those bytes allow.
+    A .dfc file can be cut at any byte and still decodes, to the best image those bytes allow.
     Uncut it gives back every pixel.
 
     \b
@@ -105,8 +105,8 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-PICTURES = (encode, decode, truncate, info, archive, extract, list_)
+IMAGES = (encode, decode, truncate, info, archive, extract, list_)
 MEASURES = (nll, evaluate, bench, plot, report)
 NETWORKS = (models, train, calibrate, schedule, export, selftest)
-for command in (*PICTURES, *MEASURES, *NETWORKS):
+for command in (*IMAGES, *MEASURES, *NETWORKS):
     main.add_command(command)

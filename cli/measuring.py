@@ -1,4 +1,4 @@
-"""What the measuring commands share: their pictures, their outputs, what they say about both."""
+"""What the measuring commands share: their images, their outputs, what they say about both."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from diffcodec.cli.streams import PIPE, claim, narrate, print_json, progress_bar
 
 if TYPE_CHECKING:
     from diffcodec.codec import Codec
-    from diffcodec.eval.common.images import Picture
+    from diffcodec.eval.common.images import NamedImage
     from diffcodec.eval.peers.peers import Peer
     from diffcodec.eval.rd.rate_distortion import Settings
 
@@ -61,37 +61,37 @@ def claim_outputs(
             raise click.ClickException(f"{folder}: Permission denied")
 
 
-def read_pictures(
+def read_images(
     data: Path, split: str | None, tile: int | None, count: int | None, *, quiet: bool
-) -> list[Picture]:
-    """The pictures of DATA; what is left out is named on stderr."""
-    from diffcodec.eval.common.images import load_pictures
+) -> list[NamedImage]:
+    """The images of DATA; what is left out is named on stderr."""
+    from diffcodec.eval.common.images import load_named
 
     def warn(message: str) -> None:
         narrate(message, quiet=False)
 
-    pictures = load_pictures(data, split or "all", tile or 0, count, warn)
-    shapes = {picture.pixels.shape for picture in pictures}
+    images = load_named(data, split or "all", tile or 0, count, warn)
+    shapes = {image.pixels.shape for image in images}
     if len(shapes) > 1:
-        narrate(f"{len(pictures)} pictures of {len(shapes)} sizes", quiet=quiet)
-    return pictures
+        narrate(f"{len(images)} images of {len(shapes)} sizes", quiet=quiet)
+    return images
 
 
-def tell_about_similarity(pictures: Sequence[Picture], *, quiet: bool) -> None:
+def tell_about_similarity(images: Sequence[NamedImage], *, quiet: bool) -> None:
     """Say why there will be no MS-SSIM, where there could be."""
     from diffcodec.eval.common.similarity import SMALLEST, available, large_enough
 
-    large = [large_enough(picture.pixels.shape) for picture in pictures]
+    large = [large_enough(image.pixels.shape) for image in images]
     if any(large) and not available():
         narrate("no MS-SSIM without pytorch-msssim: pip install 'diffcodec[eval]'", quiet=quiet)
     elif any(large) and not all(large):
-        narrate(f"no MS-SSIM: some pictures have a side below {SMALLEST} pixels", quiet=quiet)
+        narrate(f"no MS-SSIM: some images have a side below {SMALLEST} pixels", quiet=quiet)
 
 
 def measure(
     codec: Codec,
     name: str,
-    pictures: Sequence[Picture],
+    images: Sequence[NamedImage],
     settings: Settings,
     others: Mapping[str, Peer],
     *,
@@ -109,7 +109,7 @@ def measure(
         with progress_bar("coding", quiet=quiet) as progress:
             result = evaluate(
                 codec,
-                pictures,
+                images,
                 settings,
                 model=name,
                 processes=processes,
@@ -119,7 +119,7 @@ def measure(
         with progress_bar("other codecs", quiet=quiet) as progress:
             found = bench(
                 others,
-                pictures,
+                images,
                 settings.cuts_bpp,
                 processes=processes,
                 path=path,
@@ -132,7 +132,7 @@ def measure(
 
 def about_run(
     data: Path,
-    pictures: Sequence[Picture],
+    images: Sequence[NamedImage],
     *,
     split: str | None,
     tile: int | None,
@@ -145,7 +145,7 @@ def about_run(
     from diffcodec.eval.rd.bench import versions
 
     return {
-        "dataset": about(data, split or "all", tile or 0, pictures),
+        "dataset": about(data, split or "all", tile or 0, images),
         "environment": {**environment(threads, processes), **versions(), "device": "cpu"},
         "command": f"diffcodec {portable(sys.argv[1:])}",
     }

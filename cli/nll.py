@@ -1,4 +1,4 @@
-"""nll: the bound on the likelihood of pictures, with every term; parse, call, print."""
+"""nll: the bound on the likelihood of images, with every term; parse, call, print."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("images", nargs=-1)
-@click.option("--data", type=click.Path(path_type=Path), help="A folder of pictures instead.")
+@click.option("--data", type=click.Path(path_type=Path), help="A folder of images instead.")
 @set_options
 @model_option
 @click.option(
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     type=click.IntRange(1),
     default=1,
     metavar="M",
-    help="Each picture meets every M-th t only (and t = 1 to 10): the same means, less sharp.",
+    help="Each image meets every M-th t only (and t = 1 to 10): the same means, less sharp.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Of the noise in x_t.")
 @click.option("--csv", "csv_path", metavar="FILE", help="Write a row for each t.")
@@ -65,10 +65,10 @@ if TYPE_CHECKING:
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where (cpu).")
 @click.option(
     "--batch-size",
-    "batch_pictures",
+    "batch_images",
     type=click.IntRange(1),
     metavar="N",
-    help="Pictures in a batch (as many as hold 2^16 pixels, 2^19 on CUDA).",
+    help="Images in a batch (as many as hold 2^16 pixels, 2^19 on CUDA).",
 )
 @run_options
 @threads_option
@@ -88,17 +88,17 @@ def nll(
     plot: str | None,
     records: str | None,
     device: str,
-    batch_pictures: int | None,
+    batch_images: int | None,
     processes: int,
     threads: int | None,
     force: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Bits/dim of pictures under the network: L_T, every L_{t-1}, L_0, RMSE of x0_hat at every t.
+    """Bits/dim of images under the network: L_T, every L_{t-1}, L_0, RMSE of x0_hat at every t.
 
-    The variational bound of DDPM, each term from one draw of x_t for a picture; betas and variance
-    are those of the network's recipe. Under torchrun every process takes its share of the pictures.
+    The variational bound of DDPM, each term from one draw of x_t for an image; betas and variance
+    are those of the network's recipe. Under torchrun every process takes its share of the images.
 
     \b
     Examples:
@@ -108,7 +108,7 @@ def nll(
       torchrun --nproc-per-node 8 -m diffcodec nll --data cifar10/ --tile 32 --device cuda --json
     """
     if bool(images) == (data is not None):
-        raise click.UsageError("name pictures, or a folder of them with --data")
+        raise click.UsageError("name images, or a folder of them with --data")
     if data is None and (split or tile):
         raise click.UsageError("--split and --tile are about a folder given with --data")
     format = None if plot is None else drawing_format("--plot", plot)
@@ -126,7 +126,7 @@ def nll(
 
     from diffcodec.errors import CheckpointError
     from diffcodec.eval.likelihood.elbo import about_set, summarise, to_csv, to_text
-    from diffcodec.eval.likelihood.nll import batch_size, evaluate, measurer, pictures_of
+    from diffcodec.eval.likelihood.nll import batch_size, evaluate, images_of, measurer
     from diffcodec.eval.likelihood.optimised_levels import settings_of
 
     named = _load(images, data, split, tile)[:count]
@@ -147,13 +147,13 @@ def nll(
         raise
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    pictures = pictures_of(named, settings, network.fingerprint)
-    batch = partial(batch_size, device, batch_pictures)
+    chosen = images_of(named, settings, network.fingerprint)
+    batch = partial(batch_size, device, batch_images)
     began = time.perf_counter()
     with resumable(None if quiet else records), progress_bar("denoising", quiet=quiet) as progress:
         terms = evaluate(
             network,
-            pictures,
+            chosen,
             settings,
             batch=batch,
             ranks=ranks,
@@ -171,7 +171,7 @@ def nll(
             "fingerprint": network.fingerprint,
             "parameters": network.parameters,
         },
-        **summarise(terms, pictures, settings),
+        **summarise(terms, chosen, settings),
         **_circumstances(
             device, network.threads, processes * ranks.world, time.perf_counter() - began
         ),
@@ -210,7 +210,7 @@ def _claim(
 def _load(
     images: Sequence[str], data: Path | None, split: str | None, tile: int | None
 ) -> list[tuple[str, Pixels]]:
-    """Names and pixels; pictures of a folder are numbered."""
+    """Names and pixels; images of a folder are numbered."""
     if data is None:
         from diffcodec.image import load
 

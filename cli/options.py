@@ -49,7 +49,7 @@ effort_option = click.option(
     default="default",
     help="Time against bytes: fast has up to 25 steps and takes half the time, for files 2 % "
     "larger; best, up to 100 steps, takes twice as long, to decode too, and saves 1 %. The default "
-    "is up to 50; small pictures have fewer.",
+    "is up to 50; small images have fewer.",
 )
 
 
@@ -75,14 +75,14 @@ def cut(**limits: float | None) -> dict[str, Any]:
 
 
 def set_options(command: Function) -> Function:
-    """--split, --tile and --count: which pictures of a folder are measured."""
+    """--split, --tile and --count: which images of a folder are measured."""
     count = click.option(
         "--count",
         "--images",
         "count",
         type=click.IntRange(1),
         metavar="N",
-        help="Only the first N pictures.",
+        help="Only the first N images.",
     )
     tile = click.option(
         "--tile", type=click.IntRange(1), metavar="S", help="DATA holds mosaics of S x S."
@@ -97,7 +97,7 @@ def run_options(command: Function) -> Function:
         "-j", "--processes", type=click.IntRange(1), default=1, metavar="N", help="Processes (1)."
     )
     records = click.option(
-        "--records", metavar="FILE", help="Keep a line for each picture; resumes from it."
+        "--records", metavar="FILE", help="Keep a line for each image; resumes from it."
     )
     return records(processes(command))
 
@@ -125,7 +125,7 @@ reconstructions_option = click.option(
     "--save-reconstructions",
     "reconstructions",
     metavar="DIR",
-    help="Write every decoded picture, as PNG, into a folder of its codec below DIR.",
+    help="Write every decoded image, as PNG, into a folder of its codec below DIR.",
 )
 
 

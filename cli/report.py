@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from diffcodec.cli.measuring import about_run, measure, need_matplotlib, read_pictures
+from diffcodec.cli.measuring import about_run, measure, need_matplotlib, read_images
 from diffcodec.cli.options import (
     cuts_option,
     model_option,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from diffcodec.codec import Codec
-    from diffcodec.eval.common.images import Picture
+    from diffcodec.eval.common.images import NamedImage
     from diffcodec.eval.report.views import View
 
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     type=click.IntRange(1),
     default=1,
     metavar="N",
-    help="Put the first N pictures under the slider (1).",
+    help="Put the first N images under the slider (1).",
 )
 @click.option(
     "--no-samples", is_flag=True, help="Show cuts by their mean only: much faster for photographs."
@@ -75,10 +75,10 @@ def report(
     force: bool,
     quiet: bool,
 ) -> None:
-    """One page about the pictures below DATA, that opens anywhere and needs no network.
+    """One page about the images below DATA, that opens anywhere and needs no network.
 
     A slider over bytes with other codecs beside it, curves, tables, what every bit was spent on.
-    All pictures are measured as by `diffcodec eval`, unless --results has that already.
+    All images are measured as by `diffcodec eval`, unless --results has that already.
 
     \b
     Examples:
@@ -105,23 +105,23 @@ def report(
     found = report_tables.read_results(results)
     chosen = choose(peers)
     wanted = show if results and count is None else count
-    pictures = read_pictures(data, split, tile, wanted, quiet=quiet)
+    images = read_images(data, split, tile, wanted, quiet=quiet)
 
     from diffcodec import api
     from diffcodec.codec import Codec
     from diffcodec.eval.report.page import page
 
-    name = model or api.default_model_of([picture.pixels for picture in pictures])
+    name = model or api.default_model_of([image.pixels for image in images])
     codec = Codec.from_pretrained(name, threads or (1 if processes > 1 else None))
     with about(str(data)):
-        views = _views(codec, pictures[:show], chain, cuts, not no_samples, quiet)
+        views = _views(codec, images[:show], chain, cuts, not no_samples, quiet)
     ledgers = [api.ledger(view.data, name, view.trace) for view in views]
     if not results:
         measured = _measure(
-            codec, name, pictures, cuts, chain, chosen, records, processes, quiet=quiet
+            codec, name, images, cuts, chain, chosen, records, processes, quiet=quiet
         )
         measured |= about_run(
-            data, pictures, split=split, tile=tile, threads=codec.workers, processes=processes
+            data, images, split=split, tile=tile, threads=codec.workers, processes=processes
         )
         found = {Path("measured"): measured}
     text = page(
@@ -140,7 +140,7 @@ def report(
 
 def _views(
     codec: Codec,
-    pictures: Sequence[Picture],
+    images: Sequence[NamedImage],
     chain: str | None,
     cuts: tuple[float, ...] | None,
     samples: bool,
@@ -149,12 +149,12 @@ def _views(
     from diffcodec.eval.report.views import view
 
     views = []
-    for picture in pictures:
-        with progress_bar(picture.name, quiet=quiet) as progress:
+    for image in images:
+        with progress_bar(image.name, quiet=quiet) as progress:
             views.append(
                 view(
                     codec,
-                    picture,
+                    image,
                     chain=chain,
                     rates_bpp=cuts,
                     samples=samples,
@@ -167,7 +167,7 @@ def _views(
 def _measure(
     codec: Codec,
     name: str,
-    pictures: Sequence[Picture],
+    images: Sequence[NamedImage],
     cuts: tuple[float, ...] | None,
     chain: str | None,
     chosen: dict[str, Any],
@@ -183,10 +183,8 @@ def _measure(
     return measure(
         codec,
         name,
-        pictures,
-        Settings(
-            cuts or grid_bpp([picture.pixels for picture in pictures]), chain, codec.workers, None
-        ),
+        images,
+        Settings(cuts or grid_bpp([image.pixels for image in images]), chain, codec.workers, None),
         at_hand(chosen, lambda message: narrate(message, quiet=quiet)),
         records=records,
         processes=processes,

@@ -56,7 +56,7 @@ def schedule(
 ) -> None:
     """Choose the K noise levels, and the hand-over to the exact pixels, that cost fewest bits.
 
-    What NETWORK, shipped or a file of either kind, makes of the pictures at each noise level is
+    What NETWORK, shipped or a file of either kind, makes of the images at each noise level is
     measured; of all chains on a fine grid the best is found exactly. The table tells bits/dim
     against the number of steps, and what as many of DDPM's timesteps would cost, evenly spaced.
     Tables are part of a network's fingerprint, so OUT is another network to the codec.
@@ -64,7 +64,7 @@ def schedule(
     \b
     Examples:
       diffcodec schedule cifar10 --data cifar/ --split train --steps 40 -o mine.safetensors
-      diffcodec schedule runs/photo/model.safetensors --data pictures/ --steps 50 --steps 200
+      diffcodec schedule runs/photo/model.safetensors --data images/ --steps 50 --steps 200
     """
     target = out or str(Path(network).with_suffix(".scheduled.safetensors"))
     claim(network, target, force=force, as_json=as_json)

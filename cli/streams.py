@@ -8,11 +8,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 import click
 
-from diffcodec.bitstream.types import Progress
+if TYPE_CHECKING:
+    from diffcodec.bitstream.types import Progress
 
 PIPE = "-"
 

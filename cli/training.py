@@ -1,4 +1,4 @@
-"""train, calibrate: from a recipe and a folder of pictures to a network that can code."""
+"""train, calibrate: from a recipe and a folder of images to a network that can code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PIXELS = 2**20  # that tables are measured on
 MOST = 256  # crops of them: enough, and 32x32 networks take long for a pixel
 
 data_option = click.option(
-    "--data", required=True, type=click.Path(path_type=Path), help="Folder of pictures."
+    "--data", required=True, type=click.Path(path_type=Path), help="Folder of images."
 )
 split_option = click.option(
     "--split", default="all", help="Only files or folders whose name begins so."
@@ -48,7 +48,7 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing unl
     "--validate",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Held-out pictures: tell the bound on some of them, before (--from) and after.",
+    help="Held-out images: tell the bound on some of them, before (--from) and after.",
 )
 @click.option(
     "--minutes", type=click.FloatRange(0, min_open=True), metavar="N", help="Stop after N minutes."
@@ -85,12 +85,12 @@ def train(
 ) -> None:
     """Train the network that RECIPE describes; the same command again goes on where it stopped.
 
-    At the end the tables that coding needs are measured on the same pictures. What comes out is a
+    At the end the tables that coding needs are measured on the same images. What comes out is a
     float network; `diffcodec export` makes the integer network of it that the codec runs on.
 
     \b
     Examples:
-      diffcodec train recipes/photo.toml --data pictures/ --finish-in 60
+      diffcodec train recipes/photo.toml --data images/ --finish-in 60
       diffcodec train recipes/cifar10.toml --data cifar/ --split train --set train.lr=3e-4
       diffcodec train recipes/photo.toml --data mine/ --from photo --set train.lr=2e-4 \
         --validate held-out/
@@ -138,7 +138,7 @@ def train(
 
 
 class Validation:
-    """The bound on held-out pictures, told and kept for the network's card."""
+    """The bound on held-out images, told and kept for the network's card."""
 
     def __init__(self, folder: Path, recipe: Recipe, device: str, quiet: bool) -> None:
         from diffcodec.eval.likelihood.validation import HeldOut
@@ -152,7 +152,7 @@ class Validation:
         error = bound["standard_error_bpd"]
         spread = "" if error is None else f" +- {error:.3f}"
         narrate(
-            f"{when} training: {bound['bpd']:.4f}{spread} bits/dim on {bound['images']} pictures "
+            f"{when} training: {bound['bpd']:.4f}{spread} bits/dim on {bound['images']} images "
             f"of {self.held_out.name}",
             quiet=self.quiet,
         )
@@ -164,13 +164,13 @@ class Validation:
 @split_option
 @quiet_option
 def calibrate(network: Path, data: Path, split: str, quiet: bool) -> None:
-    """Measure the tables that coding needs on pictures, and store them in the float NETWORK.
+    """Measure the tables that coding needs on images, and store them in the float NETWORK.
 
     They are part of its fingerprint, and of that of the integer network that is exported from it.
 
     \b
     Examples:
-      diffcodec calibrate runs/photo/model.safetensors --data pictures/
+      diffcodec calibrate runs/photo/model.safetensors --data images/
       diffcodec calibrate runs/cifar10/model.safetensors --data cifar/ --split train
     """
     from diffcodec.zoo import load_checkpoint

@@ -30,20 +30,20 @@ def _codec(model: str, threads: int | None) -> Codec:
 
 
 def default_model(pixels: Pixels) -> str:
-    """cifar10 for pictures of its size, photo for all others."""
+    """cifar10 for images of its size, photo for all others."""
     return "cifar10" if pixels.shape[:2] == (32, 32) else "photo"
 
 
-def default_model_of(pictures: Sequence[Pixels]) -> str:
-    """The default of pictures that agree on one, photo for all others."""
-    fitting = {default_model(pixels) for pixels in pictures}
+def default_model_of(images: Sequence[Pixels]) -> str:
+    """The default of images that agree on one, photo for all others."""
+    fitting = {default_model(pixels) for pixels in images}
     return fitting.pop() if len(fitting) == 1 else "photo"
 
 
 def encode(
     pixels: Pixels, model: str | Path | None = None, *, threads: int | None = None, **options: Any
 ) -> bytes:
-    """Codec.encode with a shipped network: cifar10 for 32x32 pictures, photo otherwise."""
+    """Codec.encode with a shipped network: cifar10 for 32x32 images, photo otherwise."""
     return _codec(str(model or default_model(pixels)), threads).encode(pixels, **options)
 
 
@@ -63,7 +63,7 @@ def truncate(
     max_steps: int | None = None,
     model: str | Path | None = None,
 ) -> bytes:
-    """A shorter file that decodes to a coarser picture; the file itself if it is short enough."""
+    """A shorter file that decodes to a coarser image; the file itself if it is short enough."""
     header, _ = parse_header(data)
     data = cut(data, header, max_bytes, bpp)
     if max_steps is None:

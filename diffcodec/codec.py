@@ -1,4 +1,4 @@
-"""The codec: pictures to bytes and back, at any cut. Algorithms 3 and 4 are in progressive.py."""
+"""The codec: images to bytes and back, at any cut. Algorithms 3 and 4 are in progressive.py."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from diffcodec.zoo import load_graph
 
 @dataclass(frozen=True)
 class Decoded:
-    """A decoded picture and what it was decoded from.
+    """A decoded image and what it was decoded from.
 
     pixels: (H, W, C) uint8, a preview's smaller; bytes_used of total_bytes (None: the file has no
     lossless end); steps complete of steps_total; lossless: these are the exact pixels, their
@@ -43,7 +43,7 @@ class Decoded:
 
 
 class Codec:
-    """A network with its tables; encodes pictures of any size, decodes files made with it."""
+    """A network with its tables; encodes images of any size, decodes files made with it."""
 
     def __init__(
         self,
@@ -92,10 +92,10 @@ class Codec:
         trace: Trace | None = None,
         progress: Progress | None = None,
     ) -> bytes:
-        """A .dfc file of a picture, (H, W, 3) or (H, W, 1) uint8, with its exact pixels at the end.
+        """A .dfc file of an image, (H, W, 3) or (H, W, 1) uint8, with its exact pixels at the end.
 
         max_bytes, bpp or max_steps: stop there instead; psnr: after the first step from which on
-        the decoded picture has so many dB. effort: "fast", "default" or "best", which chooses
+        the decoded image has so many dB. effort: "fast", "default" or "best", which chooses
         chain and nu to suit the size, where they are not given. chain: "25", "50", ... of the
         network's own, "ddpm:1000" or "cosine:50". nu: state bits of the trellis code, 8 (fast) to
         16 (small). Raises OptionError for what does not exist.
@@ -104,7 +104,7 @@ class Codec:
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
             raise OptionError("pixels must be uint8 of shape (H, W, 3) or (H, W, 1)")
         if not pixels.size:
-            raise OptionError("the picture has no pixels")
+            raise OptionError("the image has no pixels")
         clock = Clock() if trace is None else trace.clock
         if psnr is not None and not psnr > 0:
             raise OptionError(f"{psnr} dB is no PSNR to stop at; it must be above 0")
@@ -125,7 +125,7 @@ class Codec:
         if bpp is not None:
             max_bytes = bytes_of_bpp(bpp, draft)
         if max_bytes is not None and max_bytes < header_bytes:
-            raise OptionError(f"a file of this picture needs at least {header_bytes} bytes")
+            raise OptionError(f"a file of this image needs at least {header_bytes} bytes")
         room = None if max_bytes is None else max_bytes - header_bytes
         with clock.measure("total"):
             payload, lossless = send(
@@ -151,7 +151,7 @@ class Codec:
         clock: Clock | None = None,
         progress: Progress | None = None,
     ) -> Decoded:
-        """The best picture that a file, or any prefix of one, holds.
+        """The best image that a file, or any prefix of one, holds.
 
         max_bytes, bpp or max_steps: use only that much of it. reconstruct: of
         diffcodec.sampling.reconstruction,
@@ -175,7 +175,7 @@ class Codec:
     def decode_cuts(
         self, data: bytes, sizes: Iterable[int], reconstruct: Reconstruct | None = None
     ) -> Iterator[Decoded]:
-        """The picture after each of these numbers of bytes, in increasing order.
+        """The image after each of these numbers of bytes, in increasing order.
 
         As decoding every prefix, but what they share is done once. reconstruct: as in `decode`.
         """
@@ -188,7 +188,7 @@ class Codec:
             yield self._receive(channel, part, None, walk, None, reconstruct)
 
     def progressive(self, data: bytes) -> Iterator[Decoded]:
-        """The picture after every complete step, and at last after all of the file."""
+        """The image after every complete step, and at last after all of the file."""
         header, start = parse_header(data)
         payload, _ = parse(data, chain_of(header, self.tables), None)
         ends = [start + step.bytes_end for step in payload.steps if step.complete]
@@ -259,14 +259,14 @@ def bytes_of_bpp(bpp: float, header: Header) -> int:
 
 
 def cut(data: bytes, header: Header, max_bytes: int | None, bpp: float | None) -> bytes:
-    """The prefix that max_bytes or bpp asks for; OptionError if no picture would be left."""
+    """The prefix that max_bytes or bpp asks for; OptionError if no image would be left."""
     if bpp is not None:
         max_bytes = bytes_of_bpp(bpp, header)
     if max_bytes is None:
         return data
     _, end = parse_header(data)
     if max_bytes < end:
-        raise OptionError(f"the header alone takes {end} bytes; {max_bytes} hold no picture")
+        raise OptionError(f"the header alone takes {end} bytes; {max_bytes} hold no image")
     return data[:max_bytes]
 
 

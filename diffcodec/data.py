@@ -1,7 +1,7 @@
-"""Pictures for training and measuring: folders in, uint8 arrays out; batches that know their step.
+"""Images for training and measuring: folders in, uint8 arrays out; batches that know their step.
 
 The batch of step k is a pure function of (seed, k, rank), so a resumed run, or one on another
-number of loader threads, sees the same pictures, crops and flips without any stored RNG state.
+number of loader threads, sees the same images, crops and flips without any stored RNG state.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SUFFIXES = frozenset({".png", ".webp", ".jpg", ".jpeg", ".ppm", ".pgm", ".bmp", 
 
 
 def list_images(folder: Path, split: str = "all") -> list[Path]:
-    """Picture files below `folder`, sorted; `split` keeps names or folders that begin with it."""
+    """Image files below `folder`, sorted; `split` keeps names or folders that begin with it."""
     if not folder.exists():
         raise DataError(f"{folder} does not exist")
     files = [folder] if folder.is_file() else sorted(folder.rglob("*"))
@@ -31,17 +31,17 @@ def list_images(folder: Path, split: str = "all") -> list[Path]:
         paths = [p for p in paths if p.name.startswith(split) or p.parent.name.startswith(split)]
     if not paths:
         wanted = "" if split == "all" else f' that begin with "{split}"'
-        raise DataError(f"{folder} holds no pictures{wanted}")
+        raise DataError(f"{folder} holds no images{wanted}")
     return paths
 
 
 def load_images(
     folder: Path, split: str = "all", tile: int = 0, minimum: int = 1
 ) -> list[NDArray[np.uint8]]:
-    """Load every picture as (H, W, 3) uint8; unreadable or too small ones are named and skipped.
+    """Load every image as (H, W, 3) uint8; unreadable or too small ones are named and skipped.
 
-    tile: cut each picture into tiles of this side, in rows (how CIFAR-10 mosaics are read); 0 for
-    whole pictures. Raises DataError if nothing remains.
+    tile: cut each image into tiles of this side, in rows (how CIFAR-10 mosaics are read); 0 for
+    whole images. Raises DataError if nothing remains.
     """
     images: list[NDArray[np.uint8]] = []
     for path in list_images(folder, split):
@@ -56,12 +56,12 @@ def load_images(
             continue
         images.extend(tiles(image, tile) if tile else [image])
     if not images:
-        raise DataError(f"no readable picture in {folder}")
+        raise DataError(f"no readable image in {folder}")
     return images
 
 
 def tiles(image: NDArray[np.uint8], side: int) -> list[NDArray[np.uint8]]:
-    """The (side, side, C) squares of an (H, W, C) picture, in rows; what is left over goes."""
+    """The (side, side, C) squares of an (H, W, C) image, in rows; what is left over goes."""
     rows, columns, channels = image.shape[0] // side, image.shape[1] // side, image.shape[2]
     cut = image[: rows * side, : columns * side].reshape(rows, side, columns, side, channels)
     return list(cut.transpose(0, 2, 1, 3, 4).reshape(-1, side, side, channels))
@@ -81,7 +81,7 @@ def _order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
 
 
 def shuffled(seed: int, count: int, position: int) -> int:
-    """Which of `count` pictures comes at a position of an endless row of shuffled epochs."""
+    """Which of `count` images comes at a position of an endless row of shuffled epochs."""
     epoch, index = divmod(position, count)
     return int(_order(seed, epoch, count)[index])
 

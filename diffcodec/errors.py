@@ -9,11 +9,11 @@ class OptionError(ValueError):
 
 
 class ImageError(ValueError):
-    """A picture that cannot be read or written exactly; says what is in the way and what to do."""
+    """An image that cannot be read or written exactly; says what is in the way and what to do."""
 
 
 class DataError(ValueError):
-    """Pictures that cannot be trained on or measured."""
+    """Images that cannot be trained on or measured."""
 
 
 class CheckpointError(ValueError):

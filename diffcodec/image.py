@@ -1,4 +1,4 @@
-"""Pictures in and out, exactly: what cannot be kept is refused in one sentence, never dropped.
+"""Images in and out, exactly: what cannot be kept is refused in one sentence, never dropped.
 
 Pixels are (H, W, 3) RGB or (H, W, 1) grey, uint8, as they lie in the file: nothing is rotated,
 converted between colour spaces, or reduced in depth. The codec works on x0 = k / 127.5 - 1.
@@ -28,11 +28,11 @@ WRITES = {".png": "png", ".ppm": "ppm", ".pgm": "ppm", ".pnm": "ppm"}
 
 
 def load(source: Path | bytes | BinaryIO) -> Pixels:
-    """Read a picture: (H, W, 3) RGB or (H, W, 1) grey, uint8.
+    """Read an image: (H, W, 3) RGB or (H, W, 1) grey, uint8.
 
     A palette without transparency becomes RGB, black and white becomes grey (0 and 255), both
     exactly. Raises ImageError for anything that would not survive (transparency, more than 8 bits,
-    other colour spaces, several pictures) or cannot be read, and OSError if there is no file.
+    other colour spaces, several images) or cannot be read, and OSError if there is no file.
     """
     data, name = _read(source)
     with _open(data, name) as file:
@@ -49,7 +49,7 @@ def load(source: Path | bytes | BinaryIO) -> Pixels:
 
 
 def notes(source: Path | bytes | BinaryIO) -> list[str]:
-    """What a picture carries besides its pixels, and `load` leaves out: one phrase each."""
+    """What an image carries besides its pixels, and `load` leaves out: one phrase each."""
     data, name = _read(source)
     with _open(data, name) as file:
         found = ["its ICC colour profile"] if file.info.get("icc_profile") else []
@@ -60,7 +60,7 @@ def notes(source: Path | bytes | BinaryIO) -> list[str]:
         if file.format != "TIFF" and set(tags) - {ExifTags.Base.Orientation}:
             found.append("its EXIF data")
         if file.format == "MPO":
-            found.append("its further pictures")
+            found.append("its further images")
     return found
 
 
@@ -68,7 +68,7 @@ def to_bytes(pixels: Pixels, format: str = "png") -> bytes:
     """A whole file, "png" or "ppm" (PGM for grey), from (H, W, 3) or (H, W, 1) uint8 pixels."""
     assert pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] in (1, 3)
     if format not in WRITES.values():
-        raise ImageError(f'pictures are written as "png" or "ppm", not as "{format}"')
+        raise ImageError(f'images are written as "png" or "ppm", not as "{format}"')
     stream = io.BytesIO()
     plane = pixels[..., 0] if pixels.shape[2] == 1 else pixels
     Image.fromarray(np.ascontiguousarray(plane)).save(stream, format)
@@ -90,7 +90,7 @@ def format_of(path: Path) -> str:
     """The format that a file's suffix asks for; raises ImageError if it is not an exact one."""
     if path.suffix.lower() not in WRITES:
         raise ImageError(
-            f'{path} has the suffix "{path.suffix}"; pictures are written as {", ".join(WRITES)}'
+            f'{path} has the suffix "{path.suffix}"; images are written as {", ".join(WRITES)}'
         )
     return WRITES[path.suffix.lower()]
 
@@ -103,7 +103,7 @@ def _read(source: Path | bytes | BinaryIO) -> tuple[bytes, str]:
 
 @contextmanager
 def _open(data: bytes, name: str) -> Iterator[Image.Image]:
-    """A picture whose header is read and whose pixels are not."""
+    """An image whose header is read and whose pixels are not."""
     if not data:
         raise ImageError(f"{name} is empty")
     with warnings.catch_warnings():
@@ -112,7 +112,7 @@ def _open(data: bytes, name: str) -> Iterator[Image.Image]:
             file = Image.open(io.BytesIO(data), formats=READS)
         except UnidentifiedImageError as error:
             raise ImageError(
-                f"{name} is not a picture that can be read; convert it to PNG"
+                f"{name} is not an image that can be read; convert it to PNG"
             ) from error
         except Image.DecompressionBombError as error:
             raise ImageError(f"{name} has more than {MAX_PIXELS:,} pixels; cut it up") from error
@@ -123,7 +123,7 @@ def _open(data: bytes, name: str) -> Iterator[Image.Image]:
 
 
 def _refuse(file: Image.Image, name: str) -> None:
-    """Raise ImageError for a picture that (H, W, C) uint8 cannot hold exactly."""
+    """Raise ImageError for an image that (H, W, C) uint8 cannot hold exactly."""
     if file.width * file.height > MAX_PIXELS:
         raise ImageError(
             f"{name} has {file.width * file.height:,} pixels, more than {MAX_PIXELS:,}; cut it up"
@@ -140,7 +140,7 @@ def _refuse(file: Image.Image, name: str) -> None:
     if file.mode not in ("1", "L", "P", "RGB"):
         raise ImageError(f"{name} is {file.mode}, not RGB or grey; convert it to RGB first")
     if file.format != "MPO" and getattr(file, "n_frames", 1) > 1:
-        raise ImageError(f"{name} holds several pictures; take one of them out first")
+        raise ImageError(f"{name} holds several images; take one of them out first")
     if file.format == "TIFF" and file.getexif().get(ExifTags.Base.Orientation, 1) != 1:
         # Pillow turns these, and only these, while loading
         raise ImageError(f"{name} is stored turned (TIFF orientation); save it upright first")

@@ -1,4 +1,4 @@
-"""Networks too small to be good, but with everything a network has, and two small pictures."""
+"""Networks too small to be good, but with everything a network has, and two small images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from diffcodec import Codec
 
 
-def picture(height: int, width: int, channels: int, seed: int) -> Pixels:
+def synthetic_image(height: int, width: int, channels: int, seed: int) -> Pixels:
     """(H, W, C) uint8: smooth waves with an edge and a little noise."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width] / 16.0
@@ -27,23 +27,23 @@ def picture(height: int, width: int, channels: int, seed: int) -> Pixels:
 @pytest.fixture(scope="session")
 def small_rgb() -> Pixels:
     """(16, 16, 3)."""
-    return picture(16, 16, 3, seed=1)
+    return synthetic_image(16, 16, 3, seed=1)
 
 
 @pytest.fixture(scope="session")
 def small_grey() -> Pixels:
     """(16, 16, 1)."""
-    return picture(16, 16, 1, seed=2)
+    return synthetic_image(16, 16, 1, seed=2)
 
 
 @pytest.fixture(scope="session")
 def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of an integer network with random weights, calibrated on synthetic pictures."""
+    """The file of an integer network with random weights, calibrated on synthetic images."""
     from tests.exact_network import build, calibrated
 
-    pictures = [picture(16, 16, 3, seed) for seed in range(100, 116)]
+    images = [synthetic_image(16, 16, 3, seed) for seed in range(100, 116)]
     path = tmp_path_factory.mktemp("network") / "tiny.safetensors"
-    calibrated(build("tiny"), pictures).save(path)
+    calibrated(build("tiny"), images).save(path)
     return path
 
 
@@ -67,9 +67,9 @@ def tiny_float(tmp_path_factory: pytest.TempPathFactory) -> Path:
             parameter.add_(0.01 * torch.randn_like(parameter))
     weights = {name: tensor.half().numpy() for name, tensor in unet.state_dict().items()}
     checkpoint = Checkpoint(Recipe("tiny", network, train), weights, {}, {"steps": 0})
-    pictures = [picture(16, 16, 3, seed) for seed in range(100, 116)]
+    images = [synthetic_image(16, 16, 3, seed) for seed in range(100, 116)]
     path = tmp_path_factory.mktemp("network") / "tiny.safetensors"
-    calibrate(checkpoint, pictures).save(path)
+    calibrate(checkpoint, images).save(path)
     return path
 
 

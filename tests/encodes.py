@@ -19,10 +19,10 @@ from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
 from diffcodec.golden import NETWORK
 from diffcodec.image import load
-from tests.conftest import picture
+from tests.conftest import synthetic_image
 
 FILE = Path(__file__).parent / "encodes.json"
-DOG = Path(__file__).parent / "pictures" / "dog.png"
+DOG = Path(__file__).parent / "images" / "dog.png"
 
 
 def graphics() -> Pixels:
@@ -37,7 +37,7 @@ def encodes() -> Iterator[tuple[str, bytes]]:
     """Name and bytes of each."""
     codec = Codec.from_pretrained(NETWORK, threads=1)
     dog = load(DOG)
-    part, grey = dog[96:144, 64:128], picture(24, 40, 1, seed=41)
+    part, grey = dog[96:144, 64:128], synthetic_image(24, 40, 1, seed=41)
     yield "rgb", codec.encode(part)
     yield "rgb-fast", codec.encode(part, effort="fast")
     yield "rgb-best", codec.encode(part, effort="best", nu=12)
@@ -49,18 +49,18 @@ def encodes() -> Iterator[tuple[str, bytes]]:
     yield "grey-ddpm", codec.encode(grey, chain="ddpm:20", nu=8)
     yield "grey-cosine", codec.encode(grey, chain="cosine:20", nu=10)
     yield "graphics", codec.encode(graphics(), nu=10)
-    yield "narrow", codec.encode(picture(3, 70, 3, seed=42), nu=10)
+    yield "narrow", codec.encode(synthetic_image(3, 70, 3, seed=42), nu=10)
     noise = np.random.default_rng(43).integers(0, 256, (20, 20, 3), np.uint8)
     yield "noise", codec.encode(noise, nu=10)
     yield "one-pixel", codec.encode(noise[:1, :1], nu=10)
     sets = {
-        "archive": [*(picture(16, 24, 3, seed=50 + i) for i in range(6)), grey],
-        "archive-tiles": [part, graphics(), picture(40, 33, 3, seed=60)],
+        "archive": [*(synthetic_image(16, 24, 3, seed=50 + i) for i in range(6)), grey],
+        "archive-tiles": [part, graphics(), synthetic_image(40, 33, 3, seed=60)],
     }
-    for name, pictures in sets.items():
+    for name, images in sets.items():
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / "a.dfa"
-            sources = [Source(f"{i}.png", pixels) for i, pixels in enumerate(pictures)]
+            sources = [Source(f"{i}.png", pixels) for i, pixels in enumerate(images)]
             tile = 128 if name == "archive" else 32
             write_archive(codec, sources, target, make_header(codec, "25", tile))
             yield name, target.read_bytes()

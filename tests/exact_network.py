@@ -92,7 +92,7 @@ def build(name: str, patch: int = 1, width: int = 8, levels: int = 17, seed: int
     )
 
 
-def calibrated(graph: Graph, pictures: Sequence[NDArray[np.uint8]]) -> Graph:
-    """The network with tables measured on pictures (H, W, 3) of one size."""
-    x0 = np.stack([to_unit(picture) for picture in pictures])
+def calibrated(graph: Graph, images: Sequence[NDArray[np.uint8]]) -> Graph:
+    """The network with tables measured on images (H, W, 3) of one size."""
+    x0 = np.stack([to_unit(image) for image in images])
     return graph.with_tables(measure(ExactDenoiser(graph, threads=1), x0, seed=0))

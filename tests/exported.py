@@ -14,7 +14,7 @@ from diffcodec.exact.graph import Graph, Layer
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import NetworkConfig, Recipe, Skips, TrainConfig
 from diffcodec.network.unet import UNet
-from tests.conftest import picture
+from tests.conftest import synthetic_image
 
 TABLES = {"prior_mean": [0.1, 0.0, -0.1], "prior_variance": 0.3, "v": [1e-4, 1.0]}
 TABLES |= {"mse": [1e-5, 0.2], "chains": {"6": [1.0, 0.1]}}
@@ -40,16 +40,16 @@ def untrained(
     return Checkpoint(Recipe("tiny", network, train), weights, dict(TABLES), {"steps": 0})
 
 
-def pictures() -> list[NDArray[np.uint8]]:
+def images() -> list[NDArray[np.uint8]]:
     """Four of (16, 16, 3)."""
-    return [picture(16, 16, 3, seed) for seed in range(200, 204)]
+    return [synthetic_image(16, 16, 3, seed) for seed in range(200, 204)]
 
 
 @lru_cache
 def exported(patch: int = 1, blocks: int = 1, skips: Skips = "concat") -> Graph:
     """The integer network of `untrained`."""
     torch.set_num_threads(1)
-    return export(untrained(patch, blocks, skips), pictures())
+    return export(untrained(patch, blocks, skips), images())
 
 
 def plain(weights: list[NDArray[np.int16]], patch: int, limit: int) -> Graph:

@@ -16,7 +16,7 @@ SPREAD = 0.25  # of x0: pixels stay inside 0..255 nearly always
 
 
 def source() -> GaussianDenoiser:
-    """A stationary source with a falling spectrum, like a picture's."""
+    """A stationary source with a falling spectrum, like an image's."""
     rows, columns = np.meshgrid(np.arange(32), np.arange(32), indexing="ij")
     spectrum = 1 / (1 + 0.3 * (rows**2 + columns**2))
     variance = np.stack([spectrum, 0.2 * spectrum, 0.2 * spectrum])
@@ -33,7 +33,7 @@ def tables(denoiser: GaussianDenoiser) -> Tables:
 
 
 class AnySize:
-    """The optimal denoiser for whole pictures; for others one that knows only the spread."""
+    """The optimal denoiser for whole images; for others one that knows only the spread."""
 
     def __init__(self) -> None:
         self.whole, self.other = source(), GaussianDenoiser(0.0, SPREAD**2)
@@ -50,8 +50,8 @@ def gaussian_codec() -> Codec:
     return Codec(AnySize(), tables(source()), name="gaussian", fingerprint=b"gaussian", workers=1)
 
 
-def picture(seed: int = 0) -> NDArray[np.uint8]:
-    """A picture drawn from the source, (32, 32, 3) uint8."""
+def gaussian_image(seed: int = 0) -> NDArray[np.uint8]:
+    """An image drawn from the source, (32, 32, 3) uint8."""
     x0 = source().sample(1, SIZE, np.random.default_rng(seed))[0]
     grey = np.rint(np.clip((x0 + 1) * 127.5, 0, 255)).astype(np.uint8)
     return np.ascontiguousarray(grey.transpose(1, 2, 0))

@@ -16,13 +16,13 @@ from diffcodec.codec import Codec, parse
 from diffcodec.files import write_atomic
 from diffcodec.golden import FOLDER, INDEX, NETWORK, decode, digest
 from diffcodec.theory.chain import chain_of
-from tests.conftest import picture
+from tests.conftest import synthetic_image
 from tests.exact_network import build, calibrated
 
 
 def files(codec: Codec, folder: Path) -> Iterator[tuple[str, str, bytes]]:
     """Name, description and content of each."""
-    colour, grey = picture(14, 18, 3, seed=11), picture(19, 13, 1, seed=12)
+    colour, grey = synthetic_image(14, 18, 3, seed=11), synthetic_image(19, 13, 1, seed=12)
     whole = codec.encode(colour, chain="12")
     yield "colour.dfc", "RGB, 12 levels, to the exact pixels", whole
     yield "step.dfc", "the same, cut inside a step", whole[: _inside_a_step(codec, whole)]
@@ -34,11 +34,11 @@ def files(codec: Codec, folder: Path) -> Iterator[tuple[str, str, bytes]]:
         "10 levels of the cosine schedule",
         codec.encode(grey[:9, :11], chain="cosine:10", nu=10),
     )
-    sources = [Source(f"{i}.png", picture(8, 8, 3, seed=20 + i)) for i in range(7)]
-    sources.append(Source("grey.png", picture(8, 8, 1, seed=30)))
+    sources = [Source(f"{i}.png", synthetic_image(8, 8, 3, seed=20 + i)) for i in range(7)]
+    sources.append(Source("grey.png", synthetic_image(8, 8, 1, seed=30)))
     target = folder / "archive.dfa"
     write_archive(codec, sources, target, make_header(codec, "12"))
-    yield target.name, "7 RGB pictures and a grey one, bits-back", target.read_bytes()
+    yield target.name, "7 RGB images and a grey one, bits-back", target.read_bytes()
 
 
 def _inside_a_step(codec: Codec, data: bytes) -> int:
@@ -50,8 +50,8 @@ def _inside_a_step(codec: Codec, data: bytes) -> int:
 
 def main() -> None:
     """Write network, files and index."""
-    pictures = [picture(16, 16, 3, seed) for seed in range(100, 116)]
-    graph = calibrated(build("golden", patch=2, seed=1), pictures)
+    images = [synthetic_image(16, 16, 3, seed) for seed in range(100, 116)]
+    graph = calibrated(build("golden", patch=2, seed=1), images)
     graph.save(NETWORK)
     codec = Codec.from_pretrained(NETWORK, threads=1)
     index = {}

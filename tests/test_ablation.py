@@ -17,7 +17,7 @@ from diffcodec.image import save
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Recipe
 from diffcodec.training import train as training
-from tests.conftest import picture
+from tests.conftest import synthetic_image
 from tests.test_cli import _toml
 from tests.test_train import RECIPE
 
@@ -49,7 +49,7 @@ def test_it_resumes_and_records_what_is_unstable(
     monkeypatch.setattr(ablation, "KINDS", (("hybrid", "learned"), ("simple", "beta")))
     monkeypatch.setattr(ablation, "BETAS", ("linear",))
     for i in range(2):
-        save(picture(8, 8, 3, seed=i), Path(f"{i}.png"))
+        save(synthetic_image(8, 8, 3, seed=i), Path(f"{i}.png"))
     write_recipe(Path("recipe.toml"))
     trained: list[str] = []
     train = training.train

@@ -19,7 +19,7 @@ from diffcodec.archive.account import Written
 from diffcodec.archive.archive import contents, extract, make_header, write_archive
 from diffcodec.archive.groups import Source
 from diffcodec.bitstream.archive import (
-    Picture,
+    ImageInfo,
     _next_name,
     _parse_directory,
     is_safe,
@@ -34,8 +34,8 @@ from diffcodec.errors import ImageError, OptionError
 from diffcodec.image import load, save
 from diffcodec.progressive.residual import drawn_bytes
 from diffcodec.theory.chain import choose_chain
-from tests.conftest import picture as small_picture
-from tests.gaussian import gaussian_codec, picture
+from tests.conftest import synthetic_image
+from tests.gaussian import gaussian_codec, gaussian_image
 
 if TYPE_CHECKING:
     from diffcodec.bitstream.types import Float32
@@ -44,7 +44,7 @@ CODEC = gaussian_codec()
 
 
 def small(number: int, *, grey: bool = False) -> Source:
-    pixels = np.ascontiguousarray(picture(number)[:12, :9, : 1 if grey else 3])
+    pixels = np.ascontiguousarray(gaussian_image(number)[:12, :9, : 1 if grey else 3])
     return Source(f"{'grey' if grey else 'small'}/{number}.png", pixels)
 
 
@@ -56,7 +56,7 @@ def drawing(number: int) -> Pixels:
 
 
 def sources(n: int = 8) -> list[Source]:
-    whole = [Source(f"set/{i:04}.png", picture(i)) for i in range(n)]
+    whole = [Source(f"set/{i:04}.png", gaussian_image(i)) for i in range(n)]
     return [small(0), *whole[: n // 2], small(1, grey=True), *whole[n // 2 :], small(2)]
 
 
@@ -90,13 +90,13 @@ class TestRoundTrip:
     def test_mixed_sizes_and_modes(self, tmp_path: Path) -> None:
         written = write(tmp_path / "a.dfa", sources())
         check(tmp_path / "a.dfa", sources())
-        assert written.pictures == 11 and written.groups == 1
+        assert written.images == 11 and written.groups == 1
         assert (tmp_path / "a.dfa").stat().st_size == written.file_bytes
         assert [p.name for p in tmp_path.iterdir()] == ["a.dfa"]
 
     @pytest.mark.parametrize("n", [1, 2, 3])
-    def test_few_and_tiny_pictures(self, tmp_path: Path, n: int) -> None:
-        tiny = [Source(f"{i}.png", picture(i)[i : i + 1, :1].copy()) for i in range(n)]
+    def test_few_and_tiny_images(self, tmp_path: Path, n: int) -> None:
+        tiny = [Source(f"{i}.png", gaussian_image(i)[i : i + 1, :1].copy()) for i in range(n)]
         write(tmp_path / "a.dfa", tiny)
         check(tmp_path / "a.dfa", tiny)
 
@@ -106,7 +106,9 @@ class TestRoundTrip:
     def test_drawings_take_no_more_than_as_webp(
         self, tmp_path: Path, drawings: Sequence[int], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        some = [Source(f"{i}.png", drawing(i) if i in drawings else picture(i)) for i in range(9)]
+        some = [
+            Source(f"{i}.png", drawing(i) if i in drawings else gaussian_image(i)) for i in range(9)
+        ]
         written = write(tmp_path / "a.dfa", some)
         check(tmp_path / "a.dfa", some)
         for name in ("2.png", "7.png"):
@@ -125,14 +127,14 @@ class TestRoundTrip:
         else:  # while the stack has no bits yet, it makes no difference
             assert without == written.file_bytes
 
-    def test_a_picture_larger_than_its_tiles(self) -> None:
-        pixels = np.tile(picture(1), (2, 3, 1))[:50, :70]
+    def test_a_image_larger_than_its_tiles(self) -> None:
+        pixels = np.tile(gaussian_image(1), (2, 3, 1))[:50, :70]
         header = make_header(CODEC, "12", tile=32)
-        data, written = archives.archive_picture(CODEC, pixels, header)
+        data, written = archives.archive_image(CODEC, pixels, header)
         assert len(data) == written.file_bytes
-        assert np.array_equal(archives.only_picture(CODEC, data), pixels)
+        assert np.array_equal(archives.only_image(CODEC, data), pixels)
 
-    def test_several_groups_and_one_picture_of_them(
+    def test_several_groups_and_one_image_of_them(
         self, tmp_path: Path, small_groups: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         some = sources()
@@ -147,7 +149,7 @@ class TestRoundTrip:
             return np.asarray(batch(y, v))
 
         monkeypatch.setattr(CODEC.denoiser, "batch", counted)
-        top = held(tmp_path / "a.dfa").groups[-1].pictures[-1].name
+        top = held(tmp_path / "a.dfa").groups[-1].images[-1].name
         assert list(read(tmp_path / "a.dfa", names=[top])) == [top]
         one = sum(calls)
         read(tmp_path / "a.dfa")
@@ -158,7 +160,7 @@ class TestRoundTrip:
     ) -> None:
         monkeypatch.setattr(archives, "GROUP_VALUES", 3 * 768)
         codec = Codec.from_pretrained(tiny_network)
-        some = [Source(f"{i}.png", small_picture(16, 16, 3, i)) for i in range(7)]
+        some = [Source(f"{i}.png", synthetic_image(16, 16, 3, i)) for i in range(7)]
         header = make_header(codec, "6")
         for processes in (1, 2):
             write_archive(
@@ -204,7 +206,7 @@ class TestResume:
         assert target.read_bytes() == (tmp_path / "whole.dfa").read_bytes()
         assert not (tmp_path / ".a.dfa.part").exists()
 
-    def test_changed_pictures_are_coded_again(self, tmp_path: Path, small_groups: None) -> None:
+    def test_changed_images_are_coded_again(self, tmp_path: Path, small_groups: None) -> None:
         some, target = sources(), tmp_path / "a.dfa"
         write(tmp_path / "part.dfa", some)
         (tmp_path / "part.dfa").rename(tmp_path / ".a.dfa.part")
@@ -233,7 +235,7 @@ class TestDamage:
         damage = held(path).damage
         assert damage and damage[0].offset == group.offset
         got = read(path)
-        lost = {p.name for p in group.pictures}
+        lost = {p.name for p in group.images}
         for source in some:
             if source.name in lost:
                 assert not isinstance(got.get(source.name), np.ndarray)
@@ -278,7 +280,7 @@ class TestDamage:
     def test_names_that_lead_elsewhere_are_refused(self) -> None:
         for name in ("../a.png", "/a.png", "a//b.png", "a\\b.png", "a\n.png", ".", ""):
             assert not is_safe(name)
-            data = pack_group([Picture(name or "..", 1, 1, 3)], [], b"")
+            data = pack_group([ImageInfo(name or "..", 1, 1, 3)], [], b"")
             assert not all(hasattr(g, "pictures") for g in read_groups(io.BytesIO(data)))
         assert is_safe("a/b..c.png")
 
@@ -293,14 +295,14 @@ class TestDamage:
 
 class TestSets:
     def test_empty_sets_and_names_twice_are_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(OptionError, match="no picture"):
+        with pytest.raises(OptionError, match="no image"):
             write(tmp_path / "a.dfa", [])
         with pytest.raises(OptionError, match="same name"):
             write(tmp_path / "a.dfa", [small(1), small(1)])
         assert not list(tmp_path.iterdir())
 
-    def test_a_picture_that_cannot_be_read(self, tmp_path: Path) -> None:
-        (tmp_path / "bad.png").write_bytes(b"no picture")
+    def test_a_image_that_cannot_be_read(self, tmp_path: Path) -> None:
+        (tmp_path / "bad.png").write_bytes(b"no image")
         some = [small(1), Source("bad.png", tmp_path / "bad.png"), small(2)]
         with pytest.raises(ImageError):
             write(tmp_path / "a.dfa", some, stop_on_error=True)
@@ -329,8 +331,8 @@ class TestCommands:
         folder = tmp_path / "in"
         (folder / "deep").mkdir(parents=True)
         for i in range(5):
-            save(small_picture(16, 16, 3, i), folder / f"{i}.png")
-        save(small_picture(8, 20, 1, 7), folder / "deep" / "grey.pgm")
+            save(synthetic_image(16, 16, 3, i), folder / f"{i}.png")
+        save(synthetic_image(8, 20, 1, 7), folder / "deep" / "grey.pgm")
         return folder
 
     def test_archive_list_extract(self, folder: Path, tiny_network: Path, tmp_path: Path) -> None:
@@ -345,7 +347,7 @@ class TestCommands:
         assert json.loads(ledger.read_text())["file_bytes"] == out.stat().st_size
         listing = json.loads(self.run("list", out, "--json", "--check").stdout)
         assert {p["name"] for p in listing["pictures"]} >= {"3.png", "deep/grey.pgm"}
-        assert "6 pictures" in self.run("list", out).stdout
+        assert "6 images" in self.run("list", out).stdout
         self.run("extract", out, "-o", back, *model)
         for path in folder.rglob("*.p?m"):
             assert np.array_equal(load(path), load(back / path.relative_to(folder)))
@@ -353,11 +355,9 @@ class TestCommands:
         one = tmp_path / "one"
         self.run("extract", out, "deep/grey.pgm", "-o", one, *model)
         assert [p.name for p in one.rglob("*.p*m")] == ["grey.pgm"]
-        assert (
-            "no picture called" in self.run("extract", out, "x", "-o", one, *model, code=1).stderr
-        )
+        assert "no image called" in self.run("extract", out, "x", "-o", one, *model, code=1).stderr
 
-    def test_bad_pictures_stop_or_are_skipped(
+    def test_bad_images_stop_or_are_skipped(
         self, folder: Path, tiny_network: Path, tmp_path: Path
     ) -> None:
         (folder / "2b.png").write_bytes(b"\x89PNG nonsense")
@@ -365,16 +365,16 @@ class TestCommands:
         assert "2b.png" in self.run("archive", folder, out, *options, code=1).stderr
         assert not out.exists()
         skipped = self.run("archive", folder, out, *options, "--on-error", "skip")
-        assert "2b.png was left out" in skipped.stderr and "6 pictures" in skipped.stderr
+        assert "2b.png was left out" in skipped.stderr and "6 images" in skipped.stderr
         out.write_bytes(out.read_bytes()[:-30])
         assert "damaged" in self.run("list", out, "--check", code=1).stderr
         assert (
             "damaged" in self.run("extract", out, "-o", tmp_path / "x", *options[:2], code=1).stderr
         )
 
-    def test_one_large_picture(self, tiny_network: Path, tmp_path: Path) -> None:
+    def test_one_large_image(self, tiny_network: Path, tmp_path: Path) -> None:
         source, out, back = (tmp_path / n for n in ("a.png", "a.dfa", "b.png"))
-        save(small_picture(40, 70, 3, 1), source)
+        save(synthetic_image(40, 70, 3, 1), source)
         model = ("-m", tiny_network)
         options = ("--mode", "bitsback", "--tile", "16", "--chain", "6", "--json")
         facts = json.loads(self.run("encode", source, *model, *options).stdout)

@@ -10,12 +10,12 @@ from click.testing import CliRunner
 
 from diffcodec.eval.experiments import archive_rate, bitsback_benchmark
 from diffcodec.image import save
-from tests.conftest import picture
+from tests.conftest import synthetic_image
 
 
 def test_archive_rate(tiny_network: Path, tmp_path: Path) -> None:
     for i in range(6):
-        save(picture(16, 16, 3, i), tmp_path / f"{i}.png")
+        save(synthetic_image(16, 16, 3, i), tmp_path / f"{i}.png")
     out = tmp_path / "out.json"
     options = ["-m", tiny_network, "--chain", "6", "--chain", "12", "--json", out]
     result = CliRunner().invoke(archive_rate.main, [str(a) for a in (tmp_path, *options)])

@@ -51,7 +51,7 @@ def test_paths_agree_with_the_definition(name: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_torch_takes_no_short_cuts(dtype: Any) -> None:
-    """oneDNN on or off, many pictures: where float convolutions go by Winograd's transforms."""
+    """oneDNN on or off, many images: where float convolutions go by Winograd's transforms."""
     graph = exported()
     x, v = vector(graph, "quick")
     x, v = np.tile(x, (6, 1, 1, 1)), np.tile(v, 6)

@@ -23,7 +23,7 @@ from diffcodec.bitstream.types import Pixels
 from diffcodec.cli.main import main
 from diffcodec.codec import parse
 from diffcodec.theory.chain import chain_of
-from tests.conftest import picture
+from tests.conftest import synthetic_image
 
 if TYPE_CHECKING:
     from diffcodec import Codec
@@ -56,7 +56,7 @@ def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refuse:
 @pytest.fixture(scope="session")
 def coded(tiny_codec: Codec) -> bytes:
     """A whole file of several layers."""
-    data = tiny_codec.encode(picture(24, 24, 3, seed=3), nu=8)
+    data = tiny_codec.encode(synthetic_image(24, 24, 3, seed=3), nu=8)
     assert parse(data, chain_of(parse_header(data)[0], tiny_codec.tables), None)[0].layers >= 2
     return data
 
@@ -117,7 +117,7 @@ def test_odd_paths(refuse: Refuse, args: list[str]) -> None:
     refuse(*args)
 
 
-def test_pictures_that_would_lose_something(refuse: Refuse, tiny_network: Path) -> None:
+def test_images_that_would_lose_something(refuse: Refuse, tiny_network: Path) -> None:
     Image.new("RGBA", (8, 8)).save("alpha.png")
     Image.new("I;16", (8, 8)).save("deep.png")
     Image.new("CMYK", (8, 8)).save("cmyk.jpg")
@@ -279,7 +279,7 @@ def test_damage_in_one_sentence(refuse: Refuse, coded: bytes, tiny_network: Path
         assert "header" in refuse(command, "good.dfc", "o.png", "--bytes", "9", "-m", tiny_network)
 
 
-def test_every_prefix_is_a_picture_or_says_that_its_header_is_cut(
+def test_every_prefix_is_a_image_or_says_that_its_header_is_cut(
     coded: bytes, tiny_codec: Codec
 ) -> None:
     _, start = parse_header(coded)
@@ -314,7 +314,7 @@ def test_hostile_headers(
 
 @settings(max_examples=60, deadline=None)
 @given(payload=st.binary(max_size=400), total=st.none() | st.integers(0, 2000))
-def test_any_payload_is_a_picture_or_one_sentence(
+def test_any_payload_is_a_image_or_one_sentence(
     tiny_codec: Codec, payload: bytes, total: int | None
 ) -> None:
     header = Header(

@@ -15,7 +15,7 @@ from diffcodec.bitstream.types import Pixels
 from diffcodec.theory.chain import Chain, Tables
 from diffcodec.theory.denoiser import BatchDenoiser, GaussianDenoiser, OracleDenoiser
 from diffcodec.theory.units import from_unit
-from tests.gaussian import SIZE, SPREAD, picture, source, tables
+from tests.gaussian import SIZE, SPREAD, gaussian_image, source, tables
 
 WHITE = GaussianDenoiser(0.0, SPREAD**2)
 
@@ -52,13 +52,13 @@ def code(model: Model, pixels: Pixels) -> tuple[float, Balance]:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> Pixels:
-    return np.stack([picture(seed) for seed in range(8)])
+def images() -> Pixels:
+    return np.stack([gaussian_image(seed) for seed in range(8)])
 
 
 @pytest.fixture(scope="module")
 def white() -> tuple[Pixels, float]:
-    """Pictures of the white source, and their negative log-likelihood in bits."""
+    """Images of the white source, and their negative log-likelihood in bits."""
     x0 = WHITE.sample(24, SIZE, np.random.default_rng(3))
     pixels = np.stack([from_unit(x) for x in x0])
     on_grid = pixels.transpose(0, 3, 1, 2) / 127.5 - 1
@@ -74,28 +74,28 @@ class TestTheory:
             assert net == pytest.approx(nll, rel=0.001)
             assert balance.ideal.sum() == pytest.approx(nll, rel=0.01)
 
-    def test_every_step_costs_its_share(self, pictures: Pixels) -> None:
+    def test_every_step_costs_its_share(self, images: Pixels) -> None:
         model = Model(source(), Chain("own", tables(source()).chains["25"], tables(source())), SIZE)
-        net, balance = code(model, pictures)
+        net, balance = code(model, images)
         assert balance.spent.sum() == pytest.approx(net, abs=1e-3)
         assert net == pytest.approx(balance.ideal.sum(), rel=0.005)
         noise = 6 * np.sqrt(2 * balance.ideal / np.log(2)) + 20  # of the latents that were drawn
         assert (np.abs(balance.spent - balance.ideal)[1:] < noise[1:]).all()
-        assert balance.spent[0] - balance.ideal[0] < 8 * len(pictures)  # sigma indices
+        assert balance.spent[0] - balance.ideal[0] < 8 * len(images)  # sigma indices
         assert (balance.kl >= balance.ideal - 1e-6).all() or balance.kl.sum() > balance.ideal.sum()
 
-    def test_a_denoiser_that_knows_the_pictures_costs_nothing(self, pictures: Pixels) -> None:
-        x0 = (pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5) - 1
+    def test_a_denoiser_that_knows_the_images_costs_nothing(self, images: Pixels) -> None:
+        x0 = (images.transpose(0, 3, 1, 2).astype(np.float32) / 127.5) - 1
         bare = tables(source())
         sure = dataclasses.replace(bare, mse=np.full_like(bare.mse, 1e-12))
         model = Model(OracleDenoiser(x0), chain(30, sure, finest=1.0), SIZE)
-        _, balance = code(model, pictures)
-        bpd = np.abs(balance.spent) / pictures.size
+        _, balance = code(model, images)
+        bpd = np.abs(balance.spent) / images.size
         assert bpd[:-1].max() < 0.002 and bpd[:-1].sum() < 0.012
         # What is left is L_T, which no denoiser is asked about.
-        assert balance.spent[-1] == pytest.approx(balance.ideal[-1], abs=0.03 * pictures.size)
+        assert balance.spent[-1] == pytest.approx(balance.ideal[-1], abs=0.03 * images.size)
 
-    def test_grey_pictures(self) -> None:
+    def test_grey_images(self) -> None:
         denoiser, shape = GaussianDenoiser(0.0, SPREAD**2), (1, 9, 5)
         rng = np.random.default_rng(5)
         pixels = np.stack([from_unit(x) for x in denoiser.sample(6, shape, rng)])
@@ -103,7 +103,7 @@ class TestTheory:
 
 
 class TestPrecision:
-    """The overhead over the same pictures' likelihood, bits/dim, by bins and phases."""
+    """The overhead over the same images' likelihood, bits/dim, by bins and phases."""
 
     @staticmethod
     def overhead(
@@ -133,10 +133,10 @@ class TestPrecision:
         assert max(abs(cost) for cost in costs[2:]) < 0.003
 
 
-def test_too_few_initial_bits_are_noticed(pictures: Pixels) -> None:
+def test_too_few_initial_bits_are_noticed(images: Pixels) -> None:
     model = Model(source(), chain(10, tables(source())), SIZE)
     with pytest.raises(StackEmpty):
-        push(model, initial(model, len(pictures), times=0.7), pictures)
+        push(model, initial(model, len(images), times=0.7), images)
 
 
 def test_initial_bits_do_not_grow_with_the_chain() -> None:

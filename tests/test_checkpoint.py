@@ -15,7 +15,7 @@ from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Recipe
 from diffcodec.theory.chain import Tables
 from diffcodec.zoo import load_network
-from tests.conftest import picture
+from tests.conftest import synthetic_image
 
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*.toml"))
 
@@ -104,23 +104,23 @@ def test_bad_overrides(setting: str, tiny_float: Path) -> None:
 
 
 def test_images_load_in_order_and_tiles_cut_mosaics(tmp_path: Path) -> None:
-    mosaic = picture(20, 30, 3, 1)
+    mosaic = synthetic_image(20, 30, 3, 1)
     Image.fromarray(mosaic).save(tmp_path / "train-0.png")
-    Image.fromarray(picture(10, 10, 3, 2)).save(tmp_path / "test-0.png")
+    Image.fromarray(synthetic_image(10, 10, 3, 2)).save(tmp_path / "test-0.png")
     tiles = load_images(tmp_path, "train", tile=10)
     assert len(tiles) == 6 and np.array_equal(tiles[4], mosaic[10:20, 10:20])
     assert len(load_images(tmp_path)) == 2
     assert digest(tiles) == digest([t.copy() for t in tiles]) != digest(tiles[::-1])
-    with pytest.raises(DataError, match="no pictures that begin"):
+    with pytest.raises(DataError, match="no images that begin"):
         load_images(tmp_path, "validation")
     with pytest.raises(DataError, match="does not exist"):
         load_images(tmp_path / "nowhere")
-    with pytest.raises(DataError, match="no readable picture"):
+    with pytest.raises(DataError, match="no readable image"):
         load_images(tmp_path, minimum=100)
 
 
 def test_batches_depend_on_the_step_alone() -> None:
-    images = [picture(12, 14, 3, seed) for seed in range(5)]
+    images = [synthetic_image(12, 14, 3, seed) for seed in range(5)]
 
     def batches(rank: int = 0, world: int = 1) -> Batches:
         return Batches(
@@ -135,7 +135,7 @@ def test_batches_depend_on_the_step_alone() -> None:
     assert not np.array_equal(batches(0, 2)[0], batches(1, 2)[0])
 
 
-def test_an_epoch_sees_every_picture_once() -> None:
+def test_an_epoch_sees_every_image_once() -> None:
     images = [np.full((8, 8, 3), i, np.uint8) for i in range(6)]
     batches = Batches(images, batch=3, crop=8, flips=False, grey=0.0, seed=0)
     seen = np.concatenate([batches[step][:, 0, 0, 0] for step in range(4)])

@@ -39,7 +39,7 @@ def claim(codec: Codec, side: int, **fields: object) -> Header:
     return Header(side, side, 3, codec.fingerprint, **usual)  # type: ignore[arg-type]
 
 
-def test_a_few_bytes_of_a_large_picture_take_no_network(tiny_codec: Codec) -> None:
+def test_a_few_bytes_of_a_large_image_take_no_network(tiny_codec: Codec) -> None:
     counting = Counting(tiny_codec)
     head = claim(tiny_codec, 2048).pack()
     first = counting.codec.decode(head).pixels

@@ -280,7 +280,7 @@ def test_a_ledger_does_not_take_another_file(run: Run, photo: Path) -> None:
 def test_info_for_people(run: Run, photo: Path) -> None:
     text = run("info", "photo.dfc").stdout
     size = photo.stat().st_size
-    assert f"bytes    {size} of {size}" in text and "picture  lossless" in text
+    assert f"bytes    {size} of {size}" in text and "image  lossless" in text
     assert "network  tiny (" in text
 
 
@@ -594,10 +594,10 @@ def test_interrupted_training_says_how_to_go_on(run: Run, monkeypatch: pytest.Mo
     [
         (["missing.toml", "--data", "."], "cannot read the recipe missing.toml"),
         (["recipe.toml", "--data", "nowhere"], "nowhere does not exist"),
-        (["recipe.toml", "--data", "empty"], "empty holds no pictures"),
+        (["recipe.toml", "--data", "empty"], "empty holds no images"),
         (["recipe.toml", "--data", ".", "--set", "train.speed=9"], '"train.speed" is not a field'),
         (["recipe.toml", "--data", ".", "--set", "train.steps=often"], "train.steps must be int"),
-        (["recipe.toml", "--data", "a.png", "--set", "train.crop=998"], "no readable picture"),
+        (["recipe.toml", "--data", "a.png", "--set", "train.crop=998"], "no readable image"),
     ],
 )
 def test_training_errors_are_one_sentence(

@@ -42,7 +42,7 @@ def test_round_trip(header: Header) -> None:
     assert parse_header(data + bytes(3)) == (header, len(data))
 
 
-def test_small_picture_needs_at_most_32_bytes() -> None:
+def test_small_image_needs_at_most_32_bytes() -> None:
     assert len(SMALL.pack()) <= 24
     assert len(dataclasses.replace(SMALL, width=4000, height=3000, total_bytes=10**7).pack()) <= 32
 

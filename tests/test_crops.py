@@ -1,4 +1,4 @@
-"""Crops made on the device: parts of the pictures, enlarged, flipped and grey as on the CPU."""
+"""Crops made on the device: parts of the images, enlarged, flipped and grey as on the CPU."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ from PIL import Image
 from diffcodec.data import Batches
 from diffcodec.network.config import TrainConfig
 from diffcodec.training.crops import DeviceBatches, enlarge
-from tests.conftest import picture
+from tests.conftest import synthetic_image
 
 CPU = torch.device("cpu")
 PLAIN = TrainConfig(
     "edm", batch=6, steps=9, lr=1e-3, warmup=1, cooldown=0.5, ema=0.9, crop=8, flips=False
 )
-PICTURES = [picture(20, 9, 3, 1), picture(8, 30, 3, 2), picture(16, 16, 3, 3)]
+IMAGES = [synthetic_image(20, 9, 3, 1), synthetic_image(8, 30, 3, 2), synthetic_image(16, 16, 3, 3)]
 
 
 def places(crop: NDArray[np.uint8]) -> list[tuple[int, int, int]]:
-    """Where a (3, S, S) crop lies in PICTURES: picture, row, column."""
+    """Where a (3, S, S) crop lies in PICTURES: image, row, column."""
     side = crop.shape[1]
     return [
         (i, row, column)
-        for i, image in enumerate(PICTURES)
+        for i, image in enumerate(IMAGES)
         for row in range(image.shape[0] - side + 1)
         for column in range(image.shape[1] - side + 1)
         if np.array_equal(image[row : row + side, column : column + side], crop.transpose(1, 2, 0))
     ]
 
 
-def test_crops_are_parts_of_the_pictures() -> None:
-    batches = DeviceBatches(PICTURES, PLAIN, CPU)
+def test_crops_are_parts_of_the_images() -> None:
+    batches = DeviceBatches(IMAGES, PLAIN, CPU)
     found = [places(crop) for step in range(100) for crop in batches[step].numpy()]
     assert all(len(places) == 1 for places in found)
-    pictures, rows, columns = zip(*(places[0] for places in found), strict=True)
-    assert sorted(pictures) == [0] * 200 + [1] * 200 + [2] * 200  # epochs: every picture as often
+    images, rows, columns = zip(*(places[0] for places in found), strict=True)
+    assert sorted(images) == [0] * 200 + [1] * 200 + [2] * 200  # epochs: every image as often
     assert max(rows) == 12 and max(columns) == 22 and min(rows) == min(columns) == 0
 
 
 def test_they_are_a_function_of_step_and_rank() -> None:
     config = dataclasses.replace(PLAIN, flips=True, scale=2.0, grey=0.3)
-    batches = DeviceBatches(PICTURES, config, CPU)
-    assert torch.equal(batches[3], DeviceBatches(PICTURES, config, CPU)[3])
+    batches = DeviceBatches(IMAGES, config, CPU)
+    assert torch.equal(batches[3], DeviceBatches(IMAGES, config, CPU)[3])
     assert not torch.equal(batches[3], batches[4])
-    halves = [DeviceBatches(PICTURES, config, CPU, rank, 2)[3] for rank in (0, 1)]
+    halves = [DeviceBatches(IMAGES, config, CPU, rank, 2)[3] for rank in (0, 1)]
     assert halves[0].shape == (3, 3, 8, 8) and not torch.equal(*halves)
 
 
-def test_the_cpu_sees_the_same_pictures() -> None:
+def test_the_cpu_sees_the_same_images() -> None:
     config = dataclasses.replace(PLAIN, crop=4)
     marked = [np.full((8, 8, 3), i, np.uint8) for i in range(7)]
     on_cpu = Batches(marked, batch=6, crop=4, flips=False, grey=0, seed=config.seed)
@@ -88,6 +88,6 @@ def test_enlarging_is_bicubic(side: int) -> None:
 
 def test_half_of_a_batch_is_enlarged() -> None:
     config = dataclasses.replace(PLAIN, batch=40, scale=2.0)
-    crops = DeviceBatches(PICTURES, config, CPU)[1].numpy()
+    crops = DeviceBatches(IMAGES, config, CPU)[1].numpy()
     found = [len(places(crop)) for crop in crops]
     assert sum(found[:20]) <= 6 and found[20:] == [1] * 20  # a factor near 1 changes nothing

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from diffcodec.codec import Codec
-from diffcodec.eval.common.images import Picture
+from diffcodec.eval.common.images import NamedImage
 from diffcodec.eval.experiments import ddpm_table
 from diffcodec.eval.rd.curves import ResultError
 from diffcodec.eval.rd.joint import stacks
 from diffcodec.theory.schedule import Schedule
 from diffcodec.theory.units import GREY
-from tests.gaussian import gaussian_codec, picture, source
+from tests.gaussian import gaussian_codec, gaussian_image, source
 
 
 def bound(codec: Codec, T: int = 1000) -> dict[str, object]:
@@ -33,7 +33,7 @@ def bound(codec: Codec, T: int = 1000) -> dict[str, object]:
 
 def test_files_follow_theory_down_the_table() -> None:
     codec = gaussian_codec()
-    rows = ddpm_table.table(codec, bound(codec), [Picture("a", picture())], "ddpm:30")
+    rows = ddpm_table.table(codec, bound(codec), [NamedImage("a", gaussian_image())], "ddpm:30")
     assert [row["reverse_steps"] for row in rows] == list(range(1000, 0, -100))
     assert rows[0]["paper"] == {"rate_bpd": 1.77581, "rmse_grey": 0.95136}
     rates = [row["files"]["rate_bpd"] for row in rows]
@@ -52,12 +52,12 @@ def test_theory_of_other_steps_or_networks_is_refused() -> None:
         ddpm_table.theory(bound(codec, T=100))
     other = {**bound(codec), "model": {"fingerprint": "00"}}
     with pytest.raises(ResultError, match="another network"):
-        ddpm_table.table(codec, other, [Picture("a", picture())], "ddpm:30")
+        ddpm_table.table(codec, other, [NamedImage("a", gaussian_image())], "ddpm:30")
 
 
-def test_pictures_that_share_a_file_share_its_header() -> None:
+def test_images_that_share_a_file_share_its_header() -> None:
     codec = gaussian_codec()
-    apart = [Picture(f"{i}", picture(i)) for i in range(4)]
+    apart = [NamedImage(f"{i}", gaussian_image(i)) for i in range(4)]
     alone = ddpm_table.table(codec, bound(codec), apart, "ddpm:30")
     together = ddpm_table.table(codec, bound(codec), stacks(apart, 4), "ddpm:30")
     first = alone[-1]["files"]["rate_bpd"], together[-1]["files"]["rate_bpd"]
@@ -67,7 +67,7 @@ def test_pictures_that_share_a_file_share_its_header() -> None:
     )
 
 
-def test_few_pictures_at_a_step_are_pooled_with_its_neighbours() -> None:
+def test_few_images_at_a_step_are_pooled_with_its_neighbours() -> None:
     rows = [{"images": 300 if t == 1 else 4, "rmse_grey": float(t)} for t in range(1, 1001)]
     assert ddpm_table.rmse(rows, 0, 256) == 1
     assert ddpm_table.rmse(rows, 499, 4) == 500

@@ -1,4 +1,4 @@
-"""Denoising of whole pictures: closed forms, the rate they imply, the command, its table."""
+"""Denoising of whole images: closed forms, the rate they imply, the command, its table."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from click.testing import CliRunner
 from scipy.stats import norm
 
 from diffcodec import image
-from diffcodec.eval.common.images import Picture
+from diffcodec.eval.common.images import NamedImage
 from diffcodec.eval.experiments import denoising_table
 from diffcodec.eval.likelihood.denoising import implied_rate
 from diffcodec.eval.publish.tables import networks
 from diffcodec.exact.shapes import macs_per_pixel
 from diffcodec.theory.denoiser import GaussianDenoiser
 from diffcodec.theory.units import GREY
-from tests.conftest import picture as drawn
+from tests.conftest import synthetic_image
 from tests.exact_network import build
 from tests.exported import plain
 
@@ -27,16 +27,16 @@ SPREAD = 40.0  # grey levels
 SOURCE = GaussianDenoiser(0.0, (SPREAD / GREY) ** 2)
 
 
-def gaussian_picture(height: int, width: int, seed: int) -> Picture:
+def gaussian_image(height: int, width: int, seed: int) -> NamedImage:
     """Independent Gaussian pixels, as SOURCE draws them, rounded."""
     x = GREY + SPREAD * np.random.default_rng(seed).standard_normal((height, width, 3))
-    return Picture(f"{seed}", np.rint(x.clip(0, 255)).astype(np.uint8))
+    return NamedImage(f"{seed}", np.rint(x.clip(0, 255)).astype(np.uint8))
 
 
 def summary() -> dict[str, Any]:
-    """Of pictures of two sizes."""
+    """Of images of two sizes."""
     shapes = [(90, 120), (120, 90), (64, 64)]
-    pictures = [gaussian_picture(*shape, i) for i, shape in enumerate(shapes)]
+    pictures = [gaussian_image(*shape, i) for i, shape in enumerate(shapes)]
     return denoising_table.summarise([denoising_table.measure(SOURCE, 0, p) for p in pictures])
 
 
@@ -101,7 +101,7 @@ def test_the_command_goes_on_and_tells_two_sets(
     for name, sizes in {"a": [(16, 24), (24, 16)], "b": [(16, 16)]}.items():
         (tmp_path / name).mkdir()
         for i, size in enumerate(sizes):
-            image.save(drawn(*size, 3, seed=i), tmp_path / name / f"{i}.png")
+            image.save(synthetic_image(*size, 3, seed=i), tmp_path / name / f"{i}.png")
     records = tmp_path / "noise.jsonl"
     first = run(tmp_path, tiny_network, "--records", str(records))
     assert [found["dataset"]["images"] for found in first["sets"]] == [2, 1]

@@ -12,17 +12,17 @@ from diffcodec.codec import Codec
 from diffcodec.errors import OptionError
 from diffcodec.image import load
 from diffcodec.progressive.effort import DEFAULT, EFFORTS
-from tests.gaussian import gaussian_codec, picture
+from tests.gaussian import gaussian_codec, gaussian_image
 
 CODEC = gaussian_codec()
-PICTURE = picture()
+IMAGE = gaussian_image()
 
 
 def header(data: bytes) -> Header:
     return parse_header(data)[0]
 
 
-def test_small_pictures_take_few_steps() -> None:
+def test_small_images_take_few_steps() -> None:
     assert DEFAULT.chain(3) == "6" and DEFAULT.chain(10**6) == "50"
     assert EFFORTS["fast"].chain(10**6) == "25" and EFFORTS["best"].chain(10**6) == "100"
     assert DEFAULT.states(10**6) == EFFORTS["best"].states(10**6) == 16
@@ -33,16 +33,16 @@ def test_small_pictures_take_few_steps() -> None:
 
 
 def test_efforts_choose_steps_and_states() -> None:
-    files = {name: CODEC.encode(PICTURE, effort=name) for name in EFFORTS}
-    assert CODEC.encode(PICTURE) == files["default"]
+    files = {name: CODEC.encode(IMAGE, effort=name) for name in EFFORTS}
+    assert CODEC.encode(IMAGE) == files["default"]
     chosen = {name: (header(data).nodes, header(data).nu) for name, data in files.items()}
     assert chosen == {"fast": (25, 14), "default": (50, 14), "best": (50, 14)}
     for data in files.values():
-        assert np.array_equal(CODEC.decode(data).pixels, PICTURE)
+        assert np.array_equal(CODEC.decode(data).pixels, IMAGE)
 
 
 def test_more_effort_makes_smaller_files() -> None:
-    photo = load(Path(__file__).parent / "pictures" / "dog.png")[60:156, 60:156]
+    photo = load(Path(__file__).parent / "images" / "dog.png")[60:156, 60:156]
     codec = Codec.from_pretrained("photo")
     files = {name: codec.encode(photo, effort=name) for name in EFFORTS}
     assert len(files["fast"]) > len(files["default"]) > len(files["best"])
@@ -50,10 +50,10 @@ def test_more_effort_makes_smaller_files() -> None:
 
 def test_what_is_given_counts() -> None:
     for name in EFFORTS:
-        fields = header(CODEC.encode(PICTURE, effort=name, chain="12", nu=10, max_steps=1))
+        fields = header(CODEC.encode(IMAGE, effort=name, chain="12", nu=10, max_steps=1))
         assert (fields.nodes, fields.nu) == (12, 10)
 
 
 def test_an_effort_that_does_not_exist() -> None:
     with pytest.raises(OptionError, match='no effort "heroic", only fast, default, best'):
-        CODEC.encode(PICTURE, effort="heroic")
+        CODEC.encode(IMAGE, effort="heroic")

@@ -19,25 +19,25 @@ from diffcodec.cli.main import main
 from diffcodec.errors import DataError
 from diffcodec.eval.common import metrics
 from diffcodec.eval.common.coded import PeerError, Point, finish
-from diffcodec.eval.common.images import load_pictures
+from diffcodec.eval.common.images import load_named
 from diffcodec.eval.common.similarity import ms_ssim
 from diffcodec.eval.peers.command_codec import CommandCodec
 from diffcodec.eval.peers.pillow_codecs import coded
 from diffcodec.eval.rd import rate_distortion
-from tests.conftest import picture as drawn
+from tests.conftest import synthetic_image
 
 Diffcodec = Callable[..., Result]
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Working folder; in set/ two RGB pictures, a grey one of another size, one that is damaged."""
+    """Working folder; in set/ two RGB images, a grey one of another size, one that is damaged."""
     monkeypatch.chdir(tmp_path)
     Path("set").mkdir()
     for i in range(2):
-        image.save(drawn(16, 16, 3, seed=i), Path(f"set/test-{i}.png"))
-    image.save(drawn(20, 24, 1, seed=2), Path("set/wall.png"))
-    Path("set/zz.png").write_text("not a picture\n")
+        image.save(synthetic_image(16, 16, 3, seed=i), Path(f"set/test-{i}.png"))
+    image.save(synthetic_image(20, 24, 1, seed=2), Path("set/wall.png"))
+    Path("set/zz.png").write_text("not an image\n")
     return tmp_path
 
 
@@ -67,8 +67,8 @@ def test_a_result_in_compressais_form_with_theory_and_peers(
     arguments = ["set", "--cuts", "1.5,3,6,80", "--peers", "jpeg,png", "--json", "rd.json"]
     monkeypatch.setattr(sys, "argv", ["diffcodec", "eval", "/my data/set", "--json", "rd.json"])
     told = evaluate(*arguments, "--save-reconstructions", "out")
-    assert "left out: set/zz.png is not a picture" in told.stderr
-    assert "3 pictures of 2 sizes" in told.stderr and "3 of 3 exact" in told.stdout
+    assert "left out: set/zz.png is not an image" in told.stderr
+    assert "3 images of 2 sizes" in told.stderr and "3 of 3 exact" in told.stdout
     result = json.loads(Path("rd.json").read_text(), parse_constant=pytest.fail)
     curve = result["results"]
     assert {"name", "description", "results"} <= set(result)
@@ -114,7 +114,7 @@ def test_an_interrupted_run_goes_on(
     assert len(seen) == 7  # other cuts are other records
 
 
-def test_tiny_and_plain_pictures_leave_valid_json(folder: Path, evaluate: Diffcodec) -> None:
+def test_tiny_and_plain_images_leave_valid_json(folder: Path, evaluate: Diffcodec) -> None:
     Path("odd").mkdir()
     image.save(np.full((1, 1, 3), 7, np.uint8), Path("odd/dot.png"))
     image.save(np.full((16, 16, 3), 200, np.uint8), Path("odd/plain.png"))
@@ -128,9 +128,9 @@ def test_tiny_and_plain_pictures_leave_valid_json(folder: Path, evaluate: Diffco
     ("args", "code", "reason"),
     [
         (["nowhere"], 1, "nowhere does not exist"),
-        (["empty"], 1, "empty holds no pictures"),
-        (["set", "--split", "train"], 1, 'holds no pictures that begin with "train"'),
-        (["set", "--split", "zz"], 1, "no readable picture in set"),
+        (["empty"], 1, "empty holds no images"),
+        (["set", "--split", "train"], 1, 'holds no images that begin with "train"'),
+        (["set", "--split", "zz"], 1, "no readable image in set"),
         (["set", "--cuts", "low"], 2, "give rates in bpp"),
         (["set", "--cuts", "0.5,inf"], 2, "rates are above 0 and finite"),
         (["set", "--peers", "jpeg,bpg"], 1, "there is no codec 'bpg' to compare with"),
@@ -154,11 +154,11 @@ def test_mistakes_are_told_in_one_sentence(
     assert Path("taken.json").read_text() == "dear diary\n"
 
 
-def test_pictures_are_read_exactly_or_left_out(folder: Path) -> None:
+def test_images_are_read_exactly_or_left_out(folder: Path) -> None:
     Image.new("RGBA", (4, 4)).save("set/alpha.png")
-    Image.fromarray(drawn(16, 16, 3, seed=5)).save("set/test-0.bmp")
+    Image.fromarray(synthetic_image(16, 16, 3, seed=5)).save("set/test-0.bmp")
     told: list[str] = []
-    found = {p.name: p.pixels.shape for p in load_pictures(Path("set"), warn=told.append)}
+    found = {p.name: p.pixels.shape for p in load_named(Path("set"), warn=told.append)}
     assert found == {
         "test-0.bmp": (16, 16, 3),
         "test-0.png": (16, 16, 3),
@@ -166,11 +166,11 @@ def test_pictures_are_read_exactly_or_left_out(folder: Path) -> None:
         "wall": (20, 24, 1),
     }
     assert len(told) == 2 and "alpha.png has transparency" in told[0]
-    tiled = load_pictures(Path("set/wall.png"), tile=10, count=3)
+    tiled = load_named(Path("set/wall.png"), tile=10, count=3)
     assert [p.name for p in tiled] == ["wall-00000", "wall-00001", "wall-00002"]
     np.testing.assert_array_equal(tiled[1].pixels, image.load(Path("set/wall.png"))[:10, 10:20])
-    with pytest.raises(DataError, match="no readable picture"):
-        load_pictures(Path("set"), tile=99)
+    with pytest.raises(DataError, match="no readable image"):
+        load_named(Path("set"), tile=99)
 
 
 # --- bench --------------------------------------------------------------------------------------
@@ -214,13 +214,13 @@ def test_a_codec_given_by_a_template(folder: Path) -> None:
         ("x=cp {input.gif} {output}; cp {output} {decoded}", "not as .gif"),
         ("x=false {input} {output}; cp {output} {decoded}", "x: false failed"),
         ("x=true {input} {output}; cp {output} {decoded}", "x: true made no file"),
-        ("x=cp {input} {output}; true {output} {decoded}", "x: true made no picture"),
+        ("x=cp {input} {output}; true {output} {decoded}", "x: true made no image"),
         ("x=cp {input} {output}; cp /dev/null {decoded} {output}", "x: "),
     ],
 )
 def test_templates_that_do_not_work_are_refused(template: str, reason: str) -> None:
     with pytest.raises(PeerError) as refusal:
-        CommandCodec.parse(template, ["1"]).files(drawn(8, 8, 3, seed=1))
+        CommandCodec.parse(template, ["1"]).files(synthetic_image(8, 8, 3, seed=1))
     assert reason in str(refusal.value)
 
 
@@ -238,7 +238,7 @@ def test_what_is_not_installed_is_named_and_left_out(folder: Path) -> None:
 
 def test_similarity() -> None:
     pytest.importorskip("pytorch_msssim")
-    pixels = drawn(161, 170, 3, seed=3)
+    pixels = synthetic_image(161, 170, 3, seed=3)
     noisy = np.asarray((pixels + np.random.default_rng(0).normal(0, 20, pixels.shape)).clip(0, 255))
     assert ms_ssim(pixels, pixels) == pytest.approx(1.0, abs=1e-6)
     value = ms_ssim(pixels, noisy.astype(np.uint8))

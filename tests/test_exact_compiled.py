@@ -105,7 +105,7 @@ def unet(channels: int, multipliers: tuple[int, ...], patch: int, seed: int = 0)
     return net.graph(patch, patch << (len(multipliers) - 1))
 
 
-def picture(rng: np.random.Generator, n: int, height: int, width: int, channels: int) -> Int16:
+def image(rng: np.random.Generator, n: int, height: int, width: int, channels: int) -> Int16:
     return np.rint(rng.normal(0, 3000, (n, height, width, channels))).astype(np.int16)
 
 
@@ -126,7 +126,7 @@ class TestEqualsReference:
     @pytest.mark.parametrize("patch, side", [(1, (8, 12)), (2, (4, 4)), (1, (20, 28))])
     def test_networks(self, isa: str, patch: int, side: tuple[int, int]) -> None:
         graph = unet(10, (1, 2, 2), patch, seed=patch)
-        x = picture(np.random.default_rng(0), 3, *side, 3 * patch**2)
+        x = image(np.random.default_rng(0), 3, *side, 3 * patch**2)
         out = assert_equal(graph, x, isa)
         assert np.ptp(out) > 100  # a network that says nothing would prove nothing
         definition = Reference(graph, np.int64)(x[:1], np.array([0.05]))
@@ -140,7 +140,7 @@ class TestEqualsReference:
         if rows:  # share out the rows of every layer
             monkeypatch.setattr(compiled, "SMALL", 0)
             monkeypatch.setattr(compiled, "WORTHWHILE", 0)
-        x = picture(np.random.default_rng(0), n, 12, 8, 3)
+        x = image(np.random.default_rng(0), n, 12, 8, 3)
         assert_equal(unet(6, (1, 2, 2), 1), x, isa, threads)
 
     @pytest.mark.parametrize("channels", [5, 64])
@@ -151,7 +151,7 @@ class TestEqualsReference:
         for side, how, kernel in itertools.product(sizes, hows, (1, 3)):
             net = Builder(rng, 3)
             net.conv((net.conv((0,), channels, kernel),), 20, kernel, silu=True, **how)
-            assert_equal(net.graph(), picture(rng, 1, *side, 3), isa)
+            assert_equal(net.graph(), image(rng, 1, *side, 3), isa)
 
     def test_channels(self, isa: str) -> None:
         rng = np.random.default_rng(2)
@@ -161,14 +161,14 @@ class TestEqualsReference:
             a = net.conv((0,), c_out)
             b = net.conv((0, a, 0), c_out, silu=True, add=a)
             net.conv((b, a), c_out, 1, add=a)  # a is read and added: it must not be overwritten
-            assert_equal(net.graph(), picture(rng, 1, 4, 5, c_in), isa)
+            assert_equal(net.graph(), image(rng, 1, 4, 5, c_in), isa)
 
     @pytest.mark.parametrize("how", [{}, {"stride": 2}, {"upsample": True}, {"kernel": 1}])
     def test_rows_too_long_for_one_band(self, isa: str, how: dict[str, Any]) -> None:
         rng = np.random.default_rng(3)
         net = Builder(rng, 12)
         net.conv((0,), 3, **how)
-        assert_equal(net.graph(), picture(rng, 1, 9, 1800, 12), isa)
+        assert_equal(net.graph(), image(rng, 1, 9, 1800, 12), isa)
 
 
 @needs_kernel
@@ -237,7 +237,7 @@ class TestUse:
     def test_memory_is_used_again(self) -> None:
         graph = unet(8, (1, 2, 2), 1)
         network, v = Compiled(graph), np.array([1.0, 2.0])
-        x = picture(np.random.default_rng(0), 2, 16, 16, 3)
+        x = image(np.random.default_rng(0), 2, 16, 16, 3)
         shapes: list[tuple[int, ...]] = [(16, 16, 3)]
         for layer in network.layers:
             shapes.append(layer.shape(shapes))
@@ -263,7 +263,7 @@ class TestUse:
 
     def test_sides_that_do_not_suit(self) -> None:
         network = Compiled(unet(4, (1, 2), 1))
-        with pytest.raises(ValueError, match="sides of the picture"):
+        with pytest.raises(ValueError, match="sides of the image"):
             network(np.zeros((1, 5, 4, 3), np.int16), np.ones(1))
         with pytest.raises(ValueError, match="reads 3 channels"):
             network(np.zeros((1, 4, 4, 1), np.int16), np.ones(1))

@@ -26,7 +26,7 @@ def noisy(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def by_hand(graph: Graph, y: np.ndarray, v: float) -> np.ndarray:
-    """x0_hat of one RGB picture whose sides are multiples of the stride, number by number."""
+    """x0_hat of one RGB image whose sides are multiples of the stride, number by number."""
     s2 = graph.sigma_data * graph.sigma_data
     c_skip, c_out, c_in = s2 / (v + s2), math.sqrt(v * s2 / (v + s2)), 1 / math.sqrt(v + s2)
     x = np.zeros(y.shape, np.int16)
@@ -74,7 +74,7 @@ def test_grey_is_seen_as_three_noisy_channels() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_batch_is_its_pictures(channels: int) -> None:
+def test_a_batch_is_its_images(channels: int) -> None:
     y, v = noisy(3, channels, 6, 9), np.array([0.01, 0.3, 4.0])
     together = DENOISER.batch(y, v)
     for i in range(3):

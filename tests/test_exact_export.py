@@ -25,17 +25,17 @@ from diffcodec.exact.reference import Reference
 from diffcodec.exact.rounding import round_together
 from diffcodec.network.config import Recipe, Skips
 from diffcodec.network.unet import UNet
-from tests.conftest import picture
-from tests.exported import exported, pictures, plain, untrained
+from tests.conftest import synthetic_image
+from tests.exported import exported, images, plain, untrained
 
 TOLERANCE = 3e-3  # relative; the fewer channels a network has, the less its roundings cancel
 LEVELS = (np.array([0.4, 3.0, 40.0, 900.0, 2000.0]) / 127.5) ** 2
 
 
 def noisy(patch: int, seed: int = 0) -> tuple[torch.Tensor, NDArray[np.float64]]:
-    """c_in y of a picture (24, 16) at every level, pixels unshuffled, and the levels."""
+    """c_in y of an image (24, 16) at every level, pixels unshuffled, and the levels."""
     rng = np.random.default_rng(seed)
-    x0 = picture(24, 16, 3, seed=300).transpose(2, 0, 1) / 127.5 - 1
+    x0 = synthetic_image(24, 16, 3, seed=300).transpose(2, 0, 1) / 127.5 - 1
     y = x0 + np.sqrt(LEVELS)[:, None, None, None] * rng.standard_normal((len(LEVELS), 3, 24, 16))
     checkpoint = untrained(patch)
     network = FloatNetwork(checkpoint.recipe, checkpoint.weights, torch.float64)
@@ -50,7 +50,7 @@ def integers(graph: Graph, x: torch.Tensor, v: NDArray[np.float64]) -> NDArray[n
 
 
 def apart(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Relative error of each picture."""
+    """Relative error of each image."""
     axes = (1, 2, 3)
     return np.asarray(np.sqrt(((a - b) ** 2).mean(axis=axes) / (b**2).mean(axis=axes)))
 
@@ -162,22 +162,22 @@ def test_other_networks_are_refused(change: dict[str, Any]) -> None:
     network = dataclasses.replace(checkpoint.recipe.network, **change)
     recipe = dataclasses.replace(checkpoint.recipe, network=network)
     with pytest.raises(CheckpointError, match=r'tiny has no exact form.*norm = "none"'):
-        export(dataclasses.replace(checkpoint, recipe=recipe), pictures())
+        export(dataclasses.replace(checkpoint, recipe=recipe), images())
 
 
 def test_weights_that_do_not_fit_are_refused() -> None:
     checkpoint = untrained()
     del checkpoint.weights["up.3.0.conv2.weight"]
     with pytest.raises(CheckpointError, match="do not fit its recipe"):
-        export(checkpoint, pictures())
+        export(checkpoint, images())
     checkpoint = untrained()
     checkpoint.weights["head.weight"][1, 2, 0, 1] = np.inf
     with pytest.raises(CheckpointError, match="weights that are not numbers"):
-        export(checkpoint, pictures())
+        export(checkpoint, images())
     checkpoint = untrained()
     checkpoint.weights["down.0.0.conv1.bias"] = np.full(8, 1e9, np.float32)
     with pytest.raises(CheckpointError, match=r"down\.0\.0\.conv1 are too large"):
-        export(checkpoint, pictures())
+        export(checkpoint, images())
 
 
 # --- the proof ---
@@ -266,7 +266,7 @@ def test_tensors_that_do_not_fit_are_refused(
         (2, {"upsample": True}, "output of layer down.0.0.conv2"),
         (3, {"stride": 1}, "output of layer grow.1"),
         (3, {"stride": 3}, "has stride 3"),
-        (-1, {"stride": 2}, "does not yield a picture"),
+        (-1, {"stride": 2}, "does not yield an image"),
     ],
 )
 def test_layers_that_do_not_fit_are_refused(
@@ -321,7 +321,7 @@ def run(*args: object, code: int = 0) -> Any:
 def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("diffcodec.cli.export.PIXELS", 1 << 10)
     untrained().save(tmp_path / "model.safetensors")
-    Image.fromarray(picture(24, 24, 3, seed=5)).save(tmp_path / "a.png")
+    Image.fromarray(synthetic_image(24, 24, 3, seed=5)).save(tmp_path / "a.png")
     told = run(tmp_path / "model.safetensors", "--data", tmp_path / "a.png").stderr
     written = tmp_path / "model.exact.safetensors"
     graph = Graph.load(written)

@@ -1,4 +1,4 @@
-"""Pictures that the network knows nothing of: plain pixels follow, and all else still holds."""
+"""Images that the network knows nothing of: plain pixels follow, and all else still holds."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def graphics(height: int, width: int) -> Pixels:
     [noise(1, 5000), noise(5000, 1, 1), graphics(1, 9001), graphics(5000, 1), graphics(130, 140)],
     ids=["1x5000", "5000x1", "wider than a span", "5000x1 drawn", "a drawing"],
 )
-def test_long_thin_and_drawn_pictures(tiny_codec: Codec, pixels: Pixels) -> None:
+def test_long_thin_and_drawn_images(tiny_codec: Codec, pixels: Pixels) -> None:
     data = tiny_codec.encode(pixels, nu=8, chain="6")
     assert len(data) <= 1.01 * pixels.size + 64
     decoded = tiny_codec.decode(data)
@@ -140,7 +140,7 @@ def test_strips_without_rows_and_damaged_ones() -> None:
             decode_strip(data, wanted)
 
 
-def test_a_narrow_picture_calls_the_network_a_few_times_only(tiny_codec: Codec) -> None:
+def test_a_narrow_image_calls_the_network_a_few_times_only(tiny_codec: Codec) -> None:
     pixels = noise(1, 5000)
     trace = Trace()
     data = tiny_codec.encode(pixels, nu=8, trace=trace)
@@ -181,7 +181,7 @@ def test_unknown_kinds_of_pixels_are_refused(kind: int) -> None:
 def test_a_file_with_nothing_in_it_takes_nothing(
     tiny_codec: Codec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a large picture with only a header, or too few bits, no array of floats is made."""
+    """Of a large image with only a header, or too few bits, no array of floats is made."""
     from diffcodec.progressive import progressive
 
     data = tiny_codec.encode(noise(50, 70), nu=8)

@@ -1,4 +1,4 @@
-"""Pictures survive exactly, or are refused in one sentence."""
+"""Images survive exactly, or are refused in one sentence."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from PIL import Image
 
 from diffcodec import image
 from diffcodec.errors import ImageError
+from diffcodec.theory import units
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (13, 17, 3), dtype=np.uint8)
@@ -111,11 +112,11 @@ def test_four_bit_grey_fills_the_range() -> None:
         (pack(pillow(RGB), "TIFF", save_all=True, append_images=[pillow(RGB)]), "several"),
         (pack(pillow(RGB), "TIFF", exif=exif(6)), "stored turned"),
         (b"", "empty"),
-        (b"hello, world\n", "not a picture"),
-        (bytes(range(256)), "not a picture"),
+        (b"hello, world\n", "not an image"),
+        (bytes(range(256)), "not an image"),
         (b"P5 10000 7000 255\n", "70,000,000 pixels"),
         (b"P5 40000 40000 255\n", "pixels"),
-        (b"P5 0 7 255\n", "not a picture"),
+        (b"P5 0 7 255\n", "not an image"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(data: bytes, reason: str) -> None:
@@ -126,7 +127,7 @@ def test_what_cannot_be_kept_is_refused(data: bytes, reason: str) -> None:
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF", "BMP", "PPM", "WEBP"])
-def test_no_beginning_of_a_picture_is_a_picture(format: str) -> None:
+def test_no_beginning_of_a_image_is_a_image(format: str) -> None:
     data = pack(pillow(RGB), format)
     end = len(data) - {"PNG": 4, "BMP": 3}.get(format, 0)  # an empty chunk's checksum, padding
     for length in [*range(0, end, 7), *range(end - 15, end)]:
@@ -166,7 +167,7 @@ def test_sources_are_paths_bytes_and_streams(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.png", "a.ppm", "a.pgm", "a.PNG"])
 @pytest.mark.parametrize("pixels", [RGB, GREY], ids=["rgb", "grey"])
-def test_saved_pictures_load_again(tmp_path: Path, name: str, pixels: NDArray[np.uint8]) -> None:
+def test_saved_images_load_again(tmp_path: Path, name: str, pixels: NDArray[np.uint8]) -> None:
     image.save(pixels, tmp_path / name)
     np.testing.assert_array_equal(image.load(tmp_path / name), pixels)
     assert [p.name for p in tmp_path.iterdir()] == [name]
@@ -186,9 +187,9 @@ def test_formats_with_loss_are_not_written(tmp_path: Path) -> None:
 
 def test_units_round_trip_and_clip() -> None:
     every = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
-    unit = image.to_unit(every)
+    unit = units.to_unit(every)
     assert unit.dtype == np.float32 and unit.shape == (1, 16, 16)
     np.testing.assert_allclose(unit.reshape(-1), np.arange(256) / 127.5 - 1, atol=1e-7)
-    np.testing.assert_array_equal(image.from_unit(unit), every)
-    np.testing.assert_array_equal(image.from_unit(image.to_unit(RGB)), RGB)
-    np.testing.assert_array_equal(image.from_unit(np.array([[[-9.0, 9.0]]])), [[[0], [255]]])
+    np.testing.assert_array_equal(units.from_unit(unit), every)
+    np.testing.assert_array_equal(units.from_unit(units.to_unit(RGB)), RGB)
+    np.testing.assert_array_equal(units.from_unit(np.array([[[-9.0, 9.0]]])), [[[0], [255]]])

@@ -1,4 +1,4 @@
-"""Many pictures in one file: each is denoised alone, and together they take fewer bytes."""
+"""Many images in one file: each is denoised alone, and together they take fewer bytes."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ from diffcodec.cli.main import main
 from diffcodec.codec import Codec
 from diffcodec.eval.common import metrics
 from diffcodec.eval.common.coded import Point
-from diffcodec.eval.common.images import Picture
+from diffcodec.eval.common.images import NamedImage
 from diffcodec.eval.publish.tables import cifar10
 from diffcodec.eval.rd import rate_distortion
 from diffcodec.eval.rd.joint import JointError, Stacked, as_one, stacks
 from diffcodec.eval.rd.mean_curve import mean
-from tests.conftest import picture as drawn
-from tests.gaussian import gaussian_codec
-from tests.gaussian import picture as sample
+from tests.conftest import synthetic_image
+from tests.gaussian import gaussian_codec, gaussian_image
 
 
-def pictures(n: int) -> list[Picture]:
+def pictures(n: int) -> list[NamedImage]:
     """From the Gaussian source, whose codec is exact."""
-    return [Picture(f"{i}", sample(seed=i)) for i in range(n)]
+    return [NamedImage(f"{i}", gaussian_image(seed=i)) for i in range(n)]
 
 
-def test_each_picture_of_a_stack_is_denoised_alone(tiny_codec: Codec) -> None:
+def test_each_image_of_a_stack_is_denoised_alone(tiny_codec: Codec) -> None:
     rng = np.random.default_rng(0)
     apart = rng.standard_normal((3, 3, 16, 24)).astype(np.float32)
     together = np.concatenate(list(apart), axis=1)
@@ -57,7 +56,7 @@ def test_together_they_take_fewer_bytes_and_come_back_exactly() -> None:
     assert min(bits) > 32 * 4  # every step serves all of them
 
 
-def test_a_stack_is_no_picture_to_anyone_else() -> None:
+def test_a_stack_is_no_image_to_anyone_else() -> None:
     codec, (stack,) = gaussian_codec(), stacks(pictures(2), 2)
     own = as_one(codec, 32)
     data = own.encode(stack.pixels, chain="12", max_steps=2)
@@ -71,18 +70,18 @@ def test_stacks_of_one_size_only() -> None:
     found = stacks(pictures(5), 2)
     assert [one.parts for one in found] == [2, 2, 1] and len({one.name for one in found}) == 3
     with pytest.raises(JointError, match="one size, not 2"):
-        stacks([*pictures(1), Picture("b", drawn(8, 8, 3, seed=0))], 2)
+        stacks([*pictures(1), NamedImage("b", synthetic_image(8, 8, 3, seed=0))], 2)
 
 
 def test_records_of_stacks_have_names_of_their_own() -> None:
     codec, settings = gaussian_codec(), rate_distortion.Settings((1.0,))
     (stack,) = stacks(pictures(2), 2)
-    tall = Picture("tall", stack.pixels)
+    tall = NamedImage("tall", stack.pixels)
     key = rate_distortion.record_key
     assert key(codec, settings, stack) != key(codec, settings, tall)
 
 
-def test_the_mean_psnr_is_over_pictures_not_files() -> None:
+def test_the_mean_psnr_is_over_images_not_files() -> None:
     parts = (4.0, 100.0)
     one = mean([Point(10, 52.0, 1.0, 1.0, part_mses=parts)], [(64, 32, 3)])
     assert one["psnr-rgb"] == pytest.approx(metrics.mean_psnr(parts))
@@ -97,7 +96,7 @@ def test_the_command_and_the_readmes_table(
     monkeypatch.chdir(tmp_path)
     Path("set").mkdir()
     for i in range(5):
-        image.save(drawn(16, 16, 3, seed=i), Path(f"set/{i}.png"))
+        image.save(synthetic_image(16, 16, 3, seed=i), Path(f"set/{i}.png"))
     ask = [
         "eval",
         "set",
@@ -116,11 +115,11 @@ def test_the_command_and_the_readmes_table(
     joint, alone = (json.loads(Path(f"{name}.json").read_text()) for name in ("joint", "alone"))
     assert joint["joint"] == 2 and joint["peers"] == {} and "joint" not in alone
     assert joint["dataset"] == alone["dataset"] and joint["lossless"]["images"] == 3
-    assert joint["name"] == f"diffcodec {joint['model']['name']}, 2 pictures a file"
+    assert joint["name"] == f"diffcodec {joint['model']['name']}, 2 images a file"
     assert joint["lossless"]["bpd"] < alone["lossless"]["bpd"]
     Path("rd-cifar10.json").write_text(json.dumps(alone))
     Path("rd-cifar10-joint.json").write_text(json.dumps(joint))
     text = cifar10.published(tmp_path)
     assert "| BPG | 0.52 | 0.90 | 1.57 | 2.66 | 4.31 | - | 14.21 |" in text
-    assert "**diffcodec**, 5 pictures, 2 to a file" in text
+    assert "**diffcodec**, 5 images, 2 to a file" in text
     assert f"| **{joint['lossless']['bpp']:.2f}** |" in text

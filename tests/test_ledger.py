@@ -18,7 +18,7 @@ from diffcodec.codec import Codec, parse
 from diffcodec.theory.chain import chain_of
 from diffcodec.theory.denoiser import OracleDenoiser
 from diffcodec.theory.units import to_unit
-from tests.gaussian import gaussian_codec, picture
+from tests.gaussian import gaussian_codec, gaussian_image
 
 CODEC = gaussian_codec()
 
@@ -44,7 +44,7 @@ def spent(ledger: Ledger, kind: str) -> float:
 @pytest.mark.parametrize("kind", ["source", "noise", "flat"])
 def test_whole_files_add_up(shape: tuple[int, int, int], kind: str, chain: str) -> None:
     pixels = {
-        "source": np.ascontiguousarray(picture(2)[: shape[0], : shape[1], : shape[2]]),
+        "source": np.ascontiguousarray(gaussian_image(2)[: shape[0], : shape[1], : shape[2]]),
         "noise": np.random.default_rng(5).integers(0, 256, shape, np.uint8),
         "flat": np.full(shape, 200, np.uint8),
     }[kind]
@@ -71,7 +71,7 @@ def test_whole_files_add_up(shape: tuple[int, int, int], kind: str, chain: str) 
 
 
 def test_every_prefix_adds_up() -> None:
-    data, trace = encoded(np.ascontiguousarray(picture(1)[:12, :9]), chain="12")
+    data, trace = encoded(np.ascontiguousarray(gaussian_image(1)[:12, :9]), chain="12")
     start = parse_header(data)[1]
     ideals = []
     for length in range(start, len(data) + 1):
@@ -88,7 +88,7 @@ def test_every_prefix_adds_up() -> None:
 
 @pytest.mark.parametrize("steps", range(1, 7))
 def test_what_fills_the_last_byte_is_padding(steps: int) -> None:
-    data, trace = encoded(picture(3), chain="12", max_steps=steps)
+    data, trace = encoded(gaussian_image(3), chain="12", max_steps=steps)
     ledger = book(data, trace)
     assert spent(ledger, "path") == sum(step.path_bits for step in trace.steps)
     assert len([e for e in ledger.entries if e.kind == "path"]) == steps
@@ -97,7 +97,7 @@ def test_what_fills_the_last_byte_is_padding(steps: int) -> None:
 
 @pytest.mark.parametrize("max_bytes", [40, 99, 300, 555, 1200, 2500])
 def test_files_cut_while_encoding_add_up(max_bytes: int) -> None:
-    data, trace = encoded(picture(4), chain="25", max_bytes=max_bytes)
+    data, trace = encoded(gaussian_image(4), chain="25", max_bytes=max_bytes)
     ledger = book(data, trace)
     assert ledger.file_bytes == len(data) <= max_bytes
     whole = sum(step.mi_bits for step in trace.steps) + trace.lossless_bits
@@ -105,7 +105,7 @@ def test_files_cut_while_encoding_add_up(max_bytes: int) -> None:
 
 
 def test_several_blocks_of_pixels() -> None:
-    rows = [np.concatenate([picture(5 * i + j) for j in range(5)], axis=1) for i in range(5)]
+    rows = [np.concatenate([gaussian_image(5 * i + j) for j in range(5)], axis=1) for i in range(5)]
     pixels = np.concatenate(rows)  # 76,800 sub-pixels: two blocks
     data, trace = encoded(pixels, chain="6")
     ledger = book(data, trace)
@@ -119,7 +119,7 @@ def test_several_blocks_of_pixels() -> None:
 
 
 def test_overheads_go_to_their_causes() -> None:
-    ledgers = [book(*encoded(picture(seed), chain="12")) for seed in range(4)]
+    ledgers = [book(*encoded(gaussian_image(seed), chain="12")) for seed in range(4)]
     ideal = sum(x.ideal_bits or 0 for x in ledgers)
     of = [x.overheads() for x in ledgers]
     trellis = sum(o["trellis code"] for o in of)
@@ -133,8 +133,8 @@ def test_overheads_go_to_their_causes() -> None:
             assert entry.kl_bits > entry.ideal_bits > 0
 
 
-def test_who_knows_the_picture_spends_on_the_first_step_only() -> None:
-    pixels = picture(6)
+def test_who_knows_the_image_spends_on_the_first_step_only() -> None:
+    pixels = gaussian_image(6)
     oracle = Codec(OracleDenoiser(to_unit(pixels)), CODEC.tables, workers=1)
     trace = Trace()
     data = oracle.encode(pixels, trace=trace, chain="25")
@@ -144,7 +144,7 @@ def test_who_knows_the_picture_spends_on_the_first_step_only() -> None:
 
 
 def test_a_ledger_that_does_not_add_up_is_refused() -> None:
-    data, trace = encoded(picture(7), chain="6")
+    data, trace = encoded(gaussian_image(7), chain="6")
     ledger = book(data, trace)
     for i in range(len(ledger.entries)):
         with pytest.raises(AssertionError, match="accounted for"):
@@ -155,7 +155,7 @@ def test_a_ledger_that_does_not_add_up_is_refused() -> None:
 
 
 def test_json_and_tables() -> None:
-    data, trace = encoded(picture(8), chain="12")
+    data, trace = encoded(gaussian_image(8), chain="12")
     ledger = book(data, trace)
     found = to_json(ledger)
     assert json.loads(json.dumps(found, allow_nan=False)) == found

@@ -22,7 +22,7 @@ from diffcodec.theory.diffusion import mi_bpd
 from diffcodec.theory.levels import choose, cost_of, pixels_at
 from diffcodec.theory.schedule import parse_steps
 from diffcodec.zoo import load_checkpoint
-from tests.conftest import picture
+from tests.conftest import synthetic_image
 from tests.exported import exported
 from tests.gaussian import source, tables
 
@@ -72,11 +72,11 @@ def test_many_steps_tend_to_the_information_itself() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Working folder with a picture, and little work to do."""
+    """Working folder with an image, and little work to do."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("diffcodec.cli.training.PIXELS", 2 * 16**2)
     monkeypatch.setattr("diffcodec.eval.likelihood.step_counts.LENGTHS", (10, 12))
-    image.save(picture(24, 24, 3, seed=5), Path("a.png"))
+    image.save(synthetic_image(24, 24, 3, seed=5), Path("a.png"))
     return tmp_path
 
 

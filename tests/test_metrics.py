@@ -10,7 +10,7 @@ import pytest
 from diffcodec.eval.common import metrics
 
 
-def test_mse_of_known_pictures() -> None:
+def test_mse_of_known_images() -> None:
     a = np.zeros((2, 2, 3), np.uint8)
     b = a.copy()
     b[0, 0, 0], b[1, 1, 2] = 3, 255
@@ -36,11 +36,11 @@ def test_the_two_means_differ_as_stated() -> None:
     mses = [1.0, 100.0]
     assert metrics.mean_psnr(mses) == pytest.approx(48.1308 - 10, abs=1e-4)
     assert metrics.pooled_psnr(mses, [10, 10]) == pytest.approx(48.1308 - 10 * math.log10(50.5))
-    # larger pictures weigh more in the pool
+    # larger images weigh more in the pool
     assert metrics.pooled_psnr(mses, [99, 0]) == metrics.psnr(1.0)
 
 
-def test_exact_pictures_have_no_mean_psnr() -> None:
+def test_exact_images_have_no_mean_psnr() -> None:
     assert metrics.mean_psnr([0.0, 1.0]) is None
     assert metrics.pooled_psnr([0.0, 0.0], [1, 1]) is None
     assert metrics.pooled_psnr([0.0, 2.0], [1, 1]) == metrics.psnr(1.0)

@@ -24,13 +24,13 @@ from diffcodec.cli.main import main
 from diffcodec.eval.common.records import RecordsError
 from diffcodec.eval.likelihood.elbo import COLUMNS, summarise, to_text
 from diffcodec.eval.likelihood.nll import (
-    Picture,
+    NamedImage,
     Settings,
     Terms,
     evaluate,
+    images_of,
     measure,
     noise,
-    pictures_of,
 )
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import NetworkConfig, Recipe, TrainConfig
@@ -39,13 +39,13 @@ from diffcodec.theory.denoiser import GaussianDenoiser
 from diffcodec.theory.diffusion import GaussianDiffusion
 from diffcodec.theory.schedule import Schedule
 from diffcodec.theory.units import to_x0
-from tests.conftest import picture as drawn
+from tests.conftest import synthetic_image
 
 SETTINGS = Settings(steps=30, sigma2="beta_tilde")
 SOURCE = GaussianDenoiser(0.0, (40 / 127.5) ** 2)
 
 
-def source_pictures(n: int, shape: tuple[int, int, int] = (4, 4, 3), seed: int = 0) -> list[Pixels]:
+def source_images(n: int, shape: tuple[int, int, int] = (4, 4, 3), seed: int = 0) -> list[Pixels]:
     """Independent Gaussian pixels, as SOURCE draws them, rounded."""
     rng = np.random.default_rng((seed, 1))
     x = 127.5 + 40 * rng.standard_normal((n, *shape))
@@ -53,7 +53,7 @@ def source_pictures(n: int, shape: tuple[int, int, int] = (4, 4, 3), seed: int =
 
 
 def named(pixels: list[Pixels]) -> list[tuple[str, Pixels]]:
-    return [(f"picture {i}", p) for i, p in enumerate(pixels)]
+    return [(f"image {i}", p) for i, p in enumerate(pixels)]
 
 
 class Counting:
@@ -70,7 +70,7 @@ class Counting:
 def terms_of(
     pixels: list[Pixels], settings: Settings = SETTINGS, size: int = 64, **options: Any
 ) -> Terms:
-    pictures = pictures_of(named(pixels), settings, "00ff")
+    pictures = images_of(named(pixels), settings, "00ff")
     terms = evaluate(
         options.pop("denoiser", SOURCE), pictures, settings, batch=lambda _: size, **options
     )
@@ -82,7 +82,7 @@ def terms_of(
 
 
 def test_every_term_of_a_gaussian_source_is_its_closed_form() -> None:
-    pixels = source_pictures(150)
+    pixels = source_images(150)
     terms, schedule = terms_of(pixels), SETTINGS.schedule
     x_0 = to_x0(np.stack(pixels))
     # L_T: KL(N(sqrt(abar) x_0, 1 - abar) || N(0, 1)), no draws in it.
@@ -106,13 +106,13 @@ def test_every_term_of_a_gaussian_source_is_its_closed_form() -> None:
     assert terms.vb[:, 0].mean() == pytest.approx(L_0, abs=4.5 * spread[0])
 
 
-def test_one_picture_is_calc_bpd_loop_with_its_noise() -> None:
-    (pixels,) = source_pictures(1)
+def test_one_image_is_calc_bpd_loop_with_its_noise() -> None:
+    (pixels,) = source_images(1)
     schedule = SETTINGS.schedule
     terms = terms_of([pixels], size=7)
 
     class Given:
-        """Instead of a generator: the noise of the picture, from T down."""
+        """Instead of a generator: the noise of the image, from T down."""
 
         def __init__(self) -> None:
             self.left = iter(schedule.timesteps[::-1])
@@ -129,8 +129,8 @@ def test_one_picture_is_calc_bpd_loop_with_its_noise() -> None:
 
 
 def test_summary_adds_up() -> None:
-    pixels = source_pictures(5)
-    pictures = pictures_of(named(pixels), SETTINGS, "00ff")
+    pixels = source_images(5)
+    pictures = images_of(named(pixels), SETTINGS, "00ff")
     terms = terms_of(pixels)
     result = summarise(terms, pictures, SETTINGS)
     n, steps = result["nelbo"], result["per_step"]
@@ -157,7 +157,7 @@ def test_summary_adds_up() -> None:
 
 
 def test_batches_order_and_company_do_not_matter() -> None:
-    pixels = source_pictures(6) + source_pictures(3, (5, 2, 1))
+    pixels = source_images(6) + source_images(3, (5, 2, 1))
     terms, counting = terms_of(pixels), Counting()
     small = terms_of(pixels, size=7, denoiser=counting)
     assert counting.images == 9 * 30
@@ -169,7 +169,7 @@ def test_batches_order_and_company_do_not_matter() -> None:
 
 
 def test_a_subset_of_the_steps_sees_the_same_noise() -> None:
-    pixels = source_pictures(2)
+    pixels = source_images(2)
     full, few = Settings(steps=999), Settings(steps=4)
     shared = np.searchsorted(full.schedule.timesteps, few.schedule.timesteps)
     at = full.schedule.timesteps[shared] == few.schedule.timesteps
@@ -178,8 +178,8 @@ def test_a_subset_of_the_steps_sees_the_same_noise() -> None:
     np.testing.assert_allclose(terms_of(pixels, few).mse[:, at], mse, rtol=1e-6)
 
 
-def test_copies_of_a_picture_are_evaluated_once() -> None:
-    one, two = source_pictures(2)
+def test_copies_of_a_image_are_evaluated_once() -> None:
+    one, two = source_images(2)
     counting = Counting()
     terms = terms_of([one, two, one], denoiser=counting)
     assert counting.images == 2 * 30
@@ -187,7 +187,7 @@ def test_copies_of_a_picture_are_evaluated_once() -> None:
 
 
 def test_a_resumed_run_ends_as_one_that_was_not_stopped(tmp_path: Path) -> None:
-    pixels, path = source_pictures(7), tmp_path / "records.jsonl"
+    pixels, path = source_images(7), tmp_path / "records.jsonl"
     whole = terms_of(pixels, path=path)
     lines = path.read_bytes().splitlines(keepends=True)
     assert len(lines) == 7 and set(json.loads(lines[0])) == {
@@ -217,12 +217,12 @@ def test_other_files_are_not_taken_for_records(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("dear diary\n")
     with pytest.raises(RecordsError, match="does not hold records"):
-        terms_of(source_pictures(1), path=path)
+        terms_of(source_images(1), path=path)
     assert path.read_text() == "dear diary\n"
 
 
 def test_a_stride_evaluates_less_and_says_so() -> None:
-    pixels, settings = source_pictures(8), Settings(steps=60, stride=4)
+    pixels, settings = source_images(8), Settings(steps=60, stride=4)
     counting = Counting()
     terms = terms_of(pixels, settings, denoiser=counting)
     assert counting.images == np.isfinite(terms.vb).sum() < 8 * 25
@@ -230,11 +230,11 @@ def test_a_stride_evaluates_less_and_says_so() -> None:
     full = terms_of(pixels, Settings(steps=60))
     met = np.isfinite(terms.vb)
     np.testing.assert_allclose(terms.vb[met], full.vb[met], rtol=1e-6)
-    result = summarise(terms, pictures_of(named(pixels), settings, "00ff"), settings)
+    result = summarise(terms, images_of(named(pixels), settings, "00ff"), settings)
     assert result["per_image"] == [] and result["per_step"][0]["images"] == 2
     assert result["nelbo"]["standard_error_bpd"] > 0
     with pytest.raises(ValueError, match="stride"):
-        pictures_of(named(pixels[:3]), settings, "00ff")
+        images_of(named(pixels[:3]), settings, "00ff")
 
 
 def _batch(pixels: Pixels) -> int:
@@ -246,7 +246,7 @@ def _start() -> partial[list[dict[str, Any]]]:
 
 
 def test_two_processes_measure_what_one_does(tmp_path: Path) -> None:
-    pixels = source_pictures(5)
+    pixels = source_images(5)
     path = tmp_path / "records.jsonl"
     terms = terms_of(pixels, processes=2, worker=_start, path=path)
     np.testing.assert_allclose(terms.vb, terms_of(pixels).vb, rtol=1e-6)
@@ -258,11 +258,11 @@ def test_two_processes_measure_what_one_does(tmp_path: Path) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Working folder with two RGB pictures and a grey one of another size."""
+    """Working folder with two RGB images and a grey one of another size."""
     monkeypatch.chdir(tmp_path)
     for i in range(2):
-        image.save(drawn(16, 16, 3, seed=i), Path(f"test-{i}.png"))
-    image.save(drawn(9, 12, 1, seed=2), Path("grey.png"))
+        image.save(synthetic_image(16, 16, 3, seed=i), Path(f"test-{i}.png"))
+    image.save(synthetic_image(9, 12, 1, seed=2), Path("grey.png"))
     return tmp_path
 
 
@@ -306,7 +306,7 @@ def test_json_csv_plot_and_records(folder: Path, tiny_network: Path) -> None:
 def test_a_folder_and_its_tiles(folder: Path, tiny_network: Path) -> None:
     ask = ["--data", ".", "--split", "test", "-m", tiny_network, "--steps", "cosine:5"]
     text = run(*ask).stdout
-    assert "(2 pictures, T = 5 cosine)" in text and "bits/dim = L_T" in text
+    assert "(2 images, T = 5 cosine)" in text and "bits/dim = L_T" in text
     result = json.loads(run(*ask, "--tile", "8", "--count", "3", "--json").stdout)
     assert result["dataset"]["shape"] == [8, 8, 3] and result["dataset"]["tile"] == 8
     assert result["nelbo"]["images"] == 3 and result["nelbo"]["T"] == 5
@@ -337,7 +337,7 @@ def test_betas_and_variance_are_those_of_the_networks_recipe(folder: Path) -> No
     )
     assert bound["bpd"] == pytest.approx(terms.prior.sum() + terms.vb.sum())
     assert bound["bpd"] != fixed["bpd"]
-    # L_{t-1} by hand, for a grey picture too: the three shares of a pixel are averaged.
+    # L_{t-1} by hand, for a grey image too: the three shares of a pixel are averaged.
     for name in ("test-0.png", "grey.png"):
         pixels = image.load(Path(name))
         schedule, t = Schedule.named("cosine"), np.array([400])
@@ -354,8 +354,8 @@ def test_betas_and_variance_are_those_of_the_networks_recipe(folder: Path) -> No
 @pytest.mark.parametrize(
     ("args", "code", "reason"),
     [
-        ([], 2, "name pictures, or a folder"),
-        (["a.png", "--data", "."], 2, "name pictures, or a folder"),
+        ([], 2, "name images, or a folder"),
+        (["a.png", "--data", "."], 2, "name images, or a folder"),
         (["a.png", "--tile", "8"], 2, "--split and --tile are about a folder"),
         (["a.png", "--steps", "fast"], 2, "neither a number nor a chain"),
         (["test-0.png", "--steps", "1"], 2, "can keep 2..1000 of 1000 steps, not 1"),
@@ -367,7 +367,7 @@ def test_betas_and_variance_are_those_of_the_networks_recipe(folder: Path) -> No
         (["a.png", "--csv", "-"], 2, "of their own"),
         (["a.png"], 1, "a.png: No such file or directory"),
         (["--data", "nowhere"], 1, "nowhere does not exist"),
-        (["test-0.png", "notes.png"], 1, "notes.png is not a picture"),
+        (["test-0.png", "notes.png"], 1, "notes.png is not an image"),
         (["test-0.png", "--csv", "test-0.png", "-f"], 1, "would be written over itself"),
         (["test-0.png", "--csv", "no/a.csv"], 1, "no is not a directory"),
         (["test-0.png", "--records", "notes.png", "-m", "NETWORK"], 1, "does not hold records"),
@@ -376,10 +376,10 @@ def test_betas_and_variance_are_those_of_the_networks_recipe(folder: Path) -> No
 def test_mistakes_are_told_in_one_line(
     folder: Path, tiny_network: Path, args: list[str], code: int, reason: str
 ) -> None:
-    Path("notes.png").write_text("not a picture\n")
+    Path("notes.png").write_text("not an image\n")
     told = run(*[str(tiny_network) if a == "NETWORK" else a for a in args], code=code)
     assert reason in told.stderr and told.stderr.count("\n") == 1 and told.stdout == ""
-    assert Path("notes.png").read_text() == "not a picture\n"
+    assert Path("notes.png").read_text() == "not an image\n"
 
 
 def test_what_torchrun_starts_agrees_with_one_process(folder: Path, tiny_float: Path) -> None:
@@ -417,6 +417,6 @@ def test_what_torchrun_starts_agrees_with_one_process(folder: Path, tiny_float: 
     assert len(Path("r.jsonl").read_text().splitlines()) == 3
 
 
-def test_pictures_keep_their_names() -> None:
-    (found,) = pictures_of(named(source_pictures(1)), SETTINGS, "00ff")
-    assert isinstance(found, Picture) and found.name == "picture 0"
+def test_images_keep_their_names() -> None:
+    (found,) = images_of(named(source_images(1)), SETTINGS, "00ff")
+    assert isinstance(found, NamedImage) and found.name == "image 0"

@@ -15,7 +15,7 @@ from diffcodec import image
 from diffcodec.cli.main import main
 from diffcodec.errors import OptionError
 from diffcodec.eval.likelihood.elbo import summarise, to_text
-from diffcodec.eval.likelihood.nll import Settings, Terms, pictures_of
+from diffcodec.eval.likelihood.nll import Settings, Terms, images_of
 from diffcodec.eval.likelihood.optimised_levels import chosen, levels_of, pixel_bpd
 from diffcodec.eval.publish.tables import networks
 from diffcodec.exact.graph import Graph
@@ -23,8 +23,8 @@ from diffcodec.theory.chain import Tables
 from diffcodec.theory.diffusion import mi_bpd
 from diffcodec.theory.schedule import Schedule
 from diffcodec.theory.units import GREY, to_x0
-from tests.conftest import picture as drawn
-from tests.test_nll import SOURCE, named, source_pictures, terms_of
+from tests.conftest import synthetic_image
+from tests.test_nll import SOURCE, named, source_images, terms_of
 
 V = np.geomspace(1.0, 600.0, 24) ** 2 / GREY**2
 
@@ -56,7 +56,7 @@ def test_a_chain_of_any_noise_is_one() -> None:
 
 
 def test_widened_terms_are_the_informations_of_the_steps() -> None:
-    pixels = source_pictures(150)
+    pixels = source_images(150)
     terms, D = terms_of(pixels, settings(V, sigma2="widened")), np.array([*map(SOURCE.mse, V)])
     steps = mi_bpd(-np.diff(1 / V) * D[1:])
     close(terms.vb.mean(axis=0), np.append(pixel_bpd(D[0]), steps), terms)
@@ -66,7 +66,7 @@ def test_widened_terms_are_the_informations_of_the_steps() -> None:
 
 
 def test_fixed_variances_have_their_closed_forms_and_the_same_decoder() -> None:
-    pixels, D = source_pictures(150), np.array([*map(SOURCE.mse, V)])
+    pixels, D = source_images(150), np.array([*map(SOURCE.mse, V)])
     energy = -np.diff(1 / V) * D[1:]  # of the shift, in units of beta_tilde
     wider = (V[1:] / (1 + V[1:])) / (V[:-1] / (1 + V[:-1]))  # beta_t / beta_tilde_t
     expected = {
@@ -79,7 +79,7 @@ def test_fixed_variances_have_their_closed_forms_and_the_same_decoder() -> None:
 
 
 def test_many_chosen_levels_reach_what_the_pixels_cost() -> None:
-    pixels, known = source_pictures(40, (8, 8, 3)), tables()
+    pixels, known = source_images(40, (8, 8, 3)), tables()
     exact = SOURCE.nll_bpd(to_x0(np.stack(pixels))).mean() + np.log2(GREY)  # of these very pixels
     bounds = []
     for steps in (12, 40, 300):
@@ -87,7 +87,7 @@ def test_many_chosen_levels_reach_what_the_pixels_cost() -> None:
         assert len(v) == steps and (np.diff(v) > 0).all()
         assert v == chosen(known, [steps])[steps][::-1]
         ask = settings(v, sigma2="widened", stride=4)
-        result = summarise(terms_of(pixels, ask), pictures_of(named(pixels), ask, "00ff"), ask)
+        result = summarise(terms_of(pixels, ask), images_of(named(pixels), ask, "00ff"), ask)
         bounds.append(result["nelbo"]["bpd"])
     assert bounds[0] > exact + 0.05
     assert bounds[1:] == pytest.approx([exact, exact], abs=0.02)
@@ -125,7 +125,7 @@ def test_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_network: Path, tiny_float: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    image.save(drawn(16, 16, 3, seed=1), Path("a.png"))
+    image.save(synthetic_image(16, 16, 3, seed=1), Path("a.png"))
     bounds = {}
     for network in (tiny_network, tiny_float):
         for steps in ("own:12", "chosen:12", "ddpm:12"):
@@ -150,10 +150,10 @@ def test_the_command(
 
 
 def test_the_readmes_table(tmp_path: Path) -> None:
-    pixels = source_pictures(3)
+    pixels = source_images(3)
     ask, environment = settings(V, sigma2="widened"), {"cpu": "one", "cpus": 1, "processes": 1}
     environment |= {"threads_per_process": 1, "torch": "2", "pillow": "3"}
-    bound = summarise(terms_of(pixels, ask), pictures_of(named(pixels), ask, "00ff"), ask)
+    bound = summarise(terms_of(pixels, ask), images_of(named(pixels), ask, "00ff"), ask)
     dataset = {"name": "set", "images": 3}
     bound |= {"dataset": dataset, "environment": environment, "command": "made"}
     for name, files in networks.MEASURED.items():

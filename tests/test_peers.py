@@ -17,7 +17,7 @@ from diffcodec.eval.peers.peers import PEERS
 from diffcodec.eval.peers.pillow_codecs import coded, read, webp
 from diffcodec.eval.rd.mean_curve import curve
 
-PICTURES = Path(__file__).parent / "pictures"
+IMAGES = Path(__file__).parent / "images"
 JXL = pytest.mark.skipif(shutil.which("cjxl") is None, reason="needs cjxl and djxl")
 LOSSY = [
     pytest.param(name, marks=JXL if name.startswith("jpegxl") else ())
@@ -29,7 +29,7 @@ LOSSY = [
 @pytest.fixture(scope="module")
 def dog() -> Pixels:
     """(48, 48, 3)."""
-    return np.asarray(Image.open(PICTURES / "dog.png"))[64:112, 64:112]
+    return np.asarray(Image.open(IMAGES / "dog.png"))[64:112, 64:112]
 
 
 def files(name: str, pixels: Pixels, budgets: list[int]) -> list[File | None]:
@@ -72,7 +72,7 @@ def test_lossless_files_are_exact_and_smaller_than_raw(dog: Pixels) -> None:
 
 
 @pytest.mark.parametrize("name", ["png", "qoi", "webp", "jpeg2000", "jpeg2000-lossless-cut"])
-def test_grey_pictures_stay_grey_and_exact(name: str, dog: Pixels) -> None:
+def test_grey_images_stay_grey_and_exact(name: str, dog: Pixels) -> None:
     grey = np.ascontiguousarray(dog[..., :1])
     lossless = PEERS[name].lossless
     assert lossless is not None
@@ -87,16 +87,16 @@ def test_a_lossy_file_is_not_taken_for_an_exact_one(dog: Pixels) -> None:
 
 def test_cuts_of_a_layered_file_are_nearly_as_good_as_files_of_their_own() -> None:
     """And cut anywhere: what is received of a packet's layer counts, the rest is taken as empty."""
-    picture = np.asarray(Image.open(PICTURES / "dog.png").convert("RGB"))
-    budgets = [n * picture.shape[0] * picture.shape[1] // 32 for n in (2, 4, 8)]  # 0.5, 1, 2 bpp
-    own = files("jpeg2000", picture, budgets)
-    cut = files("jpeg2000-cut", picture, budgets)
+    image = np.asarray(Image.open(IMAGES / "dog.png").convert("RGB"))
+    budgets = [n * image.shape[0] * image.shape[1] // 32 for n in (2, 4, 8)]  # 0.5, 1, 2 bpp
+    own = files("jpeg2000", image, budgets)
+    cut = files("jpeg2000-cut", image, budgets)
     for a, b in zip(own, cut, strict=True):
         assert a is not None and b is not None
         assert 10 * np.log10(b.point.mse / a.point.mse) < 1.5  # dB
     whole = PEERS["jpeg2000-lossless-cut"].lossless
     assert whole is not None
-    data = whole(picture).data
+    data = whole(image).data
     with pytest.raises(PeerError, match="inside the headers"):
         jpeg2000.read_cut(data[:20], [100, 200], 3)
 
@@ -104,7 +104,7 @@ def test_cuts_of_a_layered_file_are_nearly_as_good_as_files_of_their_own() -> No
 @JXL
 @pytest.mark.parametrize("name", ["jpegxl-cut", "jpegxl-lossless-cut"])
 def test_cuts_of_a_progressive_file(name: str, dog: Pixels) -> None:
-    """What djxl makes of half a file is a picture; of a few bytes it is none."""
+    """What djxl makes of half a file is an image; of a few bytes it is none."""
     large = np.tile(dog, (6, 6, 1))
     whole = len(_first(files(name, large, [10**6])).data)
     short, half, *all_of_it = files(name, large, [20, whole // 2, whole, whole + 100])
@@ -133,7 +133,7 @@ def test_unknown_and_missing_codecs() -> None:
     assert told == ["x is left out: it needs xenc and xdec"]
 
 
-def test_curve_counts_only_budgets_where_every_picture_has_a_lossy_file() -> None:
+def test_curve_counts_only_budgets_where_every_image_has_a_lossy_file() -> None:
     def point(size: int, mse: float) -> Point:
         return Point(size, mse, 0.1, 0.2)
 

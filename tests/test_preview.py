@@ -1,4 +1,4 @@
-"""Previews: smaller pictures from the first steps of a file."""
+"""Previews: smaller images from the first steps of a file."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from diffcodec.codec import Codec
 from diffcodec.errors import OptionError
 from diffcodec.progressive.preview import shrink
 from diffcodec.theory.units import GREY, to_unit
-from tests.gaussian import gaussian_codec, picture
+from tests.gaussian import gaussian_codec, gaussian_image
 
 CODEC = gaussian_codec()
-PICTURE = picture()
+IMAGE = gaussian_image()
 
 
 def rms(a: NDArray[np.generic], b: NDArray[np.generic]) -> float:
@@ -39,7 +39,7 @@ def test_a_preview_takes_steps_as_far_as_they_show() -> None:
         return CODEC.denoiser(y, v)
 
     codec = Codec(counting, CODEC.tables, fingerprint=CODEC.fingerprint)
-    data = codec.encode(PICTURE)
+    data = codec.encode(IMAGE)
     asked.clear()
     decoded = codec.decode(data, scale=scale)
     assert decoded.steps == len(asked) and not decoded.lossless
@@ -48,17 +48,17 @@ def test_a_preview_takes_steps_as_far_as_they_show() -> None:
 
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
-def test_a_preview_is_the_picture_made_smaller(scale: int) -> None:
-    data = CODEC.encode(PICTURE)
-    small = (shrink(to_unit(PICTURE), scale) + 1) * 127.5
+def test_a_preview_is_the_image_made_smaller(scale: int) -> None:
+    data = CODEC.encode(IMAGE)
+    small = (shrink(to_unit(IMAGE), scale) + 1) * 127.5
     assert rms(CODEC.decode(data, scale=scale).pixels, small.transpose(1, 2, 0)) < 2
 
 
 def test_cuts_have_previews_too() -> None:
-    data = CODEC.encode(PICTURE)
+    data = CODEC.encode(IMAGE)
     for length in (22, 25, len(data) // 3):
         assert CODEC.decode(data[:length], scale=8).pixels.shape[:2] == tuple(
-            -(-side // 8) for side in PICTURE.shape[:2]
+            -(-side // 8) for side in IMAGE.shape[:2]
         )
 
 
@@ -71,4 +71,4 @@ def test_stored_pixels_are_made_smaller() -> None:
 
 def test_other_scales_are_refused() -> None:
     with pytest.raises(OptionError, match="1/3"):
-        CODEC.decode(CODEC.encode(PICTURE[:4, :4]), scale=3)
+        CODEC.decode(CODEC.encode(IMAGE[:4, :4]), scale=3)

@@ -19,10 +19,10 @@ from diffcodec.errors import OptionError
 from diffcodec.theory.chain import choose_chain
 from diffcodec.theory.denoiser import OracleDenoiser
 from diffcodec.theory.units import to_unit
-from tests.gaussian import gaussian_codec, picture, source, tables
+from tests.gaussian import gaussian_codec, gaussian_image, source, tables
 
 CODEC = gaussian_codec()
-PICTURE = picture()
+IMAGE = gaussian_image()
 
 
 def mse(a: np.ndarray, b: np.ndarray) -> float:
@@ -30,7 +30,7 @@ def mse(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def small(seed: int = 1) -> np.ndarray:
-    return np.ascontiguousarray(picture(seed)[:12, :9])
+    return np.ascontiguousarray(gaussian_image(seed)[:12, :9])
 
 
 def truncate_steps(data: bytes, steps: int) -> bytes:
@@ -44,7 +44,7 @@ class TestLossless:
     def test_any_size_and_content(self, shape: tuple[int, int, int], kind: str) -> None:
         rng = np.random.default_rng(5)
         pixels = {
-            "source": np.ascontiguousarray(picture(2)[: shape[0], : shape[1], : shape[2]]),
+            "source": np.ascontiguousarray(gaussian_image(2)[: shape[0], : shape[1], : shape[2]]),
             "noise": rng.integers(0, 256, shape, np.uint8),
             "flat": np.full(shape, 200, np.uint8),
         }[kind]
@@ -65,42 +65,42 @@ class TestLossless:
 
     def test_workers_do_not_change_a_bit(self) -> None:
         many = Codec(CODEC.denoiser, CODEC.tables, fingerprint=CODEC.fingerprint, workers=3)
-        assert many.encode(PICTURE, chain="6") == CODEC.encode(PICTURE, chain="6")
+        assert many.encode(IMAGE, chain="6") == CODEC.encode(IMAGE, chain="6")
 
 
 class TestRates:
     def test_bits_are_the_mutual_information_and_a_tenth(self) -> None:
         traces = [Trace() for _ in range(4)]
         for seed, trace in enumerate(traces):
-            CODEC.encode(picture(seed), trace=trace, chain="25")
+            CODEC.encode(gaussian_image(seed), trace=trace, chain="25")
         ideal = sum(s.mi_bits for t in traces for s in t.steps)
         spent = sum(s.path_bits for t in traces for s in t.steps)
         side = sum(s.side_bits for t in traces for s in t.steps)
         assert 1.02 * ideal < spent < 1.12 * ideal
         assert side < 3.0 * sum(len(t.steps) for t in traces)
-        # What the source itself says about the information at the last level, in all 4 pictures.
-        last = source().information_bpd(CODEC.tables.chains["25"][-1]) * 4 * PICTURE.size
+        # What the source itself says about the information at the last level, in all 4 images.
+        last = source().information_bpd(CODEC.tables.chains["25"][-1]) * 4 * IMAGE.size
         assert ideal == pytest.approx(last, rel=0.08)
 
     def test_error_follows_theory_along_the_chain(self) -> None:
         trace = Trace()
-        CODEC.encode(PICTURE, trace=trace, chain="50")
+        CODEC.encode(IMAGE, trace=trace, chain="50")
         for step in trace.steps[1:]:
             assert step.mse == pytest.approx(source().mse(step.v_from), rel=0.25)
         assert trace.final_mse == pytest.approx(source().mse(trace.steps[-1].v_to), rel=0.1)
 
-    def test_a_denoiser_that_knows_the_picture_pays_for_the_first_step_only(self) -> None:
-        oracle = Codec(OracleDenoiser(to_unit(PICTURE)), CODEC.tables, workers=1)
+    def test_a_denoiser_that_knows_the_image_pays_for_the_first_step_only(self) -> None:
+        oracle = Codec(OracleDenoiser(to_unit(IMAGE)), CODEC.tables, workers=1)
         trace = Trace()
-        data = oracle.encode(PICTURE, trace=trace, chain="25")
+        data = oracle.encode(IMAGE, trace=trace, chain="25")
         assert len(trace.steps) == 1
         assert trace.lossless_bytes <= 1
         assert 8 * len(data) < trace.steps[0].path_bits + 8 * 45
-        assert np.array_equal(oracle.decode(data).pixels, PICTURE)
+        assert np.array_equal(oracle.decode(data).pixels, IMAGE)
 
     def test_trace_adds_up_to_the_file(self) -> None:
         trace = Trace()
-        data = CODEC.encode(PICTURE, trace=trace, chain="25")
+        data = CODEC.encode(IMAGE, trace=trace, chain="25")
         steps = sum(s.path_bits + s.side_bits for s in trace.steps) / 8
         _, header = parse_header(data)
         rest = len(data) - header - steps - trace.lossless_bytes - 9  # sigma and two checksums
@@ -126,7 +126,7 @@ class TestCuts:
         assert CODEC.decode(data).lossless
 
     def test_inside_a_step_quality_rises_evenly(self) -> None:
-        picked = [picture(seed) for seed in range(6)]
+        picked = [gaussian_image(seed) for seed in range(6)]
         files = [CODEC.encode(p, chain="12") for p in picked]
         traces = [Trace() for _ in picked]
         for pixels, trace in zip(picked, traces, strict=True):
@@ -146,9 +146,9 @@ class TestCuts:
             assert middle == pytest.approx((start + end) / 2, abs=0.25 * (start - end))
 
     def test_encoding_less_is_cutting_more(self) -> None:
-        whole = CODEC.encode(PICTURE)
+        whole = CODEC.encode(IMAGE)
         for size in (60, 300):
-            short = CODEC.encode(PICTURE, max_bytes=size)
+            short = CODEC.encode(IMAGE, max_bytes=size)
             assert len(short) == size
             header, end = parse_header(short)
             assert header.total_bytes is None
@@ -157,10 +157,10 @@ class TestCuts:
             assert CODEC.decode(short).total_bytes is None
 
     def test_max_steps_and_bpp_are_the_same_cut_everywhere(self) -> None:
-        whole = CODEC.encode(PICTURE, chain="25")
+        whole = CODEC.encode(IMAGE, chain="25")
         cut = CODEC.decode(whole, max_steps=9)
         assert cut.steps == 9
-        short = CODEC.encode(PICTURE, chain="25", max_steps=9)
+        short = CODEC.encode(IMAGE, chain="25", max_steps=9)
         assert np.array_equal(CODEC.decode(short).pixels, cut.pixels)
         assert np.array_equal(CODEC.decode(whole[: cut.bytes_used]).pixels, cut.pixels)
         assert len(truncate(whole, bpp=2.0)) == 256 == CODEC.decode(whole, bpp=2.0).bytes_used
@@ -169,21 +169,21 @@ class TestCuts:
     @pytest.mark.parametrize("wanted", [8.0, 22.0, 30.0])
     def test_psnr_is_the_first_step_that_reaches_it(self, wanted: float) -> None:
         def reached(data: bytes) -> float:
-            off = mse(CODEC.decode(data).pixels, PICTURE)
+            off = mse(CODEC.decode(data).pixels, IMAGE)
             return 10 * math.log10(255**2 / off)
 
         trace = Trace()
-        data = CODEC.encode(PICTURE, chain="25", psnr=wanted, trace=trace)
+        data = CODEC.encode(IMAGE, chain="25", psnr=wanted, trace=trace)
         assert reached(data) >= wanted
         steps = CODEC.decode(data).steps
         assert steps == len(trace.steps)
         if steps:
             assert reached(truncate_steps(data, steps - 1)) < wanted
-        whole = CODEC.encode(PICTURE, chain="25")
+        whole = CODEC.encode(IMAGE, chain="25")
         assert len(data) < len(whole) / 2
 
     def test_psnr_out_of_reach_is_the_whole_file(self) -> None:
-        assert CODEC.encode(PICTURE, chain="6", psnr=99) == CODEC.encode(PICTURE, chain="6")
+        assert CODEC.encode(IMAGE, chain="6", psnr=99) == CODEC.encode(IMAGE, chain="6")
 
     def test_nothing_is_paid_for_after_the_stop(self) -> None:
         calls = []
@@ -193,21 +193,21 @@ class TestCuts:
             return CODEC.denoiser(y, v)
 
         codec = Codec(counting, CODEC.tables, fingerprint=CODEC.fingerprint)
-        codec.encode(PICTURE, chain="25", max_steps=4)
+        codec.encode(IMAGE, chain="25", max_steps=4)
         assert len(calls) == 3  # the first step needs no network, the cut no estimate
         calls.clear()
-        data = codec.encode(PICTURE, chain="25", bpp=0.5)
+        data = codec.encode(IMAGE, chain="25", bpp=0.5)
         steps = codec.decode(data).steps + 1
         assert len(calls) <= 2 * steps < 30
 
-    def test_progressive_ends_with_the_exact_picture(self) -> None:
+    def test_progressive_ends_with_the_exact_image(self) -> None:
         data = CODEC.encode(small(), chain="12")
         shown = list(CODEC.progressive(data))
         assert [d.steps for d in shown[:-1]] == list(range(1, len(shown)))
         assert shown[-1].lossless and np.array_equal(shown[-1].pixels, small())
 
     def test_cuts_together_are_cuts_apart(self) -> None:
-        data = CODEC.encode(PICTURE, chain="25")
+        data = CODEC.encode(IMAGE, chain="25")
         sizes = [60, 61, 300, 301, 900, len(data)]
         for size, together in zip(sizes, CODEC.decode_cuts(data, sizes), strict=True):
             apart = CODEC.decode(data[:size])
@@ -228,19 +228,19 @@ class TestGuards:
             def __call__(self, y: Float32, v: float) -> Float32:
                 return np.asarray(CODEC.denoiser(y, v) * np.float32(1.002), np.float32)
 
-        data = CODEC.encode(PICTURE)
+        data = CODEC.encode(IMAGE)
         other = Codec(Drifting(), CODEC.tables, fingerprint=CODEC.fingerprint)
         with pytest.raises(BitstreamError, match="computes something wrong"):
             other.decode(data)
         cut = other.decode(data[: len(data) // 2]).pixels  # lossy decoding does not mind
-        assert mse(cut, PICTURE) < 1.5 * mse(CODEC.decode(data[: len(data) // 2]).pixels, PICTURE)
+        assert mse(cut, IMAGE) < 1.5 * mse(CODEC.decode(data[: len(data) // 2]).pixels, IMAGE)
 
     def test_another_network_is_refused(self) -> None:
         other = Codec(CODEC.denoiser, CODEC.tables, fingerprint=b"12345678")
         with pytest.raises(BitstreamError, match="was made with network"):
             other.decode(CODEC.encode(small()))
 
-    def test_what_is_no_picture(self) -> None:
+    def test_what_is_no_image(self) -> None:
         for pixels in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8)):
             with pytest.raises(OptionError, match="uint8 of shape"):
                 CODEC.encode(pixels)

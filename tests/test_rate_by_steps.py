@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from diffcodec import image
 from diffcodec.codec import Codec
-from diffcodec.eval.common.images import load_pictures
+from diffcodec.eval.common.images import load_named
 from diffcodec.eval.experiments import rate_by_steps
 from diffcodec.eval.experiments.rate_by_steps import network_with
 from diffcodec.eval.likelihood.optimised_levels import chosen
@@ -21,7 +21,7 @@ from diffcodec.eval.rd.joint import stacks
 from diffcodec.eval.rd.mean_curve import quality_at, rate_at
 from diffcodec.exact.graph import Graph
 from diffcodec.theory.chain import Tables
-from tests.conftest import picture as drawn
+from tests.conftest import synthetic_image
 
 
 def test_a_network_gets_the_chain_it_lacks(tiny_network: Path, tmp_path: Path) -> None:
@@ -35,9 +35,9 @@ def test_a_network_gets_the_chain_it_lacks(tiny_network: Path, tmp_path: Path) -
     assert tables.chains["12"] == Tables.of(before.facts["tables"]).chains["12"]
 
 
-def test_a_small_picture_leaves_out_what_would_carry_nothing(tmp_path: Path) -> None:
+def test_a_small_image_leaves_out_what_would_carry_nothing(tmp_path: Path) -> None:
     codec = Codec.from_pretrained(network_with("cifar10", 250, tmp_path), 1)
-    flowers = image.load(Path(__file__).parent / "pictures" / "flowers.png")
+    flowers = image.load(Path(__file__).parent / "images" / "flowers.png")
     data = codec.encode(flowers[:16, :16], chain="250")
     back = codec.decode(data)
     assert back.lossless and back.steps_total == 250 and 10 < back.steps < 100
@@ -71,7 +71,7 @@ def test_the_command_its_figure_and_the_readmes_table(
 ) -> None:
     (tmp_path / "set").mkdir()
     for i in range(2):
-        image.save(drawn(16, 16, 3, seed=i), tmp_path / "set" / f"{i}.png")
+        image.save(synthetic_image(16, 16, 3, seed=i), tmp_path / "set" / f"{i}.png")
     records, figure = tmp_path / "steps.jsonl", tmp_path / "steps.svg"
     result = run(tmp_path, tiny_network, "--records", str(records), "--plot", str(figure))
     assert [row["steps"] for row in result["rows"]] == [6, 30]
@@ -85,7 +85,7 @@ def test_the_command_its_figure_and_the_readmes_table(
     assert "ideal code of the same steps" in figure.read_text()
     joint = run(tmp_path, tiny_network, "--joint", "2")
     assert [row["exact"] for row in joint["rows"]] == [1, 1]
-    (file,) = stacks(load_pictures(tmp_path / "set"), 2)
+    (file,) = stacks(load_named(tmp_path / "set"), 2)
     seconds = {"encode": {"total": 3.0}, "decode": {"total": 1.0}}
     each = {"encode_seconds": {"total": 1.5}, "decode_seconds": {"total": 0.5}}
     assert rate_by_steps._seconds(seconds, [file]) == each

@@ -14,7 +14,7 @@ from PIL import Image
 from diffcodec.bitstream.types import Pixels
 from diffcodec.errors import OptionError
 from diffcodec.eval.common import metrics, records
-from diffcodec.eval.common.images import Picture
+from diffcodec.eval.common.images import NamedImage
 from diffcodec.eval.experiments import demo
 from diffcodec.eval.rd import rate_distortion
 from diffcodec.eval.rd.pooling import pool
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def a_record(scale: int = 1, skip: bool = False) -> dict[str, Any]:
-    """An 8x8 picture whose coder spends exactly 1.25 times the mutual information, no header.
+    """An 8x8 image whose coder spends exactly 1.25 times the mutual information, no header.
 
     Error falls by 4 a step, noise by 2. skip: the middle of the three steps is left out.
     """
@@ -64,7 +64,7 @@ def test_theory_stands_at_equal_error() -> None:
     curve = result["results"]
     assert curve["bpp"] == [2.5, 3.75, 10.0] and curve["bpd"] == [b / 3 for b in curve["bpp"]]
     assert curve["rmse-rgb-pooled"] == pytest.approx([10.0, 50**0.5, 3**0.5])
-    assert "ms-ssim-rgb" not in curve  # the picture is too small for it
+    assert "ms-ssim-rgb" not in curve  # the image is too small for it
     theory = result["theory"]
     assert theory["bpp"] == [2.5, 3.75]  # the third cut lies in the pixels' exact code
     assert theory["bpp_mi"] == pytest.approx([2.0, 3.0])
@@ -88,7 +88,7 @@ def test_steps_and_the_lossless_end() -> None:
     assert end["overhead_percent_over_mi"] == pytest.approx(100 * (960 / 840 - 1))
 
 
-def test_a_picture_that_skipped_a_step_is_interpolated() -> None:
+def test_a_image_that_skipped_a_step_is_interpolated() -> None:
     steps = pool([a_record(), a_record(skip=True)])["steps"]
     assert steps["sigma_grey"] == [40.0, 20.0, 10.0]
     assert steps["bpp_mi"] == pytest.approx([2.0, 4.0, 6.0])
@@ -101,7 +101,7 @@ def test_exact_cuts_do_not_enter_the_curve() -> None:
     assert pool([record])["results"]["bpp"] == [2.5, 3.75]
 
 
-def test_similarity_is_a_mean_of_all_pictures_or_none() -> None:
+def test_similarity_is_a_mean_of_all_images_or_none() -> None:
     large, small = a_record(), a_record()
     for cut, value in zip(large["cuts"][:3], (0.5, 0.75, 0.875), strict=True):
         cut["ms_ssim"] = value
@@ -109,7 +109,7 @@ def test_similarity_is_a_mean_of_all_pictures_or_none() -> None:
     assert "ms-ssim-rgb" not in pool([large, small])["results"]
 
 
-def test_a_picture_without_steps_leaves_finite_numbers() -> None:
+def test_a_image_without_steps_leaves_finite_numbers() -> None:
     record = {**a_record(), "steps": [], "lossless_ideal_bits": 0.0}
     result = pool([record])
     assert result["steps"]["bpp_file"] == [] and result["lossless"]["bpd_ideal_mi"] == 0
@@ -145,7 +145,7 @@ def test_records_resume(tmp_path: Path) -> None:
 
 def test_measure_with_a_real_codec(tiny_codec: Codec, small_rgb: Pixels) -> None:
     settings = rate_distortion.Settings((1.5, 4.0, 1000.0), chain="6")
-    record = rate_distortion.measure(tiny_codec, settings, Picture("a", small_rgb))
+    record = rate_distortion.measure(tiny_codec, settings, NamedImage("a", small_rgb))
     assert record["exact"] and record["cuts"][2] is None
     assert [cut["bytes"] for cut in record["cuts"][:2]] == [48, 128]
     assert record["cuts"][1]["mse"] < record["cuts"][0]["mse"] < record["prior_mse"]
@@ -153,12 +153,12 @@ def test_measure_with_a_real_codec(tiny_codec: Codec, small_rgb: Pixels) -> None
     assert all(step["path_bits"] > step["mi_bits"] for step in record["steps"])
     assert 0 < record["encode_seconds"]["network"] < record["encode_seconds"]["total"]
     other = rate_distortion.Settings((1.5,), chain="6", effort="fast")
-    assert rate_distortion.measure(tiny_codec, other, Picture("a", small_rgb))["bytes"] == len(
+    assert rate_distortion.measure(tiny_codec, other, NamedImage("a", small_rgb))["bytes"] == len(
         tiny_codec.encode(small_rgb, chain="6", nu=14)
     )
     other = rate_distortion.Settings((1.5,), effort="heroic")
     with pytest.raises(OptionError, match="heroic"):  # so it gets there
-        rate_distortion.measure(tiny_codec, other, Picture("a", small_rgb))
+        rate_distortion.measure(tiny_codec, other, NamedImage("a", small_rgb))
 
 
 def test_a_refused_file_is_counted_not_fatal(
@@ -169,15 +169,15 @@ def test_a_refused_file_is_counted_not_fatal(
 
     monkeypatch.setattr(tiny_codec, "decode", refuse)
     record = rate_distortion.measure(
-        tiny_codec, rate_distortion.Settings((1000.0,), chain="6"), Picture("a", small_rgb)
+        tiny_codec, rate_distortion.Settings((1000.0,), chain="6"), NamedImage("a", small_rgb)
     )
     assert record["exact"] is False
 
 
 @pytest.mark.parametrize("name", ["flowers", "city"])
 def test_demo(name: str, tiny_network: Path, tmp_path: Path) -> None:
-    picture = Path(__file__).parent / "pictures" / f"{name}.png"
-    arguments = [str(picture), "--model", str(tiny_network), "--out", str(tmp_path / "demo")]
+    image = Path(__file__).parent / "images" / f"{name}.png"
+    arguments = [str(image), "--model", str(tiny_network), "--out", str(tmp_path / "demo")]
     run = CliRunner().invoke(demo.main, arguments)
     assert run.exit_code == 0, run.output
     assert "exact" in run.output and (tmp_path / "demo" / f"{name}.dfc").exists()

@@ -73,7 +73,7 @@ def test_ddim_scales_a_gaussian_state_as_the_closed_form_says(v: float, steps: i
 
 
 @pytest.mark.parametrize("choice", [Ancestral(5), Ddim(40, 5)])
-def test_from_nothing_a_picture_of_the_source_is_drawn(choice: Ancestral | Ddim) -> None:
+def test_from_nothing_a_image_of_the_source_is_drawn(choice: Ancestral | Ddim) -> None:
     channel = white()
     state = beginning(channel)
     drawn = choice(channel, state, estimate(channel, state))

@@ -20,7 +20,7 @@ from diffcodec import image
 from diffcodec.bitstream.types import Pixels
 from diffcodec.cli.main import main
 from diffcodec.codec import Codec
-from diffcodec.eval.common.images import Picture
+from diffcodec.eval.common.images import NamedImage
 from diffcodec.eval.report import views as report_views
 from diffcodec.eval.report.tables import figure
 
@@ -30,7 +30,7 @@ BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
 
 @pytest.fixture(scope="module")
 def made(tiny_network: Path, small_rgb: Pixels, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page about one small picture, all of it measured."""
+    """A page about one small image, all of it measured."""
     pytest.importorskip("matplotlib")
     folder = tmp_path_factory.mktemp("report")
     image.save(small_rgb, folder / "a <b> & c.png")
@@ -42,7 +42,7 @@ def made(tiny_network: Path, small_rgb: Pixels, tmp_path_factory: pytest.TempPat
 
 
 def facts(page: Path) -> dict[str, Any]:
-    """What the page's script knows of its first picture."""
+    """What the page's script knows of its first image."""
     text = page.read_text(encoding="utf-8")
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text)
     assert found is not None
@@ -79,12 +79,12 @@ def test_the_cuts_are_the_codecs(made: Path, tiny_codec: Codec, small_rgb: Pixel
         assert cut is None or cut["bytes"] <= size
 
 
-def test_samples_can_be_left_out_and_large_pictures_are_cropped(
+def test_samples_can_be_left_out_and_large_images_are_cropped(
     tiny_codec: Codec, small_grey: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(report_views, "SIDE", 10)
     monkeypatch.setattr(report_views, "BESIDE", ())
-    picture = Picture("grey", small_grey)
+    picture = NamedImage("grey", small_grey)
     view = report_views.view(tiny_codec, picture, chain="6", rates_bpp=(3.0,), samples=False).facts
     assert [layer["key"] for layer in view["layers"]] == ["mean"] and view["shown"] == [10, 10]
     shown = pixels_of(view["sources"][view["original"]])
@@ -158,7 +158,7 @@ def visit(page: Path, fragment: str, profile: Path) -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="there is no browser here")
-def test_the_slider_moves_and_the_picture_changes(made: Path, tmp_path: Path) -> None:
+def test_the_slider_moves_and_the_image_changes(made: Path, tmp_path: Path) -> None:
     view = facts(made)
     mean = next(layer for layer in view["layers"] if layer["key"] == "mean")
     seen = []

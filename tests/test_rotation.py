@@ -89,7 +89,7 @@ def test_golden() -> None:
 
 
 def uneven(kind: str) -> NDArray[np.float32]:
-    """A picture (64, 64, 3) with its energy in a few places, as a vector."""
+    """An image (64, 64, 3) with its energy in a few places, as a vector."""
     x = normal(64 * 64 * 3).reshape(64, 64, 3)
     keep = np.zeros_like(x)
     if kind == "corner":

@@ -21,7 +21,7 @@ from diffcodec.codec import Codec
 from diffcodec.exact.backends import NAMES, open_path
 from diffcodec.exact.graph import Graph
 from diffcodec.golden import FOLDER, NETWORK, decode, golden_files
-from tests.conftest import picture
+from tests.conftest import synthetic_image
 
 ROOT = Path(__file__).parent.parent
 
@@ -42,7 +42,7 @@ def test_golden_files_decode(golden: Any, codec: Codec) -> None:
 
 
 def test_golden_files_are_what_they_are_said_to_be(codec: Codec) -> None:
-    colour, grey = picture(14, 18, 3, seed=11), picture(19, 13, 1, seed=12)
+    colour, grey = synthetic_image(14, 18, 3, seed=11), synthetic_image(19, 13, 1, seed=12)
     names = {p.name for p in FOLDER.iterdir() if p.suffix in (".dfc", ".dfa")}
     assert names == {golden.name for golden in golden_files()}
     assert np.array_equal(decode(codec, read("colour.dfc"))[0], colour)
@@ -53,9 +53,9 @@ def test_golden_files_are_what_they_are_said_to_be(codec: Codec) -> None:
         assert read("colour.dfc").startswith(read(cut))
         decoded = codec.decode(read(cut))
         assert not decoded.lossless and 0 < np.mean(decoded.pixels != colour) < 1
-    pictures = decode(codec, read("archive.dfa"))
-    assert [p.shape for p in pictures] == [(8, 8, 1)] + 7 * [(8, 8, 3)]
-    assert np.array_equal(pictures[0], picture(8, 8, 1, seed=30))
+    images = decode(codec, read("archive.dfa"))
+    assert [p.shape for p in images] == [(8, 8, 1)] + 7 * [(8, 8, 3)]
+    assert np.array_equal(images[0], synthetic_image(8, 8, 1, seed=30))
 
 
 LESSER = {  # machines that lack something which this one may have

@@ -1,4 +1,4 @@
-"""Large pictures piece by piece: exactly what evaluating them at once gives, in less memory."""
+"""Large images piece by piece: exactly what evaluating them at once gives, in less memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from diffcodec.exact.reference import Reference
 from diffcodec.exact.spans import reach, spans
 from diffcodec.exact.stripes import plan, windows
 from tests.exact_network import build
-from tests.test_exact_compiled import picture, unet
+from tests.test_exact_compiled import image, unet
 
 
 def chaotic(graph: Graph) -> Graph:
@@ -43,7 +43,7 @@ needs_kernel = pytest.mark.skipif(compiled.KERNEL is None, reason="the kernel is
 def test_stripes_give_what_the_definition_gives(
     monkeypatch: pytest.MonkeyPatch, height: int, width: int, rows: int, threads: int
 ) -> None:
-    x = picture(np.random.default_rng(height), 2, height, width, 3)
+    x = image(np.random.default_rng(height), 2, height, width, 3)
     v = np.array([0.02, 3.0])
     network = Compiled(DEEP, threads=threads)
     shapes = [(height, width, 3)]
@@ -73,7 +73,7 @@ def test_memory_grows_with_the_width_only() -> None:
 @pytest.mark.parametrize("graph", [FLAT, DEEP], ids=["two resolutions", "three"])
 def test_the_reach_is_what_the_network_reaches(graph: Graph) -> None:
     network, rows = Reference(graph), graph.stride // graph.patch
-    x = picture(np.random.default_rng(1), 1, rows, 160, 3 * graph.patch**2)
+    x = image(np.random.default_rng(1), 1, rows, 160, 3 * graph.patch**2)
     expected, furthest = network(x, np.array([0.1])), 0
     for at in range(80, 84):
         other = x.copy()
@@ -99,7 +99,7 @@ def test_spans_cover_the_columns_and_see_enough(length: int, most: int) -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("height", "width"), [(1, 301), (9, 150), (70, 33), (5, 4)])
-def test_pieces_give_what_the_whole_picture_gives(
+def test_pieces_give_what_the_whole_image_gives(
     monkeypatch: pytest.MonkeyPatch, channels: int, height: int, width: int
 ) -> None:
     y = np.random.default_rng(width).normal(0, 0.7, (2, channels, height, width))

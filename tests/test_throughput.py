@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from diffcodec.bitstream.types import Progress
 from diffcodec.network.config import NetworkConfig
-from diffcodec.training.throughput import flops_per_picture, peak, speed
+from diffcodec.training.throughput import Progress, flops_per_image, peak, speed
 from tests.test_train import RECIPE
 
 
@@ -20,11 +19,11 @@ def test_flops_are_those_of_the_layers() -> None:
         9 * (i * o + o * o) + (i * o if i != o else 0) for i, o in blocks
     )
     embedding = c * 4 * c + 16 * c * c + len(blocks) * 4 * c * c
-    assert flops_per_picture(config, side) == 3 * 2 * (pixels * convolutions + embedding)
+    assert flops_per_image(config, side) == 3 * 2 * (pixels * convolutions + embedding)
     attending = NetworkConfig(c, (1,), blocks=1, attention=(8,), norm="none", window=8)
     layers = len(blocks)
     more = layers * (pixels * 4 * c * c + pixels * 2 * 64 * c)  # qkv and out; scores and sums
-    assert flops_per_picture(attending, side) - flops_per_picture(config, side) == 6 * more
+    assert flops_per_image(attending, side) - flops_per_image(config, side) == 6 * more
 
 
 def test_the_share_of_the_peak_is_told_where_it_is_known() -> None:
@@ -43,7 +42,7 @@ def test_progress_tells_flops_on_a_gpu(
     assert bar(49, 1.0) is None
     record = bar(50, 3.0, most=90.0)
     assert record is not None and record["loss"] == 2.0 and record["flops_per_second"] > 0
-    assert "pictures/s" in (told := capsys.readouterr().err) and "of the peak" in told
+    assert "images/s" in (told := capsys.readouterr().err) and "of the peak" in told
     on_cpu = Progress(RECIPE, 49, torch.device("cpu"), quiet=False)(50, 3.0)
     assert on_cpu is not None and "flops_per_second" not in on_cpu
     assert "FLOP" not in capsys.readouterr().err

@@ -21,7 +21,7 @@ from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Recipe
 from diffcodec.training.run import start
 from diffcodec.training.train import Step, learning_rate, train
-from tests.conftest import picture
+from tests.conftest import synthetic_image
 
 RECIPE = Recipe.from_dict(
     {
@@ -51,11 +51,11 @@ RECIPE = Recipe.from_dict(
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve pictures of 24x20, one that is too small, and one that is none."""
+    """Twelve images of 24x20, one that is too small, and one that is none."""
     path = tmp_path_factory.mktemp("pictures")
     for seed in range(12):
-        Image.fromarray(picture(24, 20, 3, seed)).save(path / f"{seed:02}.png")
-    Image.fromarray(picture(8, 8, 3, 0)).save(path / "small.png")
+        Image.fromarray(synthetic_image(24, 20, 3, seed)).save(path / f"{seed:02}.png")
+    Image.fromarray(synthetic_image(8, 8, 3, 0)).save(path / "small.png")
     (path / "broken.png").write_bytes(b"\x89PNG not really")
     torch.set_num_threads(1)
     return path

@@ -1,4 +1,4 @@
-"""The U-Net: shapes, locality, windows, preconditioning, and pictures of any size."""
+"""The U-Net: shapes, locality, windows, preconditioning, and images of any size."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_denoiser_takes_any_size(tiny_float: str, shape: tuple[int, int, int]) -
     assert np.array_equal(x0_hat, denoiser(y, 0.3))
 
 
-def test_batch_is_its_pictures(tiny_float: str) -> None:
+def test_batch_is_its_images(tiny_float: str) -> None:
     denoiser: NetworkDenoiser = load_network(tiny_float)
     y = np.random.default_rng(0).standard_normal((3, 3, 16, 16)).astype(np.float32)
     v = np.array([0.01, 0.3, 4.0])

@@ -1,7 +1,7 @@
 """The ledger of a progressive file: what was spent, from the file; the ideal, from its encoder.
 
 Every bit is counted where the parser meets it, so the sum is that of the file whatever the encoder
-believes. What the picture would ideally cost only its encoder can tell (a Trace): without it the
+believes. What the image would ideally cost only its encoder can tell (a Trace): without it the
 ideals of path bits and pixels are None.
 """
 

@@ -25,7 +25,7 @@ KINDS = {
     "pixels": ("exact pixels", "pixel coder"),
     "sigma": ("deviation of the exact pixels", "side information of the pixels"),
     "length": ("lengths of blocks", "side information of the pixels"),
-    "index": ("names, sizes and places of pictures", "index"),
+    "index": ("names, sizes and places of images", "index"),
     "initial": ("initial bits that were not got back", "initial bits"),
     "drawings": ("drawings, as lossless WebP", "drawings"),
     "checksum": ("checksums", "checksums"),
@@ -41,7 +41,7 @@ class Entry:
     kind: a key of KINDS; spent_bits: in the file; ideal_bits: the least that theory asks for, 0
     where it asks for nothing, None where only the encoder could tell. step: number of the step,
     from 0; v_from, v_to: its noise variances in x0 units (inf: before anything is known); kl_bits:
-    L_{t-1} of this very picture, equal variances (DDPM eq. 5). causes: shares of the overhead that
+    L_{t-1} of this very image, equal variances (DDPM eq. 5). causes: shares of the overhead that
     are known to be due to something else than what KINDS says, in bits.
     """
 

@@ -39,7 +39,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class StepTrace:
-    """One step of one picture.
+    """One step of one image.
 
     v_from, v_to: noise variances in x0 units; kl_bits: |mu|^2 / (2 ln 2), what equal variances
     would cost; mi_bits: D/2 log2(1 + sigma^2), the least that a widened p_theta costs; path_bits,
@@ -59,7 +59,7 @@ class StepTrace:
 
 @dataclass
 class Trace:
-    """All of an encoder's work on one picture."""
+    """All of an encoder's work on one image."""
 
     clock: Clock = field(default_factory=Clock)
     steps: list[StepTrace] = field(default_factory=list)
@@ -91,24 +91,24 @@ class Trace:
 
 @dataclass
 class Balance:
-    """What bits-back coding spent on every step, and what it should have: bits over all pictures.
+    """What bits-back coding spent on every step, and what it should have: bits over all images.
 
     Entry 0 is x_0 | y_1, entry t is y_t | y_{t+1}, the last one y_K. ideal: KL divergences of the p
     in use, and -log2 p(x_0 | y_1); kl: with q's own variance in p's place (DDPM's L_t); both for
-    the latents that were drawn. pictures, values: how many pictures and sub-pixels.
+    the latents that were drawn. images, values: how many images and sub-pixels.
     """
 
     spent: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     ideal: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     kl: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    pictures: int = 0
+    images: int = 0
     values: int = 0
 
-    def begin(self, levels: int, pictures: int, values: int) -> None:
+    def begin(self, levels: int, images: int, values: int) -> None:
         """A batch follows."""
         if not self.spent.size:
             self.spent, self.ideal, self.kl = (np.zeros(levels + 1) for _ in range(3))
-        self.pictures, self.values = self.pictures + pictures, self.values + values
+        self.images, self.values = self.images + images, self.values + values
 
     def add(self, t: int, spent: float, ideal: float, kl: float) -> None:
         """What entry t of a batch took."""
@@ -118,7 +118,7 @@ class Balance:
 
     def include(self, other: Balance) -> None:
         """Add all of another one, of the same chain."""
-        self.begin(other.spent.size - 1, other.pictures, other.values)
+        self.begin(other.spent.size - 1, other.images, other.values)
         for mine, its in zip(
             (self.spent, self.ideal, self.kl), (other.spent, other.ideal, other.kl), strict=True
         ):

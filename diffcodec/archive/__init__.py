@@ -1,1 +1,1 @@
-"""Archives of many pictures: bits-back coding, group by group."""
+"""Archives of many images: bits-back coding, group by group."""

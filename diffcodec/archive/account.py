@@ -18,7 +18,7 @@ class Written:
     + 8 head_bytes. resumed: groups that were there already; all but the counts tells of the others.
     """
 
-    pictures: int = 0
+    images: int = 0
     groups: int = 0
     resumed: int = 0
     file_bytes: int = 0
@@ -29,7 +29,7 @@ class Written:
 
     @property
     def net_bits(self) -> float:
-        """What the pictures in bits-back batches added to the stacks."""
+        """What the images in bits-back batches added to the stacks."""
         return float(self.spent.balance.spent.sum())
 
     def include(self, head_bytes: int, spent: Spent, clock: Clock) -> None:

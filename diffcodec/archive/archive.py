@@ -1,7 +1,7 @@
-"""Archives of pictures: .dfa files, written group by group, read in any order.
+"""Archives of images: .dfa files, written group by group, read in any order.
 
 Writing goes to OUT.part and ends with a rename. What was interrupted goes on where it stopped, to
-the same bytes: a group that is in the part file is kept if its pictures are still the same.
+the same bytes: a group that is in the part file is kept if its images are still the same.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from diffcodec.bitstream.archive import (
     ArchiveHeader,
     Damage,
     Group,
-    Picture,
+    ImageInfo,
     pack_end,
     read_body,
     read_groups,
@@ -37,7 +37,7 @@ from diffcodec.codec import Codec
 from diffcodec.errors import ImageError, OptionError
 from diffcodec.theory.chain import choose_chain
 
-GROUP_VALUES = 3 << 18  # sub-pixels in a group: 256 pictures of CIFAR-10, or one photograph
+GROUP_VALUES = 3 << 18  # sub-pixels in a group: 256 images of CIFAR-10, or one photograph
 TILE = 128  # side of the tiles; with 64, photographs take 2 % more
 SHORT = 50  # levels up to which half the bins are enough
 CHAIN = "50"
@@ -73,9 +73,9 @@ def write_archive(
     model: str | None = None,
     progress: Progress | None = None,
 ) -> Written:
-    """Archive pictures, those of one size beside each other.
+    """Archive images, those of one size beside each other.
 
-    A picture that cannot be read is skipped and named in the result, or, with stop_on_error,
+    An image that cannot be read is skipped and named in the result, or, with stop_on_error,
     raises. resume: go on with what an interrupted call left. processes: groups at a time, each with
     its own copy of the network `model`; they do not change a bit. Raises OptionError for an empty
     set and for names twice, ImageError and OSError from reading and writing.
@@ -106,7 +106,7 @@ def write_archive(
         file.flush()
         os.fsync(file.fileno())
         written.file_bytes = file.tell()
-    written.pictures, written.groups = total, len(plan)
+    written.images, written.groups = total, len(plan)
     written.head_bytes += len(header.pack()) + len(ending)
     os.replace(part, target)
     return written
@@ -114,8 +114,8 @@ def write_archive(
 
 def _plan(
     sources: Sequence[Source], written: Written, stop_on_error: bool
-) -> list[list[tuple[Source, Picture]]]:
-    """Groups of pictures: every one is read once to see that it can be."""
+) -> list[list[tuple[Source, ImageInfo]]]:
+    """Groups of images: every one is read once to see that it can be."""
     readable = []
     for source in sources:
         try:
@@ -125,32 +125,32 @@ def _plan(
                 raise
             written.skipped.append((source.name, str(error)))
             continue
-        readable.append((source, Picture(source.name, height, width, channels)))
+        readable.append((source, ImageInfo(source.name, height, width, channels)))
     if not readable:
-        raise OptionError("there is no picture to archive")
-    if len({picture.name for _, picture in readable}) < len(readable):
-        raise OptionError("two pictures have the same name")
+        raise OptionError("there is no image to archive")
+    if len({image.name for _, image in readable}) < len(readable):
+        raise OptionError("two images have the same name")
     readable.sort(key=lambda pair: pair[1].shape)
-    groups: list[list[tuple[Source, Picture]]] = []
+    groups: list[list[tuple[Source, ImageInfo]]] = []
     values = 0
-    for source, picture in readable:
-        size = picture.height * picture.width * picture.channels
+    for source, image in readable:
+        size = image.height * image.width * image.channels
         if not groups or values + size > GROUP_VALUES:
             groups.append([])
             values = 0
-        groups[-1].append((source, picture))
+        groups[-1].append((source, image))
         values += size
     return groups
 
 
-def archive_picture(
+def archive_image(
     codec: Codec, pixels: Pixels, header: ArchiveHeader, progress: Progress | None = None
 ) -> tuple[bytes, Written]:
-    """A whole archive of one picture, whose name is "picture"."""
-    picture = Picture("picture", *pixels.shape)
-    written = Written(pictures=1, groups=1)
+    """A whole archive of one image, whose name is "image"."""
+    image = ImageInfo("picture", *pixels.shape)
+    written = Written(images=1, groups=1)
     data, head_bytes, spent, clock = encode_group(
-        codec, header, [(Source(picture.name, pixels), picture)], progress
+        codec, header, [(Source(image.name, pixels), image)], progress
     )
     written.include(head_bytes, spent, clock)
     start, end = header.pack(), pack_end(1, 1)
@@ -172,9 +172,9 @@ class Contents:
     file_bytes: int
 
     @property
-    def pictures(self) -> list[Picture]:
-        """All pictures in the order of the file."""
-        return [picture for group in self.groups for picture in group.pictures]
+    def images(self) -> list[ImageInfo]:
+        """All images in the order of the file."""
+        return [image for group in self.groups for image in group.images]
 
 
 def contents(file: BinaryIO, check: bool = False) -> Contents:
@@ -204,60 +204,60 @@ def extract(
     names: Sequence[str] | None = None,
     clock: Clock | None = None,
     progress: Progress | None = None,
-) -> Iterator[tuple[Picture, Pixels | BitstreamError]]:
-    """The pictures with these names, or all: pixels (H, W, C) uint8, or what is wrong with them.
+) -> Iterator[tuple[ImageInfo, Pixels | BitstreamError]]:
+    """The images with these names, or all: pixels (H, W, C) uint8, or what is wrong with them.
 
     Groups that hold none of them are passed over, and of the others only what lies above is
     decoded. Raises BitstreamError for another network's archive, OptionError for unknown names.
     """
     held = contents(file)
     check_network(codec, held)
-    known = {picture.name for picture in held.pictures}
+    known = {image.name for image in held.images}
     missing = [name for name in names or () if name not in known]
     if missing:
-        raise OptionError(f"the archive holds no picture called {missing[0]}")
+        raise OptionError(f"the archive holds no image called {missing[0]}")
     coder = GroupCoder(codec, held.header, clock)
-    total = len(names) if names is not None else len(held.pictures)
+    total = len(names) if names is not None else len(held.images)
     done = 0
     within = progress_within(progress, 0, total)
     for group in held.groups:
-        wanted = {i for i, p in enumerate(group.pictures) if names is None or p.name in names}
+        wanted = {i for i, p in enumerate(group.images) if names is None or p.name in names}
         if not wanted:
             continue
-        pictures: dict[int, Pixels] | BitstreamError
+        images: dict[int, Pixels] | BitstreamError
         try:
-            shapes = [p.shape for p in group.pictures]
+            shapes = [p.shape for p in group.images]
             body = read_body(file, group)
             tell = within(len(wanted))
-            pictures = coder.decode(shapes, group.entries, body, wanted, tell)
+            images = coder.decode(shapes, group.entries, body, wanted, tell)
         except BitstreamError as error:
-            pictures = error
+            images = error
         for i in sorted(wanted):
-            found = pictures if isinstance(pictures, BitstreamError) else pictures[i]
-            yield group.pictures[i], found
+            found = images if isinstance(images, BitstreamError) else images[i]
+            yield group.images[i], found
         done += len(wanted)
         if progress:
             progress(done, total)
 
 
-def only_picture(codec: Codec, data: bytes, progress: Progress | None = None) -> Pixels:
-    """The first picture of an archive at hand; raises BitstreamError."""
+def only_image(codec: Codec, data: bytes, progress: Progress | None = None) -> Pixels:
+    """The first image of an archive at hand; raises BitstreamError."""
     held = contents(io.BytesIO(data))
     check_network(codec, held)
     if not held.groups:
-        raise BitstreamError("there is no picture in the archive")
+        raise BitstreamError("there is no image in the archive")
     group = held.groups[0]
     body = read_body(io.BytesIO(data), group)
-    shapes = [p.shape for p in group.pictures]
+    shapes = [p.shape for p in group.images]
     return GroupCoder(codec, held.header).decode(shapes, group.entries, body, {0}, progress)[0]
 
 
 def default_model(sources: Sequence[Source]) -> str:
-    """The shipped network for a set: that of its first readable picture."""
+    """The shipped network for a set: that of its first readable image."""
     for source in sources:
         with suppress(ImageError, OSError):
             return api.default_model(source.read())
-    raise OptionError("there is no picture to archive")
+    raise OptionError("there is no image to archive")
 
 
 def model_of(held: Contents) -> str:

@@ -1,9 +1,9 @@
-"""Bits-back coding of a batch of pictures with a diffusion model, in Bit-Swap order.
+"""Bits-back coding of a batch of images with a diffusion model, in Bit-Swap order.
 
 The latents are y_1, ..., y_K, y_t = x0 + n with noise of variance v_1 < ... < v_K, a Markov chain:
 q(y_t | y_{t-1}) adds noise of variance v_t - v_{t-1}. A sender who *pops* y_t from a stack of bits
 with q's probabilities gets a sample of it, and the receiver, who ends with the same y_t, pushes it
-back: the bits are returned. So what a picture adds to the stack is, on average, its negative bound
+back: the bits are returned. So what an image adds to the stack is, on average, its negative bound
 
     E[log2 q(y_1..K | x_0) - log2 p(x_0, y_1..K)]        (Ho et al. 2020, eq. 5)
 
@@ -48,7 +48,7 @@ INDEX_SPREAD = 4  # of sigma indices around the usual one
 class Model:
     """What sender and receiver share: the chain's Gaussians on their grids, and the denoiser.
 
-    shape: (C, H, W) of every picture of a batch. Level t = 1 .. K is entry t - 1 of the lists.
+    shape: (C, H, W) of every image of a batch. Level t = 1 .. K is entry t - 1 of the lists.
     bins and phases: the precision, in bins a standard deviation and means a bin.
     """
 
@@ -75,7 +75,7 @@ class Model:
 
     @property
     def initial_bits(self) -> int:
-        """What must be on the stack for each picture: about y_1 and y_2, less the pixels.
+        """What must be on the stack for each image: about y_1 and y_2, less the pixels.
 
         An estimate; where it is too low, popping raises StackEmpty.
         """
@@ -121,7 +121,7 @@ def _widened(v_s: float, v_t: float, error: float) -> float:
 
 
 def push(model: Model, stack: Stack, pixels: Pixels, balance: Balance | None = None) -> None:
-    """Code pictures, (N, H, W, C) uint8, onto the stack; its lanes are open.
+    """Code images, (N, H, W, C) uint8, onto the stack; its lanes are open.
 
     balance: is told what every step cost, beside theory. Raises StackEmpty.
     """
@@ -142,7 +142,7 @@ def push(model: Model, stack: Stack, pixels: Pixels, balance: Balance | None = N
 
 
 def pop(model: Model, stack: Stack, n: int) -> Pixels:
-    """The n pictures that `push` coded, (n, H, W, C) uint8; the stack is then as it was before."""
+    """The n images that `push` coded, (n, H, W, C) uint8; the stack is then as it was before."""
     k = model.grids[-1].take_p(stack, model.prior(n))
     for t in range(model.levels - 1, 0, -1):
         x0_hat = model.estimate(t + 1, k)
@@ -155,43 +155,43 @@ def pop(model: Model, stack: Stack, n: int) -> Pixels:
     return pixels
 
 
-# --- x_0 given y_1: the discretized decoder of DDPM's eq. 13, one sigma a picture -----------------
+# --- x_0 given y_1: the discretized decoder of DDPM's eq. 13, one sigma an image -----------------
 
 
 def _push_pixels(model: Model, stack: Stack, pixels: Pixels, x0_hat: Float64) -> float:
     usual = np.array([PHASES * model.usual_index])
-    for picture, guess in zip(pixels, x0_hat, strict=True):
-        values, means, index, code = _pixel_code(picture, guess)
+    for image, guess in zip(pixels, x0_hat, strict=True):
+        values, means, index, code = _pixel_code(image, guess)
         stack.push(code, means * FINE, values)
         stack.push(model.index_table, usual, np.array([index]))
     return float(pixel_bits(pixels, x0_hat).sum())
 
 
 def pixel_bits(pixels: Pixels, x0_hat: Float64) -> Float64:
-    """-log2 p(x_0 | y_1) of every picture, (N,), given x0_hat(y_1)."""
+    """-log2 p(x_0 | y_1) of every image, (N,), given x0_hat(y_1)."""
     bits = []
-    for picture, guess in zip(pixels, x0_hat, strict=True):
-        values, means, _, code = _pixel_code(picture, guess)
+    for image, guess in zip(pixels, x0_hat, strict=True):
+        values, means, _, code = _pixel_code(image, guess)
         bits.append(float(code.bits(means * FINE, values.astype(np.int32)).sum()))
     return np.array(bits)
 
 
-def _pixel_code(picture: Pixels, x0_hat: Float64) -> tuple[Pixels, NDArray[np.int32], int, Table]:
-    """Values and means of a picture's sub-pixels, its sigma index and the table of that sigma."""
-    values, means = picture.reshape(-1), _grey(x0_hat)
+def _pixel_code(image: Pixels, x0_hat: Float64) -> tuple[Pixels, NDArray[np.int32], int, Table]:
+    """Values and means of an image's sub-pixels, its sigma index and the table of that sigma."""
+    values, means = image.reshape(-1), _grey(x0_hat)
     index = best_sigma(values, means)
     return values, means, index, table(round(sigma_of(index) * SIGMA_UNIT), 256)
 
 
 def _pop_pixels(model: Model, stack: Stack, x0_hat: Float64) -> Pixels:
     channels, height, width = model.shape
-    pictures = np.empty((len(x0_hat), height, width, channels), np.uint8)
+    images = np.empty((len(x0_hat), height, width, channels), np.uint8)
     usual = np.array([PHASES * model.usual_index])
     for i in reversed(range(len(x0_hat))):
         index = int(stack.pop(model.index_table, usual)[0])
         code = table(round(sigma_of(index) * SIGMA_UNIT), 256)
-        pictures[i] = stack.pop(code, FINE * _grey(x0_hat[i])).reshape(height, width, channels)
-    return pictures
+        images[i] = stack.pop(code, FINE * _grey(x0_hat[i])).reshape(height, width, channels)
+    return images
 
 
 def _grey(x0_hat: Float64) -> NDArray[np.int32]:

@@ -1,4 +1,4 @@
-"""A group of an archive: pictures cut into tiles, all on one stack of bits.
+"""A group of an archive: images cut into tiles, all on one stack of bits.
 
 The stack starts from what the file itself carries: the first tiles are coded progressively, and
 their bytes are the bits that the next tiles' latents are popped from. Batches grow as the stack
@@ -44,9 +44,9 @@ BATCH = 128 * 128  # pixels in a batch, at most: what a network runs on one thre
 
 @dataclass(frozen=True)
 class Tile:
-    """A rectangle of a picture of the group."""
+    """A rectangle of an image of the group."""
 
-    picture: int
+    image: int
     top: int
     left: int
     height: int
@@ -59,7 +59,7 @@ class Tile:
         return self.height, self.width, self.channels
 
     def of(self, pixels: Pixels) -> Pixels:
-        """Its part of the picture: a view."""
+        """Its part of the image: a view."""
         return pixels[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
@@ -69,7 +69,7 @@ def is_drawing(pixels: Pixels) -> bool:
 
 
 def tiles_of(shapes: Sequence[Shape], side: int) -> list[Tile]:
-    """All tiles of pictures (H, W, C) in the order of the stack: by size, large ones first."""
+    """All tiles of images (H, W, C) in the order of the stack: by size, large ones first."""
     tiles = [
         Tile(i, top, left, min(side, height - top), min(side, width - left), channels)
         for i, (height, width, channels) in enumerate(shapes)
@@ -102,20 +102,20 @@ class GroupCoder:
 
     def encode(
         self,
-        pictures: Sequence[Pixels],
+        images: Sequence[Pixels],
         spent: Spent | None = None,
         progress: Progress | None = None,
     ) -> tuple[list[Entry], bytes]:
-        """Entries and body of pictures (H, W, C) uint8."""
-        tiles = tiles_of([(p.shape[0], p.shape[1], p.shape[2]) for p in pictures], self.header.tile)
+        """Entries and body of images (H, W, C) uint8."""
+        tiles = tiles_of([(p.shape[0], p.shape[1], p.shape[2]) for p in images], self.header.tile)
         stack, entries, at = Stack(), list[Entry](), 0
-        kinds = [(t.shape, is_drawing(t.of(pictures[t.picture]))) for t in tiles]
+        kinds = [(t.shape, is_drawing(t.of(images[t.image]))) for t in tiles]
         while at < len(tiles):
             shape, drawn = kinds[at]
             most = 0 if drawn else self._largest_batch(stack, shape)
             alike = sum(1 for _ in takewhile(kinds[at].__eq__, kinds[at : at + most]))
             batch = tiles[at : at + max(1, alike)]
-            pixels = np.stack([t.of(pictures[t.picture]) for t in batch])
+            pixels = np.stack([t.of(images[t.image]) for t in batch])
             stack, done = self._push(stack, pixels[:alike], spent)
             if done:
                 entries.append(Entry(done, zlib.crc32(pixels[:done].tobytes())))
@@ -140,28 +140,28 @@ class GroupCoder:
         wanted: set[int],
         progress: Progress | None = None,
     ) -> dict[int, Pixels]:
-        """The wanted pictures, by their number in the group: only what lies above is decoded.
+        """The wanted images, by their number in the group: only what lies above is decoded.
 
         Raises BitstreamError if the entries do not fit, or pixels do not match their checksum.
         """
         tiles = tiles_of(shapes, self.header.tile)
         if sum(e.tiles for e in entries) != len(tiles):
-            raise BitstreamError("a group's tiles do not fit its pictures")
+            raise BitstreamError("a group's tiles do not fit its images")
         first = next((i for i, e in enumerate(entries) if e.count), None)
         stack = Stack.unpack(body, first is not None)
-        pictures = {i: np.empty(shapes[i], np.uint8) for i in wanted}
-        end, left = len(tiles), sum(t.picture in wanted for t in tiles)
+        images = {i: np.empty(shapes[i], np.uint8) for i in wanted}
+        end, left = len(tiles), sum(t.image in wanted for t in tiles)
         for i in reversed(range(len(entries))):
             if not left:
-                return pictures
+                return images
             entry = entries[i]
             here = tiles[end - entry.tiles : end]
             if any(t.shape != here[0].shape for t in here):
-                raise BitstreamError("a group's tiles do not fit its pictures")
+                raise BitstreamError("a group's tiles do not fit its images")
             pixels = self._pop(stack, entry, here[0].shape)
             for tile, part in zip(here, pixels, strict=True):
-                if tile.picture in wanted:
-                    tile.of(pictures[tile.picture])[:] = part
+                if tile.image in wanted:
+                    tile.of(images[tile.image])[:] = part
                     left -= 1
             end -= len(here)
             if i == first:
@@ -170,7 +170,7 @@ class GroupCoder:
                 progress(len(tiles) - end, len(tiles))
         if stack.count:
             raise BitstreamError("the stack does not end where it began: the stream is damaged")
-        return pictures
+        return images
 
     # --- one entry ---
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from diffcodec.accounting.trace import Balance, Clock
 from diffcodec.archive.group import GroupCoder, Spent
-from diffcodec.bitstream.archive import ArchiveHeader, Picture, pack_group
+from diffcodec.bitstream.archive import ArchiveHeader, ImageInfo, pack_group
 from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.codec import Codec
 from diffcodec.errors import ImageError
@@ -20,7 +20,7 @@ from diffcodec.image import load
 
 @dataclass(frozen=True)
 class Source:
-    """A picture to be archived. path: of its file, or the pixels themselves."""
+    """An image to be archived. path: of its file, or the pixels themselves."""
 
     name: str
     path: Path | Pixels
@@ -31,7 +31,7 @@ class Source:
 
 
 Coded = tuple[bytes, int, Spent, Clock]
-Plan = Sequence[Sequence[tuple[Source, Picture]]]
+Plan = Sequence[Sequence[tuple[Source, ImageInfo]]]
 
 
 def encoders(
@@ -63,22 +63,22 @@ def encoders(
 def progress_within(
     progress: Progress | None, done: int, total: int
 ) -> Callable[[int], Progress | None]:
-    """For each of the next groups, of so many pictures, what tells how far it is."""
+    """For each of the next groups, of so many images, what tells how far it is."""
     start = done
 
-    def enter(pictures: int) -> Progress | None:
+    def enter(images: int) -> Progress | None:
         nonlocal start
-        before, start = start, start + pictures
+        before, start = start, start + images
         if progress is None:
             return None
         # The last tile is left to the caller, who says so when the group is done.
-        return lambda at, of: progress(before + pictures * min(at, of - 1) // of, total)
+        return lambda at, of: progress(before + images * min(at, of - 1) // of, total)
 
     return enter
 
 
 def _encode_elsewhere(
-    model: str, header: ArchiveHeader, group: Sequence[tuple[Source, Picture]]
+    model: str, header: ArchiveHeader, group: Sequence[tuple[Source, ImageInfo]]
 ) -> Coded:
     return encode_group(_codec(model), header, group)
 
@@ -91,15 +91,15 @@ def _codec(model: str) -> Codec:
 def encode_group(
     codec: Codec,
     header: ArchiveHeader,
-    group: Sequence[tuple[Source, Picture]],
+    group: Sequence[tuple[Source, ImageInfo]],
     progress: Progress | None = None,
 ) -> Coded:
     clock, spent = Clock(), Spent(Balance())
     with clock.measure("total"):
         pixels = [source.read() for source, _ in group]
-        for (_, picture), now in zip(group, pixels, strict=True):
-            if now.shape != picture.shape:
-                raise ImageError(f"{picture.name} changed while it was archived")
+        for (_, image), now in zip(group, pixels, strict=True):
+            if now.shape != image.shape:
+                raise ImageError(f"{image.name} changed while it was archived")
         entries, body = GroupCoder(codec, header, clock).encode(pixels, spent, progress)
-        data = pack_group([picture for _, picture in group], entries, body)
+        data = pack_group([image for _, image in group], entries, body)
     return data, len(data) - len(body), spent, clock

@@ -45,7 +45,7 @@ def resumable(file: BinaryIO, header: ArchiveHeader, plan: Plan) -> int:
         return 0
     kept, end = 0, file.tell()
     for found, group in zip(read_groups(file), plan, strict=False):
-        if isinstance(found, Damage) or list(found.pictures) != [picture for _, picture in group]:
+        if isinstance(found, Damage) or list(found.images) != [image for _, image in group]:
             break
         try:
             read_body(file, found)
@@ -60,11 +60,11 @@ def resumable(file: BinaryIO, header: ArchiveHeader, plan: Plan) -> int:
 
 
 def _same_pixels(entries: Sequence[Entry], pixels: Sequence[Pixels], side: int) -> bool:
-    """Do the checksums of the batches match these pictures?"""
+    """Do the checksums of the batches match these images?"""
     at, tiles = 0, tiles_of([(p.shape[0], p.shape[1], p.shape[2]) for p in pixels], side)
     for entry in entries:
         batch = tiles[at : at + entry.tiles]
-        data = b"".join(t.of(pixels[t.picture]).tobytes() for t in batch)
+        data = b"".join(t.of(pixels[t.image]).tobytes() for t in batch)
         if zlib.crc32(data) != entry.crc:
             return False
         at += len(batch)

@@ -1,4 +1,4 @@
-"""What the layers of a float network are fed, on noisy pictures at every noise level."""
+"""What the layers of a float network are fed, on noisy images at every noise level."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Seen:
 
 
 class _Observer:
-    """Collects what is seen; weight: of the pictures that are being looked at."""
+    """Collects what is seen; weight: of the images that are being looked at."""
 
     def __init__(self, layers: list[FloatLayer]) -> None:
         self.seen = {layer.name: Seen() for layer in layers}
@@ -44,18 +44,18 @@ class _Observer:
 
 
 def calibrate(
-    network: FloatNetwork, pictures: NDArray[np.uint8], progress: Progress | None = None
+    network: FloatNetwork, images: NDArray[np.uint8], progress: Progress | None = None
 ) -> dict[str, Seen]:
-    """Every layer's activations on pictures (N, H, W, 3); progress(levels done, levels)."""
+    """Every layer's activations on images (N, H, W, 3); progress(levels done, levels)."""
     observer = _Observer(network.layers)
-    batch = max(1, BATCH // (pictures.shape[1] * pictures.shape[2]))
+    batch = max(1, BATCH // (images.shape[1] * images.shape[2]))
     for i, sigma in enumerate(SIGMAS_GREY):
         level = (sigma / GREY) ** 2
         # What the network yields is scaled up as the noise falls, and errors with it.
         observer.weight = math.sqrt(1 + network.recipe.network.sigma_data**2 / level)
         rng = np.random.default_rng(i)
-        for start in range(0, len(pictures), batch):
-            x0 = to_x0(pictures[start : start + batch])
+        for start in range(0, len(images), batch):
+            x0 = to_x0(images[start : start + batch])
             y = x0 + math.sqrt(level) * rng.standard_normal(x0.shape)
             v = np.full(len(x0), level)
             with torch.inference_mode():
@@ -79,8 +79,8 @@ def _inputs(layer: FloatLayer, a: Tensor, rng: np.random.Generator) -> Tensor:
         a = F.interpolate(a, scale_factor=2.0, mode="nearest")
     n, _, height, width = a.shape
     padded = F.pad(a, [kernel // 2] * 4)
-    picture, row, column = (
+    image, row, column = (
         torch.from_numpy(rng.integers(0, size, PLACES)) for size in (n, height, width)
     )
-    taps = [padded[picture, :, row + i, column + j] for i in range(kernel) for j in range(kernel)]
+    taps = [padded[image, :, row + i, column + j] for i in range(kernel) for j in range(kernel)]
     return torch.cat(taps, dim=1)

@@ -24,9 +24,9 @@ from diffcodec.exact.stripes import Reach, Stripe, Window, plan, windows
 
 KERNEL = load_kernel("diffcodec.exact._convolve")
 
-SMALL = 128 * 128  # input pixels up to which threads share out pictures, not rows
+SMALL = 128 * 128  # input pixels up to which threads share out images, not rows
 WORTHWHILE = 8_000_000  # products from which on the rows of a layer are shared out
-# Bytes of all streams, of which less than half are held at a time, up to which a picture is
+# Bytes of all streams, of which less than half are held at a time, up to which an image is
 # evaluated at once, else in stripes.
 WHOLE = 512 << 20
 # Bytes of all streams that a stripe adds, roughly; what the next one needs again is moved.
@@ -41,10 +41,10 @@ def instruction_sets() -> tuple[str, ...]:
 class Compiled:
     """Evaluates a Graph like Reference. Not to be had where KERNEL is None.
 
-    threads: for the rows of large pictures, and for the pictures of a batch of small ones. isa:
+    threads: for the rows of large images, and for the images of a batch of small ones. isa:
     one of instruction_sets(), or None for the fastest. The output depends on neither. Large
-    pictures are evaluated in stripes of rows (stripes.py), with the same output. Memory of streams
-    is kept for the next picture of the same size, unless it is large. Raises RuntimeError without
+    images are evaluated in stripes of rows (stripes.py), with the same output. Memory of streams
+    is kept for the next image of the same size, unless it is large. Raises RuntimeError without
     the kernel, ValueError if there is no such set, CheckpointError if the graph's tensors do not
     fit.
     """
@@ -65,7 +65,7 @@ class Compiled:
     def __call__(self, x: Int16, v: NDArray[np.float64]) -> Int32:
         """Output (N, H, W, C') int32 for input (N, H, W, C) int16 and noise variances (N,).
 
-        Raises ValueError if the sides of the picture do not suit the network.
+        Raises ValueError if the sides of the image do not suit the network.
         """
         n, height, width, channels = x.shape
         if self._side != (height, width):
@@ -75,23 +75,23 @@ class Compiled:
         for layer in self.layers:
             shapes.append(layer.shape(shapes))
         if len(v) != n:
-            raise ValueError(f"{n} pictures need {n} noise variances; there are {len(v)}")
+            raise ValueError(f"{n} images need {n} noise variances; there are {len(v)}")
         out = np.empty((n, *shapes[-1]), np.int32)
         size = 4 * sum(math.prod(shape) for shape in shapes)
         if size > WHOLE:
             rows = max(1, shapes[-1][0] * STRIPE // size)
-            for picture in zip(x, v, out, strict=True):
-                self._in_stripes(*picture, shapes=shapes, rows=rows)
+            for image in zip(x, v, out, strict=True):
+                self._in_stripes(*image, shapes=shapes, rows=rows)
         elif self._pool is not None and n > 1 and height * width <= SMALL:
-            pictures = partial(self._evaluate, shapes=shapes, threads=1)
-            list(self._pool.map(pictures, x, v, out))
+            images = partial(self._evaluate, shapes=shapes, threads=1)
+            list(self._pool.map(images, x, v, out))
         else:
-            for picture in zip(x, v, out, strict=True):
-                self._evaluate(*picture, shapes=shapes, threads=self.threads)
+            for image in zip(x, v, out, strict=True):
+                self._evaluate(*image, shapes=shapes, threads=self.threads)
         return out
 
     def _evaluate(self, x: Int16, v: float, out: Int32, shapes: list[Shape], threads: int) -> None:
-        """One picture. Streams live until their last reader; the last one is `out`."""
+        """One image. Streams live until their last reader; the last one is `out`."""
         streams = {0: self._memory(shapes[0])}
         streams[0][:] = x
         biases = self._biases(float(v))
@@ -111,7 +111,7 @@ class Compiled:
                     self._spare[shapes[i]].append(stream)
 
     def _in_stripes(self, x: Int16, v: float, out: Int32, shapes: list[Shape], rows: int) -> None:
-        """One picture, with so many rows of the output at a time."""
+        """One image, with so many rows of the output at a time."""
         stripes = plan(self.layers, shapes, rows)
         held, biases = windows(stripes, shapes), self._biases(float(v))
         for stripe in stripes:

@@ -19,7 +19,7 @@ from diffcodec.exact.graph import Graph
 from diffcodec.exact.reference import Reference
 
 SEED = 0x65786163  # of the inputs
-SIDES = {"quick": (1, 3), "full": (3, 5)}  # of the picture, in strides: odd at every resolution
+SIDES = {"quick": (1, 3), "full": (3, 5)}  # of the image, in strides: odd at every resolution
 
 Kind = Literal["quick", "full"]
 
@@ -37,15 +37,15 @@ def vector(graph: Graph, kind: Kind) -> tuple[Int16, NDArray[np.float64]]:
     unit = graph.stride // graph.patch
     height, width = (unit * side for side in SIDES[kind])
     shape = height, width, 3 * graph.patch**2
-    pictures = [_small(shape), _extremes(shape), np.zeros(shape, np.int16)]
+    images = [_small(shape), _extremes(shape), np.zeros(shape, np.int16)]
     levels = graph.tensors["levels"]
     middle = len(levels) // 2
     inside = levels[middle] + 0.3 * (levels[middle + 1] - levels[middle])
     v = [float(inside), float(levels[0]) / 2, float(levels[-1]) * 2]
     if kind == "full":
-        pictures += [_any(shape), _small(shape)[::-1], _extremes(shape)[:, ::-1]]
+        images += [_any(shape), _small(shape)[::-1], _extremes(shape)[:, ::-1]]
         v += [float(levels[-2]), float(levels[0]), float(levels[1])]
-    return np.stack(pictures), np.array(v)
+    return np.stack(images), np.array(v)
 
 
 def _words(shape: tuple[int, ...], step: int) -> Int16:
@@ -54,7 +54,7 @@ def _words(shape: tuple[int, ...], step: int) -> Int16:
 
 
 def _small(shape: tuple[int, ...]) -> Int16:
-    """As of pictures: moduli below 1."""
+    """As of images: moduli below 1."""
     return np.asarray(_words(shape, 0) >> 3, np.int16)
 
 

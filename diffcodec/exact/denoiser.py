@@ -18,12 +18,12 @@ from diffcodec.exact.spans import Span, spans
 from diffcodec.network.config import Betas, Sigma2
 from diffcodec.network.grey import rgb_state
 
-WIDEST = 8192  # pixels; wider pictures are evaluated in spans of columns
+WIDEST = 8192  # pixels; wider images are evaluated in spans of columns
 AT_ONCE = 1 << 17  # pixels that are doubles at a time, roughly
 
 
 class ExactDenoiser:
-    """x0_hat(y, v) by an integer network; grey and RGB pictures of any size.
+    """x0_hat(y, v) by an integer network; grey and RGB images of any size.
 
     A grey state with noise v becomes an RGB state with independent noise 3v in every channel whose
     mean is the grey state: nothing is lost, and the network sees the noise it was trained on. The
@@ -46,7 +46,7 @@ class ExactDenoiser:
         return np.asarray(self.batch(y[None], v)[0])
 
     def batch(self, y: Float32, v: float | Float64) -> Float32:
-        """The same for (N, C, H, W) and one v, or one for each picture."""
+        """The same for (N, C, H, W) and one v, or one for each image."""
         n, _, _, width = y.shape
         noise = np.broadcast_to(np.asarray(v, np.float64), (n,))
         x0_hat = np.empty(y.shape, np.float32)

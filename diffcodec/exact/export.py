@@ -3,7 +3,7 @@
 Streams count 2^-11: at the ends of the table, +-16, SiLU is 0 and x to the last digit. Activations
 get the 15 bits that int16 has for them, with room above the largest one met in calibration, and
 weights what is then left of the 31 bits of an accumulator: about 8, and more for the largest.
-Their errors are like the picture and mostly cancel (rounding.py); those of activations are noise.
+Their errors are like the image and mostly cancel (rounding.py); those of activations are noise.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ TRAINED = "trained."  # before the names of tensors that only training needs
 
 def export(
     checkpoint: Checkpoint,
-    pictures: Sequence[NDArray[np.uint8]],
+    images: Sequence[NDArray[np.uint8]],
     progress: Progress | None = None,
 ) -> Graph:
-    """The integer network of a checkpoint, calibrated on pictures (H, W, 3) uint8 of one size.
+    """The integer network of a checkpoint, calibrated on images (H, W, 3) uint8 of one size.
 
     progress(noise levels done, of). The result is proven, and states its conformance vectors.
     Raises CheckpointError for a network that has no exact form.
     """
     recipe, weights = checkpoint.recipe, checkpoint.weights
     network = FloatNetwork(recipe, weights, torch.float32)
-    seen = calibrate(network, np.stack(pictures), progress)
+    seen = calibrate(network, np.stack(images), progress)
     levels = noise_levels()
     tensors: dict[str, NDArray[Any]] = {"silu": silu_table(FRACTION), "levels": levels}
     tensors |= {TRAINED + k: w.astype(np.float16) for k, w in weights.items() if "embed." in k}

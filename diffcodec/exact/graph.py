@@ -11,7 +11,7 @@ cuts them or looks them up in the table of SiLU, convolves, and yields the next 
 
 round(x / 2^s) is floor(x / 2^s + 1/2): an addition and an arithmetic shift. Streams are numbered:
 0 is the input, k the output of layer k - 1; the last one is the network's output. No accumulator
-can overflow 31 bits, whatever the picture (overflow.py); so sums are exact in any order, in int32,
+can overflow 31 bits, whatever the image (overflow.py); so sums are exact in any order, in int32,
 in float64, or in float32 by halves, and every way to evaluate a network gives the same integers.
 """
 
@@ -42,7 +42,7 @@ class Layer:
     sources: streams that are read, their channels one after the other; silu: by the table, else
     cut; shift, limit: of the activations; upsample: each pixel becomes 2 x 2; stride: 1 or 2;
     add: a stream that is added to the output. Tensors, named by `name`: weight int16
-    (c_out, k, k, c_in) with k = 1 or 3, zeros around the picture; bias int32 (c_out); shift uint8
+    (c_out, k, k, c_in) with k = 1 or 3, zeros around the image; bias int32 (c_out); shift uint8
     (c_out); and perhaps levels int32 (L, c_out), what each noise level adds to the bias.
     """
 
@@ -69,7 +69,7 @@ class Graph:
     layers: tuple[Layer, ...]
     tensors: dict[str, NDArray[Any]]
     patch: int
-    stride: int  # picture sides are multiples of this
+    stride: int  # image sides are multiples of this
     sigma_data: float
     fraction: int
     output: int

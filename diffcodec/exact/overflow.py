@@ -1,4 +1,4 @@
-"""Proof that an integer network never leaves its integers, whatever the picture and its size.
+"""Proof that an integer network never leaves its integers, whatever the image and its size.
 
 Activations are clipped, so a layer's sums are bounded by its weights alone: each product lies in
 an interval that holds 0, and every partial sum, in any order, between the sums of the lower and

@@ -48,12 +48,12 @@ class Packed:
         _, _, stride, upsample, *_ = self.numbers
         height, width, _ = streams[self.sources[0]]
         if any(streams[i][:2] != (height, width) for i in self.sources):
-            raise ValueError(f"sides of the picture do not suit the network (at {self.name})")
+            raise ValueError(f"sides of the image do not suit the network (at {self.name})")
         if sum(streams[i][2] for i in self.sources) != self.c_in:
             raise ValueError(f"{self.name} reads {self.c_in} channels and is given others")
         height, width = (-(-(side << upsample) // stride) for side in (height, width))
         if self.add is not None and streams[self.add] != (height, width, self.c_out):
-            raise ValueError(f"sides of the picture do not suit the network (at {self.name})")
+            raise ValueError(f"sides of the image do not suit the network (at {self.name})")
         return (height, width, self.c_out)
 
 

@@ -14,7 +14,7 @@ from diffcodec.exact.graph import Graph, Layer, rounded_shift
 
 
 class Reference:
-    """Evaluates a Graph, one picture of a batch after the other."""
+    """Evaluates a Graph, one image of a batch after the other."""
 
     def __init__(self, graph: Graph, dtype: type[np.int64] | type[np.float64] = np.int64) -> None:
         self.graph, self.dtype = graph, dtype
@@ -22,7 +22,7 @@ class Reference:
 
     def __call__(self, x: Int16, v: NDArray[np.float64]) -> Int32:
         """Output (N, H, W, C') int32 for input (N, H, W, C) int16 and noise variances (N,)."""
-        return np.stack([self._one(picture, level) for picture, level in zip(x, v, strict=True)])
+        return np.stack([self._one(image, level) for image, level in zip(x, v, strict=True)])
 
     def _one(self, x: Int16, v: float) -> Int32:
         streams = [x.astype(np.int64)]

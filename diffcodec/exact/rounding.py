@@ -1,7 +1,7 @@
 """Weights rounded to integers so that what a layer yields changes little.
 
 The error of a rounded weight is made up for by the weights that are rounded after it, as far as
-their inputs go together (Frantar et al. 2023, "GPTQ"). Neighbouring pixels of pictures do: errors
+their inputs go together (Frantar et al. 2023, "GPTQ"). Neighbouring pixels of images do: errors
 fall to about a fourth of those of the nearest integers.
 """
 

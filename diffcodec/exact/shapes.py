@@ -27,14 +27,14 @@ def check_shapes(graph: Graph) -> None:
         _check_tensors(graph, layer)
         streams.append(_output(graph, layer, streams))
     if streams[-1] != (pixels, 0):
-        raise CheckpointError("the last layer of the network does not yield a picture")
+        raise CheckpointError("the last layer of the network does not yield an image")
     deepest = graph.patch << max(halved for _, halved in streams)
     if graph.stride % deepest:
-        raise CheckpointError(f"the network halves pictures down to 1/{deepest}, its stride not")
+        raise CheckpointError(f"the network halves images down to 1/{deepest}, its stride not")
 
 
 def macs_per_pixel(graph: Graph) -> float:
-    """Multiplications of the convolutions for each pixel of a large picture."""
+    """Multiplications of the convolutions for each pixel of a large image."""
     streams: list[Shape] = [(3 * graph.patch**2, 0)]
     total = 0.0
     for layer in graph.layers:

@@ -1,6 +1,6 @@
-"""Wide pictures in spans of columns: the same integers as all at once, in bounded memory.
+"""Wide images in spans of columns: the same integers as all at once, in bounded memory.
 
-Zeros lie around the picture at every layer of a network, so a span that ends inside the picture is
+Zeros lie around the image at every layer of a network, so a span that ends inside the image is
 right only where the network does not see its ends. It is given as many columns more as the network
 reaches, on either side; they are thrown away.
 """

@@ -1,8 +1,8 @@
 """Rows of an integer network's streams, stripe by stripe: how far each one goes, what stays.
 
-A large picture is evaluated in stripes. In each, every layer goes on as far as the next rows of the
+A large image is evaluated in stripes. In each, every layer goes on as far as the next rows of the
 output ask for, so a layer that lies deeper is ahead by what the layers after it reach. Of a stream
-only those rows are kept that a layer still reads: memory grows with the width of the picture, not
+only those rows are kept that a layer still reads: memory grows with the width of the image, not
 with its height, and no row is computed twice.
 """
 
@@ -62,7 +62,7 @@ class Stripe:
 
 
 def plan(layers: Sequence[Packed], shapes: Sequence[Shape], rows: int) -> list[Stripe]:
-    """The stripes of a picture; shapes: of all streams; rows: of the output in each, at least 1."""
+    """The stripes of an image; shapes: of all streams; rows: of the output in each, at least 1."""
     reaches = [Reach.of(layer) for layer in layers]
     last = len(layers)
     begin, stripes = [0] * (last + 1), []

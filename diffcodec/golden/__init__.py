@@ -49,7 +49,7 @@ def golden_files() -> list[Golden]:
 
 
 def decode(codec: Codec, data: bytes) -> list[NDArray[np.uint8]]:
-    """The picture of a .dfc file, or all of an archive; raises BitstreamError."""
+    """The image of a .dfc file, or all of an archive; raises BitstreamError."""
     if data[:4] != ARCHIVE_MAGIC:
         return [codec.decode(data).pixels]
     found = [pixels for _, pixels in extract(codec, io.BytesIO(data))]
@@ -59,9 +59,9 @@ def decode(codec: Codec, data: bytes) -> list[NDArray[np.uint8]]:
     return [pixels for pixels in found if isinstance(pixels, np.ndarray)]
 
 
-def digest(pictures: list[NDArray[np.uint8]]) -> str:
+def digest(images: list[NDArray[np.uint8]]) -> str:
     """SHA-256 over the shape, as text, and the pixels of each (H, W, C)."""
     sha = hashlib.sha256()
-    for pixels in pictures:
+    for pixels in images:
         sha.update(str(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes())
     return sha.hexdigest()

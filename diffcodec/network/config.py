@@ -37,7 +37,7 @@ class NetworkConfig:
     blocks: int  # residual blocks a level
     attention: tuple[int, ...]  # resolutions that attend, in feature pixels per `window` pixels
     norm: Literal["group", "none"]
-    window: int  # picture pixels inside which attention and normalisation statistics stay
+    window: int  # image pixels inside which attention and normalisation statistics stay
     patch: int = 1  # pixel-unshuffle before the first convolution: 1 or 2
     sigma_data: float = 0.5  # spread of the pixels in [-1, 1], for the preconditioning
     predicts: Predicts = "preconditioned"  # or eps, or mu: that of q(x_{t-1} | x_t, x_0)
@@ -78,12 +78,12 @@ class NetworkConfig:
 
     @property
     def stride(self) -> int:
-        """Picture pixels per feature pixel at the lowest resolution."""
+        """Image pixels per feature pixel at the lowest resolution."""
         return self.patch << (len(self.multipliers) - 1)
 
     @property
     def multiple(self) -> int:
-        """A picture is padded to a multiple of this many pixels a side."""
+        """An image is padded to a multiple of this many pixels a side."""
         return self.window if self.attention or self.norm == "group" else self.stride
 
 
@@ -92,7 +92,7 @@ class TrainConfig:
     """Algorithm 1 with a budget."""
 
     objective: Objective
-    batch: int  # pictures a step, over all processes
+    batch: int  # images a step, over all processes
     steps: int
     lr: float
     warmup: int  # steps of linear warm-up of lr
@@ -101,7 +101,7 @@ class TrainConfig:
     crop: int  # side of the training crops in pixels
     sigma_min: float = 0.6  # range of the noise in grey levels (0..255), log-uniform
     sigma_max: float = 1000.0
-    tile: int = 0  # cut every picture into tiles of this side first (CIFAR mosaics: 32)
+    tile: int = 0  # cut every image into tiles of this side first (CIFAR mosaics: 32)
     flips: bool = True
     grey: float = 0.0  # share of the crops that are turned grey (R = G = B)
     scale: float = 1.0  # every other crop is a smaller one, enlarged by up to this factor

@@ -1,6 +1,6 @@
-"""A float network as a denoiser, for pictures of any size: what training makes and evaluates.
+"""A float network as a denoiser, for images of any size: what training makes and evaluates.
 
-Padding, grey pictures and batches live here, so that the U-Net does not know of them. The codec
+Padding, grey images and batches live here, so that the U-Net does not know of them. The codec
 runs on integer networks only (diffcodec.exact.denoiser).
 """
 
@@ -23,7 +23,7 @@ SMALL = 3 * 128 * 128  # values in a batch up to which one thread is best
 
 
 class NetworkDenoiser:
-    """x0_hat(y, v) by a trained U-Net; grey and RGB pictures of any size, as ExactDenoiser."""
+    """x0_hat(y, v) by a trained U-Net; grey and RGB images of any size, as ExactDenoiser."""
 
     def __init__(self, checkpoint: Checkpoint, device: str = "cpu") -> None:
         self.checkpoint = checkpoint
@@ -56,7 +56,7 @@ class NetworkDenoiser:
         return np.asarray(self.batch(y[None], v)[0])
 
     def batch(self, y: Float32, v: float | NDArray[np.float64]) -> Float32:
-        """The same for (N, C, H, W) and one v, or one for each picture."""
+        """The same for (N, C, H, W) and one v, or one for each image."""
         return self._evaluate(y, v)[0]
 
     def with_variance(self, y: Float32, v: float | NDArray[np.float64]) -> tuple[Float32, Float32]:
@@ -93,7 +93,7 @@ class NetworkDenoiser:
 
 @contextmanager
 def _threads_for(state: torch.Tensor) -> Iterator[None]:
-    """One thread for small pictures: it is faster, and sums do not depend on the thread count."""
+    """One thread for small images: it is faster, and sums do not depend on the thread count."""
     before = torch.get_num_threads()
     if before == 1 or state.numel() > SMALL:
         yield

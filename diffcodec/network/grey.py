@@ -1,4 +1,4 @@
-"""Grey pictures for networks that know RGB only.
+"""Grey images for networks that know RGB only.
 
 A grey state with noise v becomes an RGB state with independent noise 3v in every channel whose
 mean is the grey state: nothing is lost, and the network sees the noise it was trained on.

@@ -1,6 +1,6 @@
 """The codec's tables of a trained network: D(v), the prior, and the chains of noise levels.
 
-Measured once on training pictures, stored with the network, part of its fingerprint.
+Measured once on training images, stored with the network, part of its fingerprint.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def measure(
     seed: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tables:
-    """Tables from pictures (N, C, H, W) in [-1, 1]; progress(levels done, levels)."""
+    """Tables from images (N, C, H, W) in [-1, 1]; progress(levels done, levels)."""
     tables, pixel_bpd = survey(denoiser, x0, seed, progress)
     return dataclasses.replace(tables, chains=optimise(tables, pixel_bpd))
 
@@ -90,7 +90,7 @@ def _denoise(
 
 
 def _pixel_bpd(x0: NDArray[np.float32], x0_hat: NDArray[np.float32]) -> float:
-    """Bits/dim of the exact pixels given x0_hat, one sigma a picture."""
+    """Bits/dim of the exact pixels given x0_hat, one sigma an image."""
     bits = 0.0
     for truth, guess in zip(x0, x0_hat, strict=True):
         pixels = np.rint((truth.reshape(-1) + 1) * GREY).astype(np.uint8)

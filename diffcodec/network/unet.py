@@ -1,4 +1,4 @@
-"""DDPM's U-Net (Ho et al. 2020, appendix B) as a denoiser for pictures of any size.
+"""DDPM's U-Net (Ho et al. 2020, appendix B) as a denoiser for images of any size.
 
 What differs from the paper, and why:
 - it is conditioned on a continuous noise level (log sigma), not on one of T integers, so that the
@@ -6,7 +6,7 @@ What differs from the paper, and why:
 - its output is preconditioned (Karras et al. 2022, eq. 7): x0_hat = c_skip y + c_out F, because raw
   eps is useless at high noise; eps, or mu, is what `predicts` in the recipe says on request;
 - attention and normalisation statistics stay inside windows of the training size, so a large
-  picture behaves like its parts. With `norm = "none"` and no attention it is purely local.
+  image behaves like its parts. With `norm = "none"` and no attention it is purely local.
 
 Coordinates: y = x_t / sqrt(alpha_bar_t) = x0 + n, n ~ N(0, v), pixels in [-1, 1].
 """
@@ -45,7 +45,7 @@ def to_windows(x: Tensor, window: int) -> Tensor:
 
 
 def from_windows(x: Tensor, n: int, h: int, w: int) -> Tensor:
-    """Inverse of to_windows for n pictures of h x w."""
+    """Inverse of to_windows for n images of h x w."""
     window = x.shape[-1]
     if h == window and w == window:
         return x
@@ -114,7 +114,7 @@ class Attention(nn.Module):
 
 
 class UNet(nn.Module):
-    """x0_hat(y, v) for (N, 3, H, W) pictures; H and W multiples of `config.multiple`.
+    """x0_hat(y, v) for (N, 3, H, W) images; H and W multiples of `config.multiple`.
 
     With a learned variance three more channels follow x0_hat: they say where log sigma^2 lies, -1
     at log beta_tilde and 1 at log beta (improved DDPM, eq. 15).
@@ -194,7 +194,7 @@ class UNet(nn.Module):
         """Down, across the middle and up again.
 
         Every block on the way up sees one of the way down beside its input, as in DDPM; or only a
-        level's last picture on the way down is added on the way up (Zhang et al. 2021).
+        level's last image on the way down is added on the way up (Zhang et al. 2021).
         """
         blocks, add, skips = self.config.blocks, self.config.skips == "add", [h]
         for i, stage in enumerate(self.down):
@@ -216,7 +216,7 @@ class UNet(nn.Module):
         return h
 
     def noise_level(self, v: Tensor) -> Tensor:
-        """log sigma on DDPM's scale of 0..1000, clamped: beyond it pictures are drowned anyway."""
+        """log sigma on DDPM's scale of 0..1000, clamped: beyond it images are drowned anyway."""
         low, high = (math.log(s) for s in SIGMA_RANGE)
         return ((v.log() / 2 - low) / (high - low)).clamp(0, 1) * 1000
 

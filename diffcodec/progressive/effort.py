@@ -12,7 +12,7 @@ from diffcodec.errors import OptionError
 from diffcodec.theory.chain import CHAIN_LENGTHS
 
 STEP_BITS = 100  # ideal bits that a step should carry at least
-RATE_BPD = 2.5  # about what a picture spends up to the last noise level
+RATE_BPD = 2.5  # about what an image spends up to the last noise level
 SHORT_BITS = 256  # ideal bits of a step below which more than SHORT_NU state bits gain nothing
 SHORT_NU = 14
 

@@ -1,4 +1,4 @@
-"""A smaller picture from a file: 1/2, 1/4 or 1/8 of the size, from its first steps alone.
+"""A smaller image from a file: 1/2, 1/4 or 1/8 of the size, from its first steps alone.
 
 Pixels of the preview are means of s x s pixels, in which noise is s times smaller. So the steps
 below a noise of s grey levels, and the exact pixels, are left out: most of a file. The steps before
@@ -25,7 +25,7 @@ SCALES = (2, 4, 8)
 def preview(
     channel: Channel, payload: Payload, scale: int, progress: Progress | None = None
 ) -> Received:
-    """The picture of a payload, made `scale` times smaller: (ceil(H / scale), ..., C) pixels.
+    """The image of a payload, made `scale` times smaller: (ceil(H / scale), ..., C) pixels.
 
     steps: those that it took. Plain pixels are all read.
     """
@@ -44,8 +44,8 @@ def preview(
 def shrink(x: Float32, scale: int) -> Float32:
     """Means of squares of `scale` x `scale` pixels: (C, H, W) to (C, ceil(H / scale), ...).
 
-    The last square of a row or column that is not a multiple lies inside the picture and overlaps
-    the one before it. A picture that is smaller than a square has its mean.
+    The last square of a row or column that is not a multiple lies inside the image and overlaps
+    the one before it. An image that is smaller than a square has its mean.
     """
     for axis in (2, 1):
         x = _means(np.moveaxis(x, axis, 0), min(scale, x.shape[axis]))

@@ -59,7 +59,7 @@ NARROW = 8
 @dataclass(frozen=True)
 class Stop:
     """Where a sender stops before the exact pixels: at so many bytes of payload, after so many
-    steps, or as soon as the 8-bit picture that a decoder would show reaches a PSNR in dB."""
+    steps, or as soon as the 8-bit image that a decoder would show reaches a PSNR in dB."""
 
     max_bytes: int | None = None
     max_steps: int | None = None
@@ -75,7 +75,7 @@ def send(
     trace: Trace | None = None,
     progress: Progress | None = None,
 ) -> tuple[bytes, bool]:
-    """The payload of a picture, (H, W, C) uint8, and whether it ends with the exact pixels.
+    """The payload of an image, (H, W, C) uint8, and whether it ends with the exact pixels.
 
     header_bytes: of the file, for the trace only.
     """
@@ -120,7 +120,7 @@ def send(
             trace.final_mse = mse
         if len(payload) <= most:
             return payload, True
-    # It may not: a picture that the network knows nothing of, a drawing or noise for instance.
+    # It may not: an image that the network knows nothing of, a drawing or noise for instance.
     writer, node, steps = preview
     plain, blocks = with_plain_pixels(channel, writer, node, planes, crc)
     if choice is None and len(payload) <= len(plain):
@@ -140,7 +140,7 @@ def with_plain_pixels(
 
 
 def send_plain(channel: Channel, pixels: Pixels) -> bytes:
-    """The payload of a picture, (H, W, C) uint8, that has pixels as they are and no steps."""
+    """The payload of an image, (H, W, C) uint8, that has pixels as they are and no steps."""
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
     writer = PayloadWriter(channel.chain.plan(planes.size, channel.nu))
     crc = zlib.crc32(np.ascontiguousarray(pixels).data)
@@ -148,9 +148,9 @@ def send_plain(channel: Channel, pixels: Pixels) -> bytes:
 
 
 def limits(planes: Pixels, stop: Stop) -> tuple[int, int]:
-    """Bytes of a payload above which a picture (C, H, W) gets plain pixels; of steps before them.
+    """Bytes of a payload above which an image (C, H, W) gets plain pixels; of steps before them.
 
-    A narrow picture that is sent to the end gets them at once.
+    A narrow image that is sent to the end gets them at once.
     """
     drawn = drawn_bytes(planes)
     most = min(planes.size + planes.size // PREVIEW + SPARE, DRAWN_MOST * drawn)
@@ -159,7 +159,7 @@ def limits(planes: Pixels, stop: Stop) -> tuple[int, int]:
 
 
 def difference(planes: Pixels, x0_hat: Float32) -> Float32:
-    """x0 - x0_hat, like x0_hat, of a picture (C, H, W) uint8."""
+    """x0 - x0_hat, like x0_hat, of an image (C, H, W) uint8."""
     error = np.empty_like(x0_hat)
     for levels, mean, out in pieces(planes, x0_hat, error):
         np.subtract(levels.astype(np.float32) / GREY - 1, mean, out=out)
@@ -173,7 +173,7 @@ def mean_square(error: Float32) -> float:
 
 
 def psnr(planes: Pixels, x0_hat: Float32) -> float:
-    """PSNR in dB of x0_hat in 8 bits, against a picture (C, H, W) uint8; inf if they are equal."""
+    """PSNR in dB of x0_hat in 8 bits, against an image (C, H, W) uint8; inf if they are equal."""
     squares = 0
     for levels, mean in pieces(planes, x0_hat):
         off = to_levels(mean).astype(np.int32) - levels
@@ -263,7 +263,7 @@ def receive(
     progress: Progress | None = None,
     reconstruct: Reconstruct | None = None,
 ) -> Received:
-    """The best picture that a payload holds; `walk` is taken along over its complete steps.
+    """The best image that a payload holds; `walk` is taken along over its complete steps.
 
     walk: at the beginning, or where an earlier call with a prefix of this payload left it.
     reconstruct: makes what is shown of a payload that is not whole, instead of x0_hat. Raises
@@ -317,6 +317,6 @@ def follow(
 
 
 def _flat(channel: Channel) -> Pixels:
-    """The picture before the first step, (C, H, W) uint8."""
+    """The image before the first step, (C, H, W) uint8."""
     levels = from_unit(channel.prior_mean).transpose(2, 0, 1)
     return np.broadcast_to(levels, channel.shape).copy()

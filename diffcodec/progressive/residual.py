@@ -1,7 +1,7 @@
 """The exact pixels at the end of a file: x_0 given x0_hat, or as they are where that takes less.
 
 Sub-pixels are coded in the order of the rotation's permutation, so that what a cut leaves lies all
-over the picture; the rows of a drawing come from top to bottom.
+over the image; the rows of a drawing come from top to bottom.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PLAIN = (STORED, DRAWN)  # kinds of pixels that need no x0_hat
 def code_pixels(
     channel: Channel, planes: Planes, x0_hat: Float32, trace: Trace | None
 ) -> tuple[int, list[bytes]]:
-    """The sigma index that suits a picture, and the code of each block of sub-pixels."""
+    """The sigma index that suits an image, and the code of each block of sub-pixels."""
     means, values = np.empty(planes.size, np.int32), np.empty(planes.size, np.uint8)
     for where, (a, b) in _blocks(channel):
         means[a:b] = _means(x0_hat, where)
@@ -59,12 +59,12 @@ def plain_pixels(channel: Channel, planes: Planes) -> tuple[int, list[bytes]]:
 
 
 def drawn_bytes(planes: Planes) -> int:
-    """What the picture takes as a drawing."""
+    """What the image takes as a drawing."""
     return sum(len(encode_strip(part)) for part in _strips(planes))
 
 
 def _strips(planes: Planes) -> Iterator[NDArray[np.uint8]]:
-    """Rows of a picture, (n, W, C) each."""
+    """Rows of an image, (n, W, C) each."""
     channels, height, width = planes.shape
     for rows in strips((height, width, channels)):
         yield np.ascontiguousarray(planes[:, rows].transpose(1, 2, 0))
@@ -97,7 +97,7 @@ def _draw(payload: Payload, planes: Planes) -> None:
 
 
 def _blocks(channel: Channel) -> Iterator[tuple[NDArray[np.int32], tuple[int, int]]]:
-    """Where the sub-pixels of each block lie in the picture, and in the file's order."""
+    """Where the sub-pixels of each block lie in the image, and in the file's order."""
     order = permutation(channel.seed, channel.dims)
     edges = np.cumsum([0, *block_sizes(channel.dims)]).tolist()
     for a, b in pairwise(edges):

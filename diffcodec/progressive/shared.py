@@ -1,8 +1,8 @@
-"""What sender and receiver of a picture both know, and both do: the state and its steps.
+"""What sender and receiver of an image both know, and both do: the state and its steps.
 
 The state y = x0 + n, n ~ N(0, v), starts from nothing and moves along a chain of falling noise
-levels (progressive.py). Pictures may be large: besides the few arrays that have a name nothing of
-a picture's size is made, and no doubles of its size at all.
+levels (progressive.py). Images may be large: besides the few arrays that have a name nothing of
+an image's size is made, and no doubles of its size at all.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from diffcodec.theory.denoiser import Denoiser
 from diffcodec.theory.diffusion import posterior_mean, posterior_variance, step_precision
 
 PIECE = 1 << 18  # values that are doubles at a time
-# Of the first step at least 1/16 has to be there. Less is 0.3 dB over a picture of one colour, and
-# took a large picture of which there are but a few bytes half a minute.
+# Of the first step at least 1/16 has to be there. Less is 0.3 dB over an image of one colour, and
+# took a large image of which there are but a few bytes half a minute.
 FIRST = 16
 
 
@@ -36,7 +36,7 @@ FIRST = 16
 class Channel:
     """What sender and receiver share besides the bits.
 
-    shape: (C, H, W) of the picture; workers: threads for the trellis search (no effect on bits).
+    shape: (C, H, W) of the image; workers: threads for the trellis search (no effect on bits).
     """
 
     denoiser: Denoiser

@@ -1,8 +1,8 @@
-"""From a received state to a picture that looks real: the rest of the chain, without its bits.
+"""From a received state to an image that looks real: the rest of the chain, without its bits.
 
-x0_hat is the mean of all pictures that fit what was received: no other choice has a smaller squared
-error, and none looks as smooth. Both choices here show one picture that fits, as far as the network
-knows pictures, at up to twice the squared error. They are for cuts only; the exact pixels of a
+x0_hat is the mean of all images that fit what was received: no other choice has a smaller squared
+error, and none looks as smooth. Both choices here show one image that fits, as far as the network
+knows images, at up to twice the squared error. They are for cuts only; the exact pixels of a
 whole file are not theirs to change.
 """
 

@@ -27,7 +27,7 @@ CHAIN_LENGTHS = (6, 12, 25, 50, 100)
 
 @dataclass(frozen=True)
 class Tables:
-    """What was measured on training pictures and is stored with a network
+    """What was measured on training images and is stored with a network
     (diffcodec.network.tables).
 
     prior_mean: of x0 per channel; prior_variance: around it; v, mse: D(v) at increasing v; chains:
@@ -68,7 +68,7 @@ class Tables:
         }
 
     def mean(self, channels: int) -> tuple[float, ...]:
-        """The prior mean of each of 3 channels, or of a grey picture's one."""
+        """The prior mean of each of 3 channels, or of a grey image's one."""
         red, green, blue = self.prior_mean
         return self.prior_mean if channels == 3 else ((red + green + blue) / 3,)
 
@@ -94,7 +94,7 @@ class Chain:
         return self.v[state] if state >= 0 else math.inf
 
     def expected(self, start: int, end: int) -> int:
-        """Energy index of the step for an ordinary picture: 16 log2(dSNR D)."""
+        """Energy index of the step for an ordinary image: 16 log2(dSNR D)."""
         gain = 1 / self.noise(end) - 1 / self.noise(start)
         return rounded_log2(gain * self.tables.error(self.noise(start)), 16)
 

@@ -33,7 +33,7 @@ class Choice:
 
     @property
     def total_bpd(self) -> float:
-        """Of the whole picture, exact pixels included."""
+        """Of the whole image, exact pixels included."""
         return self.steps_bpd + self.pixels_bpd
 
 

@@ -25,7 +25,7 @@ def to_levels(x: NDArray[np.floating]) -> Pixels:
     """Values in [-1, 1], or beyond, to the nearest pixels, uint8 of the same shape."""
     levels = np.empty(x.shape, np.uint8)
     flat, out = x.reshape(-1), levels.reshape(-1)
-    for i in range(0, flat.size, PIECE):  # so that no floats of a picture's size are made
+    for i in range(0, flat.size, PIECE):  # so that no floats of an image's size are made
         part = np.rint((flat[i : i + PIECE] + 1) * GREY).clip(0, 255)
         out[i : i + PIECE] = part
     return levels

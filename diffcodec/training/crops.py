@@ -1,4 +1,4 @@
-"""Training crops drawn where the network trains: all pictures lie on the GPU, and so does the work.
+"""Training crops drawn where the network trains: all images lie on the GPU, and so does the work.
 
 Does what diffcodec.data.Batches does on the CPU, which cannot keep a GPU busy: the batch of step k
 is a pure function of (seed, k, rank). The draws are others, so a run stays on one kind of device.
@@ -41,7 +41,7 @@ class DeviceBatches:
             self.pixels = torch.from_numpy(flat).to(device)  # (all pixels, 3)
         except torch.OutOfMemoryError as error:
             raise DataError(
-                f"the pictures take {flat.nbytes / 2**30:.1f} GiB, more than the device has; train "
+                f"the images take {flat.nbytes / 2**30:.1f} GiB, more than the device has; train "
                 "on fewer of them"
             ) from error
         self.heights, self.widths = torch.from_numpy(sizes.T.copy()).to(device)
@@ -58,7 +58,7 @@ class DeviceBatches:
         enlarged = self.share // 2 if self.config.scale > 1 else 0
         side[:enlarged] = (crop / self.config.scale ** u[0, :enlarged]).round().long()
         top, left = ((u[i] * (n - side + 1)).long() for i, n in ((1, height), (2, width)))
-        # The square of `side` lies in a window of `crop`, which lies in the picture.
+        # The square of `side` lies in a window of `crop`, which lies in the image.
         row, column = torch.minimum(top, height - crop), torch.minimum(left, width - crop)
         reach = torch.arange(crop, device=self.device)
         index = (
@@ -80,7 +80,7 @@ class DeviceBatches:
         return x
 
     def _which(self, step: int) -> Tensor:
-        """Pictures of this rank's share, in epochs of a seeded shuffle: (share,) int64."""
+        """Images of this rank's share, in epochs of a seeded shuffle: (share,) int64."""
         first = step * self.config.batch + self.rank * self.share
         places = range(first, first + self.share)
         return torch.tensor([shuffled(self.config.seed, self.count, place) for place in places])

@@ -1,4 +1,4 @@
-"""What training minimises: which noise levels a step draws, and the loss of each picture.
+"""What training minimises: which noise levels a step draws, and the loss of each image.
 
 With D = |x0 - x0_hat|^2, the mean over the sub-pixels:
 - simple: t uniform, the error of what the network predicts (DDPM eq. 14, L_simple):
@@ -35,7 +35,7 @@ EDGE = 1e3  # standard deviations that stand for infinity, where gradients exist
 
 @dataclass(frozen=True)
 class Draw:
-    """Noise variances of N pictures, (N,) float32; t - 1 in the chain, (N,) int64, unless any noise
+    """Noise variances of N images, (N,) float32; t - 1 in the chain, (N,) int64, unless any noise
     level is drawn; weight: 1 / (T p(t)), (N,), which makes every sampling of t unbiased."""
 
     v: Tensor
@@ -81,7 +81,7 @@ class Objective:
         return Draw(self.v[t].float(), t, (1 / (self.T * p[t])).float())
 
     def losses(self, x0: Tensor, out: Tensor, draw: Draw) -> Tensor:
-        """(N,) from pictures (N, 3, H, W) and what the network made of their noisy states."""
+        """(N,) from images (N, 3, H, W) and what the network made of their noisy states."""
         objective = self.config.objective
         x0_hat, share = out[:, :3], out[:, 3:]
         if objective == "nelbo":

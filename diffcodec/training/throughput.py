@@ -1,4 +1,4 @@
-"""How fast a training is: pictures and FLOP/s, the share of the GPU's peak, the time left."""
+"""How fast a training is: images and FLOP/s, the share of the GPU's peak, the time left."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ PEAKS = (
 )
 
 
-def flops_per_picture(config: NetworkConfig, crop: int) -> int:
-    """FLOPs of a training step for one picture of crop x crop pixels, a multiply-add being two.
+def flops_per_image(config: NetworkConfig, crop: int) -> int:
+    """FLOPs of a training step for one image of crop x crop pixels, a multiply-add being two.
 
     Convolutions, linear layers and attention, three times: the backward pass has two products for
     each of the forward one.
@@ -74,9 +74,9 @@ class Progress:
         self.config, self.quiet, self.world = recipe.train, quiet, world
         self.began = self.time = time.monotonic()
         self.step, self.sum = step, cast(float | Tensor, 0.0)
-        self.flops, self.gpu = 0, ""  # of a picture; not counted on a CPU
+        self.flops, self.gpu = 0, ""  # of an image; not counted on a CPU
         if device.type == "cuda":
-            self.flops = flops_per_picture(recipe.network, recipe.train.crop)
+            self.flops = flops_per_image(recipe.network, recipe.train.crop)
             self.gpu = torch.cuda.get_device_name(device)
 
     def __call__(
@@ -93,20 +93,20 @@ class Progress:
         now = time.monotonic()  # after the loss: a GPU has done its work by then
         rate = count / (now - self.time)
         self.step, self.time, self.sum = step, now, 0.0
-        pictures = rate * self.config.batch
+        images = rate * self.config.batch
         if not self.quiet:
-            self._show(step, mean, pictures, min(most, (self.config.steps - step) / rate))
-        record = {"step": step, "loss": mean, "images_per_second": round(pictures, 2)}
+            self._show(step, mean, images, min(most, (self.config.steps - step) / rate))
+        record = {"step": step, "loss": mean, "images_per_second": round(images, 2)}
         if self.flops:
-            record["flops_per_second"] = round(pictures * self.flops)
+            record["flops_per_second"] = round(images * self.flops)
         return record
 
-    def _show(self, step: int, loss: float, pictures: float, left: float) -> None:
+    def _show(self, step: int, loss: float, images: float, left: float) -> None:
         spent = self.time - self.began
         done = int(24 * spent / (spent + left))
-        pace = f"{pictures:.1f} pictures/s"
+        pace = f"{images:.1f} images/s"
         if self.flops:
-            pace += f"  {speed(pictures * self.flops, self.world, self.gpu)}"
+            pace += f"  {speed(images * self.flops, self.world, self.gpu)}"
         print(
             f"[{'#' * done}{'.' * (24 - done)}] step {step}/{self.config.steps}  loss {loss:.4f}  "
             f"{pace}  {left / 60:.1f} min left",

@@ -108,7 +108,7 @@ def train(
     first: Checkpoint | None = None,
     quiet: bool = False,
 ) -> Run:
-    """Train `recipe` on the pictures of `data`; running it again goes on where it stopped.
+    """Train `recipe` on the images of `data`; running it again goes on where it stopped.
 
     first: a network of the same sizes whose weights a new run starts from.
     folder: gets state.pt, model.safetensors and stats.jsonl (one line every 50 steps).

@@ -1,1 +1,1 @@
-"""What all measurements share: pictures, records, metrics, the machine."""
+"""What all measurements share: images, records, metrics, the machine."""

@@ -1,4 +1,4 @@
-"""One file of one picture in any format: its bytes, what it decodes to, and how good that is."""
+"""One file of one image in any format: its bytes, what it decodes to, and how good that is."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PeerError(ValueError):
 class Point:
     """One file: its size, MSE of its pixels in grey levels squared, seconds to make and to read.
 
-    ms_ssim: None where the picture is too small, or it was not measured. part_mses: of each picture
+    ms_ssim: None where the image is too small, or it was not measured. part_mses: of each image
     of a stack.
     """
 

@@ -1,4 +1,4 @@
-"""The pictures of a measurement: read exactly, each with a name that its records and files bear."""
+"""The images of a measurement: read exactly, each with a name that its records and files bear."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from diffcodec.image import load
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class NamedImage:
     """pixels: (H, W, 3) RGB or (H, W, 1) grey, uint8. name: unique in its set, fit for a file.
 
-    parts: of how many pictures of one size it is a stack (diffcodec.eval.rd.joint).
+    parts: of how many images of one size it is a stack (diffcodec.eval.rd.joint).
     """
 
     name: str
@@ -28,22 +28,22 @@ class Picture:
     parts: int = 1
 
 
-def load_pictures(
+def load_named(
     data: Path,
     split: str = "all",
     tile: int = 0,
     count: int | None = None,
     warn: Callable[[str], None] = lambda message: None,
-) -> list[Picture]:
-    """The pictures below the folder `data`, or the one at `data`: the first `count`, in order.
+) -> list[NamedImage]:
+    """The images below the folder `data`, or the one at `data`: the first `count`, in order.
 
-    split: only names or folders that begin so; tile: cut each picture into squares of this side, in
-    rows. Pictures of different sizes are fine. What cannot be read exactly (damage, transparency,
+    split: only names or folders that begin so; tile: cut each image into squares of this side, in
+    rows. Images of different sizes are fine. What cannot be read exactly (damage, transparency,
     more than 8 bits) is left out, and `warn` hears a sentence about it. Raises DataError if nothing
     remains.
     """
     paths = list_images(data, split)
-    found: list[Picture] = []
+    found: list[NamedImage] = []
     for path, name in zip(paths, _names(paths, data), strict=True):
         if count is not None and len(found) >= count:
             break
@@ -56,39 +56,39 @@ def load_pictures(
             warn(f"left out: {path} is smaller than a tile of {tile} pixels")
         elif tile:
             parts = tiles(pixels, tile)
-            found += [Picture(f"{name}-{i:05}", part) for i, part in enumerate(parts)]
+            found += [NamedImage(f"{name}-{i:05}", part) for i, part in enumerate(parts)]
         else:
-            found.append(Picture(name, pixels))
+            found.append(NamedImage(name, pixels))
     if not found:
-        raise DataError(f"no readable picture in {data}")
+        raise DataError(f"no readable image in {data}")
     return found[:count]
 
 
-def about(data: Path, split: str, tile: int, pictures: Sequence[Picture]) -> dict[str, Any]:
+def about(data: Path, split: str, tile: int, images: Sequence[NamedImage]) -> dict[str, Any]:
     """What was measured, as results tell it."""
     return {
         "name": data.resolve().stem,
         "split": split,
         "tile": tile,
-        "images": len(pictures),
-        "sha256": digest([picture.pixels for picture in pictures]),
+        "images": len(images),
+        "sha256": digest([image.pixels for image in images]),
     }
 
 
 def load_pixels(folder: Path, split: str, count: int, tile: int, crop: int) -> Pixels:
-    """The first `count` pictures of `folder` as (N, H, W, C) uint8.
+    """The first `count` images of `folder` as (N, H, W, C) uint8.
 
-    `tile`: pictures are mosaics of squares of this side (0: they are not). `crop`: keep the central
+    `tile`: images are mosaics of squares of this side (0: they are not). `crop`: keep the central
     crop x crop pixels (0: all). Raises ValueError where sizes differ or are below the crop.
     """
     images = load_images(folder, split, tile)[:count]
     if crop:
         if min(min(image.shape[:2]) for image in images) < crop:
-            raise ValueError(f"a picture in {folder} is smaller than {crop} x {crop}")
+            raise ValueError(f"an image in {folder} is smaller than {crop} x {crop}")
         corners = [((i.shape[0] - crop) // 2, (i.shape[1] - crop) // 2) for i in images]
         images = [i[y : y + crop, x : x + crop] for i, (y, x) in zip(images, corners, strict=True)]
     if len({image.shape for image in images}) > 1:
-        raise ValueError(f"the pictures in {folder} differ in size: choose a crop")
+        raise ValueError(f"the images in {folder} differ in size: choose a crop")
     return np.stack(images)
 
 

@@ -29,7 +29,7 @@ def collect(
     path: Path | None = None,
     progress: Progress | None = None,
 ) -> list[Record]:
-    """The record of every job (a picture, or a picture and a codec), in order.
+    """The record of every job (an image, or an image and a codec), in order.
 
     start: makes the function that does a job; with several processes it is called once in each,
     and must be picklable. keys: one name for each job and all that its record depends on; what the

@@ -17,12 +17,12 @@ def available() -> bool:
 
 
 def large_enough(shape: tuple[int, ...]) -> bool:
-    """May a picture of shape (H, W, C) have an MS-SSIM?"""
+    """May an image of shape (H, W, C) have an MS-SSIM?"""
     return min(shape[:2]) >= SMALLEST
 
 
 def ms_ssim(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float | None:
-    """MS-SSIM of two (H, W, C) uint8 pictures, 1 where they are equal, mean over the channels.
+    """MS-SSIM of two (H, W, C) uint8 images, 1 where they are equal, mean over the channels.
 
     None where a side is below SMALLEST pixels, or pytorch-msssim is not installed.
     """

@@ -4,7 +4,7 @@
         --test FILE --steps 1000 --out runs/ablation --json ablation.json
 
 Every setting is the same recipe but for these fields, trained for the same number of steps on the
-same batches, and measured on the same held-out pictures. A run whose loss was not finite is a
+same batches, and measured on the same held-out images. A run whose loss was not finite is a
 result: it is recorded as such. The same command goes on where it stopped.
 """
 
@@ -42,7 +42,7 @@ KINDS = (  # objective and variance; simple has the same gradient with either fi
     ("hybrid", "learned"),
 )
 RATES_BPP = (0.5, 1.5, 3.0)  # at which PSNR is told
-STRIDE = 16  # every picture meets 72 of the 1000 timesteps
+STRIDE = 16  # every image meets 72 of the 1000 timesteps
 
 
 def settings(base: Recipe, steps: int, predicts: Sequence[str]) -> Iterator[Recipe]:
@@ -200,7 +200,7 @@ def main(
 
 
 def _known(path: Path, dataset: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Rows of an earlier run on the same pictures, by recipe."""
+    """Rows of an earlier run on the same images, by recipe."""
     if not path.exists():
         return {}
     earlier = json.loads(path.read_text(encoding="utf-8"))

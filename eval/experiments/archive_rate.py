@@ -1,6 +1,6 @@
-"""What an archive costs, beside the variational bound of the same network, chain and pictures.
+"""What an archive costs, beside the variational bound of the same network, chain and images.
 
-Every chain makes one archive of all pictures, which is decoded again and compared. Rates are in
+Every chain makes one archive of all images, which is decoded again and compared. Rates are in
 bits/dim of all sub-pixels: the bound, on latents of its own (chain_bound.py); the whole file, its
 initial bits, heads and checksums included. Net bits are those by which the stacks grew, of the
 tiles in bits-back batches alone, beside the bound of the same tiles: others are coded progressively
@@ -46,10 +46,10 @@ Record = dict[str, Any]
 
 
 def measure(
-    codec: Codec, pictures: list[Pixels], chain: str, tile: int, processes: int, model: str | None
+    codec: Codec, images: list[Pixels], chain: str, tile: int, processes: int, model: str | None
 ) -> Record:
-    """One archive of pictures, (H, W, C) uint8 each, written, read and taken apart."""
-    sources = [Source(f"{i:05}.png", pixels) for i, pixels in enumerate(pictures)]
+    """One archive of images, (H, W, C) uint8 each, written, read and taken apart."""
+    sources = [Source(f"{i:05}.png", pixels) for i, pixels in enumerate(images)]
     header = make_header(codec, chain, tile)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "all.dfa"
@@ -58,14 +58,14 @@ def measure(
             codec, sources, path, header, processes=processes, model=model, progress=_show
         )
         encoded = time.perf_counter()
-        exact = _exact(codec, path, pictures, processes, model)
+        exact = _exact(codec, path, images, processes, model)
         decoded = time.perf_counter()
         with open(path, "rb") as file:
             groups = contents(file).groups
     balance, spent = written.spent.balance, written.spent
     tiles, in_batches = _tiles(header, groups, {source.name: source.read() for source in sources})
     bound = bounds(codec, chain, tiles, processes, model, _show)
-    values = sum(p.size for p in pictures)
+    values = sum(p.size for p in images)
     net_values = values - spent.progressive_values - spent.drawn_values
     nelbo, net_nelbo = float(bound.sum()), float(bound[in_batches].sum())
     bits = 8 * written.file_bytes
@@ -109,11 +109,11 @@ def measure(
 
 
 def _exact(
-    codec: Codec, path: Path, pictures: list[Pixels], processes: int, model: str | None
+    codec: Codec, path: Path, images: list[Pixels], processes: int, model: str | None
 ) -> bool:
-    """Does every picture come back?"""
+    """Does every image come back?"""
     with open(path, "rb") as file:
-        names = [[p.name for p in group.pictures] for group in contents(file).groups]
+        names = [[p.name for p in group.images] for group in contents(file).groups]
     if processes == 1 or model is None:
         found = [_extract(codec, path, some) for some in names]
     else:
@@ -121,7 +121,7 @@ def _exact(
             found = list(pool.map(partial(_extract_elsewhere, model, path), names))
     back = {name: pixels for group in found for name, pixels in group}
     return all(
-        np.array_equal(back.get(f"{i:05}.png", ()), pixels) for i, pixels in enumerate(pictures)
+        np.array_equal(back.get(f"{i:05}.png", ()), pixels) for i, pixels in enumerate(images)
     )
 
 
@@ -139,14 +139,14 @@ def _extract_elsewhere(model: str, path: Path, names: list[str]) -> list[tuple[s
 
 
 def _tiles(
-    header: ArchiveHeader, groups: Sequence[Group], pictures: dict[str, Pixels]
+    header: ArchiveHeader, groups: Sequence[Group], images: dict[str, Pixels]
 ) -> tuple[list[Pixels], NDArray[np.bool_]]:
     """All tiles of an archive, and which of them are in bits-back batches."""
     parts: list[Pixels] = []
     in_batches: list[bool] = []
     for group in groups:
-        for tile in tiles_of([p.shape for p in group.pictures], header.tile):
-            parts.append(tile.of(pictures[group.pictures[tile.picture].name]))
+        for tile in tiles_of([p.shape for p in group.images], header.tile):
+            parts.append(tile.of(images[group.images[tile.image].name]))
         for entry in group.entries:
             in_batches += [entry.count > 0] * entry.tiles
     return parts, np.array(in_batches)
@@ -161,25 +161,25 @@ def _standard_error(bound: NDArray[np.float64], tiles: list[Pixels]) -> float | 
 
 
 def _show(done: int, total: int) -> None:
-    print(f"{done} of {total} pictures", file=sys.stderr)
+    print(f"{done} of {total} images", file=sys.stderr)
 
 
-def compare(pictures: list[Pixels]) -> Record:
-    """Bits/dim of other lossless codecs, each picture its own file."""
+def compare(images: list[Pixels]) -> Record:
+    """Bits/dim of other lossless codecs, each image its own file."""
     sizes: dict[str, int] = {}
-    for pixels in pictures:
+    for pixels in images:
         for name, point in peers.lossless(pixels).items():
             sizes[name] = sizes.get(name, 0) + point.bytes
-    values = sum(p.size for p in pictures)
+    values = sum(p.size for p in images)
     return {name: {"bytes": size, "bpd": 8 * size / values} for name, size in sizes.items()}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("data", type=click.Path(exists=True, path_type=Path))
 @click.option("-m", "--model", default="cifar10", show_default=True, help="Network: name or file.")
-@click.option("--images", type=click.IntRange(1), help="Only the first N pictures.")
+@click.option("--images", "count", type=click.IntRange(1), help="Only the first N images.")
 @click.option("--split", default="all", help='Only files or folders whose names begin so: "test".')
-@click.option("--cut", type=click.IntRange(0), default=0, help="Cut files into N x N pictures.")
+@click.option("--cut", type=click.IntRange(0), default=0, help="Cut files into N x N images.")
 @click.option("--tile", type=int, default=TILE, show_default=True, help="Side of coded tiles.")
 @click.option("--chain", "chains", multiple=True, default=("50",), show_default=True)
 @click.option("-j", "--processes", type=click.IntRange(1), default=1, show_default=True)
@@ -188,7 +188,7 @@ def compare(pictures: list[Pixels]) -> Record:
 def main(
     data: Path,
     model: str,
-    images: int | None,
+    count: int | None,
     split: str,
     cut: int,
     tile: int,
@@ -197,23 +197,23 @@ def main(
     with_peers: bool,
     json_path: Path | None,
 ) -> None:
-    """Archives of the pictures in DATA, one a chain: bound, net bits, file bits."""
+    """Archives of the images in DATA, one a chain: bound, net bits, file bits."""
     try:
-        pictures = load_images(data, split, cut)[:images]
+        images = load_images(data, split, cut)[:count]
         codec = Codec.from_pretrained(model, 1)
     except (DataError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     result: Record = {
         "name": f"diffcodec {codec.name}",
         "results": [],
-        "peers_lossless": compare(pictures) if with_peers else {},
-        "dataset": {"name": data.stem, "images": len(pictures), "sha256": digest(pictures)},
+        "peers_lossless": compare(images) if with_peers else {},
+        "dataset": {"name": data.stem, "images": len(images), "sha256": digest(images)},
         "model": {"name": codec.name, "fingerprint": codec.fingerprint.hex(), "tile": tile},
         "environment": environment(1, processes),
         "command": f"python -m diffcodec.eval.experiments.archive_rate {portable(sys.argv[1:])}",
     }
     for chain in chains:
-        row = measure(codec, pictures, chain, tile, processes, model)
+        row = measure(codec, images, chain, tile, processes, model)
         result["results"].append(row)
         click.echo(
             f"chain {chain}: bound {row['nelbo_bpd']:.4f}, net {row['net_bpd']:.4f} "
@@ -227,7 +227,7 @@ def main(
     for name, peer in result["peers_lossless"].items():
         click.echo(f"{name}: {peer['bpd']:.4f} bits/dim")
     if not all(row["exact"] for row in result["results"]):
-        raise click.ClickException("some pictures did not come back exactly")
+        raise click.ClickException("some images did not come back exactly")
 
 
 if __name__ == "__main__":

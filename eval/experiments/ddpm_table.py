@@ -3,7 +3,7 @@
 Theory is a result of `diffcodec nll` over T = 1000 steps: the rate L_T + ... + L_t and the RMSE of
 x0_hat(x_t). Beside it stand files of the same kind of chain (ddpm:100, a tenth of the steps), cut
 after the last state they visit that has at least x_t's noise, and decoded to 8-bit pixels; their
-rate counts headers and checksums, so the first rows want many pictures in a file (--joint). The
+rate counts headers and checksums, so the first rows want many images in a file (--joint). The
 paper's numbers are those of its own network on CIFAR-10.
 
     diffcodec nll --data cifar10/ --split test --tile 32 --count 256 -m cifar10 --json > nll.json
@@ -27,7 +27,7 @@ from diffcodec.codec import Codec, parse
 from diffcodec.errors import DataError
 from diffcodec.eval.common import metrics
 from diffcodec.eval.common.environment import environment, portable
-from diffcodec.eval.common.images import Picture, about, load_pictures
+from diffcodec.eval.common.images import NamedImage, about, load_named
 from diffcodec.eval.rd.curves import ResultError, is_bound, read
 from diffcodec.eval.rd.joint import as_one, stacks
 from diffcodec.files import write_atomic
@@ -37,7 +37,7 @@ from diffcodec.theory.schedule import Schedule
 Result = dict[str, Any]
 
 T = 1000
-ENOUGH = 256  # pictures that a RMSE of theory is of, if there are as many
+ENOUGH = 256  # images that a RMSE of theory is of, if there are as many
 STEPS = range(T, 0, -100)  # T - t + 1, as the paper's table counts
 # Ho, Jain and Abbeel 2020, Table 4: T - t + 1, rate in bits/dim, RMSE on 0..255.
 PAPER = {
@@ -67,9 +67,9 @@ def theory(bound: Result) -> dict[int, dict[str, float]]:
 
 
 def rmse(rows: Sequence[Result], i: int, enough: int) -> float:
-    """RMSE of x0_hat at rows[i], or over as many steps around it as have met enough pictures.
+    """RMSE of x0_hat at rows[i], or over as many steps around it as have met enough images.
 
-    With a stride each t has met a few pictures only; RMSE is all but linear in t.
+    With a stride each t has met a few images only; RMSE is all but linear in t.
     """
     for width in range(1 + min(i, len(rows) - 1 - i)):
         near = rows[i - width : i + width + 1]
@@ -78,11 +78,11 @@ def rmse(rows: Sequence[Result], i: int, enough: int) -> float:
     return math.sqrt(sum(row["rmse_grey"] ** 2 for row in near) / len(near))
 
 
-def cuts(codec: Codec, picture: Picture, chain: str) -> dict[int, dict[str, float]]:
-    """A file of a picture or stack, cut where it has come as far as each row: bytes, MSE."""
-    pixels = picture.pixels
-    if picture.parts > 1:
-        codec = as_one(codec, len(pixels) // picture.parts)
+def cuts(codec: Codec, image: NamedImage, chain: str) -> dict[int, dict[str, float]]:
+    """A file of an image or stack, cut where it has come as far as each row: bytes, MSE."""
+    pixels = image.pixels
+    if image.parts > 1:
+        codec = as_one(codec, len(pixels) // image.parts)
     data = codec.encode(pixels, chain=chain)
     header, start = parse_header(data)
     levels = chain_of(header, codec.tables)
@@ -102,18 +102,18 @@ def cuts(codec: Codec, picture: Picture, chain: str) -> dict[int, dict[str, floa
 
 
 def table(
-    codec: Codec, bound: Result, pictures: Sequence[Picture], chain: str, report: Any = None
+    codec: Codec, bound: Result, images: Sequence[NamedImage], chain: str, report: Any = None
 ) -> list[Result]:
     """The rows, T - t + 1 falling as in the paper."""
     if bound["model"]["fingerprint"] != codec.fingerprint.hex():
         raise ResultError(f"the theory is of another network than {codec.name}")
     ideal, found = theory(bound), []
-    for i, picture in enumerate(pictures):
-        found.append(cuts(codec, picture, chain))
+    for i, image in enumerate(images):
+        found.append(cuts(codec, image, chain))
         if report is not None:
-            report(i + 1, len(pictures))
-    shapes = [picture.pixels.shape for picture in pictures]
-    samples = [picture.pixels.size for picture in pictures]
+            report(i + 1, len(images))
+    shapes = [image.pixels.shape for image in images]
+    samples = [image.pixels.size for image in images]
     rows = []
     for k in STEPS:
         rates = [metrics.bpd(one[k]["bytes"], s) for one, s in zip(found, shapes, strict=True)]
@@ -204,8 +204,8 @@ def draw(result: Result, bound: Result | None, format: str) -> bytes:
 @click.argument("data", type=click.Path(exists=True, path_type=Path))
 @click.option("-m", "--model", default="cifar10", show_default=True, help="Network: name or file.")
 @click.option("--chain", default="ddpm:100", show_default=True, help="Noise levels of the files.")
-@click.option("--images", type=click.IntRange(1), help="Only the first N pictures.")
-@click.option("--joint", type=click.IntRange(2), help="Code N pictures of one size as one file.")
+@click.option("--images", "count", type=click.IntRange(1), help="Only the first N images.")
+@click.option("--joint", type=click.IntRange(2), help="Code N images of one size as one file.")
 @click.option("--split", default="all", help="Only files or folders whose names begin so.")
 @click.option("--tile", type=click.IntRange(0), default=0, help="Cut into tiles of this side.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the table.")
@@ -215,19 +215,19 @@ def main(
     data: Path,
     model: str,
     chain: str,
-    images: int | None,
+    count: int | None,
     joint: int | None,
     split: str,
     tile: int,
     json_path: Path | None,
     plot: Path | None,
 ) -> None:
-    """DDPM's Table 4: BOUND, a result of diffcodec nll, beside files of the pictures in DATA."""
+    """DDPM's Table 4: BOUND, a result of diffcodec nll, beside files of the images in DATA."""
     try:
         limits, codec = read(bound), Codec.from_pretrained(model)
         theory(limits)
-        pictures = load_pictures(data, split, tile, images)
-        coded = stacks(pictures, joint) if joint else pictures
+        images = load_named(data, split, tile, count)
+        coded = stacks(images, joint) if joint else images
         rows = table(codec, limits, coded, chain, _tell)
     except (DataError, ValueError) as error:
         raise click.ClickException(str(error)) from error
@@ -236,7 +236,7 @@ def main(
         "ddpm_table": rows,
         "theory_images": limits["nelbo"]["images"],
         "joint": joint,
-        "dataset": about(data, split, tile, pictures),
+        "dataset": about(data, split, tile, images),
         "model": {"name": codec.name, "fingerprint": codec.fingerprint.hex(), "chain": chain},
         "environment": environment(codec.workers, 1),
         "command": f"python -m diffcodec.eval.experiments.ddpm_table {portable(sys.argv[1:])}",

@@ -1,4 +1,4 @@
-"""One picture, one file, six cuts: what progressive, lossy to lossless, looks like.
+"""One image, one file, six cuts: what progressive, lossy to lossless, looks like.
 
 python -m diffcodec.eval.experiments.demo [PICTURE] --out demo/
 """
@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from diffcodec.eval.common import metrics
 
-PICTURE = Path(__file__).resolve().parents[2] / "tests" / "pictures" / "dog.png"
+IMAGE = Path(__file__).resolve().parents[2] / "tests" / "images" / "dog.png"
 CUTS, LOWEST_BPP, HIGHEST_BPP = 5, 0.1, 5.0  # the whole file follows
 HEADER = 40  # bytes: a cut below this holds little more than the header
 MARGIN, TEXT = 8, 40  # pixels of the strip
@@ -47,15 +47,15 @@ def strip(original: NDArray[np.uint8], cuts: Sequence[Shown]) -> Image.Image:
     """The cuts side by side and the original (H, W, C) last, bytes and quality under each."""
     captions = [(f"{cut.bytes:,} bytes", f"{cut.bpp:.2f} bpp, {cut.quality}") for cut in cuts]
     captions.append(("original", f"{original.size:,} bytes raw"))
-    pictures = [_enlarged(pixels) for pixels in [*(cut.pixels for cut in cuts), original]]
-    width, height = pictures[0].size
+    images = [_enlarged(pixels) for pixels in [*(cut.pixels for cut in cuts), original]]
+    width, height = images[0].size
     cell = width + MARGIN
-    sheet = Image.new("RGB", (MARGIN + cell * len(pictures), height + 2 * MARGIN + TEXT), "white")
+    sheet = Image.new("RGB", (MARGIN + cell * len(images), height + 2 * MARGIN + TEXT), "white")
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(15)
-    for i, (picture, lines) in enumerate(zip(pictures, captions, strict=True)):
+    for i, (image, lines) in enumerate(zip(images, captions, strict=True)):
         left = MARGIN + i * cell
-        sheet.paste(picture, (left, MARGIN))
+        sheet.paste(image, (left, MARGIN))
         for row, text in enumerate(lines):
             at = (left + width / 2, height + MARGIN + 4 + 19 * row)
             draw.text(at, text, fill="black", font=font, anchor="ma")
@@ -63,16 +63,14 @@ def strip(original: NDArray[np.uint8], cuts: Sequence[Shown]) -> Image.Image:
 
 
 def _enlarged(pixels: NDArray[np.uint8]) -> Image.Image:
-    """As a Pillow picture, small ones with enlarged pixels so that a caption fits below."""
-    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
-    factor = max(1, round(200 / picture.width))
-    return picture.resize(
-        (picture.width * factor, picture.height * factor), Image.Resampling.NEAREST
-    )
+    """As a Pillow image, small ones with enlarged pixels so that a caption fits below."""
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
+    factor = max(1, round(200 / image.width))
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 
 
 def cut_sizes(shape: tuple[int, ...], whole: int) -> list[int]:
-    """Sizes in bytes, each the same factor above the last, for a picture of this (H, W, C)."""
+    """Sizes in bytes, each the same factor above the last, for an image of this (H, W, C)."""
     pixels = shape[0] * shape[1]
     lowest = max(HEADER, LOWEST_BPP * pixels / 8)
     sizes = {int(size) for size in np.geomspace(lowest, HIGHEST_BPP * pixels / 8, CUTS)}
@@ -80,17 +78,17 @@ def cut_sizes(shape: tuple[int, ...], whole: int) -> list[int]:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("picture", default=PICTURE, type=click.Path(exists=True, path_type=Path))
+@click.argument("image", default=IMAGE, type=click.Path(exists=True, path_type=Path))
 @click.option("-m", "--model", help="Network: name or file; by default what suits the size.")
 @click.option("--out", default=Path("demo"), show_default=True, type=click.Path(path_type=Path))
-def main(picture: Path, model: str | None, out: Path) -> None:
+def main(image: Path, model: str | None, out: Path) -> None:
     """Encode PICTURE once, cut the file at five sizes, decode every cut, draw them side by side."""
     from diffcodec.api import default_model
     from diffcodec.codec import Codec
     from diffcodec.image import load
 
     try:
-        pixels = load(picture)
+        pixels = load(image)
         codec = Codec.from_pretrained(model or default_model(pixels))
     except ValueError as error:
         raise click.ClickException(str(error)) from error
@@ -98,7 +96,7 @@ def main(picture: Path, model: str | None, out: Path) -> None:
     data = codec.encode(pixels)
     seconds = time.perf_counter() - start
     out.mkdir(parents=True, exist_ok=True)
-    file = out / f"{picture.stem}.dfc"
+    file = out / f"{image.stem}.dfc"
     file.write_bytes(data)
     click.echo(f"{file}: {len(data):,} bytes, written in {seconds:.1f} s")
     click.echo("    bytes     bpp     PSNR  seconds")
@@ -110,7 +108,7 @@ def main(picture: Path, model: str | None, out: Path) -> None:
         click.echo(f"{size:9,} {cuts[-1].bpp:7.3f} {cuts[-1].quality:>8} {cuts[-1].seconds:8.1f}")
     if not np.array_equal(cuts[-1].pixels, pixels):
         raise click.ClickException("the whole file did not give the exact pixels back")
-    target = out / f"{picture.stem}-cuts.png"
+    target = out / f"{image.stem}-cuts.png"
     strip(pixels, cuts).save(target, optimize=True)
     click.echo(f"{target}: the cuts side by side, the original last")
 

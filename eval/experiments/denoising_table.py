@@ -1,7 +1,7 @@
-"""How well a network denoises whole pictures, and what codec that makes in the limit.
+"""How well a network denoises whole images, and what codec that makes in the limit.
 
-As the denoising papers tell it: white noise of sigma grey levels is added to each picture, x0_hat
-is rounded to 8 bits, and its PSNR is averaged over the pictures. The same errors, before they are
+As the denoising papers tell it: white noise of sigma grey levels is added to each image, x0_hat
+is rounded to 8 bits, and its PSNR is averaged over the images. The same errors, before they are
 rounded, imply the rate of an ideal chain of small steps (`denoising.implied_rate`), and so a
 rate-distortion curve; the exact pixels that follow cost what the codec's pixel coder asks for.
 
@@ -26,7 +26,7 @@ from diffcodec.archive.bitsback import pixel_bits
 from diffcodec.errors import DataError
 from diffcodec.eval.common import metrics
 from diffcodec.eval.common.environment import environment, portable
-from diffcodec.eval.common.images import Picture, about, load_pictures
+from diffcodec.eval.common.images import NamedImage, about, load_named
 from diffcodec.eval.common.records import Record, collect
 from diffcodec.eval.likelihood.denoising import batches, implied_rate
 from diffcodec.eval.likelihood.nll import batch_size, noise
@@ -43,13 +43,13 @@ PIXELS_BELOW = 5  # grey levels: up to here the exact pixels may follow
 DECIBELS = (26, 28, 30, 32, 34, 36, 38, 40)  # at which the implied rate is told
 
 
-def measure(denoiser: BatchDenoiser, seed: int, picture: Picture) -> Record:
-    """The errors of a picture at every level, MSE in grey levels squared: one JSON record.
+def measure(denoiser: BatchDenoiser, seed: int, image: NamedImage) -> Record:
+    """The errors of an image at every level, MSE in grey levels squared: one JSON record.
 
     "mse" is that of x0_hat, "mse_8bit" after rounding; "pixel_bits", at low noise, what the exact
     pixels cost given x0_hat; "unseen_mse" the error of mid-grey, which nothing has to be sent for.
     """
-    pixels, began = picture.pixels, time.perf_counter()
+    pixels, began = image.pixels, time.perf_counter()
     x_0, n = to_x0(pixels[None])[0], noise(pixels, 0, seed)  # one draw: a smoother curve
     rows = []
     for part in batches(len(SIGMAS), batch_size("cpu", None, pixels)):
@@ -58,7 +58,7 @@ def measure(denoiser: BatchDenoiser, seed: int, picture: Picture) -> Record:
         for grey, x0_hat in zip(SIGMAS[part], denoiser.batch(y, sigma**2), strict=True):
             rows.append(_errors(pixels, x_0, np.clip(x0_hat, -1, 1).astype(np.float64), grey))
     return {
-        "name": picture.name,
+        "name": image.name,
         "shape": list(pixels.shape),
         "unseen_mse": float(np.mean(x_0**2)) * GREY**2,
         "levels": rows,
@@ -79,9 +79,9 @@ def _errors(pixels: Any, x_0: Any, x0_hat: Any, sigma: float) -> Record:
 
 
 def summarise(records: Sequence[Record]) -> dict[str, Any]:
-    """The means over pictures, noisiest level first, and what they imply; ready for JSON.
+    """The means over images, noisiest level first, and what they imply; ready for JSON.
 
-    "denoising": "psnr_db" is the mean over pictures (8 bits), "rmse_grey" pooled, "rate_bpd" what
+    "denoising": "psnr_db" is the mean over images (8 bits), "rmse_grey" pooled, "rate_bpd" what
     an ideal chain has sent by then, "lossless_bpd" with the exact pixels from there. "implied":
     bits per pixel where the mean PSNR has a value, null outside of what was measured. "lossless":
     the least of lossless_bpd, and the noise at which the exact pixels follow.
@@ -126,7 +126,7 @@ def to_text(result: dict[str, Any]) -> str:
     """All sets for people."""
     lines = []
     for found in result["sets"]:
-        lines.append(f"{found['dataset']['name']}, {found['dataset']['images']} pictures")
+        lines.append(f"{found['dataset']['name']}, {found['dataset']['images']} images")
         lines.append("noise (grey)  mean PSNR (dB)  RMSE (grey)  implied bits/dim  lossless then")
         for row in found["denoising"]:
             psnr = "-" if row["psnr_db"] is None else f"{row['psnr_db']:.2f}"
@@ -141,14 +141,14 @@ def to_text(result: dict[str, Any]) -> str:
     return "\n".join(lines[:-1])
 
 
-def measurer(model: str, threads: int, seed: int) -> Callable[[Picture], Record]:
+def measurer(model: str, threads: int, seed: int) -> Callable[[NamedImage], Record]:
     """`measure` with a network of its own: what a worker process starts with."""
     return partial(measure, load_network(model, threads=threads), seed)
 
 
-def record_key(fingerprint: str, seed: int, picture: Picture) -> str:
-    """Names a picture's record by all it depends on."""
-    pixels = np.ascontiguousarray(picture.pixels)
+def record_key(fingerprint: str, seed: int, image: NamedImage) -> str:
+    """Names an image's record by all it depends on."""
+    pixels = np.ascontiguousarray(image.pixels)
     about = json.dumps([fingerprint, seed, SIGMAS, PIXELS_BELOW, pixels.shape])
     return hashlib.sha256(about.encode() + pixels.tobytes()).hexdigest()
 
@@ -158,7 +158,7 @@ def record_key(fingerprint: str, seed: int, picture: Picture) -> str:
 @click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--split", default="all", help="Only files or folders whose names begin so.")
 @click.option("--tile", type=click.IntRange(0), default=0, help="Cut into tiles of this side.")
-@click.option("--images", type=click.IntRange(1), help="Only the first N pictures of each set.")
+@click.option("--images", "count", type=click.IntRange(1), help="Only the first N of each set.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of the noise.")
 @click.option("--records", type=click.Path(path_type=Path), help="Go on from this JSONL file.")
 @click.option("-j", "--processes", type=click.IntRange(1), default=1, show_default=True)
@@ -169,28 +169,28 @@ def main(
     data: tuple[Path, ...],
     split: str,
     tile: int,
-    images: int | None,
+    count: int | None,
     seed: int,
     records: Path | None,
     processes: int,
     threads: int,
     json_path: Path | None,
 ) -> None:
-    """Denoising of the pictures in DATA, each a set of pictures of any sizes, by MODEL."""
+    """Denoising of the images in DATA, each a set of images of any sizes, by MODEL."""
     sets = []
     try:
         network = load_network(model, threads=threads)
         for folder in data:
-            pictures = load_pictures(folder, split, tile, images, partial(click.echo, err=True))
+            images = load_named(folder, split, tile, count, partial(click.echo, err=True))
             found = collect(
                 partial(measurer, model, threads, seed),
-                pictures,
-                [record_key(network.fingerprint, seed, picture) for picture in pictures],
+                images,
+                [record_key(network.fingerprint, seed, image) for image in images],
                 processes=processes,
                 path=records,
                 progress=_tell,
             )
-            sets.append({"dataset": about(folder, split, tile, pictures), **summarise(found)})
+            sets.append({"dataset": about(folder, split, tile, images), **summarise(found)})
     except (DataError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     result = {
@@ -218,7 +218,7 @@ def _work(network: BatchDenoiser) -> float | None:
 
 
 def _tell(done: int, total: int) -> None:
-    click.echo(f"\r{done} of {total} pictures", nl=done == total, err=True)
+    click.echo(f"\r{done} of {total} images", nl=done == total, err=True)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python -m diffcodec.eval.experiments.exact_cost FLOAT EXACT --data cifar10/ --split test \\
         --tile 32
 
-Both see the same pictures with the same noise, and share the preconditioning; so the difference is
+Both see the same images with the same noise, and share the preconditioning; so the difference is
 that of the integers alone, and far sharper than either bound.
 """
 
@@ -25,7 +25,7 @@ from diffcodec.data import digest
 from diffcodec.eval.common.environment import environment, portable
 from diffcodec.eval.common.images import load_pixels
 from diffcodec.eval.likelihood.elbo import standard_error
-from diffcodec.eval.likelihood.nll import Settings, Terms, batch_size, evaluate, pictures_of
+from diffcodec.eval.likelihood.nll import Settings, Terms, batch_size, evaluate, images_of
 from diffcodec.exact.backends import NAMES, open_path
 from diffcodec.exact.conformance import Path as ExactPath
 from diffcodec.exact.graph import INPUT_FRACTION, Graph
@@ -81,11 +81,11 @@ def compare(own: Terms, exact: Terms, settings: Settings) -> dict[str, Any]:
 @click.argument("exported", metavar="EXACT", type=click.Path(path_type=Path))
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Pictures.")
 @click.option("--split", default="all", show_default=True, help="Files whose name begins so.")
-@click.option("--images", default=32, show_default=True, help="Use the first N pictures.")
-@click.option("--tile", default=0, help="DATA holds mosaics of S x S pictures (CIFAR-10: 32).")
-@click.option("--crop", default=0, help="Use the central S x S pixels of each picture.")
+@click.option("--images", default=32, show_default=True, help="Use the first N images.")
+@click.option("--tile", default=0, help="DATA holds mosaics of S x S images (CIFAR-10: 32).")
+@click.option("--crop", default=0, help="Use the central S x S pixels of each image.")
 @click.option("--steps", default=100, show_default=True, help="K steps of DDPM's T = 1000.")
-@click.option("--stride", default=1, show_default=True, help="Evaluate every m-th t per picture.")
+@click.option("--stride", default=1, show_default=True, help="Evaluate every m-th t per image.")
 @click.option("--path", "name", type=click.Choice(NAMES), help="Of the integers (the fastest).")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the results.")
 def main(
@@ -107,14 +107,14 @@ def main(
         checkpoint, graph = Checkpoint.load(trained), Graph.load(exported)
         path = open_path(graph, name)
         pixels = load_pixels(data, split, images, tile, crop)
-        named = [(f"{data.name}#{i}", picture) for i, picture in enumerate(pixels)]
+        named = [(f"{data.name}#{i}", image) for i, image in enumerate(pixels)]
         networks = (NetworkDenoiser(checkpoint), with_integers(checkpoint, graph, path))
         own, exact = (
             evaluate(
                 network,
-                pictures_of(named, settings, kind),
+                images_of(named, settings, kind),
                 settings,
-                batch=lambda picture: batch_size("cpu", None, picture),
+                batch=lambda image: batch_size("cpu", None, image),
                 progress=partial(_show, kind),
             )
             for network, kind in zip(networks, ("float", "exact"), strict=True)
@@ -133,7 +133,7 @@ def main(
     spread = result["standard_error_bpd"]
     click.echo(
         f"{result['exact_bpd']:.5f} - {result['float_bpd']:.5f} = {result['difference_bpd']:+.2e}"
-        f"{'' if spread is None else f' +- {spread:.1e}'} bits/dim ({images} pictures, T = {steps})"
+        f"{'' if spread is None else f' +- {spread:.1e}'} bits/dim ({images} images, T = {steps})"
     )
     if json_path is not None:
         write_atomic(json_path, (json.dumps(result, indent=1, allow_nan=False) + "\n").encode())

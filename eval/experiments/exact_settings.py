@@ -1,6 +1,6 @@
 """How many different answers one machine gives, by threads, batches, layouts and libraries.
 
-Every environment below is a process of its own, which evaluates the same pictures by every path of
+Every environment below is a process of its own, which evaluates the same images by every path of
 the integer network, and by the float network with the same weights, in all combinations of
 threads, batch sizes, memory layouts and oneDNN on or off. Counted are the distinct SHA-256 of the
 outputs, and of files that are encoded with the integers.
@@ -33,7 +33,7 @@ ENVIRONMENTS: tuple[dict[str, str], ...] = (
     {"MKL_CBWR": "COMPATIBLE", "ONEDNN_MAX_CPU_ISA": "SSE41", "OPENBLAS_CORETYPE": "Nehalem"},
     {"MKL_ENABLE_INSTRUCTIONS": "SSE4_2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
 )
-PICTURES, SIDE, V = 16, 16, 0.01
+IMAGES, SIDE, V = 16, 16, 0.01
 BATCHES = (1, 3, 16)
 Answer = dict[str, Any]  # kind: "exact", "float" or "file"; setting; sha256
 
@@ -89,7 +89,7 @@ def answers(network: str) -> Iterator[Answer]:
 
     graph = load_graph(network)
     x = _inputs(graph.patch)
-    v = np.full(PICTURES, V)
+    v = np.full(IMAGES, V)
     paths: dict[str, Callable[[Any, Any], Any]] = {}
     for threads in (1, 2):
         for isa in instruction_sets() if KERNEL is not None else ():
@@ -97,14 +97,14 @@ def answers(network: str) -> Iterator[Answer]:
         for name in ("numpy", "torch64", "torch32"):
             paths[f"{name}, {threads} threads"] = open_path(graph, name, threads)
     for (name, path), batch in product(paths.items(), BATCHES):
-        out = [path(x[i : i + batch], v[i : i + batch]) for i in range(0, PICTURES, batch)]
+        out = [path(x[i : i + batch], v[i : i + batch]) for i in range(0, IMAGES, batch)]
         yield _answer("exact", f"{name}, batches of {batch}", np.concatenate(out))
     yield from _files(graph)
     yield from _floats(graph, x.astype(np.float32) / 4096)
 
 
 def _files(graph: Any) -> Iterator[Answer]:
-    """A lossless file of one picture, by each path that the codec may use."""
+    """A lossless file of one image, by each path that the codec may use."""
     from diffcodec.codec import Codec
     from diffcodec.exact.denoiser import ExactDenoiser
     from diffcodec.theory.chain import Tables
@@ -141,7 +141,7 @@ def _floats(graph: Any, x: Any) -> Iterator[Answer]:
                     nchw[i : i + batch].contiguous(memory_format=memory),
                     torch.full((len(nchw[i : i + batch]),), V),
                 ).numpy()
-                for i in range(0, PICTURES, batch)
+                for i in range(0, IMAGES, batch)
             ]
         setting = f"{threads} threads, batches of {batch}, {layout}, oneDNN {onednn}"
         yield _answer("float", setting, np.concatenate(out))
@@ -149,7 +149,7 @@ def _floats(graph: Any, x: Any) -> Iterator[Answer]:
 
 def _inputs(patch: int) -> Any:
     """(PICTURES, SIDE / patch, SIDE / patch, 3 patch^2) int16 of unit variance at 2^-12."""
-    shape = (PICTURES, SIDE // patch, SIDE // patch, 3 * patch * patch)
+    shape = (IMAGES, SIDE // patch, SIDE // patch, 3 * patch * patch)
     return np.clip(np.random.default_rng(0).normal(0, 4096, shape), -32000, 32000).astype(np.int16)
 
 

@@ -33,7 +33,7 @@ from diffcodec.network.config import Recipe
 from diffcodec.network.unet import UNet
 from diffcodec.zoo import load_graph
 
-CASES = ((1, 32, 32), (16, 32, 32), (1, 512, 768))  # pictures, height, width
+CASES = ((1, 32, 32), (16, 32, 32), (1, 512, 768))  # images, height, width
 TORCH = "float32 torch"
 NOISE = 0.5  # variance
 PATIENCE = 3.0  # processor seconds: what takes longer is evaluated once

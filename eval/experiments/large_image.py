@@ -55,14 +55,14 @@ def run(*arguments: str) -> dict[str, float]:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("picture", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--megapixels", type=float, multiple=True, default=(24.0,), show_default=True)
 @click.option("--effort", type=click.Choice(list(EFFORTS)), default="fast", show_default=True)
 @click.option("-m", "--model", default="photo", show_default=True)
 @click.option("--threads", type=click.IntRange(1), default=os.cpu_count(), help="Default: all.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the results.")
 def main(
-    picture: Path,
+    image: Path,
     megapixels: tuple[float, ...],
     effort: str,
     model: str,
@@ -72,11 +72,11 @@ def main(
     """Encode and decode PICTURE, enlarged, losslessly: time and memory. Needs POSIX."""
     rows = []
     for wanted in megapixels:
-        rows.append(measure(enlarged(load(picture), wanted), effort, model, threads))
+        rows.append(measure(enlarged(load(image), wanted), effort, model, threads))
         click.echo(to_text(rows[-1]))
     result: dict[str, Any] = {
         "large": rows,
-        "picture": picture.stem,
+        "picture": image.stem,
         "effort": effort,
         "model": {"name": model, "fingerprint": rows[0].pop("fingerprint")},
         "environment": environment(threads, 1),
@@ -87,7 +87,7 @@ def main(
     if json_path is not None:
         write_atomic(json_path, (json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
     if not all(row["exact"] for row in rows):
-        raise click.ClickException("a picture did not come back exactly")
+        raise click.ClickException("an image did not come back exactly")
 
 
 def measure(pixels: Pixels, effort: str, model: str, threads: int) -> dict[str, Any]:

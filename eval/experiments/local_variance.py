@@ -1,4 +1,4 @@
-"""What a variance of x0_hat for every pixel would save, instead of one for the picture.
+"""What a variance of x0_hat for every pixel would save, instead of one for the image.
 
 The residual tells it for free: E|y - x0_hat|^2 = v - D for the conditional mean (Stein), so where
 the residual is small, x0_hat is uncertain. Pixels are put into classes by the mean of the residual
@@ -82,10 +82,10 @@ def of_pixels(denoiser: BatchDenoiser, pixels: Pixels, sigma_grey: float) -> dic
 def _denoised(
     denoiser: BatchDenoiser, pixels: Pixels, v: float
 ) -> Iterator[tuple[Float64, Float64, Float64]]:
-    """(y, x0_hat, x_0), each (C, H, W) float64, picture by picture."""
+    """(y, x0_hat, x_0), each (C, H, W) float64, image by image."""
     rng = np.random.default_rng(0)
-    for picture in pixels:
-        x_0 = to_x0(picture[None])
+    for image in pixels:
+        x_0 = to_x0(image[None])
         y = (x_0 + np.sqrt(v) * rng.standard_normal(x_0.shape)).astype(np.float32)
         x0_hat = denoiser.batch(y, v).astype(np.float64).clip(-1, 1)
         yield y[0].astype(np.float64), x0_hat[0], x_0[0]
@@ -95,9 +95,9 @@ def _denoised(
 @click.argument("model")
 @click.argument("data", type=click.Path(exists=True, path_type=Path))
 @click.option("--split", default="all", show_default=True, help="Files whose name begins so.")
-@click.option("--images", default=6, show_default=True, help="Use the first N pictures of DATA.")
-@click.option("--tile", default=0, help="DATA holds mosaics of S x S pictures (CIFAR-10: 32).")
-@click.option("--crop", default=0, help="Use the central S x S pixels of each picture.")
+@click.option("--images", default=6, show_default=True, help="Use the first N images of DATA.")
+@click.option("--tile", default=0, help="DATA holds mosaics of S x S images (CIFAR-10: 32).")
+@click.option("--crop", default=0, help="Use the central S x S pixels of each image.")
 @click.option("--json", "json_path", required=True, type=click.Path(path_type=Path))
 def main(
     model: str, data: Path, split: str, images: int, tile: int, crop: int, json_path: Path

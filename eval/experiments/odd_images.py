@@ -1,7 +1,7 @@
-"""Pictures that no photograph looks like: what their lossless files take, in bytes and in time.
+"""Images that no photograph looks like: what their lossless files take, in bytes and in time.
 
-Flat colour, a ramp, a drawing, noise, rows and columns of pixels; a smooth picture stands beside
-them for the time. The pictures are made here, the same ones everywhere.
+Flat colour, a ramp, a drawing, noise, rows and columns of pixels; a smooth image stands beside
+them for the time. The images are made here, the same ones everywhere.
 
     python -m diffcodec.eval.experiments.odd_images photo --json odd-pictures.json
 """
@@ -30,7 +30,7 @@ PEERS = ("png", "webp")
 SIDE = 512
 
 
-def pictures(side: int = SIDE) -> Iterator[tuple[str, Pixels]]:
+def images(side: int = SIDE) -> Iterator[tuple[str, Pixels]]:
     """Names and (H, W, C) uint8 pixels."""
     rng = np.random.default_rng(0)
     rows, columns = np.indices((side, side)) * 255 // side
@@ -61,7 +61,7 @@ def drawing(side: int) -> Pixels:
 
 
 def row(codec: Codec, name: str, pixels: Pixels) -> dict[str, Any]:
-    """A picture's files: bytes, seconds, and whether the pixels came back."""
+    """An image's files: bytes, seconds, and whether the pixels came back."""
     found = measure(pixels, codec.encode, lambda data: codec.decode(data).pixels).point
     peers = {peer: lossless(pixels, peer).point.bytes for peer in PEERS}
     return {
@@ -78,7 +78,7 @@ def row(codec: Codec, name: str, pixels: Pixels) -> dict[str, Any]:
 def to_text(rows: list[dict[str, Any]]) -> str:
     """The rows for people."""
     lines = [
-        f"{'picture':<20} {'raw':>9} {'diffcodec':>9} {'PNG':>9} {'WebP':>9}  encode, decode (s)"
+        f"{'image':<20} {'raw':>9} {'diffcodec':>9} {'PNG':>9} {'WebP':>9}  encode, decode (s)"
     ]
     for one in rows:
         sizes = [int(np.prod(one["shape"])), one["bytes"], *one["peers_bytes"].values()]
@@ -94,12 +94,12 @@ def to_text(rows: list[dict[str, Any]]) -> str:
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the results.")
 def main(model: str, side: int, threads: int, json_path: Path | None) -> None:
-    """Lossless files of pictures that no photograph looks like, by MODEL."""
+    """Lossless files of images that no photograph looks like, by MODEL."""
     try:
         codec = Codec.from_pretrained(model, threads)
     except (DataError, ValueError) as error:
         raise click.ClickException(str(error)) from error
-    rows = [row(codec, name, pixels) for name, pixels in pictures(side)]
+    rows = [row(codec, name, pixels) for name, pixels in images(side)]
     result = {
         "odd_pictures": rows,
         "model": {"name": codec.name, "fingerprint": codec.fingerprint.hex()},
@@ -110,7 +110,7 @@ def main(model: str, side: int, threads: int, json_path: Path | None) -> None:
         write_atomic(json_path, (json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
     click.echo(to_text(rows))
     if not all(one["exact"] for one in rows):
-        raise click.ClickException("some pictures did not come back exactly")
+        raise click.ClickException("some images did not come back exactly")
 
 
 if __name__ == "__main__":

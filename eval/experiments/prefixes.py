@@ -26,9 +26,9 @@ from diffcodec.files import write_atomic
 
 
 def all_prefixes(codec: Codec, pixels: NDArray[np.uint8]) -> dict[str, Any]:
-    """One picture's record: how many prefixes decode, and the largest loss from one more byte.
+    """One image's record: how many prefixes decode, and the largest loss from one more byte.
 
-    Prefixes within the header hold no picture and must say so; raises AssertionError otherwise,
+    Prefixes within the header hold no image and must say so; raises AssertionError otherwise,
     and BitstreamError if another one does not decode.
     """
     data = codec.encode(pixels)
@@ -57,26 +57,24 @@ def all_prefixes(codec: Codec, pixels: NDArray[np.uint8]) -> dict[str, Any]:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("data", type=click.Path(exists=True, path_type=Path))
 @click.option("-m", "--model", default="cifar10", show_default=True, help="Network: name or file.")
-@click.option("--images", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--images", "count", type=click.IntRange(1), default=3, show_default=True)
 @click.option("--split", default="all", help='Only files or folders whose names begin so: "test".')
 @click.option("--tile", type=click.IntRange(0), default=0, help="Cut into tiles of this side.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the results.")
-def main(
-    data: Path, model: str, images: int, split: str, tile: int, json_path: Path | None
-) -> None:
-    """Decode every prefix of the files of the first pictures in DATA."""
+def main(data: Path, model: str, count: int, split: str, tile: int, json_path: Path | None) -> None:
+    """Decode every prefix of the files of the first images in DATA."""
     try:
-        pictures = load_images(data, split, tile)[:images]
+        images = load_images(data, split, tile)[:count]
         codec = Codec.from_pretrained(model)
     except (DataError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     rows = []
-    for picture in pictures:
-        rows.append(all_prefixes(codec, picture))
+    for image in images:
+        rows.append(all_prefixes(codec, image))
         click.echo(json.dumps(rows[-1]))
     result = {
         "pictures": rows,
-        "dataset": {"name": data.stem, "images": len(pictures), "sha256": digest(pictures)},
+        "dataset": {"name": data.stem, "images": len(images), "sha256": digest(images)},
         "model": {"name": codec.name, "fingerprint": codec.fingerprint.hex()},
         "environment": environment(codec.workers, 1),
         "command": f"python -m diffcodec.eval.experiments.prefixes {portable(sys.argv[1:])}",

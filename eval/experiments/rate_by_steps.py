@@ -1,10 +1,10 @@
 """What more steps buy: the size of files, and bits per pixel at a quality, against time.
 
-Every picture is its own file, coded with chains of several lengths, decoded and compared, and cut
+Every image is its own file, coded with chains of several lengths, decoded and compared, and cut
 at many sizes. Lengths that the network has no chain for are chosen from its tables
-(`optimised_levels.chosen`), as `diffcodec schedule` does with pictures; such a network has a
+(`optimised_levels.chosen`), as `diffcodec schedule` does with images; such a network has a
 fingerprint
-of its own. A step that would carry less than 32 bits is left out of a file, so small pictures visit
+of its own. A step that would carry less than 32 bits is left out of a file, so small images visit
 fewer levels than a long chain has.
 
     python -m diffcodec.eval.experiments.rate_by_steps cifar10 cifar/ --split test --tile 32 \\
@@ -26,7 +26,7 @@ import click
 from diffcodec.codec import Codec
 from diffcodec.errors import DataError
 from diffcodec.eval.common.environment import environment, portable
-from diffcodec.eval.common.images import Picture, about, load_pictures
+from diffcodec.eval.common.images import NamedImage, about, load_named
 from diffcodec.eval.likelihood.optimised_levels import MOST, chosen
 from diffcodec.eval.rd.joint import stacks
 from diffcodec.eval.rd.mean_curve import rate_at
@@ -54,25 +54,25 @@ def network_with(model: str, steps: int, folder: Path) -> str:
 def row(
     model: str,
     steps: int,
-    pictures: Sequence[Picture],
+    images: Sequence[NamedImage],
     decibels: float,
     *,
     processes: int = 1,
     path: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Files of one chain: means over pictures, ready for JSON.
+    """Files of one chain: means over images, ready for JSON.
 
     visited: steps in a file; bpd, bpd_ideal: of whole files, and the sum of the informations;
     bpp_pooled, bpp_mean: of cuts whose pooled or mean PSNR is `decibels`, null outside of what was
-    measured; encode_seconds, decode_seconds: for each picture, by kind.
+    measured; encode_seconds, decode_seconds: for each image, by kind.
     """
     codec: Codec = Codec.from_pretrained(model, 1)
-    least = min(picture.pixels.shape[0] * picture.pixels.shape[1] for picture in pictures)
+    least = min(image.pixels.shape[0] * image.pixels.shape[1] for image in images)
     cuts = tuple(bpp for bpp in CUTS if bpp * least >= 8 * HEADER)
     result = evaluate(
         codec,
-        pictures,
+        images,
         Settings(cuts, str(steps)),
         model=model,
         processes=processes,
@@ -90,13 +90,13 @@ def row(
         "exact": end["exact"],
         "bpp_pooled": rate_at(curve["bpp"], curve["psnr-rgb-pooled"], decibels),
         "bpp_mean": rate_at(curve["bpp"], curve["psnr-rgb"], decibels),
-        **_seconds(result["seconds_per_picture"], pictures),
+        **_seconds(result["seconds_per_picture"], images),
         "fingerprint": codec.fingerprint.hex(),
     }
 
 
-def _seconds(of_files: dict[str, dict[str, float]], files: Sequence[Picture]) -> dict[str, Any]:
-    """Means over pictures from means over files, which may be stacks."""
+def _seconds(of_files: dict[str, dict[str, float]], files: Sequence[NamedImage]) -> dict[str, Any]:
+    """Means over images from means over files, which may be stacks."""
     share = len(files) / sum(file.parts for file in files)
     return {
         f"{way}_seconds": {part: share * seconds for part, seconds in kinds.items()}
@@ -140,8 +140,8 @@ def draw(result: dict[str, Any], format: str) -> bytes:
     )
     for s, one in zip(seconds, result["rows"], strict=True):
         panels[0].annotate(f"{one['steps']}", (s, one["bpd"]), (3, 4), textcoords="offset points")
-    tidy(panels[0], "seconds to encode a picture", "bits/dim", "exact pictures, by steps")
-    tidy(panels[1], "seconds to encode a picture", "bpp", f"at {result['decibels']:g} dB")
+    tidy(panels[0], "seconds to encode an image", "bits/dim", "exact images, by steps")
+    tidy(panels[1], "seconds to encode an image", "bpp", f"at {result['decibels']:g} dB")
     for axes in panels:
         log_rates(axes)
     return finish(figure, format)
@@ -153,8 +153,8 @@ def draw(result: dict[str, Any], format: str) -> bytes:
 @click.option("--steps", type=click.IntRange(2, MOST), multiple=True, help=f"Of {STEPS}.")
 @click.option("--split", default="all", help="Only files or folders whose names begin so.")
 @click.option("--tile", type=click.IntRange(0), default=0, help="Cut into tiles of this side.")
-@click.option("--images", type=click.IntRange(1), help="Only the first N pictures.")
-@click.option("--joint", type=click.IntRange(2), help="Code N pictures of one size as one file.")
+@click.option("--images", "count", type=click.IntRange(1), help="Only the first N images.")
+@click.option("--joint", type=click.IntRange(2), help="Code N images of one size as one file.")
 @click.option("--db", "decibels", type=float, default=30.0, show_default=True, help="Quality.")
 @click.option("--records", type=click.Path(path_type=Path), help="Go on from this JSONL file.")
 @click.option("-j", "--processes", type=click.IntRange(1), default=1, show_default=True)
@@ -166,7 +166,7 @@ def main(
     steps: tuple[int, ...],
     split: str,
     tile: int,
-    images: int | None,
+    count: int | None,
     joint: int | None,
     decibels: float,
     records: Path | None,
@@ -174,11 +174,11 @@ def main(
     json_path: Path | None,
     plot: Path | None,
 ) -> None:
-    """Files of the pictures in DATA by MODEL, with chains of several lengths: size and time."""
+    """Files of the images in DATA by MODEL, with chains of several lengths: size and time."""
     try:
         own = Codec.from_pretrained(model, 1)
-        pictures = load_pictures(data, split, tile, images)
-        coded = stacks(pictures, joint) if joint else pictures
+        images = load_named(data, split, tile, count)
+        coded = stacks(images, joint) if joint else images
         rows = []
         with tempfile.TemporaryDirectory() as folder:
             for count in sorted(set(steps or STEPS)):
@@ -191,7 +191,7 @@ def main(
         "rows": rows,
         "decibels": decibels,
         "joint": joint,
-        "dataset": about(data, split, tile, pictures),
+        "dataset": about(data, split, tile, images),
         "model": {"name": own.name, "fingerprint": own.fingerprint.hex()},
         "environment": environment(1, processes),
         "command": f"python -m diffcodec.eval.experiments.rate_by_steps {portable(sys.argv[1:])}",
@@ -202,7 +202,7 @@ def main(
         write_atomic(plot, draw(result, plot.suffix[1:] or "png"))
     click.echo(to_text(result))
     if any(one["exact"] < len(coded) for one in rows):
-        raise click.ClickException("some pictures did not come back exactly")
+        raise click.ClickException("some images did not come back exactly")
 
 
 def _tell(done: int, total: int) -> None:

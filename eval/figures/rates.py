@@ -1,4 +1,4 @@
-"""Rate-distortion curves of any codecs in one picture: files, theory, other codecs."""
+"""Rate-distortion curves of any codecs in one image: files, theory, other codecs."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def title_of(results: Sequence[Result]) -> str:
     for result in results:
         if about := result.get("dataset"):
             sets[about["name"]] = about["images"]
-    return "; ".join(f"{name}, {n} picture{'s'[: n > 1]}" for name, n in sets.items())
+    return "; ".join(f"{name}, {n} image{'s'[: n > 1]}" for name, n in sets.items())
 
 
 def _order(curve: Curve) -> int:

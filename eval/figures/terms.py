@@ -42,7 +42,7 @@ def draw(result: dict[str, Any], format: str, title: str | None = None) -> bytes
     tidy(right, "t", "RMSE, grey levels of 0..255", r"distortion of $\hat x_0(x_t)$")
     for axes in (left, middle, right):
         axes.set_xlim(max(t), min(t))  # as a receiver meets them
-    count = "1 picture" if bound["images"] == 1 else f"{bound['images']} pictures"
+    count = "1 image" if bound["images"] == 1 else f"{bound['images']} images"
     error = bound["standard_error_bpd"]
     spread = "" if error is None else f" ± {error:.3f}"
     figure.suptitle(

@@ -12,7 +12,7 @@ import numpy as np
 
 from diffcodec.bitstream.types import Float64, Int64, Pixels
 from diffcodec.data import digest
-from diffcodec.eval.likelihood.nll import Picture, Settings, Terms, evaluate, pictures_of
+from diffcodec.eval.likelihood.nll import NamedImage, Settings, Terms, evaluate, images_of
 from diffcodec.theory.denoiser import BatchDenoiser
 from diffcodec.theory.units import GREY
 
@@ -37,20 +37,20 @@ def nelbo(
     batch: (image, t) pairs in a call of the denoiser. Raises ValueError for a chain that does not
     exist and for a stride above N.
     """
-    pictures = pictures_of([(f"{i}", image) for i, image in enumerate(images)], settings, "")
-    terms = evaluate(denoiser, pictures, settings, batch=lambda pixels: batch)
+    named = images_of([(f"{i}", image) for i, image in enumerate(images)], settings, "")
+    terms = evaluate(denoiser, named, settings, batch=lambda pixels: batch)
     assert terms is not None  # one process alone is the first
-    return summarise(terms, pictures, settings)
+    return summarise(terms, named, settings)
 
 
-def summarise(terms: Terms, pictures: Sequence[Picture], settings: Settings) -> dict[str, Any]:
-    """The means over pictures, ready for JSON; bits/dim, and grey levels (0..255).
+def summarise(terms: Terms, images: Sequence[NamedImage], settings: Settings) -> dict[str, Any]:
+    """The means over images, ready for JSON; bits/dim, and grey levels (0..255).
 
     "nelbo": bpd = L_T_bpd + L_steps_bpd + L_0_bpd. "per_step", from T down to 1: L_bpd is L_{t-1},
     rate_bpd what has been sent when x_t is reached, L_T + ... + L_t, rmse_grey that of x0_hat(x_t)
     (DDPM's Figure 5); timestep numbers t in the full chain. Standard errors cover the choice of
-    pictures, the draws of x_t and the stride; None where one picture says nothing about it.
-    "per_image": the bound of each picture, without a stride.
+    images, the draws of x_t and the stride; None where one image says nothing about it.
+    "per_image": the bound of each image, without a stride.
     """
     schedule, prior = settings.schedule, terms.prior
     L, error = np.nanmean(terms.vb, axis=0), _errors(terms.vb)  # [T]
@@ -85,12 +85,12 @@ def summarise(terms: Terms, pictures: Sequence[Picture], settings: Settings) -> 
             }
             for t in range(schedule.T, 0, -1)
         ],
-        "per_image": [] if settings.stride > 1 else _per_image(terms, pictures),
+        "per_image": [] if settings.stride > 1 else _per_image(terms, images),
     }
 
 
 def standard_error(prior: Float64, vb: Float64, group: Int64) -> float | None:
-    """Of the bound: pictures with the same offset are independent draws of the same quantity."""
+    """Of the bound: images with the same offset are independent draws of the same quantity."""
     if np.bincount(group).min() < 2:
         return None
     share = prior / len(prior) + np.nansum(vb / np.isfinite(vb).sum(axis=0), axis=1)  # [N]
@@ -99,7 +99,7 @@ def standard_error(prior: Float64, vb: Float64, group: Int64) -> float | None:
 
 
 def _errors(vb: Float64) -> Float64:
-    """Standard error of every column's mean, (T,); NaN where fewer than two pictures met it."""
+    """Standard error of every column's mean, (T,); NaN where fewer than two images met it."""
     count = np.isfinite(vb).sum(axis=0)
     error = np.full(vb.shape[1], np.nan)
     some = count > 1
@@ -107,16 +107,16 @@ def _errors(vb: Float64) -> Float64:
     return error
 
 
-def _per_image(terms: Terms, pictures: Sequence[Picture]) -> list[dict[str, Any]]:
+def _per_image(terms: Terms, images: Sequence[NamedImage]) -> list[dict[str, Any]]:
     return [
         {
-            "name": picture.name,
+            "name": image.name,
             "bpd": float(prior + vb.sum()),
             "L_T_bpd": float(prior),
             "L_steps_bpd": float(vb[1:].sum()),
             "L_0_bpd": float(vb[0]),
         }
-        for picture, prior, vb in zip(pictures, terms.prior, terms.vb, strict=True)
+        for image, prior, vb in zip(images, terms.prior, terms.vb, strict=True)
     ]
 
 
@@ -127,17 +127,17 @@ def _number(x: float) -> float | None:
 def about_set(
     named: Sequence[tuple[str, Pixels]], data: Path | None, split: str | None, tile: int | None
 ) -> dict[str, Any]:
-    """What was measured: `data` is a folder, or None for pictures by their names."""
-    pictures = [pixels for _, pixels in named]
-    shapes = {pixels.shape for pixels in pictures}
+    """What was measured: `data` is a folder, or None for images by their names."""
+    images = [pixels for _, pixels in named]
+    shapes = {pixels.shape for pixels in images}
     own = Path(named[0][0]).name if len(named) == 1 else "pictures"
     return {
         "name": own if data is None else data.name,
         "split": split or "all",
         "tile": tile or 0,
-        "images": len(pictures),
+        "images": len(images),
         "shape": list(shapes.pop()) if len(shapes) == 1 else None,
-        "sha256": digest(pictures),
+        "sha256": digest(images),
     }
 
 
@@ -151,11 +151,11 @@ def to_csv(result: dict[str, Any]) -> str:
 
 
 def to_text(result: dict[str, Any]) -> str:
-    """The bound in one line, some of the steps, and the pictures where they are few."""
+    """The bound in one line, some of the steps, and the images where they are few."""
     n = result["nelbo"]
     error = n["standard_error_bpd"]
     spread = "" if error is None else f" +- {error:.4f}"
-    count = "1 picture" if n["images"] == 1 else f"{n['images']} pictures"
+    count = "1 image" if n["images"] == 1 else f"{n['images']} images"
     chain = n["schedule"] + (", sigma2 widened" if n["sigma2"] == "widened" else "")
     lines = [
         f"{n['bpd']:.4f}{spread} bits/dim = L_T {n['L_T_bpd']:.5f} + steps {n['L_steps_bpd']:.4f} "
@@ -171,6 +171,6 @@ def to_text(result: dict[str, Any]) -> str:
             f"{row['rate_bpd']:15.4f}  {row['rmse_grey']:21.2f}"
         )
     if 1 < len(result["per_image"]) <= SHOWN:
-        lines += ["", "bits/dim  picture"]
+        lines += ["", "bits/dim  image"]
         lines += [f"{row['bpd']:8.4f}  {row['name']}" for row in result["per_image"]]
     return "\n".join(lines)

@@ -1,9 +1,9 @@
-"""Every term of the bound for every picture of a set, whatever the batches, processes and stops.
+"""Every term of the bound for every image of a set, whatever the batches, processes and stops.
 
-The noise of a picture at a timestep depends on the seed, the picture and the timestep alone (in
-the numbering of the full chain, so a subset of the steps sees the same x_t). A picture's terms are
+The noise of an image at a timestep depends on the seed, the image and the timestep alone (in
+the numbering of the full chain, so a subset of the steps sees the same x_t). An image's terms are
 therefore the same number in whatever company it is evaluated, up to the rounding of a network's
-batches, and can be kept: one JSON line a picture.
+batches, and can be kept: one JSON line an image.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from diffcodec.theory.schedule import Schedule
 from diffcodec.theory.units import GREY, to_x0
 from diffcodec.zoo import load_network
 
-BATCH_PIXELS = {"cpu": 1 << 16, "cuda": 1 << 19}  # of all pictures in a call of the network
+BATCH_PIXELS = {"cpu": 1 << 16, "cuda": 1 << 19}  # of all images in a call of the network
 DIGITS = 9  # significant ones that are kept: more than a float32 network has
-# With a stride, every picture still meets t = 1..10: half of all bits, and most of the variance
-# between pictures, lie in these terms.
+# With a stride, every image still meets t = 1..10: half of all bits, and most of the variance
+# between images, lie in these terms.
 DENSE = 10
 
 
@@ -43,12 +43,12 @@ class Network(BatchDenoiser, Protocol):
 
 @dataclass(frozen=True)
 class Settings:
-    """What the terms of a picture depend on besides network and pixels.
+    """What the terms of an image depend on besides network and pixels.
 
     chain: "linear", "cosine" with so many of the T = 1000 `steps`; sigma2: the variance of p_theta.
-    stride m > 1: each picture meets t = 1..10 and every m-th of the other steps; which ones rotates
-    from picture to picture in random order, so that every term is still the mean of an unbiased
-    sample of the pictures and the cost falls m-fold. levels: noise variances, increasing,
+    stride m > 1: each image meets t = 1..10 and every m-th of the other steps; which ones rotates
+    from image to image in random order, so that every term is still the mean of an unbiased
+    sample of the images and the cost falls m-fold. levels: noise variances, increasing,
     that make another chain of so many steps; errors: what GaussianDiffusion expects at each step.
     """
 
@@ -74,17 +74,17 @@ class Settings:
         return GaussianDiffusion(self.schedule, self.sigma2, error=errors)
 
     def offsets(self, N: int) -> Int64:
-        """Which steps each of N pictures meets with a stride, (N,) in 0 .. stride - 1.
+        """Which steps each of N images meets with a stride, (N,) in 0 .. stride - 1.
 
-        Raises ValueError for a stride above N: some steps would be met by no picture.
+        Raises ValueError for a stride above N: some steps would be met by no image.
         """
         if self.stride > N:
-            raise ValueError(f"the stride must lie between 1 and the number of pictures, {N}")
+            raise ValueError(f"the stride must lie between 1 and the number of images, {N}")
         return np.asarray(np.random.default_rng(self.seed).permutation(N) % self.stride)
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class NamedImage:
     """(H, W, C) uint8 pixels and the timesteps they meet; key: of all that its terms depend on."""
 
     name: str
@@ -95,7 +95,7 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class Terms:
-    """The bound of N pictures, as diffcodec.theory.diffusion.BpdTerms: bits/dim, and MSE in x0
+    """The bound of N images, as diffcodec.theory.diffusion.BpdTerms: bits/dim, and MSE in x0
     units.
 
     prior: (N,); vb, mse: (N, T), column t - 1 holds L_{t-1}; NaN: not evaluated (stride).
@@ -108,7 +108,7 @@ class Terms:
 
 def plan(T: int, stride: int, offset: Int64) -> Int64:
     """(K, N) timesteps, row by row, 0 for none: 1..DENSE for all, then every stride-th of the rest
-    with each picture's `offset` (N,) in 0..stride - 1."""
+    with each image's `offset` (N,) in 0..stride - 1."""
     dense = np.arange(1, min(T, DENSE) + 1)
     sparse = np.arange(DENSE + 1, T + 1, stride)
     rows = np.concatenate([dense[:, None] + 0 * offset, sparse[:, None] + offset])
@@ -116,20 +116,20 @@ def plan(T: int, stride: int, offset: Int64) -> Int64:
     return np.asarray(rows[rows.any(axis=1)][::-1], dtype=np.int64)
 
 
-def pictures_of(
+def images_of(
     named: Sequence[tuple[str, Pixels]], settings: Settings, fingerprint: str
-) -> list[Picture]:
+) -> list[NamedImage]:
     """Names and pixels with the work that each needs."""
     T, own = settings.schedule.T, [settings.levels, settings.errors]
     plans = plan(T, settings.stride, settings.offsets(len(named)))  # (K, N)
-    pictures = []
+    images = []
     for (name, pixels), column in zip(named, plans.T, strict=True):
         t = column[column > 0]
         about = [fingerprint, settings.chain, T, settings.sigma2, settings.seed, t.tolist()]
         about += own if any(own) else []
         key = hashlib.sha256(_digest(pixels) + json.dumps(about).encode()).hexdigest()
-        pictures.append(Picture(name, pixels, t, key))
-    return pictures
+        images.append(NamedImage(name, pixels, t, key))
+    return images
 
 
 def _digest(pixels: Pixels) -> bytes:
@@ -138,7 +138,7 @@ def _digest(pixels: Pixels) -> bytes:
 
 
 def noise(pixels: Pixels, timestep: int, seed: int) -> Float64:
-    """N(0, 1) for one picture at one timestep of the full chain: (C, H, W) float64."""
+    """N(0, 1) for one image at one timestep of the full chain: (C, H, W) float64."""
     height, width, channels = pixels.shape
     words = np.frombuffer(_digest(pixels), "<u4").tolist()
     return np.random.default_rng([seed, timestep, *words]).standard_normal(
@@ -150,19 +150,19 @@ def measure(
     denoiser: BatchDenoiser,
     settings: Settings,
     batch: Callable[[Pixels], int],
-    pictures: Sequence[Picture],
+    images: Sequence[NamedImage],
     report: Callable[[int], None] = lambda count: None,
 ) -> list[Record]:
-    """The records of pictures of one size, (picture, t) pairs in batches; report: pairs done."""
+    """The records of images of one size, (image, t) pairs in batches; report: pairs done."""
     diffusion = settings.diffusion
     schedule = diffusion.schedule
-    x_0 = to_x0(np.stack([picture.pixels for picture in pictures]))
-    n = np.repeat(np.arange(len(pictures)), [len(picture.t) for picture in pictures])
-    t = np.concatenate([picture.t for picture in pictures])
+    x_0 = to_x0(np.stack([image.pixels for image in images]))
+    n = np.repeat(np.arange(len(images)), [len(image.t) for image in images])
+    t = np.concatenate([image.t for image in images])
     vb, mse = np.empty(len(t)), np.empty(len(t))
-    for part in batches(len(t), batch(pictures[0].pixels)):
+    for part in batches(len(t), batch(images[0].pixels)):
         draws = [
-            noise(pictures[i].pixels, int(schedule.timesteps[j - 1]), settings.seed)
+            noise(images[i].pixels, int(schedule.timesteps[j - 1]), settings.seed)
             for i, j in zip(n[part], t[part], strict=True)
         ]
         x_t = diffusion.q_sample(x_0[n[part]], t[part], np.stack(draws))
@@ -171,15 +171,15 @@ def measure(
     prior = diffusion.prior_bpd(x_0)
     return [
         {
-            "key": picture.key,
-            "name": picture.name,
-            "shape": list(picture.pixels.shape),
+            "key": image.key,
+            "name": image.name,
+            "shape": list(image.pixels.shape),
             "L_T_bpd": _kept(prior[i]),
-            "t": picture.t.tolist(),
+            "t": image.t.tolist(),
             "L_bpd": [_kept(x) for x in vb[n == i]],
             "mse_grey": [_kept(x * GREY**2) for x in mse[n == i]],
         }
-        for i, picture in enumerate(pictures)
+        for i, image in enumerate(images)
     ]
 
 
@@ -190,44 +190,44 @@ def _kept(number: float) -> float:
 
 def measurer(
     model: str, device: str, threads: int, settings: Settings, batch: Callable[[Pixels], int]
-) -> Callable[[Sequence[Picture]], list[Record]]:
+) -> Callable[[Sequence[NamedImage]], list[Record]]:
     """`measure` with a network of its own: what a worker process starts with."""
     return partial(measure, load_network(model, device, threads), settings, batch)
 
 
 def batch_size(device: str, given: int | None, pixels: Pixels) -> int:
-    """Pictures of this size in a call of the network."""
+    """Images of this size in a call of the network."""
     kind = device.partition(":")[0]
     return given or max(1, BATCH_PIXELS[kind] // (pixels.shape[0] * pixels.shape[1]))
 
 
 def evaluate(
     denoiser: BatchDenoiser,
-    pictures: Sequence[Picture],
+    images: Sequence[NamedImage],
     settings: Settings,
     *,
     batch: Callable[[Pixels], int],
     ranks: Ranks | None = None,
-    worker: Callable[[], Callable[[Sequence[Picture]], list[Record]]] | None = None,
+    worker: Callable[[], Callable[[Sequence[NamedImage]], list[Record]]] | None = None,
     processes: int = 1,
     path: Path | None = None,
     progress: Progress | None = None,
 ) -> Terms | None:
-    """The terms of all pictures, in their order; None on all ranks but the first.
+    """The terms of all images, in their order; None on all ranks but the first.
 
     What `path` (JSONL) holds is not evaluated again. worker: starts a process's `measure`, needed
-    where processes > 1; batch: how many pictures of a size make a batch.
+    where processes > 1; batch: how many images of a size make a batch.
     """
     ranks = ranks or Ranks()
     known: dict[str, Record] = {}
     if ranks.first:
-        wanted = {picture.key for picture in pictures}
+        wanted = {image.key for image in images}
         known = {row["key"]: _compact(row) for row in rows(path) if row["key"] in wanted}
     done = ranks.broadcast(set(known))
-    # One picture a key: copies of a picture have the same noise and the same terms.
-    todo = list({p.key: p for p in pictures if p.key not in done}.values())[ranks.share]
+    # One image a key: copies of an image have the same noise and the same terms.
+    todo = list({p.key: p for p in images if p.key not in done}.values())[ranks.share]
     jobs = _jobs(todo, batch, processes)
-    total, count = sum(len(picture.t) for picture in todo), 0
+    total, count = sum(len(image.t) for image in todo), 0
 
     def report(pairs: int) -> None:
         nonlocal count
@@ -243,22 +243,22 @@ def evaluate(
             append(path, row)
             known[row["key"]] = _compact(row)
         if processes > 1:
-            report(sum(len(picture.t) for picture in jobs[i]))
+            report(sum(len(image.t) for image in jobs[i]))
     parts = ranks.gather({key: row for key, row in known.items() if key not in done})
     if parts is None:
         return None
     for part in parts:
         known.update(part)
-    return _terms([known[picture.key] for picture in pictures], settings.schedule.T)
+    return _terms([known[image.key] for image in images], settings.schedule.T)
 
 
 def _jobs(
-    pictures: Sequence[Picture], batch: Callable[[Pixels], int], processes: int
-) -> list[list[Picture]]:
-    """Pictures of one size that fill a batch together, but no more: a stop loses what is open."""
-    by_shape: dict[tuple[int, ...], list[Picture]] = {}
-    for picture in pictures:
-        by_shape.setdefault(picture.pixels.shape, []).append(picture)
+    images: Sequence[NamedImage], batch: Callable[[Pixels], int], processes: int
+) -> list[list[NamedImage]]:
+    """Images of one size that fill a batch together, but no more: a stop loses what is open."""
+    by_shape: dict[tuple[int, ...], list[NamedImage]] = {}
+    for image in images:
+        by_shape.setdefault(image.pixels.shape, []).append(image)
     jobs = []
     for alike in by_shape.values():
         size = max(1, batch(alike[0].pixels) // len(alike[0].t))

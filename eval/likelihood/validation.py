@@ -1,4 +1,4 @@
-"""A quick estimate of the bound on held-out pictures: what a training has brought, in bits/dim."""
+"""A quick estimate of the bound on held-out images: what a training has brought, in bits/dim."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from diffcodec.network.config import TrainConfig
 from diffcodec.network.denoiser import NetworkDenoiser
 
 PIXELS = 1 << 16  # of all crops together
-FEWEST = 32  # crops, where there are as many pictures
+FEWEST = 32  # crops, where there are as many images
 LARGEST = 64  # side of a crop
 STRIDE = 16  # every crop meets 72 timesteps at most
 
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Crops (N, S, S, 3) uint8 from the centres of pictures of a folder."""
+    """Crops (N, S, S, 3) uint8 from the centres of images of a folder."""
 
     name: str
     crops: NDArray[np.uint8]
 
     @staticmethod
     def load(folder: Path, config: TrainConfig) -> HeldOut:
-        """Pictures from all over the folder; raises DataError if it has none of the size."""
+        """Images from all over the folder; raises DataError if it has none of the size."""
         side = min(config.crop, LARGEST)
         images = load_images(folder, "all", config.tile, minimum=side)
         count = min(len(images), max(FEWEST, PIXELS // side**2))

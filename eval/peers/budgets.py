@@ -1,6 +1,6 @@
 """Which file of a codec stands for it at a size: the best that fits, or the beginning of one file.
 
-A codec with a quality dial cannot hit a size, so at every budget a picture is represented by *the
+A codec with a quality dial cannot hit a size, so at every budget an image is represented by *the
 best of its files that are not larger than the budget*, found by bisection over the dial: no
 interpolation, and no better quality setting is left out.
 """
@@ -48,9 +48,9 @@ def cuts(
     *,
     encode_seconds: float,
 ) -> list[File | None]:
-    """One file cut at every budget (bytes), whole where it fits; None where no picture is left.
+    """One file cut at every budget (bytes), whole where it fits; None where no image is left.
 
-    decode: raises PeerError for a beginning that holds no picture yet.
+    decode: raises PeerError for a beginning that holds no image yet.
     """
     found: list[File | None] = []
     for budget in budgets:

@@ -2,8 +2,8 @@
 
     name=cenc {input} {output} -q {q}; cdec {output} {decoded}
 
-Two commands, the encoder and the decoder, run without a shell. {input} is a picture to read,
-{output} the coded file, {decoded} where the decoder puts its picture; {input.ppm} and the like
+Two commands, the encoder and the decoder, run without a shell. {input} is an image to read,
+{output} the coded file, {decoded} where the decoder puts its image; {input.ppm} and the like
 choose a suffix (.png, .bin and .png otherwise). {q} is each of the qualities in turn.
 """
 
@@ -74,7 +74,7 @@ class CommandCodec:
             source, target = at("input", self.encoder), at("output", self.encoder)
             if source.suffix not in WRITES:
                 raise PeerError(
-                    f"{self.name}: pictures can be given to it as {', '.join(WRITES)}, "
+                    f"{self.name}: images can be given to it as {', '.join(WRITES)}, "
                     f"not as {source.suffix}"
                 )
             source.write_bytes(to_bytes(pixels, WRITES[source.suffix]))
@@ -90,7 +90,7 @@ class CommandCodec:
         except PeerError:
             raise
         except (OSError, ValueError) as error:
-            raise PeerError(f"{self.name}: what it decoded is not the picture: {error}") from error
+            raise PeerError(f"{self.name}: what it decoded is not the image: {error}") from error
 
     def decode(self, data: bytes, channels: int, quality: str) -> Pixels:
         """(H, W, channels) uint8."""
@@ -102,7 +102,7 @@ class CommandCodec:
             at.run(self.name, self.decoder, quality)
             target = at("decoded", self.decoder)
             if not target.is_file():
-                raise PeerError(f"{self.name}: {self.decoder[0]} made no picture")
+                raise PeerError(f"{self.name}: {self.decoder[0]} made no image")
             return read(target.read_bytes(), channels)
 
 

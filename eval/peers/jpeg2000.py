@@ -103,7 +103,7 @@ def _settings(pixels: Pixels, *, irreversible: bool) -> dict[str, Any]:
 
 
 def _layers(pixels: Pixels, irreversible: bool) -> list[float]:
-    """Compression ratios of the layers, falling; few for small pictures, as each costs bytes."""
+    """Compression ratios of the layers, falling; few for small images, as each costs bytes."""
     count = int(np.clip(pixels.shape[0] * pixels.shape[1] // 4096, 6, 40))
     rates = np.geomspace(LOWEST_BPP, HIGHEST_BPP, count)
     raw = 8.0 * pixels.shape[2]

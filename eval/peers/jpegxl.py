@@ -13,11 +13,11 @@ from pathlib import Path
 from diffcodec.bitstream.types import Pixels
 from diffcodec.eval.common.coded import File, PeerError, measure
 from diffcodec.eval.peers.budgets import DIAL, cuts, within_budgets
-from diffcodec.eval.peers.pillow_codecs import read as read_picture
+from diffcodec.eval.peers.pillow_codecs import read as read_image
 from diffcodec.image import to_bytes
 
 TOOLS = ("cjxl", "djxl")
-SMALL = 1 << 16  # pixels of a picture for which cjxl takes its slowest search
+SMALL = 1 << 16  # pixels of an image for which cjxl takes its slowest search
 WORST, BEST = 25.0, 0.05  # distances at the ends of the dial
 CUT = ("-d", "0.5", "-p")  # a lossy file to cut: DC first, AC in passes
 CUT_LOSSLESS = ("-d", "0", "-p")  # a lossless one: squeezed, coarse to fine
@@ -37,7 +37,7 @@ def version() -> str | None:
 
 
 def lossless(pixels: Pixels) -> File:
-    """Exact; the slowest search for small pictures only, since it gains nothing on large ones."""
+    """Exact; the slowest search for small images only, since it gains nothing on large ones."""
     effort = "9" if pixels.shape[0] * pixels.shape[1] <= SMALL else "7"
     return whole(pixels, options=("-d", "0", "-e", effort))
 
@@ -86,7 +86,7 @@ def read(data: bytes, channels: int, partially: bool = False) -> Pixels:
         source.write_bytes(data)
         options = ["--allow_partial_files"] if partially else []
         _run("djxl", str(source), str(target), "--num_threads=0", *options)
-        return read_picture(target.read_bytes(), channels)
+        return read_image(target.read_bytes(), channels)
 
 
 def _run(*command: str) -> None:

@@ -91,7 +91,7 @@ PEERS: dict[str, Peer] = {
     "qoi": Peer("QOI", "", lossless=_lossless("qoi"), missing=_of_pillow("QOI")),
     "jpegxl": Peer(
         "JPEG XL",
-        "effort 7 (lossless 9 for small pictures)",
+        "effort 7 (lossless 9 for small images)",
         jpegxl.lossy,
         jpegxl.lossless,
         missing=_JXL,
@@ -142,7 +142,7 @@ def at_hand(peers: Mapping[str, Peer], warn: Callable[[str], None]) -> dict[str,
 def lossless(
     pixels: Pixels, chosen: Sequence[str] = ("png", "webp", "jpeg2000", "jpegxl")
 ) -> dict[str, Point]:
-    """The picture's lossless file of each codec at hand; PeerError for one that is not exact."""
+    """The image's lossless file of each codec at hand; PeerError for one that is not exact."""
     points = {}
     for name in chosen:
         encode = PEERS[name].lossless

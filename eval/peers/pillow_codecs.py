@@ -55,7 +55,7 @@ def coded(pixels: Pixels, **settings: Any) -> File:
 
 
 def lossless(pixels: Pixels, name: str) -> File:
-    """name: of LOSSLESS. QOI has no grey: such pictures become RGB."""
+    """name: of LOSSLESS. QOI has no grey: such images become RGB."""
     if name == "qoi" and pixels.shape[2] == 1:
         decode = partial(read, channels=1)
         return measure(pixels, lambda p: write(np.repeat(p, 3, axis=2), format="QOI"), decode)

@@ -33,7 +33,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "kodak-distance": rates.distance,
     "cifar10-lossless": cifar10.lossless,
     "cifar10-published": cifar10.published,
-    "pictures": photographs.pictures,
+    "images": photographs.images,
     "kodak-lossless": photographs.lossless,
     "efforts": photographs.efforts,
     "odd-pictures": photographs.odd,

@@ -45,7 +45,7 @@ objective `{objective}`, noise {sigma_min:g} to {sigma_max:g} grey levels |
 
 ## Likelihood
 
-NELBO at T = {T} ({schedule} betas, sigma^2 = {sigma2}) on {images:,} pictures{shape} \
+NELBO at T = {T} ({schedule} betas, sigma^2 = {sigma2}) on {images:,} images{shape} \
 ({dataset}): **{bpd:.3f}{error} bits/dim** = \
 L_T {L_T_bpd:.5f} + sum L_(t-1) {L_steps_bpd:.4f} + L_0 {L_0_bpd:.4f}.
 
@@ -55,7 +55,7 @@ L_T {L_T_bpd:.5f} + sum L_(t-1) {L_steps_bpd:.4f} + L_0 {L_0_bpd:.4f}.
 
 Everything the codec does follows from this table: rate = 1/2 integral of D dSNR. Noise and RMSE in
 grey levels (0..255), mean PSNR in 8 bits; the rate is what an ideal coder of infinitely many steps
-would spend to get there. {denoised:,} pictures of {denoised_set}.
+would spend to get there. {denoised:,} images of {denoised_set}.
 
     {denoising_command}
 
@@ -65,7 +65,7 @@ would spend to get there. {denoised:,} pictures of {denoised_set}.
 
 ## Rate and distortion
 
-Real files of {coded} pictures of {coded_set}, cut; pooled PSNR in 8 bits. Exact at {lossless:.3f} \
+Real files of {coded} images of {coded_set}, cut; pooled PSNR in 8 bits. Exact at {lossless:.3f} \
 bits/dim.
 
     {rd_command}
@@ -76,7 +76,7 @@ bits/dim.
 
 ## Training curve
 
-| phase | step | loss | learning rate | pictures/s |
+| phase | step | loss | learning rate | images/s |
 |---|---|---|---|---|
 {curve}
 
@@ -128,7 +128,7 @@ def other_bounds(measured: Sequence[dict[str, Any]]) -> str:
         bound, n = result["nelbo"], result["dataset"]["images"]
         text += (
             f"\nAt {bound['T']} levels ({bound['schedule']}, sigma^2 {bound['sigma2']}), {n:,} "
-            f"pictures of {result['dataset']['name']}: **{bound['bpd']:.3f} bits/dim** = "
+            f"images of {result['dataset']['name']}: **{bound['bpd']:.3f} bits/dim** = "
             f"L_T {bound['L_T_bpd']:.5f} + sum L_(t-1) {bound['L_steps_bpd']:.4f} + "
             f"L_0 {bound['L_0_bpd']:.4f}.\n\n    {result['command']}\n"
         )
@@ -153,7 +153,7 @@ def card(
         for row in table["denoising"]
     ]
     shape = nelbo["dataset"]["shape"]  # None where sizes differ
-    spread = nelbo["nelbo"]["standard_error_bpd"]  # None: each t met fewer than two pictures
+    spread = nelbo["nelbo"]["standard_error_bpd"]  # None: each t met fewer than two images
     values = {
         "error": "" if spread is None else f" +- {spread:.3f}",
         **graph.facts["recipe"]["train"],

@@ -1,4 +1,4 @@
-"""Other codecs on the same pictures, sizes and measures as ours: a record a codec and picture.
+"""Other codecs on the same images, sizes and measures as ours: a record a codec and image.
 
 What a record holds is the codec's files at the budgets, and its exact file; what they mean together
 is `mean_curve`'s, as for our own files. Records of different codecs may lie in one JSONL file, and
@@ -22,7 +22,7 @@ from diffcodec.bitstream.types import Progress
 from diffcodec.data import digest
 from diffcodec.eval.common import metrics
 from diffcodec.eval.common.coded import File, PeerError, Point, finish
-from diffcodec.eval.common.images import Picture
+from diffcodec.eval.common.images import NamedImage
 from diffcodec.eval.common.records import Record, collect
 from diffcodec.eval.peers import jpegxl
 from diffcodec.eval.peers.peers import Peer, exact
@@ -31,16 +31,16 @@ from diffcodec.eval.rd.mean_curve import curve
 
 @dataclass(frozen=True)
 class Job:
-    """One codec on one picture."""
+    """One codec on one image."""
 
     name: str
     peer: Peer
-    picture: Picture
+    image: NamedImage
 
 
 def bench(
     peers: Mapping[str, Peer],
-    pictures: Sequence[Picture],
+    images: Sequence[NamedImage],
     rates_bpp: Sequence[float],
     *,
     processes: int = 1,
@@ -48,13 +48,13 @@ def bench(
     reconstructions: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, list[Record]]:
-    """The records of every picture, in order, by codec.
+    """The records of every image, in order, by codec.
 
     rates_bpp: rising; path: a JSONL file to resume from; reconstructions: a folder for the decoded
-    pictures, each codec in one of its own. Raises PeerError for a codec that fails.
+    images, each codec in one of its own. Raises PeerError for a codec that fails.
     """
     work = partial(measure, tuple(rates_bpp), reconstructions)
-    jobs = [Job(name, peer, picture) for name, peer in peers.items() for picture in pictures]
+    jobs = [Job(name, peer, image) for name, peer in peers.items() for image in images]
     about = [*versions().values(), list(rates_bpp), str(reconstructions or "")]
     found = collect(
         partial(partial, work),
@@ -64,26 +64,26 @@ def bench(
         path=path,
         progress=progress,
     )
-    n = len(pictures)
+    n = len(images)
     return {name: found[i * n : (i + 1) * n] for i, name in enumerate(peers)}
 
 
 def measure(rates_bpp: Sequence[float], reconstructions: Path | None, job: Job) -> Record:
-    """The record of one codec and picture: points at the rates' budgets, None where none fits."""
-    pixels, peer = job.picture.pixels, job.peer
+    """The record of one codec and image: points at the rates' budgets, None where none fits."""
+    pixels, peer = job.image.pixels, job.peer
     height, width = pixels.shape[:2]
     budgets = [int(bpp * height * width / 8) for bpp in rates_bpp]
     labels = peer.qualities or [f"{bpp:g}bpp" for bpp in rates_bpp]
     folder = reconstructions and reconstructions / job.name
     try:
         files = peer.lossy(pixels, budgets) if peer.lossy else []
-        points = _finish(files, labels, job.picture, folder)
+        points = _finish(files, labels, job.image, folder)
         whole = exact(job.name, peer.lossless(pixels)) if peer.lossless else None
     except PeerError as error:
-        raise PeerError(f"{job.name} on {job.picture.name}: {error}") from error
+        raise PeerError(f"{job.name} on {job.image.name}: {error}") from error
     return {
         "codec": job.name,
-        "name": job.picture.name,
+        "name": job.image.name,
         "sha256": digest([pixels]),
         "shape": list(pixels.shape),
         "points": [point and asdict(point) for point in points],
@@ -92,14 +92,14 @@ def measure(rates_bpp: Sequence[float], reconstructions: Path | None, job: Job) 
 
 
 def _finish(
-    files: Sequence[File | None], labels: Sequence[str], picture: Picture, folder: Path | None
+    files: Sequence[File | None], labels: Sequence[str], image: NamedImage, folder: Path | None
 ) -> list[Point | None]:
     done: dict[int, Point] = {}
     points: list[Point | None] = []
     for file, label in zip(files, labels, strict=True) if files else ():
         if file is not None and id(file) not in done:
-            target = folder and folder / f"{picture.name}-{label or 'all'}.png"
-            done[id(file)] = finish(file, picture.pixels, target)
+            target = folder and folder / f"{image.name}-{label or 'all'}.png"
+            done[id(file)] = finish(file, image.pixels, target)
         points.append(None if file is None else done[id(file)])
     return points
 
@@ -108,7 +108,7 @@ def pool(peers: Mapping[str, Peer], found: Mapping[str, Sequence[Record]]) -> tu
     """Curves and the lossless table, by codec, from the records of `bench`.
 
     A codec given by a command has its exact files among the others: the smallest quality at which
-    every picture is exact counts as its lossless one.
+    every image is exact counts as its lossless one.
     """
     curves, table = {}, {}
     for name, records in found.items():
@@ -137,8 +137,8 @@ def _lossless(sizes: Sequence[int], shapes: Sequence[tuple[int, ...]]) -> Record
 
 def _key(job: Job, about: Sequence[Any]) -> str:
     """Names a record by all it depends on."""
-    facts = [job.name, job.peer.about, job.peer.qualities, job.picture.pixels.shape, *about]
-    pixels = np.ascontiguousarray(job.picture.pixels).tobytes()
+    facts = [job.name, job.peer.about, job.peer.qualities, job.image.pixels.shape, *about]
+    pixels = np.ascontiguousarray(job.image.pixels).tobytes()
     return hashlib.sha256(json.dumps(facts).encode() + pixels).hexdigest()
 
 

@@ -1,10 +1,10 @@
-"""Many small pictures in one file: what they cost when they share header, steps and trellis.
+"""Many small images in one file: what they cost when they share header, steps and trellis.
 
-Pictures of one size are stacked, one below the other, and the stack is coded as a picture by a
+Images of one size are stacked, one below the other, and the stack is coded as an image by a
 denoiser that looks at each of them by itself. So every step of the chain serves all of them: it
 carries many bits, and the header, the checksums and what a step says about itself hardly count.
 Bytes are those of the real file. It is for measuring: the file does not say that it is a stack,
-and has a network's fingerprint of its own, so that nothing else takes it for a picture.
+and has a network's fingerprint of its own, so that nothing else takes it for an image.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from diffcodec.bitstream.types import Float32
 from diffcodec.codec import Codec
-from diffcodec.eval.common.images import Picture
+from diffcodec.eval.common.images import NamedImage
 from diffcodec.eval.likelihood.denoising import batches
 from diffcodec.theory.denoiser import BatchDenoiser
 
@@ -26,12 +26,12 @@ BATCH = 1 << 16  # pixels in a call of the network
 
 
 class JointError(ValueError):
-    """Pictures that cannot be coded together."""
+    """Images that cannot be coded together."""
 
 
 @dataclass(frozen=True)
 class Stacked:
-    """A denoiser of stacks of pictures of this height, which sees each picture alone."""
+    """A denoiser of stacks of images of this height, which sees each image alone."""
 
     denoiser: BatchDenoiser
     height: int
@@ -48,7 +48,7 @@ class Stacked:
 
 
 def as_one(codec: Codec, height: int) -> Codec:
-    """The codec of stacks of pictures of this height."""
+    """The codec of stacks of images of this height."""
     own = hashlib.sha256(codec.fingerprint + b"stack" + height.to_bytes(4, "little")).digest()
     return Codec(
         Stacked(cast(BatchDenoiser, codec.denoiser), height),
@@ -59,14 +59,14 @@ def as_one(codec: Codec, height: int) -> Codec:
     )
 
 
-def stacks(pictures: Sequence[Picture], size: int) -> list[Picture]:
-    """Stacks of so many pictures each, the last one perhaps of fewer; raises JointError."""
-    shapes = {picture.pixels.shape for picture in pictures}
+def stacks(images: Sequence[NamedImage], size: int) -> list[NamedImage]:
+    """Stacks of so many images each, the last one perhaps of fewer; raises JointError."""
+    shapes = {image.pixels.shape for image in images}
     if len(shapes) > 1:
-        raise JointError(f"pictures coded together must have one size, not {len(shapes)}")
-    found: list[Picture] = []
-    for part in batches(len(pictures), size):
-        alike = pictures[part]
-        pixels = np.concatenate([picture.pixels for picture in alike])
-        found.append(Picture(f"stack-{len(found):03}", pixels, len(alike)))
+        raise JointError(f"images coded together must have one size, not {len(shapes)}")
+    found: list[NamedImage] = []
+    for part in batches(len(images), size):
+        alike = images[part]
+        pixels = np.concatenate([image.pixels for image in alike])
+        found.append(NamedImage(f"stack-{len(found):03}", pixels, len(alike)))
     return found

@@ -1,6 +1,6 @@
-"""The mean curve over pictures of any codec, ours and others alike: what "results" lists hold.
+"""The mean curve over images of any codec, ours and others alike: what "results" lists hold.
 
-Lists have one entry a rate, CompressAI's keys where it has one. Every rate is a mean over pictures
+Lists have one entry a rate, CompressAI's keys where it has one. Every rate is a mean over images
 of their own bits per pixel or dimension; the two means of PSNR are those of `metrics`.
 """
 
@@ -32,10 +32,10 @@ def curve(
     shapes: Sequence[tuple[int, ...]],
     qualities: Sequence[str] = (),
 ) -> dict[str, list[Any]]:
-    """Mean curve of one codec in results form, from its points per picture and budget.
+    """Mean curve of one codec in results form, from its points per image and budget.
 
-    points[i][j]: picture i within budget j; shapes[i]: its (H, W, C). A budget counts where every
-    picture has a file, none is exact, and not all are those of the budget before. "bpp" is the mean
+    points[i][j]: image i within budget j; shapes[i]: its (H, W, C). A budget counts where every
+    image has a file, none is exact, and not all are those of the budget before. "bpp" is the mean
     of the files' own rates, at most the budget's. qualities: name the columns instead of budgets.
     """
     rows: list[Record] = []
@@ -55,9 +55,9 @@ def curve(
 
 
 def mean(files: Sequence[Point], shapes: Sequence[tuple[int, ...]]) -> Record:
-    """One entry of a mean curve: a file of each picture, none exact, and its (H, W, C).
+    """One entry of a mean curve: a file of each image, none exact, and its (H, W, C).
 
-    "ms-ssim-rgb" is None unless every picture has one, "psnr-rgb" where a part of a stack is exact.
+    "ms-ssim-rgb" is None unless every image has one, "psnr-rgb" where a part of a stack is exact.
     """
     samples = [int(np.prod(shape)) for shape in shapes]
     mses = [point.mse for point in files]

@@ -1,10 +1,10 @@
-"""Mean curves over pictures, from the records of rate_distortion: what a results file holds.
+"""Mean curves over images, from the records of rate_distortion: what a results file holds.
 
-"results" and "theory" belong together: the theory is what ideal coders would spend on each picture
+"results" and "theory" belong together: the theory is what ideal coders would spend on each image
 to reach the same MSE as its cut. "steps" compares at the ends of the codec's own steps instead,
-where nothing needs to be interpolated, and pictures meet at equal noise rather than equal rate.
+where nothing needs to be interpolated, and images meet at equal noise rather than equal rate.
 
-Lists have one entry a cut, a step or a budget. Every rate is the mean over pictures of their own
+Lists have one entry a cut, a step or a budget. Every rate is the mean over images of their own
 bits per pixel (or bits/dim); the two means of PSNR are those of `metrics`.
 """
 
@@ -26,7 +26,7 @@ TINY = 1e-9  # grey levels squared: stands for an error of 0 where a logarithm i
 
 
 def pool(records: Sequence[Record]) -> Record:
-    """Mean curves over pictures: everything in the results file that is measured."""
+    """Mean curves over images: everything in the results file that is measured."""
     shapes = [tuple(record["shape"]) for record in records]
     samples = [int(np.prod(shape)) for shape in shapes]
     theory, overhead = _theory(records, shapes, samples)
@@ -49,7 +49,7 @@ def pool(records: Sequence[Record]) -> Record:
 
 
 def _points(record: Record) -> list[Point | None]:
-    """The cuts of a picture, as files of any other codec."""
+    """The cuts of an image, as files of any other codec."""
     encode = record["encode_seconds"]["total"]
     return [
         cut
@@ -97,7 +97,7 @@ def _theory(
 
 
 def _last_mse(record: Record) -> float:
-    """Of x0_hat after all steps; tiny pictures may have none."""
+    """Of x0_hat after all steps; tiny images may have none."""
     return float(record["steps"][-1]["mse"] if record["steps"] else record["prior_mse"])
 
 
@@ -112,7 +112,7 @@ def _bits_at_mse(record: Record, key: str, mse: float) -> float:
 def _at_steps(records: Sequence[Record], shapes: Shapes, samples: Sequence[int]) -> Record:
     """Real and ideal rates at the ends of the steps, where both stand at the same x0_hat.
 
-    The nodes are all noise levels that lie between every picture's first and last. A picture that
+    The nodes are all noise levels that lie between every image's first and last. An image that
     did not stop at a node (small ones skip steps) is interpolated linearly in log noise.
     """
     visited = [[step["sigma_grey"] for step in record["steps"]] for record in records]
@@ -142,14 +142,14 @@ def _at_steps(records: Sequence[Record], shapes: Shapes, samples: Sequence[int])
 
 
 def _at_no_steps() -> Record:
-    """Where some picture, a tiny one, is coded without steps."""
+    """Where some image, a tiny one, is coded without steps."""
     keys = ("sigma_grey", "psnr-rgb", "psnr-rgb-pooled", "bpp_file", "bpp_kl", "bpp_mi")
     over: Record = {key: [] for key in ("file_over_kl", "file_over_mi", "steps_over_mi")}
     return {**{key: [] for key in keys}, "overhead_percent": over}
 
 
 def _at_nodes(steps: Sequence[Record], nodes: Sequence[float]) -> Record:
-    """Cumulative bits and the MSE of one picture at noise levels `nodes` (grey levels)."""
+    """Cumulative bits and the MSE of one image at noise levels `nodes` (grey levels)."""
     log_noise = [-np.log(step["sigma_grey"]) for step in steps]  # rising, as interp wants it
     bits: dict[str, Any] = {
         "file": [8 * step["bytes"] for step in steps],

@@ -1,8 +1,8 @@
 """Rate-distortion of the progressive codec, measured on files, beside what theory asks for.
 
-Every picture is encoded once, as its own file. The file is cut at a grid of sizes, every cut is
+Every image is encoded once, as its own file. The file is cut at a grid of sizes, every cut is
 decoded, and rate is what the cut file weighs, header and all. Beside it stand, for the same
-network, pictures and steps, the two rates an ideal coder would need up to each noise level: the sum
+network, images and steps, the two rates an ideal coder would need up to each noise level: the sum
 of the KL divergences L_{t-1} of DDPM's p_theta (equal variances), and the sum of the mutual
 informations 1/2 log2(1 + sigma^2), which is what the widened p_theta of this codec costs.
 
@@ -29,7 +29,7 @@ from diffcodec.data import digest
 from diffcodec.eval.common import metrics
 from diffcodec.eval.common.coded import save
 from diffcodec.eval.common.environment import peak_memory_bytes
-from diffcodec.eval.common.images import Picture
+from diffcodec.eval.common.images import NamedImage
 from diffcodec.eval.common.records import Record, collect
 from diffcodec.eval.common.similarity import ms_ssim
 from diffcodec.eval.rd.pooling import pool
@@ -49,7 +49,7 @@ GRID = (0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 1, 1.5, 2, 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a picture's record depends on, besides its pixels and the network."""
+    """What an image's record depends on, besides its pixels and the network."""
 
     cuts_bpp: tuple[float, ...]
     chain: str | None = None
@@ -59,24 +59,24 @@ class Settings:
 
 
 def grid_bpp(images: Sequence[Pixels]) -> tuple[float, ...]:
-    """The rates of GRID (bpp) that leave room for more than a header in every picture."""
+    """The rates of GRID (bpp) that leave room for more than a header in every image."""
     least = min(image.shape[0] * image.shape[1] for image in images)
     return tuple(b for b in GRID if b * least >= 8 * HEADER)
 
 
-def measure(codec: Codec, settings: Settings, picture: Picture) -> Record:
-    """Encode a picture, decode every cut and the whole: one JSON record.
+def measure(codec: Codec, settings: Settings, image: NamedImage) -> Record:
+    """Encode an image, decode every cut and the whole: one JSON record.
 
     Errors are MSE in grey levels squared: of 8-bit pixels in "cuts"; in "steps" of x0_hat, not
-    rounded, after the step. Decoded cuts go to the folder of the settings. A stack of pictures is
+    rounded, after the step. Decoded cuts go to the folder of the settings. A stack of images is
     one file (diffcodec.eval.rd.joint); "part_mse" has the error of each in a cut.
     """
     from diffcodec.accounting.trace import Clock, Trace
     from diffcodec.eval.rd.joint import as_one
 
-    pixels = picture.pixels
-    if picture.parts > 1:
-        codec = as_one(codec, pixels.shape[0] // picture.parts)
+    pixels = image.pixels
+    if image.parts > 1:
+        codec = as_one(codec, pixels.shape[0] // image.parts)
     trace, clock = Trace(), Clock()
     start = time.perf_counter()
     data = codec.encode(pixels, effort=settings.effort, chain=settings.chain, trace=trace)
@@ -86,12 +86,12 @@ def measure(codec: Codec, settings: Settings, picture: Picture) -> Record:
     budgets = [int(b * pixels.shape[0] * pixels.shape[1] / 8) for b in settings.cuts_bpp]
     record: Record = {
         "codec": "diffcodec",
-        "name": picture.name,
+        "name": image.name,
         "sha256": digest([pixels]),
         "shape": list(pixels.shape),
         "bytes": len(data),
         "exact": exact,
-        "cuts": _cuts(codec, data, budgets, picture, settings),
+        "cuts": _cuts(codec, data, budgets, image, settings),
         "prior_mse": (trace.steps[0].mse if trace.steps else trace.final_mse) * GREY**2,
         "steps": _steps(trace),
         "lossless_ideal_bits": trace.lossless_bits,
@@ -114,7 +114,7 @@ def _exact(codec: Codec, data: bytes, pixels: Pixels, clock: Clock) -> bool:
 
 
 def _cuts(
-    codec: Codec, data: bytes, budgets: Sequence[int], picture: Picture, settings: Settings
+    codec: Codec, data: bytes, budgets: Sequence[int], image: NamedImage, settings: Settings
 ) -> list[Record | None]:
     """Every cut decoded, None where the budget (bytes, rising) is no cut or barely holds a header.
 
@@ -127,30 +127,30 @@ def _cuts(
         seconds += time.perf_counter() - start
         records[size] = {
             "bytes": size,
-            "mse": metrics.mse(decoded.pixels, picture.pixels),
-            **_similarity(decoded.pixels, picture),
+            "mse": metrics.mse(decoded.pixels, image.pixels),
+            **_similarity(decoded.pixels, image),
             "steps": decoded.steps,
             "seconds": seconds,
         }
         if settings.reconstructions is not None:
             bpp = settings.cuts_bpp[budgets.index(size)]
-            name = f"{picture.name}-{bpp:g}bpp.png"
+            name = f"{image.name}-{bpp:g}bpp.png"
             save(decoded.pixels, Path(settings.reconstructions) / "diffcodec" / name)
         start = time.perf_counter()  # the decoder's time alone
     return [records.get(size) for size in budgets]
 
 
-def _similarity(decoded: Pixels, picture: Picture) -> Record:
-    """What else is known of a decoded cut: of a picture MS-SSIM, of a stack each part's error."""
-    if picture.parts == 1:
-        return {"ms_ssim": ms_ssim(picture.pixels, decoded)}
-    pairs = (np.split(pixels, picture.parts) for pixels in (decoded, picture.pixels))
+def _similarity(decoded: Pixels, image: NamedImage) -> Record:
+    """What else is known of a decoded cut: of an image MS-SSIM, of a stack each part's error."""
+    if image.parts == 1:
+        return {"ms_ssim": ms_ssim(image.pixels, decoded)}
+    pairs = (np.split(pixels, image.parts) for pixels in (decoded, image.pixels))
     return {"part_mse": [metrics.mse(*pair) for pair in zip(*pairs, strict=True)]}
 
 
 def _steps(trace: Trace) -> list[Record]:
     if not trace.steps:
-        return []  # a tiny picture
+        return []  # a tiny image
     after = [step.mse for step in trace.steps[1:]] + [trace.final_mse]
     return [
         {
@@ -172,25 +172,25 @@ def _seconds(clock: Clock, total: float) -> dict[str, float]:
     return {"total": total, "network": clock.network, "trellis": clock.trellis, "rest": rest}
 
 
-def measurer(model: str, settings: Settings) -> Callable[[Picture], Record]:
+def measurer(model: str, settings: Settings) -> Callable[[NamedImage], Record]:
     """`measure` with a codec of its own: what a worker process starts with."""
     from diffcodec.codec import Codec
 
     return partial(measure, Codec.from_pretrained(model, settings.threads), settings)
 
 
-def record_key(codec: Codec, settings: Settings, picture: Picture) -> str:
-    """Names a picture's record by all it depends on."""
-    pixels = picture.pixels
+def record_key(codec: Codec, settings: Settings, image: NamedImage) -> str:
+    """Names an image's record by all it depends on."""
+    pixels = image.pixels
     about: list[Any] = [codec.fingerprint.hex(), __version__, pixels.shape, asdict(settings)]
-    about += [picture.parts] if picture.parts > 1 else []
+    about += [image.parts] if image.parts > 1 else []
     text = json.dumps(about)
     return hashlib.sha256(text.encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
 def evaluate(
     codec: Codec,
-    pictures: Sequence[Picture],
+    images: Sequence[NamedImage],
     settings: Settings,
     *,
     model: str | None = None,
@@ -198,7 +198,7 @@ def evaluate(
     path: Path | None = None,
     progress: Progress | None = None,
 ) -> Record:
-    """The mean curves of `pooling.pool` over pictures, "results" in CompressAI's form first.
+    """The mean curves of `pooling.pool` over images, "results" in CompressAI's form first.
 
     model: what other processes load, needed where processes > 1; path: a JSONL file to resume from.
     """
@@ -208,16 +208,16 @@ def evaluate(
         partial(partial, measure, codec, settings)
         if processes == 1 or model is None
         else partial(measurer, model, settings),
-        pictures,
-        [record_key(codec, settings, picture) for picture in pictures],
+        images,
+        [record_key(codec, settings, image) for image in images],
         processes=processes,
         path=path,
         progress=progress,
     )
-    most = max(picture.parts for picture in pictures)
-    what = "a picture" if most == 1 else f"for {most} pictures"
+    most = max(image.parts for image in images)
+    what = "an image" if most == 1 else f"for {most} images"
     return {
-        "name": f"diffcodec {codec.name}" + (f", {most} pictures a file" if most > 1 else ""),
+        "name": f"diffcodec {codec.name}" + (f", {most} images a file" if most > 1 else ""),
         "description": f"One file {what}, cut at each rate; whole-file bytes; 8-bit PSNR in RGB.",
         **pool(rows),
         "model": {
@@ -244,7 +244,7 @@ def summary(result: Record) -> str:
     )
     for way, seconds in result["seconds_per_picture"].items():
         parts = ", ".join(f"{part} {seconds[part]:.2f}" for part in ("network", "trellis", "rest"))
-        lines.append(f"{way} {seconds['total']:.2f} s a picture ({parts})")
+        lines.append(f"{way} {seconds['total']:.2f} s an image ({parts})")
     if result["peak_memory_bytes"]:
         lines.append(f"peak memory {result['peak_memory_bytes'] / 2**20:.0f} MiB")
     return "\n".join(lines)

@@ -8,14 +8,14 @@ addEventListener("error", failed);
 addEventListener("unhandledrejection", failed);
 
 const GAIN = 8;
-const pictures = JSON.parse(document.getElementById("data").textContent);
+const images = JSON.parse(document.getElementById("data").textContent);
 const at = (id) => document.getElementById(id);
 const sides = ["left", "right"];
-const state = { picture: 0, cut: 0, left: "mean", right: "original", zoom: 1, x: 0.5, y: 0.5, difference: false };
+const state = { image: 0, cut: 0, left: "mean", right: "original", zoom: 1, x: 0.5, y: 0.5, difference: false };
 const loaded = new Map();
 let turn = 0;
 
-const here = () => pictures[state.picture];
+const here = () => images[state.picture];
 const choices = () => [...here().layers.map((l) => [l.key, l.label]), ["original", "original"]];
 const whole = (n) => n.toLocaleString("en-US");
 
@@ -32,7 +32,7 @@ function shown(side) {
   return { source: cut.source, text: `${whole(cut.bytes)} bytes, ${bpp} bpp, ${quality}` };
 }
 
-function samples(source) { // the pixels of a picture of the album, once decoded
+function samples(source) { // the pixels of an image of the album, once decoded
   const key = state.picture + ":" + source;
   if (!loaded.has(key)) loaded.set(key, decode(here().sources[source]));
   return loaded.get(key);
@@ -106,15 +106,15 @@ async function render() {
 // --- the address remembers what is shown ---
 
 function remember() {
-  const words = new URLSearchParams({ picture: state.picture, bytes: here().bytes[state.cut],
+  const words = new URLSearchParams({ image: state.picture, bytes: here().bytes[state.cut],
     left: state.left, right: state.right, zoom: state.zoom, difference: Number(state.difference) });
   history.replaceState(null, "", "#" + words);
 }
 
 function recall() {
   const words = new URLSearchParams(location.hash.slice(1));
-  const picture = Number(words.get("picture") ?? 0);
-  state.picture = picture in pictures ? picture : 0;
+  const image = Number(words.get("image") ?? 0);
+  state.picture = image in images ? image : 0;
   fill();
   if (words.has("bytes")) { // the last cut that is not larger
     const bytes = Number(words.get("bytes"));
@@ -132,12 +132,12 @@ function recall() {
 
 function set(change) {
   Object.assign(state, change);
-  if ("picture" in change) fill();
+  if ("image" in change) fill();
   remember();
   render();
 }
 
-function fill() { // the choices that this picture has
+function fill() { // the choices that this image has
   const p = here();
   state.cut = Math.min(state.cut, p.bytes.length - 1);
   at("cut").max = String(p.bytes.length - 1);
@@ -146,7 +146,7 @@ function fill() { // the choices that this picture has
     at(side).replaceChildren(...choices().map(([key, text]) => new Option(text, key)));
     if (!choices().some(([key]) => key === state[side])) state[side] = "original";
   }
-  at("picture").value = String(state.picture);
+  at("image").value = String(state.picture);
   const cropped = p.shown[0] < p.width || p.shown[1] < p.height;
   at("crop").textContent = cropped
     ? `Shown is the middle ${p.shown.join("x")} of ${p.width}x${p.height}; errors are of all of it.`
@@ -187,9 +187,9 @@ function drag(event) {
   move(-event.movementX / box.width, -event.movementY / box.height);
 }
 
-at("picture").replaceChildren(...pictures.map((p, i) => new Option(p.name, String(i))));
-at("picture-label").hidden = pictures.length < 2;
-at("picture").addEventListener("change", (e) => set({ picture: Number(e.target.value) }));
+at("image").replaceChildren(...pictures.map((p, i) => new Option(p.name, String(i))));
+at("image-label").hidden = images.length < 2;
+at("image").addEventListener("change", (e) => set({ image: Number(e.target.value) }));
 at("cut").addEventListener("input", (e) => set({ cut: Number(e.target.value) }));
 at("zoom").addEventListener("change", (e) => set({ zoom: Number(e.target.value) }));
 at("difference").addEventListener("change", (e) => set({ difference: e.target.checked }));
@@ -199,7 +199,7 @@ for (const side of sides) {
 }
 addEventListener("keydown", key);
 addEventListener("hashchange", recall);
-state.cut = Math.floor(pictures[0].bytes.length / 3);
-if (pictures[0].layers.some((l) => l.key === "jpeg2000")) state.right = "jpeg2000";
+state.cut = Math.floor(images[0].bytes.length / 3);
+if (images[0].layers.some((l) => l.key === "jpeg2000")) state.right = "jpeg2000";
 at("viewer").hidden = false;
 recall();

@@ -31,7 +31,7 @@ def page(
     about: str,
     command: str,
 ) -> bytes:
-    """The whole page, UTF-8. views: pictures of the slider, each with the ledger of its file.
+    """The whole page, UTF-8. views: images of the slider, each with the ledger of its file.
 
     results: of eval, bench, nll and ddpm_table, for figures and tables; about: a sentence on what
     was coded and how.

@@ -124,7 +124,7 @@ def shown_cuts(facts: Mapping[str, Any]) -> str:
         cells = [layer["cuts"][i] for layer in facts["layers"]]
         rows.append([f"{size:,}", f"{facts['bpp'][i]:.3f}", *(_quality(cell) for cell in cells)])
     head = ["bytes", "bpp", *(layer["label"] for layer in facts["layers"])]
-    return table(head, rows, f"{facts['name']}: PSNR (dB) of the whole picture at these bytes")
+    return table(head, rows, f"{facts['name']}: PSNR (dB) of the whole image at these bytes")
 
 
 def _quality(cell: Mapping[str, Any] | None) -> str:
@@ -215,7 +215,7 @@ def _seconds(result: Result) -> str:
         return ""
     parts = ("total", "network", "trellis", "rest")
     rows = [[way, *(f"{s[part]:.2f}" for part in parts)] for way, s in seconds.items()]
-    return table(["", *parts], rows, f"Seconds a picture: {title_of([result])}")
+    return table(["", *parts], rows, f"Seconds an image: {title_of([result])}")
 
 
 def _ddpm(result: Result) -> str:

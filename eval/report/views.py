@@ -1,7 +1,7 @@
 """What the slider of a report shows: the cuts of one file, and other codecs at the same bytes.
 
-Pictures are embedded as lossless WebP, each once however often it is shown. Large ones are cropped
-for the page; every error is that of the whole picture.
+Images are embedded as lossless WebP, each once however often it is shown. Large ones are cropped
+for the page; every error is that of the whole image.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from diffcodec.bitstream.types import Float32, Pixels, Progress
 from diffcodec.codec import Codec, Decoded
 from diffcodec.eval.common import metrics
 from diffcodec.eval.common.coded import File, PeerError
-from diffcodec.eval.common.images import Picture
+from diffcodec.eval.common.images import NamedImage
 from diffcodec.eval.peers.peers import PEERS, Peer
 from diffcodec.progressive.shared import Channel, State
 from diffcodec.sampling.reconstruction import Ancestral, Ddim
 
-Cell = dict[str, Any]  # of a codec at one cut: bytes, PSNR (None: exact), number of its picture
+Cell = dict[str, Any]  # of a codec at one cut: bytes, PSNR (None: exact), number of its image
 
 CUTS = 8  # and the whole file
-SIDE = 384  # pixels of a picture in the page, at most
+SIDE = 384  # pixels of an image in the page, at most
 LOWEST_BPP, SMALLEST = 0.05, 48  # of a cut; bytes, since a file of fewer holds little but a header
 HIGHEST = 0.75  # of the whole file: the last cut
 BESIDE = ("jpeg2000", "jpegxl")  # other codecs that the slider shows
@@ -41,7 +41,7 @@ CHOICES = {
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One picture of the page. facts: for its script; data, trace: the file that is cut."""
+    """One image of the page. facts: for its script; data, trace: the file that is cut."""
 
     name: str
     facts: dict[str, Any]
@@ -51,14 +51,14 @@ class View:
 
 @dataclass
 class _Album:
-    """The pictures of a page, each embedded once."""
+    """The images of a page, each embedded once."""
 
     crop: tuple[slice, slice]
     sources: list[str] = field(default_factory=list)
     known: dict[bytes, int] = field(default_factory=dict)
 
     def add(self, pixels: Pixels) -> int:
-        """The number of this picture's crop."""
+        """The number of this image's crop."""
         part = np.ascontiguousarray(pixels[self.crop])
         key = part.tobytes()
         if key not in self.known:
@@ -76,7 +76,7 @@ def embedded(pixels: Pixels) -> str:
 
 
 def crop_of(shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """The middle of an (H, W, C) picture, at most SIDE on a side."""
+    """The middle of an (H, W, C) image, at most SIDE on a side."""
     rows, columns = (slice((n - min(n, SIDE)) // 2, (n + min(n, SIDE)) // 2) for n in shape[:2])
     return rows, columns
 
@@ -94,18 +94,18 @@ def sizes(pixels: Pixels, whole: int, rates_bpp: Sequence[float] | None) -> list
 
 def view(
     codec: Codec,
-    picture: Picture,
+    image: NamedImage,
     *,
     chain: str | None = None,
     rates_bpp: Sequence[float] | None = None,
     samples: bool = True,
     progress: Progress | None = None,
 ) -> View:
-    """Encode a picture, decode its cuts in every way, and what other codecs at hand make of it.
+    """Encode an image, decode its cuts in every way, and what other codecs at hand make of it.
 
     samples: show cuts also by a sample and by DDIM, which takes some tens of calls of the network.
     """
-    pixels, trace = picture.pixels, Trace()
+    pixels, trace = image.pixels, Trace()
     data = codec.encode(pixels, chain=chain, trace=trace)
     cuts = sizes(pixels, len(data), rates_bpp)
     beside = [(key, PEERS[key]) for key in BESIDE if not PEERS[key].missing()]
@@ -131,7 +131,7 @@ def view(
             progress(len(cuts) + i + 1, total)
     rows, columns = album.crop
     facts = {
-        "name": picture.name,
+        "name": image.name,
         "height": pixels.shape[0],
         "width": pixels.shape[1],
         "shown": [columns.stop - columns.start, rows.stop - rows.start],
@@ -141,7 +141,7 @@ def view(
         "layers": layers,
         "sources": album.sources,
     }
-    return View(picture.name, facts, data, trace)
+    return View(image.name, facts, data, trace)
 
 
 def _decoded(

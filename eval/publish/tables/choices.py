@@ -32,7 +32,7 @@ def steps(results: Path, name: str) -> str:
     head = ["levels", "steps in a file", "bits/dim, exact", "ideal", "overhead"]
     head += [f"bpp at {result['decibels']:g} dB", "encode, s (network, trellis)", "decode, s"]
     together = f", {result['joint']} to a file" if result["joint"] else ""
-    about = f"{result['dataset']['name']}, {result['dataset']['images']} pictures{together}"
+    about = f"{result['dataset']['name']}, {result['dataset']['images']} images{together}"
     return f"{about}:\n\n{table(head, rows)}\n\n{machine(result)}"
 
 
@@ -46,7 +46,7 @@ def ablation(results: Path) -> str:
     head.append(f"dB at noise {' / '.join(NOISE)}")
     about = (
         f"{result['settings'][0]['recipe']['train']['steps']} steps each, measured on "
-        f"{result['dataset']['images']} test pictures:"
+        f"{result['dataset']['images']} test images:"
     )
     return f"{about}\n\n{table([*head, 'outcome'], rows)}\n\n{machine(result)}"
 
@@ -65,8 +65,8 @@ def ddpm(results: Path) -> str:
     """DDPM's Table 4: theory, real files, and the paper's network."""
     result = load(results, "ddpm-table")
     rows = [ddpm_table.cells(row) for row in result["ddpm_table"]]
-    head = ["T - t + 1", f"theory, {result['theory_images']:,} pictures (bits/dim)", "RMSE"]
-    head += [f"files, {result['dataset']['images']} pictures", "RMSE", "DDPM's theory", "RMSE"]
+    head = ["T - t + 1", f"theory, {result['theory_images']:,} images (bits/dim)", "RMSE"]
+    head += [f"files, {result['dataset']['images']} images", "RMSE", "DDPM's theory", "RMSE"]
     return f"{table(head, rows)}\n\n{machine(result)}"
 
 

@@ -22,7 +22,7 @@ CIFAR10 = (
 
 
 def lossless(results: Path) -> str:
-    """Bits/dim of exact CIFAR-10 pictures, every picture its own file."""
+    """Bits/dim of exact CIFAR-10 images, every image its own file."""
     result, nelbo = load(results, "rd-cifar10"), load(results, "nelbo-cifar10")
     end, bound = result["lossless"], nelbo["nelbo"]
     rows = [
@@ -41,11 +41,11 @@ def lossless(results: Path) -> str:
         [names.get(name, name), f"{row['bpd']:.3f}"]
         for name, row in sorted(end["peers"].items(), key=lambda item: float(item[1]["bpd"]))
     ]
-    return table(["lossless, 32x32 pictures", "bits/dim"], rows)
+    return table(["lossless, 32x32 images", "bits/dim"], rows)
 
 
 def published(results: Path) -> str:
-    """Bits per pixel at given quality: pictures apart and together, and published codecs."""
+    """Bits per pixel at given quality: images apart and together, and published codecs."""
     rows = [
         [name, *("-" if bpp is None else f"{bpp:.2f}" for bpp in (*rates, exact))]
         for name, rates, exact in CIFAR10
@@ -56,7 +56,7 @@ def published(results: Path) -> str:
         f"{joint['joint']} to a file": joint,
     }
     for kind, result in ours.items():
-        name = f"**diffcodec**, {result['dataset']['images']} pictures, {kind}"
+        name = f"**diffcodec**, {result['dataset']['images']} images, {kind}"
         rows.append([name, *_at_quality(result["results"]), f"**{result['lossless']['bpp']:.2f}**"])
         theory = {**result["theory"], "bpp": result["theory"]["bpp_mi"]}
         rows.append(

@@ -55,6 +55,6 @@ def archives(results: Path) -> str:
             for peer in ("png", "webp", "jpegxl"):
                 row.append(f"{result['peers_lossless'][peer]['bpd']:.3f}")
             rows.append(row)
-    head = ["set", "pictures", "steps", "bound of the chain", "net bits/dim", "whole archive"]
+    head = ["set", "images", "steps", "bound of the chain", "net bits/dim", "whole archive"]
     head += ["of it initial bits", "exact", "time outside the network", "PNG", "WebP", "JPEG XL"]
     return f"{table(head, rows)}\n\n" + "\n\n".join(commands)

@@ -44,7 +44,7 @@ def cost(results: Path) -> str:
                 f"**{result['difference_bpd']:+.1e}** +- {error:.0e}",
             ]
         )
-    head = ["network", "pictures", "steps", "float, bits/dim", "integers", "difference"]
+    head = ["network", "images", "steps", "float, bits/dim", "integers", "difference"]
     return f"{table(head, rows)}\n\n" + "\n\n".join(commands)
 
 
@@ -59,6 +59,6 @@ def speed(results: Path) -> str:
         for name in (*(f"compiled, {isa}" for isa in SETS), "float64, torch"):
             row.append(f"{paths[name] / paths[FLOAT]:.2f}" if name in paths else "-")
         rows.append(row)
-    head = ["network", "pictures", "threads", "float32 torch, ms"]
+    head = ["network", "images", "threads", "float32 torch, ms"]
     head += [f"kernel, {isa}" for isa in SETS.values()] + ["float64 torch"]
     return f"{table(head, rows)}\n\n{machine(result)}"

@@ -61,6 +61,6 @@ def machine(result: Result) -> str:
 
 
 def spread(bound: Result) -> str:
-    """The standard error of a bound, where there is one (each t must have met two pictures)."""
+    """The standard error of a bound, where there is one (each t must have met two images)."""
     error = bound["standard_error_bpd"]
     return "" if error is None else f" +- {error:.3f}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from diffcodec.eval.publish.tables.markdown import load, machine, spread, table
 
 SIGMAS = (15, 25, 50)  # grey levels: what the papers have
-# Kodak, 24 pictures in colour, mean PSNR at SIGMAS (Zhang et al. 2021, DPIR); parameters and
+# Kodak, 24 images in colour, mean PSNR at SIGMAS (Zhang et al. 2021, DPIR); parameters and
 # thousands of multiplications a pixel where they are known.
 PUBLISHED = (
     ("CBM3D", "-", "-", (34.28, 32.15, 28.46)),
@@ -47,7 +47,7 @@ def networks(results: Path) -> str:
                 " / ".join(f"{psnr[s]:.1f}" for s in (5, 15, 25, 50)),
             ]
         )
-    head = ["network", "parameters", "pictures", "NELBO (bits/dim)", "L_T + sum L_(t-1) + L_0"]
+    head = ["network", "parameters", "images", "NELBO (bits/dim)", "L_T + sum L_(t-1) + L_0"]
     return table([*head, "dB at noise 5 / 15 / 25 / 50"], rows)
 
 
@@ -61,7 +61,7 @@ def denoising(results: Path) -> str:
     own = [f"**`{model['name']}`**", f"{model['parameters'] / 1e6:.1f} M"]
     own.append(f"{model['kmac_per_pixel']:.0f}")
     rows.append([*own, *(f"**{psnr[sigma]:.2f}**" for sigma in SIGMAS)])
-    head = [f"Kodak, {kodak['dataset']['images']} pictures", "parameters", "kMAC/pixel"]
+    head = [f"Kodak, {kodak['dataset']['images']} images", "parameters", "kMAC/pixel"]
     first = table([*head, *(f"noise {sigma} (dB)" for sigma in SIGMAS)], rows)
     decibels = kodak["implied"]["psnr_db"]
     head = ["implied bpp", *(f"{db} dB" for db in decibels), "exact pixels (bits/dim)"]
@@ -90,5 +90,5 @@ def bounds(results: Path) -> str:
                 f"**{bound['bpd']:.3f}**{spread(bound)}",
             ]
         )
-    head = ["network, pictures", "levels, sigma^2", "L_T + sum L_(t-1) + L_0", "bits/dim"]
+    head = ["network, images", "levels, sigma^2", "L_T + sum L_(t-1) + L_0", "bits/dim"]
     return f"{table(head, rows)}\n\n" + "\n\n".join(commands)

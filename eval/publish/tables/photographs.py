@@ -1,4 +1,4 @@
-"""Whole photographs, and pictures that are none: size, time, memory."""
+"""Whole photographs, and images that are none: size, time, memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EFFORTS = ("fast", "default", "best")
 RATES_BPP = (0.1, 0.25, 0.5, 1.0, 2.0)
 
 
-def pictures(results: Path) -> str:
+def images(results: Path) -> str:
     """Lossless files beside other codecs', seconds and memory."""
     rows = []
     for name in ("rd-kodak", "rd-gb82"):
@@ -22,7 +22,7 @@ def pictures(results: Path) -> str:
         row = [f"{result['dataset']['name']}, {result['dataset']['images']}"]
         row += [f"**{end['bpd']:.3f}**", *(f"{end['peers'][p]['bpd']:.3f}" for p in kinds)]
         rows.append(row + _costs(result))
-    head = ["pictures", "bits/dim, lossless", "JPEG 2000", "PNG", "WebP", "JPEG XL"]
+    head = ["images", "bits/dim, lossless", "JPEG 2000", "PNG", "WebP", "JPEG XL"]
     return table([*head, "encode", "decode", "memory"], rows)
 
 
@@ -40,7 +40,7 @@ def efforts(results: Path) -> str:
 
 
 def odd(results: Path) -> str:
-    """Pictures that no photograph looks like: bytes of lossless files, seconds."""
+    """Images that no photograph looks like: bytes of lossless files, seconds."""
     result = load(results, "odd-pictures")
     rows = []
     for one in result["odd_pictures"]:
@@ -49,7 +49,7 @@ def odd(results: Path) -> str:
         row += [f"{height * width * channels:,}", f"**{one['bytes']:,}**"]
         row += [f"{one['peers_bytes'][peer]:,}" for peer in ("png", "webp")]
         rows.append([*row, f"{one['encode_seconds']:.2f} s", f"{one['decode_seconds']:.2f} s"])
-    head = ["picture", "size", "raw bytes", "diffcodec", "PNG", "WebP", "encode", "decode"]
+    head = ["image", "size", "raw bytes", "diffcodec", "PNG", "WebP", "encode", "decode"]
     return f"{table(head, rows)}\n\n{machine(result)}"
 
 
@@ -85,11 +85,11 @@ def lossless(results: Path) -> str:
     named = {"png": "PNG", "webp": "WebP", "jpeg2000": "JPEG 2000", "jpegxl": "JPEG XL"}
     rows += [[name, f"{peers[key]['bpd']:.3f}"] for key, name in named.items()]
     rows.append(["FLIF (published)", "2.90"])
-    return f"{table(['Kodak, 24 pictures', 'bits/dim'], rows)}\n\n" + "\n\n".join(commands)
+    return f"{table(['Kodak, 24 images', 'bits/dim'], rows)}\n\n" + "\n\n".join(commands)
 
 
 def _costs(result: Result) -> list[str]:
-    """Seconds of both ways for a picture, with their split, and peak memory."""
+    """Seconds of both ways for an image, with their split, and peak memory."""
     cells = []
     for way in ("encode", "decode"):
         parts = result["seconds_per_picture"][way]
