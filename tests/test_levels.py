@@ -18,7 +18,7 @@ from diffcodec.exact.conformance import expected
 from diffcodec.exact.graph import Graph
 from diffcodec.theory import levels as steps
 from diffcodec.theory.chain import CHAIN_LENGTHS, Tables, choose_chain
-from diffcodec.theory.diffusion import mi_bpd
+from diffcodec.theory.gaussian import mi_bpd
 from diffcodec.theory.levels import choose, cost_of, pixels_at
 from diffcodec.theory.schedule import parse_steps
 from diffcodec.zoo import load_checkpoint

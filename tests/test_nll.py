@@ -36,7 +36,7 @@ from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import NetworkConfig, Recipe, TrainConfig
 from diffcodec.network.unet import UNet
 from diffcodec.theory.denoiser import GaussianDenoiser
-from diffcodec.theory.diffusion import GaussianDiffusion
+from diffcodec.theory.elbo import GaussianDiffusion
 from diffcodec.theory.schedule import Schedule
 from diffcodec.theory.units import to_x0
 from tests.conftest import synthetic_image

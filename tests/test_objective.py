@@ -16,7 +16,7 @@ from diffcodec.bitstream.types import Float32, Float64
 from diffcodec.network.config import NetworkConfig, Recipe, TrainConfig
 from diffcodec.network.prediction import Prediction, fourier_features
 from diffcodec.network.unet import UNet
-from diffcodec.theory.diffusion import GaussianDiffusion, discretized_gaussian_log_likelihood
+from diffcodec.theory.elbo import GaussianDiffusion, discretized_gaussian_log_likelihood
 from diffcodec.theory.schedule import Schedule
 from diffcodec.theory.units import GREY
 from diffcodec.training.objective import (

@@ -20,7 +20,7 @@ from diffcodec.eval.likelihood.optimised_levels import chosen, levels_of, pixel_
 from diffcodec.eval.publish.tables import networks
 from diffcodec.exact.graph import Graph
 from diffcodec.theory.chain import Tables
-from diffcodec.theory.diffusion import mi_bpd
+from diffcodec.theory.gaussian import mi_bpd
 from diffcodec.theory.schedule import Schedule
 from diffcodec.theory.units import GREY, to_x0
 from tests.conftest import synthetic_image

@@ -19,7 +19,7 @@ from diffcodec.bitstream.pixels import (
     ideal_bits,
     sigma_of,
 )
-from diffcodec.theory.diffusion import discretized_gaussian_log_likelihood
+from diffcodec.theory.elbo import discretized_gaussian_log_likelihood
 
 
 def draw(n: int, sigma: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

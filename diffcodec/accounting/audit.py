@@ -16,7 +16,7 @@ from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.payload import Payload, Piece
 from diffcodec.bitstream.rate import energy_of
 from diffcodec.theory.chain import Chain
-from diffcodec.theory.diffusion import mi_bpd
+from diffcodec.theory.gaussian import mi_bpd
 
 FILLING = 8  # fewer bits than this of a step tell nothing, not even of a trellis of 2^8 states
 

@@ -35,7 +35,7 @@ from diffcodec.bitstream.pixels import GRID, SIGMAS, best_sigma, sigma_of
 from diffcodec.bitstream.types import Float64, Int64, Pixels
 from diffcodec.theory.chain import Chain
 from diffcodec.theory.denoiser import BatchDenoiser
-from diffcodec.theory.diffusion import posterior_variance, step_ratio
+from diffcodec.theory.gaussian import posterior_variance, step_ratio
 from diffcodec.theory.units import GREY, to_x0
 
 AnyFloat = TypeVar("AnyFloat", float, NDArray[np.float64])

@@ -38,7 +38,7 @@ from diffcodec.progressive.shared import (
     known,
     pieces,
 )
-from diffcodec.theory.diffusion import kl_bits, mi_bpd, step_precision
+from diffcodec.theory.gaussian import kl_bits, mi_bpd, step_precision
 from diffcodec.theory.units import GREY, from_unit, to_levels
 
 # Shows a cut otherwise than by x0_hat (diffcodec.sampling.reconstruction).

@@ -24,7 +24,7 @@ from diffcodec.bitstream.trellis import decode as trellis_decode
 from diffcodec.bitstream.types import Float32
 from diffcodec.theory.chain import Chain
 from diffcodec.theory.denoiser import Denoiser
-from diffcodec.theory.diffusion import posterior_mean, posterior_variance, step_precision
+from diffcodec.theory.gaussian import posterior_mean, posterior_variance, step_precision
 
 PIECE = 1 << 18  # values that are doubles at a time
 # Of the first step at least 1/16 has to be there. Less is 0.3 dB over an image of one colour, and

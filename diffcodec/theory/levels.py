@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from diffcodec.bitstream.types import Float64
 from diffcodec.theory.chain import Tables
-from diffcodec.theory.diffusion import mi_bpd
+from diffcodec.theory.gaussian import mi_bpd
 
 GRID_LEVELS = 320  # for 100 steps: 1280 levels find chains that are 0.0003 bits/dim better
 LEVELS_PER_STEP = 1.25  # for many steps, so that there is a choice left

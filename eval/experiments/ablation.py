@@ -31,7 +31,7 @@ from diffcodec.eval.likelihood.nll import Settings
 from diffcodec.files import write_atomic
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Betas, Predicts, Recipe
-from diffcodec.theory.diffusion import Variance
+from diffcodec.theory.elbo import Variance
 
 PREDICTS: tuple[Predicts, ...] = ("mu", "eps", "preconditioned")
 BETAS: tuple[Betas, ...] = ("linear", "cosine")

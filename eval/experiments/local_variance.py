@@ -30,7 +30,7 @@ from diffcodec.eval.common.images import load_pixels
 from diffcodec.files import write_atomic
 from diffcodec.theory.chain import CHAIN_LENGTHS, Tables
 from diffcodec.theory.denoiser import BatchDenoiser
-from diffcodec.theory.diffusion import mi_bpd
+from diffcodec.theory.gaussian import mi_bpd
 from diffcodec.theory.units import GREY, to_x0
 
 CLASSES = 16

@@ -22,7 +22,7 @@ from diffcodec.archive.bitsback import Model, kl_bits, pixel_bits
 from diffcodec.bitstream.types import Float64, Pixels
 from diffcodec.codec import Codec
 from diffcodec.theory.chain import choose_chain
-from diffcodec.theory.diffusion import posterior_variance, step_ratio
+from diffcodec.theory.gaussian import posterior_variance, step_ratio
 from diffcodec.theory.units import to_x0
 
 Show = Callable[[int, int], None]

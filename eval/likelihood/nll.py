@@ -23,7 +23,7 @@ from diffcodec.eval.common.ranks import Ranks
 from diffcodec.eval.common.records import Record, append, rows, spread
 from diffcodec.eval.likelihood.denoising import batches
 from diffcodec.theory.denoiser import BatchDenoiser
-from diffcodec.theory.diffusion import GaussianDiffusion, Variance
+from diffcodec.theory.elbo import GaussianDiffusion, Variance
 from diffcodec.theory.schedule import Schedule
 from diffcodec.theory.units import GREY, to_x0
 from diffcodec.zoo import load_network
@@ -95,7 +95,7 @@ class NamedImage:
 
 @dataclass(frozen=True, eq=False)
 class Terms:
-    """The bound of N images, as diffcodec.theory.diffusion.BpdTerms: bits/dim, and MSE in x0
+    """The bound of N images, as diffcodec.theory.elbo.BpdTerms: bits/dim, and MSE in x0
     units.
 
     prior: (N,); vb, mse: (N, T), column t - 1 holds L_{t-1}; NaN: not evaluated (stride).

@@ -19,7 +19,7 @@ from diffcodec.eval.likelihood.nll import Settings
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.network.tables import PIXELS_BELOW
 from diffcodec.theory.chain import Tables
-from diffcodec.theory.diffusion import Variance
+from diffcodec.theory.elbo import Variance
 from diffcodec.theory.levels import choose
 from diffcodec.theory.schedule import Schedule
 from diffcodec.theory.units import GREY
