@@ -12,9 +12,10 @@ from diffcodec.cli.streams import print_json
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def selftest(as_json: bool) -> None:
-    """Try every way to evaluate a network that this machine has, and decode files of known pixels.
+    """Try every backend that evaluates networks, and decode files of known pixels with it.
 
-    Each has to give the same numbers to the bit, on every machine. Exit code 1 if one does not.
+    All that this machine has must give the same numbers to the bit; of the others it is said what
+    they lack. Exit code 1 if one does not.
 
     \b
     Examples:
@@ -26,14 +27,15 @@ def selftest(as_json: bool) -> None:
     compiled = tests.kernels()
     checks, failed = [], 0
     if not as_json:
-        click.echo(f"{'path':<16} {'what':<20} {'passes':<8} {'ms':>9}")
+        click.echo(f"{'backend':<10} {'subject':<16} {'passes':<8} {'ms':>9}")
     for check in tests.selftest():
         checks.append(check)
         failed += check.passes is False
         if not as_json:
             passes = {True: "yes", False: "NO", None: "not here"}[check.passes]
             ms = "" if check.ms is None else f"{check.ms:.1f}"
-            click.echo(f"{check.path:<16} {check.subject:<20} {passes:<8} {ms:>9}")
+            row = f"{check.backend:<10} {check.subject:<16} {passes:<8} {ms:>9}"
+            click.echo(f"{row}  {check.reason or ''}".rstrip())
     if as_json:
         rows = [dataclasses.asdict(check) for check in checks]
         print_json({"passes": not failed, "compiled": compiled, "checks": rows})

@@ -1,6 +1,6 @@
 """Does this installation compute what it should?
 
-Every way to evaluate a network that this machine has must give the integers that the network's
+Every backend that this machine has must give the integers that the network's
 definition gives, and decode the golden files to their known pixels.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from diffcodec.bitstream import ans, viterbi
 from diffcodec.codec import Codec
 from diffcodec.errors import CheckpointError
-from diffcodec.exact.backends import NAMES, Unavailable, conforms, open_path
+from diffcodec.exact.backends import BACKENDS, Unavailable, conforms, open_backend
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.exact.graph import Graph
 from diffcodec.golden import NETWORK, golden_files
@@ -24,31 +24,25 @@ from diffcodec.zoo import load_graph, shipped_networks
 
 @dataclass(frozen=True)
 class Check:
-    """One way, and one network or golden file that it was tried on.
+    """One backend, and one network or golden file that it was tried on.
 
-    available: the way exists on this machine; passes: None if it does not; ms: milliseconds.
+    available: this machine has the backend; passes: None if it has not; ms: milliseconds; reason:
+    in words, why it is not available or did not pass.
     """
 
-    path: str
+    backend: str
     subject: str
     available: bool
     passes: bool | None
     ms: float | None
+    reason: str | None = None
 
 
 def selftest() -> Iterator[Check]:
-    """All checks, one after the other."""
-    for network, file in [*shipped_networks(), ("golden", NETWORK)]:
-        graph = _load(file)
-        if graph is None:
-            yield Check("file", network, True, False, None)
-            continue
-        for name in NAMES:
-            yield _conformance(name, network, graph)
-    graph = _load(NETWORK)
-    for name in NAMES if graph is not None else ():
-        assert graph is not None
-        yield from _golden(name, graph)
+    """All checks, one after the other: every backend on every network, then on golden files."""
+    for name, file in [*shipped_networks(), ("golden", NETWORK)]:
+        yield from _network(name, file)
+    yield from _golden_files()
 
 
 def kernels() -> dict[str, bool]:
@@ -56,33 +50,42 @@ def kernels() -> dict[str, bool]:
     return {"trellis": viterbi.KERNEL is not None, "ans": ans.KERNEL is not None}
 
 
-def _load(file: Path) -> Graph | None:
+def _network(name: str, file: Path) -> Iterator[Check]:
     try:
-        return load_graph(file)
-    except CheckpointError:
-        return None
+        graph = load_graph(file)
+    except CheckpointError as error:
+        yield Check("file", name, True, False, None, str(error))
+        return
+    for backend in BACKENDS:
+        yield _conformance(backend, name, graph)
 
 
-def _conformance(name: str, network: str, graph: Graph) -> Check:
-    began = time.perf_counter()
+def _conformance(backend: str, network: str, graph: Graph) -> Check:
+    began, reason = time.perf_counter(), None
     try:
-        passes = conforms(graph, open_path(graph, name), "full")
-    except Unavailable:
-        return Check(name, network, False, None, None)
-    except CheckpointError:
-        passes = False
-    return Check(name, network, True, passes, _since(began))
+        passes = conforms(graph, open_backend(graph, backend), "full")
+    except Unavailable as error:
+        return Check(backend, network, False, None, None, str(error.__cause__))  # what is missing
+    except CheckpointError as error:
+        passes, reason = False, str(error)
+    return Check(backend, network, True, passes, _since(began), reason)
 
 
-def _golden(name: str, graph: Graph) -> Iterator[Check]:
+def _golden_files() -> Iterator[Check]:
     try:
-        denoiser = ExactDenoiser(graph, threads=1, path=name)
+        graph = load_graph(NETWORK)
     except CheckpointError:
-        return  # told with the network
-    codec = Codec(denoiser, Tables.of(graph.facts["tables"]), fingerprint=graph.fingerprint)
-    for golden in golden_files():
-        began = time.perf_counter()
-        yield Check(name, golden.name, True, golden.decodes(codec), _since(began))
+        return  # reported with the network
+    tables = Tables.of(graph.facts["tables"])
+    for backend in BACKENDS:
+        try:
+            denoiser = ExactDenoiser(graph, threads=1, backend=backend)
+        except CheckpointError:
+            continue  # reported with the network
+        codec = Codec(denoiser, tables, fingerprint=graph.fingerprint)
+        for golden in golden_files():
+            began = time.perf_counter()
+            yield Check(backend, golden.name, True, golden.decodes(codec), _since(began))
 
 
 def _since(began: float) -> float:

@@ -16,11 +16,18 @@ import torch
 from numpy.typing import NDArray
 
 from diffcodec.errors import CheckpointError
-from diffcodec.exact import backends as paths
-from diffcodec.exact.backends import NAMES, Unavailable, conforms, open_path
+from diffcodec.exact.backends import (
+    BACKENDS,
+    PREFERRED,
+    Backend,
+    Unavailable,
+    conforms,
+    open_backend,
+)
 from diffcodec.exact.conformance import digest, vector
 from diffcodec.exact.gemm import Gemm
 from diffcodec.exact.graph import Graph
+from diffcodec.exact.overflow import prove
 from diffcodec.exact.reference import Reference
 from tests.exported import exported, plain
 
@@ -29,24 +36,24 @@ ROOT = Path(__file__).parent.parent
 
 def opened(name: str, graph: Graph, threads: int = 1) -> Any:
     try:
-        return open_path(graph, name, threads)
+        return open_backend(graph, name, threads)
     except Unavailable as error:
         pytest.skip(str(error))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_paths_agree_with_the_definition(name: str) -> None:
+@pytest.mark.parametrize("name", BACKENDS)
+def test_backends_agree_with_the_definition(name: str) -> None:
     for patch in (1, 2):
         graph = exported(patch)
         x, v = vector(graph, "full")
         wanted = Reference(graph)(x, v)
         for threads in (1, 2):
-            path = opened(name, graph, threads)
-            assert np.array_equal(path(x, v), wanted)
-            assert np.array_equal(path(x[1:2], v[1:2]), wanted[1:2])
+            evaluate = opened(name, graph, threads)
+            assert np.array_equal(evaluate(x, v), wanted)
+            assert np.array_equal(evaluate(x[1:2], v[1:2]), wanted[1:2])
             scattered = np.ascontiguousarray(x.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
-            assert np.array_equal(path(scattered[::2], v[::2]), wanted[::2])
-            assert path(x, v).dtype == np.int32
+            assert np.array_equal(evaluate(scattered[::2], v[::2]), wanted[::2])
+            assert evaluate(x, v).dtype == np.int32
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -82,22 +89,22 @@ def test_float32_adds_up_only_what_it_can_hold() -> None:
     lower = rng.choice(np.array([-127, 127, 126]), (192, 3, 3, 192))
     upper = rng.integers(-20, 20, lower.shape)
     graph = plain([(lower + 256 * upper).astype(np.int16)], 8, 127)
-    paths.prove(graph)
+    prove(graph)
     x = np.zeros((3, 3, 3, 192), np.int16)
     for i in range(3):  # the pixel in the middle meets the worst for channel i
         x[i] = np.where(lower[i] > 0, 127, -127)
     v = np.full(3, 0.5)
     wanted = Reference(graph)(x, v)
     assert np.abs(lower[0]).sum() * 127 > 1 << 24
-    path = Gemm(graph, "float32")
-    assert len(path.products[0]) > 2
-    assert np.array_equal(path(x, v), wanted)
-    merged = [dataclasses.replace(p, taps=[]) for p in path.products[0][:1]]
-    for product in path.products[0]:  # all in one sum: the bound is what keeps it exact
+    evaluate = Gemm(graph, "float32")
+    assert len(evaluate.products[0]) > 2
+    assert np.array_equal(evaluate(x, v), wanted)
+    merged = [dataclasses.replace(p, taps=[]) for p in evaluate.products[0][:1]]
+    for product in evaluate.products[0]:  # all in one sum: the bound is what keeps it exact
         if product.scale == 1:
             merged[0].taps.extend(product.taps)
-    path.products[0] = merged + [p for p in path.products[0] if p.scale != 1]
-    assert not np.array_equal(path(x, v), wanted)
+    evaluate.products[0] = merged + [p for p in evaluate.products[0] if p.scale != 1]
+    assert not np.array_equal(evaluate(x, v), wanted)
 
 
 def test_what_is_too_wide_for_float32_is_refused() -> None:
@@ -144,35 +151,36 @@ class Wrong:
         return out
 
 
-def test_a_path_that_fails_is_not_used(
+def test_a_backend_that_fails_is_not_used(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     graph = exported()
-    monkeypatch.setitem(paths.PATHS, "compiled", Wrong)
-    path = open_path(graph)
-    told = capsys.readouterr().err
-    assert isinstance(path, Reference) and "path compiled" in told and told.count("\n") == 1
+    monkeypatch.setitem(BACKENDS, "compiled", Backend("compiled", Wrong))
+    evaluator = open_backend(graph)
+    warned = capsys.readouterr().err
+    assert isinstance(evaluator, Reference)
+    assert "backend compiled" in warned and warned.count("\n") == 1
     with pytest.raises(CheckpointError, match="compiled does not evaluate the network exactly"):
-        open_path(graph, "compiled")
-    for name in paths.PREFERRED:
-        monkeypatch.setitem(paths.PATHS, name, Wrong)
+        open_backend(graph, "compiled")
+    for name in PREFERRED["cpu"]:
+        monkeypatch.setitem(BACKENDS, name, Backend(name, Wrong))
     with pytest.raises(CheckpointError, match="no way to evaluate"):
-        open_path(graph)
+        open_backend(graph)
 
 
-def test_a_path_that_is_not_here_is_passed_over(
+def test_a_backend_that_is_not_here_is_passed_over(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def absent(graph: Graph, threads: int) -> Any:
         raise Unavailable("the kernel is not built")
 
-    monkeypatch.setitem(paths.PATHS, "compiled", absent)
-    assert isinstance(open_path(exported()), Reference)
+    monkeypatch.setitem(BACKENDS, "compiled", Backend("compiled", absent))
+    assert isinstance(open_backend(exported()), Reference)
     assert capsys.readouterr().err == ""
     with pytest.raises(CheckpointError, match="compiled cannot be used here: the kernel"):
-        open_path(exported(), "compiled")
-    with pytest.raises(CheckpointError, match='no path "fast"; there are compiled, numpy'):
-        open_path(exported(), "fast")
+        open_backend(exported(), "compiled")
+    with pytest.raises(CheckpointError, match='no backend "fast"; there are compiled, numpy'):
+        open_backend(exported(), "fast")
 
 
 def test_a_network_without_proof_is_not_opened() -> None:
@@ -180,7 +188,7 @@ def test_a_network_without_proof_is_not_opened() -> None:
     weight = np.full_like(graph.tensors["head.weight"], 32767)
     broken = dataclasses.replace(graph, tensors={**graph.tensors, "head.weight": weight})
     with pytest.raises(CheckpointError, match=r"layer head .* its sums in channel"):
-        open_path(broken)
+        open_backend(broken)
 
 
 def test_torch_is_not_needed(tmp_path: Path) -> None:
@@ -189,9 +197,9 @@ def test_torch_is_not_needed(tmp_path: Path) -> None:
         "import sys\n"
         "from pathlib import Path\n"
         "from diffcodec.exact.graph import Graph\n"
-        "from diffcodec.exact.backends import open_path\n"
+        "from diffcodec.exact.backends import open_backend\n"
         "graph = Graph.load(Path(sys.argv[1]))\n"
-        "open_path(graph), open_path(graph, 'numpy'), open_path(graph, 'integers')\n"
+        "open_backend(graph), open_backend(graph, 'numpy'), open_backend(graph, 'integers')\n"
         "assert 'torch' not in sys.modules\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -18,7 +18,7 @@ from diffcodec import selftest, zoo
 from diffcodec.bitstream.types import Int16, Int32
 from diffcodec.cli.main import main
 from diffcodec.codec import Codec
-from diffcodec.exact.backends import NAMES, open_path
+from diffcodec.exact.backends import BACKENDS, open_backend
 from diffcodec.exact.graph import Graph
 from diffcodec.golden import FOLDER, NETWORK, decode, golden_files
 from tests.conftest import synthetic_image
@@ -103,9 +103,9 @@ def test_everything_passes_here(few: None) -> None:
     told = json.loads(run("--json").stdout)
     assert told["passes"] is True and set(told["compiled"]) == {"trellis", "ans"}
     for network in ("tiny", "golden"):
-        tried = [c["path"] for c in told["checks"] if c["subject"] == network]
-        assert tried == list(NAMES)
-    assert {"path", "subject", "available", "passes", "ms"} == set(told["checks"][0])
+        tried = [c["backend"] for c in told["checks"] if c["subject"] == network]
+        assert tried == list(BACKENDS)
+    assert {"backend", "subject", "available", "passes", "ms", "reason"} == set(told["checks"][0])
     files = {c["subject"] for c in told["checks"]} - {"tiny", "golden"}
     assert files == {golden.name for golden in golden_files()}
 
@@ -113,14 +113,14 @@ def test_everything_passes_here(few: None) -> None:
 def test_a_way_that_is_off_by_one_is_noticed(few: None, monkeypatch: pytest.MonkeyPatch) -> None:
     class Wrong:
         def __init__(self, graph: Graph, name: str | None = None, threads: int = 1) -> None:
-            self.right = open_path(graph)
+            self.right = open_backend(graph)
 
         def __call__(self, x: Int16, v: np.ndarray) -> Int32:
             out = self.right(x, v)
             out[-1, -1, -1, -1] += 1
             return out
 
-    monkeypatch.setattr(selftest, "open_path", Wrong)
+    monkeypatch.setattr(selftest, "open_backend", Wrong)
     told = run("--json", code=1)
     failed = [c for c in json.loads(told.stdout)["checks"] if c["passes"] is False]
     assert {c["subject"] for c in failed} == {"tiny", "golden"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from diffcodec import api, zoo
 from diffcodec.bitstream.errors import BitstreamError
@@ -12,6 +13,7 @@ from diffcodec.codec import Codec
 from diffcodec.errors import CheckpointError
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.exact.graph import Graph
+from diffcodec.exact.reference import Reference
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.denoiser import NetworkDenoiser
 from diffcodec.zoo import find, load_checkpoint, load_graph, load_network, stated_fingerprint
@@ -32,8 +34,22 @@ def test_the_other_kind_is_refused(tiny_network: Path, tiny_float: Path) -> None
         Codec.from_pretrained(tiny_float)
     with pytest.raises(CheckpointError, match=f"{tiny_network} is an integer network"):
         load_checkpoint(tiny_network)
-    with pytest.raises(CheckpointError, match="runs on the CPU only"):
-        load_network(tiny_network, "cuda")
+    with pytest.raises(CheckpointError, match=f"{tiny_float} is a float network.*backend numpy"):
+        load_network(tiny_float, backend="numpy")
+
+
+def test_device_and_backend_choose_how_an_integer_network_is_evaluated(tiny_network: Path) -> None:
+    numpy = load_network(tiny_network, backend="numpy")
+    assert isinstance(numpy, ExactDenoiser) and isinstance(numpy.evaluate, Reference)
+    with pytest.raises(CheckpointError, match=r'no backend "mps"; there are compiled, .*cuda'):
+        load_network(tiny_network, "mps")
+    with pytest.raises(CheckpointError, match='no backend "fast"'):
+        Codec.from_pretrained(tiny_network, backend="fast")
+    if not torch.cuda.is_available():
+        with pytest.raises(CheckpointError, match="cuda cannot be used here: there is no CUDA dev"):
+            load_network(tiny_network, "cuda")
+        with pytest.raises(CheckpointError, match="cuda64 cannot be used here: there is no CUDA"):
+            Codec.from_pretrained(tiny_network, backend="cuda64")
 
 
 def test_networks_are_found_by_name_and_fingerprint(

@@ -11,10 +11,9 @@ import hashlib
 from typing import Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diffcodec.bitstream.randomness import Stream, octets
-from diffcodec.bitstream.types import Int16, Int32
+from diffcodec.bitstream.types import Float64, Int16, Int32
 from diffcodec.exact.graph import Graph
 from diffcodec.exact.reference import Reference
 
@@ -24,15 +23,15 @@ SIDES = {"quick": (1, 3), "full": (3, 5)}  # of the image, in strides: odd at ev
 Kind = Literal["quick", "full"]
 
 
-class Path(Protocol):
-    """Evaluates a network: (N, H, W, C) int16 and noise variances (N,) to (N, H, W, C') int32."""
+class Evaluator(Protocol):
+    """A network, evaluated in some way: what a backend opens."""
 
-    def __call__(self, x: Int16, v: NDArray[np.float64]) -> Int32:
-        """The last stream."""
+    def __call__(self, x: Int16, v: Float64) -> Int32:
+        """The last stream (N, H, W, C') for the input (N, H, W, C) and noise variances (N,)."""
         ...
 
 
-def vector(graph: Graph, kind: Kind) -> tuple[Int16, NDArray[np.float64]]:
+def vector(graph: Graph, kind: Kind) -> tuple[Int16, Float64]:
     """Input (N, H, W, C) int16 and noise variances (N,): N = 3 for quick, 6 for full."""
     unit = graph.stride // graph.patch
     height, width = (unit * side for side in SIDES[kind])
@@ -66,9 +65,9 @@ def _extremes(shape: tuple[int, ...]) -> Int16:
     return np.where(_words(shape, 2) < 0, np.int16(-32767), np.int16(32767))
 
 
-def digest(path: Path, graph: Graph, kind: Kind) -> str:
-    """SHA-256 of what a path makes of a vector, in hexadecimal."""
-    out = path(*vector(graph, kind))
+def digest(evaluator: Evaluator, graph: Graph, kind: Kind) -> str:
+    """SHA-256 of what an evaluator makes of a vector, in hexadecimal."""
+    out = evaluator(*vector(graph, kind))
     little_endian = np.ascontiguousarray(out, "<i4")
     return hashlib.sha256(str(out.shape).encode() + little_endian.tobytes()).hexdigest()
 

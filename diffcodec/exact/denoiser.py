@@ -12,7 +12,7 @@ import numpy as np
 
 from diffcodec.bitstream.types import Float32, Float64, Int16, Int32
 from diffcodec.cores import usable_cores
-from diffcodec.exact.backends import open_path
+from diffcodec.exact.backends import open_backend
 from diffcodec.exact.graph import INPUT_FRACTION, Graph
 from diffcodec.exact.spans import Span, spans
 from diffcodec.network.config import Betas, Sigma2
@@ -27,11 +27,14 @@ class ExactDenoiser:
 
     A grey state with noise v becomes an RGB state with independent noise 3v in every channel whose
     mean is the grey state: nothing is lost, and the network sees the noise it was trained on. The
-    mean of the three estimates is the grey estimate. threads: all cores by default; path: a way of
-    diffcodec.exact.backends, the fastest by default; neither has an effect on x0_hat.
+    mean of the three estimates is the grey estimate. threads: all cores by default; backend: one of
+    diffcodec.exact.backends, or a device, of which it is the fastest; the CPU by default. Neither
+    has an effect on x0_hat. Raises CheckpointError where the backend cannot be used.
     """
 
-    def __init__(self, graph: Graph, threads: int | None = None, path: str | None = None) -> None:
+    def __init__(
+        self, graph: Graph, threads: int | None = None, backend: str | None = None
+    ) -> None:
         self.graph, self.threads = graph, threads or usable_cores()
         self.name = graph_name(graph)
         self.fingerprint = graph.fingerprint.hex()
@@ -39,7 +42,7 @@ class ExactDenoiser:
         self.sigma2: Sigma2 = trained.get("sigma2", "beta")
         self.betas: Betas = trained.get("betas", "linear")
         self.parameters = sum(graph.weight(layer).size for layer in graph.layers)
-        self.path = open_path(graph, path, self.threads)
+        self.evaluate = open_backend(graph, backend, self.threads)
 
     def __call__(self, y: Float32, v: float) -> Float32:
         """y: (C, H, W), C = 1 or 3, float32; v > 0; returns x0_hat in [-1, 1] like y."""
@@ -72,7 +75,7 @@ class ExactDenoiser:
             padding = [(0, 0), (0, 0), (0, below), (0, right)]
             padded = np.pad(counts.astype(np.int16), padding, mode="symmetric")
             x[:, rows.start // patch : (rows.stop + below) // patch] = unshuffle(padded, patch)
-        out = self.path(x, noise)
+        out = self.evaluate(x, noise)
         inside = slice(span.kept - span.seen, span.kept_end - span.seen)
         for rows in blocks:
             squares = out[:, rows.start // patch : -(-rows.stop // patch)]

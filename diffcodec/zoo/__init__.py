@@ -67,19 +67,27 @@ def load_weights(model: str | Path) -> Checkpoint:
 
 
 def load_network(
-    model: str | Path, device: str = "cpu", threads: int | None = None
+    model: str | Path,
+    device: str = "cpu",
+    threads: int | None = None,
+    backend: str | None = None,
 ) -> ExactDenoiser | NetworkDenoiser:
     """A denoiser of either kind; raises CheckpointError. Only float networks need torch.
 
-    device: of a float network; integer ones run on the CPU. threads: of the network, or of torch
-    in all of this process; as many as suit by default.
+    device: "cpu" or "cuda". backend: of an integer network, by name (diffcodec.exact.backends); by
+    default the fastest one on the device. threads: of the network, or of torch in all of this
+    process; as many as suit by default.
     """
     if EXACT in _metadata(find(model)):
         from diffcodec.exact.denoiser import ExactDenoiser
 
-        if device != "cpu":
-            raise CheckpointError(f"{model} is an integer network, which runs on the CPU only")
-        return ExactDenoiser(load_graph(model), threads)
+        return ExactDenoiser(load_graph(model), threads, backend or device)
+    checkpoint = load_checkpoint(model)
+    if backend is not None:
+        raise CheckpointError(
+            f"{model} is a float network, which torch evaluates: leave out the backend "
+            f"{backend}, or run diffcodec export on the network"
+        )
     checkpoint = load_checkpoint(model)
     try:
         import torch

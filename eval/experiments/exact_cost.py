@@ -26,22 +26,22 @@ from diffcodec.eval.common.environment import environment, portable
 from diffcodec.eval.common.images import load_pixels
 from diffcodec.eval.likelihood.elbo import standard_error
 from diffcodec.eval.likelihood.nll import Settings, Terms, batch_size, evaluate, images_of
-from diffcodec.exact.backends import NAMES, open_path
-from diffcodec.exact.conformance import Path as ExactPath
+from diffcodec.exact.backends import BACKENDS, open_backend
+from diffcodec.exact.conformance import Evaluator
 from diffcodec.exact.graph import INPUT_FRACTION, Graph
 from diffcodec.files import write_atomic
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.denoiser import NetworkDenoiser
 
 
-def with_integers(checkpoint: Checkpoint, graph: Graph, path: ExactPath) -> NetworkDenoiser:
+def with_integers(checkpoint: Checkpoint, graph: Graph, evaluate: Evaluator) -> NetworkDenoiser:
     """The network whose F comes from the integers."""
     network = NetworkDenoiser(checkpoint)
 
     def residual(x: Tensor, v: Tensor) -> Tensor:
         counts = torch.round(F.pixel_unshuffle(x, graph.patch) * 2**INPUT_FRACTION)
         channels_last = counts.clamp(-32768, 32767).to(torch.int16).permute(0, 2, 3, 1)
-        out = torch.from_numpy(path(channels_last.numpy(), v.double().numpy()))
+        out = torch.from_numpy(evaluate(channels_last.numpy(), v.double().numpy()))
         return F.pixel_shuffle(out.permute(0, 3, 1, 2) * 2.0**-graph.output, graph.patch)
 
     network.unet.residual = residual  # type: ignore[method-assign]
@@ -86,7 +86,7 @@ def compare(own: Terms, exact: Terms, settings: Settings) -> dict[str, Any]:
 @click.option("--crop", default=0, help="Use the central S x S pixels of each image.")
 @click.option("--steps", default=100, show_default=True, help="K steps of DDPM's T = 1000.")
 @click.option("--stride", default=1, show_default=True, help="Evaluate every m-th t per image.")
-@click.option("--path", "name", type=click.Choice(NAMES), help="Of the integers (the fastest).")
+@click.option("--backend", type=click.Choice([*BACKENDS]), help="Of the integers (the fastest).")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the results.")
 def main(
     trained: Path,
@@ -98,17 +98,17 @@ def main(
     crop: int,
     steps: int,
     stride: int,
-    name: str | None,
+    backend: str | None,
     json_path: Path | None,
 ) -> None:
     """The difference in bits/dim between the network EXACT and the network FLOAT it came from."""
     settings = Settings(steps=steps, stride=stride)
     try:
         checkpoint, graph = Checkpoint.load(trained), Graph.load(exported)
-        path = open_path(graph, name)
+        evaluator = open_backend(graph, backend)
         pixels = load_pixels(data, split, images, tile, crop)
         named = [(f"{data.name}#{i}", image) for i, image in enumerate(pixels)]
-        networks = (NetworkDenoiser(checkpoint), with_integers(checkpoint, graph, path))
+        networks = (NetworkDenoiser(checkpoint), with_integers(checkpoint, graph, evaluator))
         own, exact = (
             evaluate(
                 network,

@@ -83,7 +83,7 @@ def main(network: str, json_path: Path | None, inside: bool) -> None:
 
 def answers(network: str) -> Iterator[Answer]:
     """All answers of this process."""
-    from diffcodec.exact.backends import open_path
+    from diffcodec.exact.backends import open_backend
     from diffcodec.exact.compiled import KERNEL, Compiled, instruction_sets
     from diffcodec.zoo import load_graph
 
@@ -95,7 +95,7 @@ def answers(network: str) -> Iterator[Answer]:
         for isa in instruction_sets() if KERNEL is not None else ():
             paths[f"compiled {isa}, {threads} threads"] = Compiled(graph, threads, isa)
         for name in ("numpy", "torch64", "torch32"):
-            paths[f"{name}, {threads} threads"] = open_path(graph, name, threads)
+            paths[f"{name}, {threads} threads"] = open_backend(graph, name, threads)
     for (name, path), batch in product(paths.items(), BATCHES):
         out = [path(x[i : i + batch], v[i : i + batch]) for i in range(0, IMAGES, batch)]
         yield _answer("exact", f"{name}, batches of {batch}", np.concatenate(out))

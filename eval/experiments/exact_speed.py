@@ -23,9 +23,9 @@ import numpy as np
 import torch
 
 from diffcodec.eval.common.environment import environment, portable
-from diffcodec.exact.backends import open_path
+from diffcodec.exact.backends import open_backend
 from diffcodec.exact.compiled import Compiled, instruction_sets
-from diffcodec.exact.conformance import Path as ExactPath
+from diffcodec.exact.conformance import Evaluator
 from diffcodec.exact.graph import INPUT_FRACTION, Graph
 from diffcodec.exact.reference import Reference
 from diffcodec.files import write_atomic
@@ -64,10 +64,10 @@ def exact_paths(graph: Graph, case: tuple[int, int, int], threads: int) -> Paths
     noise = np.random.default_rng(0).normal(0, 1, (n, height, width, 3 * graph.patch**2))
     x = np.rint(noise * 2**INPUT_FRACTION).astype(np.int16)
     v = np.full(n, NOISE)
-    networks: dict[str, ExactPath] = {
+    networks: dict[str, Evaluator] = {
         f"compiled, {isa}": Compiled(graph, threads, isa) for isa in instruction_sets()
     }
-    networks["float64, torch"] = open_path(graph, "torch64", threads)
+    networks["float64, torch"] = open_backend(graph, "torch64", threads)
     networks["float64, numpy"] = Reference(graph, np.float64)
     return {name: partial(network, x, v) for name, network in networks.items()}
 
