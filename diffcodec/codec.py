@@ -59,16 +59,20 @@ class Codec:
         self.workers = workers  # threads of the trellis search; they do not change a bit
 
     @staticmethod
-    def from_pretrained(model: str | Path, threads: int | None = None) -> Codec:
+    def from_pretrained(
+        model: str | Path, threads: int | None = None, *, backend: str | None = None
+    ) -> Codec:
         """A shipped network by name ("cifar10", "photo") or an integer network's file by path.
 
-        threads: of network and trellis search, all cores by default; they do not change a bit.
+        threads: of network and trellis search, all cores by default. backend: what evaluates the
+        network, of diffcodec.exact.backends by name, or "cpu" (the default) or "cuda" for the
+        fastest one there. Neither changes a bit of a file.
         Raises CheckpointError if there is no such network, it was altered, is a float one, or has
-        no tables yet.
+        no tables yet, and if the backend cannot be used here.
         """
         graph = load_graph(model)
         tables = Tables.of(graph.facts.get("tables", {}))
-        network = ExactDenoiser(graph, threads)
+        network = ExactDenoiser(graph, threads, backend)
         return Codec(
             network,
             tables,
