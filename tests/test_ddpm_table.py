@@ -6,8 +6,8 @@ import pytest
 
 from diffcodec.codec import Codec
 from diffcodec.eval.common.images import NamedImage
+from diffcodec.eval.common.results import ResultError
 from diffcodec.eval.experiments import ddpm_table
-from diffcodec.eval.rd.curves import ResultError
 from diffcodec.eval.rd.joint import stacks
 from diffcodec.theory.schedule import Schedule
 from diffcodec.theory.units import GREY

@@ -25,8 +25,8 @@ def test_odd_images_are_small_exact_and_told(tiny_network: Path, tmp_path: Path)
     assert all(row["exact"] for row in rows.values())
     for row in rows.values():
         assert row["bytes"] <= 1.01 * np.prod(row["shape"]) + 64
-    assert rows["one colour"]["bytes"] < 150 and rows["drawing"]["shape"] == [64, 64, 3]
-    assert rows["drawing"]["bytes"] < 2 * rows["drawing"]["peers_bytes"]["webp"] + 64
+    assert rows["one colour"]["bytes"] < 150 and rows["graphics"]["shape"] == [64, 64, 3]
+    assert rows["graphics"]["bytes"] < 2 * rows["graphics"]["peers_bytes"]["webp"] + 64
     assert rows["a column"]["shape"] == [5000, 1, 1]
     assert "| a row | 5000x1 | 15,000 | **" in photographs.odd(tmp_path)
 

@@ -6,7 +6,6 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -51,9 +50,20 @@ def _cpu_name() -> str:
     return names[0] if names else platform.processor()
 
 
-def portable(arguments: Sequence[str]) -> str:
-    """The command's arguments without the folders of this machine."""
-    return shlex.join(Path(a).name if os.sep in a else a for a in arguments)
+def command(program: str) -> str:
+    """What a user types to measure again, without the folders of this machine.
+
+    program: "diffcodec", or the `__name__` of a module that `python -m` runs.
+    """
+    started = program if program == "diffcodec" else f"python -m {module_name(program)}"
+    arguments = (Path(a).name if os.sep in a else a for a in sys.argv[1:])
+    return f"{started} {shlex.join(arguments)}".rstrip()
+
+
+def module_name(name: str) -> str:
+    """The name to import a module by, of its `__name__`: the one that runs is "__main__"."""
+    spec = sys.modules[name].__spec__ if name == "__main__" else None
+    return name if spec is None else spec.name
 
 
 def peak_memory_bytes() -> int | None:

@@ -64,14 +64,14 @@ def load_named(
     return found[:count]
 
 
-def about(data: Path, split: str, tile: int, images: Sequence[NamedImage]) -> dict[str, Any]:
-    """What was measured, as results tell it."""
+def about(data: Path, split: str, tile: int, images: Sequence[Pixels]) -> dict[str, Any]:
+    """What was measured, the "dataset" of a result."""
     return {
         "name": data.resolve().stem,
         "split": split,
         "tile": tile,
         "images": len(images),
-        "sha256": digest([image.pixels for image in images]),
+        "sha256": digest(list(images)),
     }
 
 
@@ -79,16 +79,16 @@ def load_pixels(folder: Path, split: str, count: int, tile: int, crop: int) -> P
     """The first `count` images of `folder` as (N, H, W, C) uint8.
 
     `tile`: images are mosaics of squares of this side (0: they are not). `crop`: keep the central
-    crop x crop pixels (0: all). Raises ValueError where sizes differ or are below the crop.
+    crop x crop pixels (0: all). Raises DataError where sizes differ or are below the crop.
     """
     images = load_images(folder, split, tile)[:count]
     if crop:
         if min(min(image.shape[:2]) for image in images) < crop:
-            raise ValueError(f"an image in {folder} is smaller than {crop} x {crop}")
+            raise DataError(f"an image in {folder} is smaller than {crop} x {crop}")
         corners = [((i.shape[0] - crop) // 2, (i.shape[1] - crop) // 2) for i in images]
         images = [i[y : y + crop, x : x + crop] for i, (y, x) in zip(images, corners, strict=True)]
     if len({image.shape for image in images}) > 1:
-        raise ValueError(f"the images in {folder} differ in size: choose a crop")
+        raise DataError(f"the images in {folder} differ in size: choose a crop")
     return np.stack(images)
 
 

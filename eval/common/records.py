@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from diffcodec.bitstream.types import Progress
+import numpy as np
+
+from diffcodec.bitstream.types import Pixels, Progress
+from diffcodec.eval.common.processes import Job, spread
 
 Record = dict[str, Any]
-Job = TypeVar("Job")
-Result = TypeVar("Result")
 
 
 class RecordsError(ValueError):
@@ -31,8 +31,7 @@ def collect(
 ) -> list[Record]:
     """The record of every job (an image, or an image and a codec), in order.
 
-    start: makes the function that does a job; with several processes it is called once in each,
-    and must be picklable. keys: one name for each job and all that its record depends on; what the
+    start: as in `spread`. keys: one name for each job and all that its record depends on; what the
     JSONL file `path` holds under that name is not measured again.
     """
     wanted = set(keys)
@@ -48,7 +47,10 @@ def collect(
     return [records[key] for key in keys]
 
 
-# --- the file -----------------------------------------------------------------------------------
+def key_of(facts: Sequence[Any], pixels: Pixels) -> str:
+    """The name of a record of these pixels that depends on these facts too, plain JSON."""
+    data = np.ascontiguousarray(pixels).tobytes()
+    return hashlib.sha256(json.dumps(facts).encode() + data).hexdigest()
 
 
 def rows(path: Path | None) -> Iterator[Record]:
@@ -84,39 +86,3 @@ def append(path: Path | None, row: Record) -> None:
 def _write(path: Path, line: bytes) -> None:
     with path.open("ab", buffering=0) as file:  # one call: lines of several processes do not mix
         file.write(line)
-
-
-# --- the processes ------------------------------------------------------------------------------
-
-
-def spread(
-    start: Callable[[], Callable[[Job], Result]], jobs: Sequence[Job], processes: int
-) -> Iterator[tuple[int, Result]]:
-    """(number of the job, its result), as results come; `start` as in `collect`."""
-    if processes == 1:
-        measure = start()
-        for i, job in enumerate(jobs):
-            yield i, measure(job)
-        return
-    # Spawned, not forked: a fork of a process whose libraries run threads may hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, _start_worker, (start,)) as pool:
-        futures = {pool.submit(_in_worker, job): i for i, job in enumerate(jobs)}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)  # after an error: do not finish the rest first
-
-
-_measure: Callable[[Any], Any] | None = None  # of this worker process
-
-
-def _start_worker(start: Callable[[], Callable[[Any], Any]]) -> None:
-    global _measure
-    _measure = start()
-
-
-def _in_worker(job: Any) -> Any:
-    assert _measure is not None
-    return _measure(job)

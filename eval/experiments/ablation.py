@@ -5,30 +5,29 @@
 
 Every setting is the same recipe but for these fields, trained for the same number of steps on the
 same batches, and measured on the same held-out images. A run whose loss was not finite is a
-result: it is recorded as such. The same command goes on where it stopped.
+result: it is recorded as such. The same command resumes where it stopped.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
+from tabulate import tabulate
 
 from diffcodec.bitstream.types import Pixels
 from diffcodec.data import digest
-from diffcodec.errors import DataError, RecipeError
-from diffcodec.eval.common.environment import environment, portable
 from diffcodec.eval.common.images import load_pixels
+from diffcodec.eval.common.options import count_option, measurement, split_option
+from diffcodec.eval.common.results import provenance, read_result, write_result
 from diffcodec.eval.likelihood.denoising import denoising_curve, implied_rate
 from diffcodec.eval.likelihood.elbo import nelbo
 from diffcodec.eval.likelihood.nll import Settings
-from diffcodec.files import write_atomic
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Betas, Predicts, Recipe
 from diffcodec.theory.elbo import Variance
@@ -41,7 +40,7 @@ KINDS = (  # objective and variance; simple has the same gradient with either fi
     ("simple", "beta"),
     ("hybrid", "learned"),
 )
-RATES_BPP = (0.5, 1.5, 3.0)  # at which PSNR is told
+RATES_BPP = (0.5, 1.5, 3.0)  # at which PSNR is reported
 STRIDE = 16  # every image meets 72 of the 1000 timesteps
 
 
@@ -134,23 +133,22 @@ def folder_of(recipe: Recipe) -> str:
 
 def to_text(rows: Sequence[dict[str, Any]]) -> str:
     """The table for people: the best variance of each network."""
-    head = "".join(f"{f'{bpp:g} bpp':>9}" for bpp in RATES_BPP)
-    lines = [f"{'prediction, objective, variance, betas':40} {'NELBO':>9}{head}  outcome"]
+    head = ["prediction, objective, variance, betas", "outcome", "NELBO"]
+    lines = []
     for row in rows:
         bounds = [b["bpd"] for b in row["nelbo"].values() if b["bpd"] is not None]
-        bpd = f"{min(bounds):9.3f}" if bounds else f"{'-':>9}"
-        psnr = "".join(f"{db:9.2f}" for db in row["psnr_db"].values())
-        psnr = psnr or " " * len(head)
-        lines.append(f"{row['name']:40} {bpd}{psnr}  {row['outcome']}")
-    return "\n".join(lines)
+        lines.append([row["name"], row["outcome"], min(bounds, default=None)])
+        lines[-1] += row["psnr_db"].values()
+    head += [f"{bpp:g} bpp" for bpp in RATES_BPP]
+    return tabulate(lines, head, "plain", floatfmt=("", "", ".3f", *[".2f"] * len(RATES_BPP)))
 
 
-@click.command()
+@measurement
 @click.argument("recipe", type=click.Path(exists=True, path_type=Path))
 @click.option("--data", required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--split", default="all", show_default=True, help="Files whose name begins so.")
+@split_option
 @click.option("--test", required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--images", default=64, show_default=True, help="Measure on the first N of TEST.")
+@count_option(64)
 @click.option("--steps", default=1000, show_default=True, help="Of every training.")
 @click.option(
     "--predicts",
@@ -166,27 +164,23 @@ def main(
     data: Path,
     split: str,
     test: Path,
-    images: int,
+    count: int,
     steps: int,
     predicts: Sequence[str],
     out: Path,
     json_path: Path,
 ) -> None:
     """Train RECIPE with every objective, variance and betas; bits/dim and PSNR into one JSON."""
-    try:
-        base = Recipe.load(recipe)
-        variants = list(settings(base, steps, predicts))
-        pixels = load_pixels(test, "all", images, base.train.tile, base.train.crop)
-    except (RecipeError, DataError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
     import torch
 
+    base = Recipe.load(recipe)
+    variants = list(settings(base, steps, predicts))
+    pixels = load_pixels(test, "all", count, base.train.tile, base.train.crop)
     result: dict[str, Any] = {
         "dataset": {"name": test.name, "images": len(pixels), "sha256": digest(list(pixels))},
         "rates_bpp": list(RATES_BPP),
         "settings": [],
-        "environment": environment(torch.get_num_threads(), processes=1),
-        "command": f"python -m diffcodec.eval.experiments.ablation {portable(sys.argv[1:])}",
+        **provenance(__name__, threads=torch.get_num_threads(), processes=1),
     }
     known = _known(json_path, result["dataset"])
     for variant in variants:
@@ -195,7 +189,7 @@ def main(
             click.echo(variant.name, err=True)
             row = train_and_measure(variant, data, split, out / folder_of(variant), pixels)
         result["settings"] = [*result["settings"], row]
-        write_atomic(json_path, (json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
+        write_result(json_path, result)
     click.echo(to_text(result["settings"]))
 
 
@@ -203,7 +197,7 @@ def _known(path: Path, dataset: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Rows of an earlier run on the same images, by recipe."""
     if not path.exists():
         return {}
-    earlier = json.loads(path.read_text(encoding="utf-8"))
+    earlier = read_result(path)
     rows = earlier["settings"] if earlier["dataset"] == dataset else []
     return {json.dumps(row["recipe"]): row for row in rows}
 

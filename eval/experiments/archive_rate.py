@@ -12,61 +12,72 @@ to supply the initial bits.
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.archive.archive import TILE, contents, extract, make_header, write_archive
-from diffcodec.archive.group import tiles_of
 from diffcodec.archive.groups import Source
 from diffcodec.bitstream.archive import ArchiveHeader, Group
+from diffcodec.bitstream.tiles import tiles_of
 from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
-from diffcodec.data import digest, load_images
-from diffcodec.errors import DataError
-from diffcodec.eval.common.environment import environment, peak_memory_bytes, portable
+from diffcodec.data import load_images
+from diffcodec.eval.common.environment import peak_memory_bytes
+from diffcodec.eval.common.images import about
+from diffcodec.eval.common.options import (
+    count_option,
+    data_argument,
+    json_option,
+    measurement,
+    model_option,
+    processes_option,
+    split_option,
+)
+from diffcodec.eval.common.processes import spread
+from diffcodec.eval.common.progress import progress_bar
+from diffcodec.eval.common.results import Result, provenance, write_result
 from diffcodec.eval.likelihood.chain_bound import bounds
 from diffcodec.eval.peers import peers
 from diffcodec.theory.chain import choose_chain
 from diffcodec.theory.units import GREY
 
-Record = dict[str, Any]
-
 
 def measure(
-    codec: Codec, images: list[Pixels], chain: str, tile: int, processes: int, model: str | None
-) -> Record:
-    """One archive of images, (H, W, C) uint8 each, written, read and taken apart."""
+    codec: Codec, images: list[Pixels], chain: str, tile: int, processes: int, model: str
+) -> Result:
+    """One archive of images, (H, W, C) uint8 each, written, read and taken apart.
+
+    model: what other processes load.
+    """
     sources = [Source(f"{i:05}.png", pixels) for i, pixels in enumerate(images)]
     header = make_header(codec, chain, tile)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "all.dfa"
         began = time.perf_counter()
-        written = write_archive(
-            codec, sources, path, header, processes=processes, model=model, progress=_show
-        )
+        with progress_bar("archiving") as progress:
+            written = write_archive(
+                codec, sources, path, header, processes=processes, model=model, progress=progress
+            )
         encoded = time.perf_counter()
-        exact = _exact(codec, path, images, processes, model)
+        exact = _exact(path, images, processes, model)
         decoded = time.perf_counter()
         with open(path, "rb") as file:
             groups = contents(file).groups
     balance, spent = written.spent.balance, written.spent
     tiles, in_batches = _tiles(header, groups, {source.name: source.read() for source in sources})
-    bound = bounds(codec, chain, tiles, processes, model, _show)
+    with progress_bar("bound") as progress:
+        bound = bounds(model, chain, tiles, processes, progress)
     values = sum(p.size for p in images)
-    net_values = values - spent.progressive_values - spent.drawn_values
+    net_values = values - spent.progressive_values - spent.graphics_values
     nelbo, net_nelbo = float(bound.sum()), float(bound[in_batches].sum())
     bits = 8 * written.file_bytes
     levels = choose_chain(chain, codec.tables)
@@ -108,34 +119,30 @@ def measure(
     }
 
 
-def _exact(
-    codec: Codec, path: Path, images: list[Pixels], processes: int, model: str | None
-) -> bool:
+def _exact(path: Path, images: list[Pixels], processes: int, model: str) -> bool:
     """Does every image come back?"""
     with open(path, "rb") as file:
         names = [[p.name for p in group.images] for group in contents(file).groups]
-    if processes == 1 or model is None:
-        found = [_extract(codec, path, some) for some in names]
-    else:
-        with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-            found = list(pool.map(partial(_extract_elsewhere, model, path), names))
-    back = {name: pixels for group in found for name, pixels in group}
+    back: dict[str, Pixels] = {}
+    for _, found in spread(partial(_extractor, model, path), names, processes):
+        back |= found
     return all(
         np.array_equal(back.get(f"{i:05}.png", ()), pixels) for i, pixels in enumerate(images)
     )
 
 
-def _extract(codec: Codec, path: Path, names: list[str]) -> list[tuple[str, Pixels]]:
+def _extractor(model: str, path: Path) -> Callable[[list[str]], dict[str, Pixels]]:
+    """With a network of its own: what a process starts with."""
+    return partial(_extract, Codec.from_pretrained(model, 1), path)
+
+
+def _extract(codec: Codec, path: Path, names: list[str]) -> dict[str, Pixels]:
     with open(path, "rb") as file:
         pairs = [(p.name, pixels) for p, pixels in extract(codec, file, names)]
     for name, pixels in pairs:
         if isinstance(pixels, ValueError):
             print(f"{name} was refused: {pixels}", file=sys.stderr)
-    return [(name, pixels) for name, pixels in pairs if isinstance(pixels, np.ndarray)]
-
-
-def _extract_elsewhere(model: str, path: Path, names: list[str]) -> list[tuple[str, Pixels]]:
-    return _extract(Codec.from_pretrained(model, 1), path, names)
+    return {name: pixels for name, pixels in pairs if isinstance(pixels, np.ndarray)}
 
 
 def _tiles(
@@ -160,11 +167,7 @@ def _standard_error(bound: NDArray[np.float64], tiles: list[Pixels]) -> float | 
     return float(bpd.std(ddof=1) / math.sqrt(len(tiles)))
 
 
-def _show(done: int, total: int) -> None:
-    print(f"{done} of {total} images", file=sys.stderr)
-
-
-def compare(images: list[Pixels]) -> Record:
+def compare(images: list[Pixels]) -> Result:
     """Bits/dim of other lossless codecs, each image its own file."""
     sizes: dict[str, int] = {}
     for pixels in images:
@@ -174,17 +177,17 @@ def compare(images: list[Pixels]) -> Record:
     return {name: {"bytes": size, "bpd": 8 * size / values} for name, size in sizes.items()}
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("data", type=click.Path(exists=True, path_type=Path))
-@click.option("-m", "--model", default="cifar10", show_default=True, help="Network: name or file.")
-@click.option("--images", "count", type=click.IntRange(1), help="Only the first N images.")
-@click.option("--split", default="all", help='Only files or folders whose names begin so: "test".')
+@measurement
+@data_argument
+@model_option("cifar10")
+@count_option()
+@split_option
 @click.option("--cut", type=click.IntRange(0), default=0, help="Cut files into N x N images.")
 @click.option("--tile", type=int, default=TILE, show_default=True, help="Side of coded tiles.")
 @click.option("--chain", "chains", multiple=True, default=("50",), show_default=True)
-@click.option("-j", "--processes", type=click.IntRange(1), default=1, show_default=True)
+@processes_option
 @click.option("--peers/--no-peers", "with_peers", default=True, help="Measure PNG and others too.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the results.")
+@json_option
 def main(
     data: Path,
     model: str,
@@ -198,19 +201,15 @@ def main(
     json_path: Path | None,
 ) -> None:
     """Archives of the images in DATA, one a chain: bound, net bits, file bits."""
-    try:
-        images = load_images(data, split, cut)[:count]
-        codec = Codec.from_pretrained(model, 1)
-    except (DataError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
-    result: Record = {
+    images = load_images(data, split, cut)[:count]
+    codec = Codec.from_pretrained(model, 1)
+    result: Result = {
         "name": f"diffcodec {codec.name}",
         "results": [],
         "peers_lossless": compare(images) if with_peers else {},
-        "dataset": {"name": data.stem, "images": len(images), "sha256": digest(images)},
+        "dataset": about(data, split, cut, images),
         "model": {"name": codec.name, "fingerprint": codec.fingerprint.hex(), "tile": tile},
-        "environment": environment(1, processes),
-        "command": f"python -m diffcodec.eval.experiments.archive_rate {portable(sys.argv[1:])}",
+        **provenance(__name__, threads=1, processes=processes),
     }
     for chain in chains:
         row = measure(codec, images, chain, tile, processes, model)
@@ -223,7 +222,7 @@ def main(
         )
         result["peak_memory_bytes"] = peak_memory_bytes()
         if json_path is not None:  # after every chain: the next one may take hours
-            json_path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+            write_result(json_path, result)
     for name, peer in result["peers_lossless"].items():
         click.echo(f"{name}: {peer['bpd']:.4f} bits/dim")
     if not all(row["exact"] for row in result["results"]):

@@ -10,8 +10,6 @@ given for each symbol, and with one Categorical a phase of the mean, the symbols
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any
 import click
 import constriction
 import numpy as np
+from tabulate import tabulate
 
 from diffcodec.accounting.trace import Clock
 from diffcodec.archive.bitsback import Model, push
@@ -29,11 +28,11 @@ from diffcodec.bitstream.gaussian import PHASES, SIGMA_UNIT
 from diffcodec.bitstream.latents import Code
 from diffcodec.codec import Codec
 from diffcodec.data import load_images
-from diffcodec.eval.common.environment import environment, portable
+from diffcodec.eval.common.options import json_option, measurement
+from diffcodec.eval.common.results import Result, provenance, write_result
 from diffcodec.theory.chain import choose_chain
 
 SIGMAS = (1.5, 4.0, 8.0)  # bins
-Record = dict[str, Any]
 
 
 def _least(run: Callable[[], Any], times: int) -> tuple[Any, float]:
@@ -46,7 +45,7 @@ def _least(run: Callable[[], Any], times: int) -> tuple[Any, float]:
     return result, best
 
 
-def own(sigma: float, n: int, kernel: bool) -> Record:
+def own(sigma: float, n: int, kernel: bool) -> Result:
     """Times and the loss of the stack, n symbols."""
     rng = np.random.default_rng(0)
     code = Code.of(sigma, False).table
@@ -73,7 +72,7 @@ def own(sigma: float, n: int, kernel: bool) -> Record:
     }
 
 
-def others(sigma: float, n: int) -> list[Record]:
+def others(sigma: float, n: int) -> list[Result]:
     """The same with constriction."""
     rng = np.random.default_rng(0)
     reach = int(7 * sigma) + 1
@@ -119,7 +118,7 @@ def others(sigma: float, n: int) -> list[Record]:
     return rows
 
 
-def _row(name: str, sigma: float, pushing: float, popping: float, bits: int, n: int) -> Record:
+def _row(name: str, sigma: float, pushing: float, popping: float, bits: int, n: int) -> Result:
     return {
         "coder": name,
         "sigma_bins": sigma,
@@ -129,7 +128,7 @@ def _row(name: str, sigma: float, pushing: float, popping: float, bits: int, n: 
     }
 
 
-def share_outside(model: str, data: Path, cut: int, chain: str, batch: int) -> Record:
+def share_outside(model: str, data: Path, cut: int, chain: str, batch: int) -> Result:
     """Wall time of one batch, split into the network and all the rest."""
     codec = Codec.from_pretrained(model, 1)
     pixels = np.stack(load_images(data, "all", cut)[:batch])
@@ -157,14 +156,14 @@ def share_outside(model: str, data: Path, cut: int, chain: str, batch: int) -> R
     }
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@measurement
 @click.option("--symbols", default=1_000_000, show_default=True)
 @click.option("-m", "--model", help="Also time a batch with this network.")
 @click.option("--data", type=click.Path(exists=True, path_type=Path), help="Images for it.")
 @click.option("--cut", type=click.IntRange(0), default=0, help="Cut files into N x N images.")
 @click.option("--chain", default="25", show_default=True)
 @click.option("--batch", default=16, show_default=True)
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Also write this file.")
+@json_option
 def main(
     symbols: int,
     model: str | None,
@@ -180,26 +179,18 @@ def main(
         if ans.KERNEL is not None:
             rows.append(own(sigma, symbols, True))
         rows += [own(sigma, symbols // 20, False), *others(sigma, symbols)]
-    result: Record = {
-        "command": "python -m diffcodec.eval.experiments.bitsback_benchmark "
-        + portable(sys.argv[1:]),
-        "environment": environment(threads=1, processes=1),
+    result: Result = {
         "symbols": symbols,
         "sigma_unit": SIGMA_UNIT,
         "coders": rows,
+        **provenance(__name__, threads=1, processes=1),
     }
-    for row in rows:
-        loss = f"  loss {row['loss_bits']:+.1e}" if "loss_bits" in row else ""
-        print(
-            f"{row['coder']:32} sigma {row['sigma_bins']:4}  push {row['push_ns']:7} ns  "
-            f"pop {row['pop_ns']:7} ns  {row['bits']:.4f} bits{loss}"
-        )
+    click.echo(tabulate(rows, "keys"))
     if model is not None and data is not None:
         result["share"] = share_outside(model, data, cut, chain, batch)
-        print(result["share"])
+        click.echo(result["share"])
     if json_path is not None:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(result, indent=1) + "\n")
+        write_result(json_path, result)
 
 
 if __name__ == "__main__":

@@ -11,23 +11,25 @@ delivered - 1; over the KL divergence of the same-variance coder, which needs
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 from numpy.typing import NDArray
+from tabulate import tabulate
 
 from diffcodec.bitstream import viterbi
 from diffcodec.bitstream.rotation import rotate, unrotate
 from diffcodec.bitstream.trellis import MEMORIES, decode, encode
-from diffcodec.eval.common.environment import environment, portable
+from diffcodec.eval.common.options import json_option, measurement
+from diffcodec.eval.common.progress import progress_bar
+from diffcodec.eval.common.results import provenance, write_result
 
 LENGTHS = (32, 64, 128, 256, 512, 1024, 4096)
 DIMS_PER_BIT = (16, 64)
@@ -95,51 +97,43 @@ def _delivered(z: NDArray[np.float32], mu: NDArray[np.float32]) -> float:
 
 
 def table(cells: list[dict[str, Any]]) -> str:
-    """Overhead over the ideal in percent / encode / decode us a bit, a row per nu and dims/bit."""
-    lines = ["nu dims/bit" + "".join(f"{n:>18} b" for n in LENGTHS)]
-    for nu in MEMORIES:
-        for per_bit in DIMS_PER_BIT:
-            row = [c for c in cells if c["nu"] == nu and c["dims_per_bit"] == per_bit]
-            lines.append(
-                f"{nu:2} {per_bit:8}"
-                + "".join(
-                    f"{c['overhead_mi_percent']:7.1f}% {c['encode_us_per_bit']:5.1f} "
-                    f"{c['decode_us_per_bit']:5.2f}"
-                    for c in row
-                )
-            )
-    return "\n".join(lines)
+    """Overhead over the ideal in percent, encode, decode us a bit; a row per nu and dims/bit."""
+    rows: dict[tuple[int, int], list[str]] = {}
+    for c in cells:
+        times = f"{c['encode_us_per_bit']:.1f} {c['decode_us_per_bit']:.2f}"
+        row = rows.setdefault((c["nu"], c["dims_per_bit"]), [])
+        row.append(f"{c['overhead_mi_percent']:.1f}% {times}")
+    head = ["nu", "dims/bit", *(f"{n} b" for n in LENGTHS)]
+    return tabulate([[*key, *row] for key, row in rows.items()], head, stralign="right")
 
 
-@click.command()
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Also write this file.")
+@measurement
+@json_option
 @click.option("--bits", default=49_152, show_default=True, help="Bits sent for each cell.")
 def main(json_path: Path | None, bits: int) -> None:
     """Overhead and time of the relative entropy coder by block length and state bits."""
     cells = []
-    for nu in MEMORIES:
-        for per_bit in DIMS_PER_BIT:
-            for n in LENGTHS:
-                measure(n, n * per_bit, nu, 1)  # makes the tables
-                share = bits // (3 if nu == 16 else 1)
-                cells.append(measure(n, n * per_bit, nu, max(4, share // n)))
-        print(f"nu = {nu} done", file=sys.stderr)
+    every = list(product(MEMORIES, DIMS_PER_BIT, LENGTHS))
+    with progress_bar("coding") as progress:
+        for nu, per_bit, n in every:
+            measure(n, n * per_bit, nu, 1)  # makes the tables
+            share = bits // (3 if nu == 16 else 1)
+            cells.append(measure(n, n * per_bit, nu, max(4, share // n)))
+            if progress is not None:
+                progress(len(cells), len(every))
     rotations = [rotation_time(dims) for dims in ROTATED]
     in_numpy = [numpy_time(n, 16 * n, nu) for nu in MEMORIES for n in (64, 256, 1024) if nu < 16]
     result = {
-        "command": "python -m diffcodec.eval.experiments.coder_benchmark " + portable(sys.argv[1:]),
-        "environment": environment(threads=1, processes=1),
         "kernel": viterbi.KERNEL is not None,
         "cells": cells,
         "numpy": in_numpy,
         "rotation": rotations,
+        **provenance(__name__, threads=1, processes=1),
     }
-    print(table(cells))
-    for cell in in_numpy + rotations:
-        print(cell)
+    for rows in (table(cells), tabulate(in_numpy, "keys"), tabulate(rotations, "keys")):
+        click.echo(f"{rows}\n")
     if json_path is not None:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(result, indent=1) + "\n")
+        write_result(json_path, result)
 
 
 if __name__ == "__main__":

@@ -13,28 +13,39 @@ paper's numbers are those of its own network on CIFAR-10.
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
+from tabulate import tabulate
 
-from diffcodec.bitstream.container import parse_header
-from diffcodec.codec import Codec, parse
-from diffcodec.errors import DataError
+from diffcodec.bitstream.types import Progress
+from diffcodec.codec import Codec
 from diffcodec.eval.common import metrics
-from diffcodec.eval.common.environment import environment, portable
 from diffcodec.eval.common.images import NamedImage, about, load_named
-from diffcodec.eval.rd.curves import ResultError, is_bound, read
+from diffcodec.eval.common.options import (
+    data_argument,
+    joint_option,
+    json_option,
+    measurement,
+    model_option,
+    plot_option,
+    set_options,
+)
+from diffcodec.eval.common.progress import progress_bar
+from diffcodec.eval.common.results import (
+    Result,
+    ResultError,
+    provenance,
+    read_result,
+    write_result,
+)
+from diffcodec.eval.figures.ddpm import cells, draw
+from diffcodec.eval.rd.curves import is_bound
 from diffcodec.eval.rd.joint import as_one, stacks
 from diffcodec.files import write_atomic
-from diffcodec.theory.chain import chain_of
 from diffcodec.theory.schedule import Schedule
-
-Result = dict[str, Any]
 
 T = 1000
 ENOUGH = 256  # images that a RMSE of theory is of, if there are as many
@@ -84,10 +95,9 @@ def cuts(codec: Codec, image: NamedImage, chain: str) -> dict[int, dict[str, flo
     if image.parts > 1:
         codec = as_one(codec, len(pixels) // image.parts)
     data = codec.encode(pixels, chain=chain)
-    header, start = parse_header(data)
-    levels = chain_of(header, codec.tables)
-    payload, _ = parse(data, levels, None)
-    visited = [(levels.noise(step.end), start + step.bytes_end) for step in payload.steps]
+    file = codec.open(data)
+    start, levels = file.start, file.chain
+    visited = [(levels.noise(step.end), start + step.bytes_end) for step in file.payload.steps]
     noise = Schedule.named("linear", T).v
     ends = {}
     for k in STEPS:
@@ -102,7 +112,11 @@ def cuts(codec: Codec, image: NamedImage, chain: str) -> dict[int, dict[str, flo
 
 
 def table(
-    codec: Codec, bound: Result, images: Sequence[NamedImage], chain: str, report: Any = None
+    codec: Codec,
+    bound: Result,
+    images: Sequence[NamedImage],
+    chain: str,
+    progress: Progress | None = None,
 ) -> list[Result]:
     """The rows, T - t + 1 falling as in the paper."""
     if bound["model"]["fingerprint"] != codec.fingerprint.hex():
@@ -110,8 +124,8 @@ def table(
     ideal, found = theory(bound), []
     for i, image in enumerate(images):
         found.append(cuts(codec, image, chain))
-        if report is not None:
-            report(i + 1, len(images))
+        if progress is not None:
+            progress(i + 1, len(images))
     shapes = [image.pixels.shape for image in images]
     samples = [image.pixels.size for image in images]
     rows = []
@@ -134,122 +148,56 @@ def table(
     return rows
 
 
-def cells(row: Result) -> list[str]:
-    """A row as documents show it: T - t + 1; rate and RMSE in theory, of files, of the paper."""
-    pairs = (row[kind] for kind in ("theory", "files", "paper"))
-    numbers = [[f"{one['rate_bpd']:.5f}", f"{one['rmse_grey']:.3f}"] for one in pairs]
-    return [f"{row['reverse_steps']}", *(cell for pair in numbers for cell in pair)]
-
-
 def to_text(result: Result) -> str:
     """The table for people."""
-    lines = [
-        "         theory                files                 paper",
-        "T-t+1    bits/dim     RMSE     bits/dim     RMSE     bits/dim     RMSE",
-    ]
-    for row in result["ddpm_table"]:
-        cells = [row[kind] for kind in ("theory", "files", "paper")]
-        numbers = "   ".join(f"{c['rate_bpd']:10.5f} {c['rmse_grey']:8.3f}" for c in cells)
-        lines.append(f"{row['reverse_steps']:5}  {numbers}")
-    return "\n".join(lines)
+    kinds = ("theory", "files", "paper")
+    head = ["T-t+1", *(name for kind in kinds for name in (f"{kind}\nbits/dim", "\nRMSE"))]
+    rows = [cells(row) for row in result["ddpm_table"]]
+    return tabulate(rows, head, "plain", disable_numparse=True, stralign="right")
 
 
-def draw(result: Result, bound: Result | None, format: str) -> bytes:
-    """Figure 5: RMSE and rate by T - t + 1, and RMSE by rate; png, svg or pdf, a whole file.
-
-    bound: the theory at every t instead of at the table's rows.
-    """
-    import matplotlib.pyplot as plt
-
-    from diffcodec.eval.figures.figure import COLOURS, OURS, finish, prepare, tidy
-
-    prepare(font_size=9)
-    rows = result["ddpm_table"]
-    columns = {
-        kind: [(r["reverse_steps"], r[kind]["rate_bpd"], r[kind]["rmse_grey"]) for r in rows]
-        for kind in ("theory", "files", "paper")
-    }
-    if bound is not None:
-        columns["theory"] = [
-            (k, row["rate_bpd"], row["rmse_grey"]) for k, row in theory(bound).items()
-        ]
-    points: dict[str, Any] = {"linestyle": "", "markersize": 3.5}
-    looks: dict[str, dict[str, Any]] = {
-        "theory": {"color": OURS, "linestyle": ":", "label": "theory, this network"},
-        "files": {"color": OURS, "marker": "o", **points, "label": "files, this network"},
-        "paper": {
-            "color": COLOURS["jpegxl"],
-            "marker": "s",
-            **points,
-            "label": "DDPM's Table 4 (theory)",
-        },
-    }
-    figure, panels = plt.subplots(1, 3, figsize=(10.2, 3.4), layout="constrained")
-    for kind, column in columns.items():
-        steps, rate, error = zip(*column, strict=True)
-        panels[0].plot(steps, error, linewidth=1.2, **looks[kind])
-        panels[1].plot(steps, rate, linewidth=1.2, **looks[kind])
-        panels[2].plot(rate, error, linewidth=1.2, **looks[kind])
-    tidy(panels[0], "reverse steps, T - t + 1", "RMSE, grey levels of 0..255", "distortion")
-    tidy(panels[1], "reverse steps, T - t + 1", "bits/dim sent", "rate")
-    tidy(panels[2], "bits/dim", "RMSE, grey levels of 0..255", "distortion by rate")
-    panels[2].legend(frameon=False, fontsize=8)
-    for axes in panels:
-        axes.set_ylim(bottom=0)
-    return finish(figure, format)
-
-
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@measurement
 @click.argument("bound", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.argument("data", type=click.Path(exists=True, path_type=Path))
-@click.option("-m", "--model", default="cifar10", show_default=True, help="Network: name or file.")
+@data_argument
+@model_option("cifar10")
 @click.option("--chain", default="ddpm:100", show_default=True, help="Noise levels of the files.")
-@click.option("--images", "count", type=click.IntRange(1), help="Only the first N images.")
-@click.option("--joint", type=click.IntRange(2), help="Code N images of one size as one file.")
-@click.option("--split", default="all", help="Only files or folders whose names begin so.")
-@click.option("--tile", type=click.IntRange(0), default=0, help="Cut into tiles of this side.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the table.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw Figure 5 (.png, .svg, .pdf).")
+@set_options
+@joint_option
+@json_option
+@plot_option
 def main(
     bound: Path,
     data: Path,
     model: str,
     chain: str,
-    count: int | None,
-    joint: int | None,
     split: str,
     tile: int,
+    count: int | None,
+    joint: int | None,
     json_path: Path | None,
     plot: Path | None,
 ) -> None:
     """DDPM's Table 4: BOUND, a result of diffcodec nll, beside files of the images in DATA."""
-    try:
-        limits, codec = read(bound), Codec.from_pretrained(model)
-        theory(limits)
-        images = load_named(data, split, tile, count)
-        coded = stacks(images, joint) if joint else images
-        rows = table(codec, limits, coded, chain, _tell)
-    except (DataError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
+    limits, codec = read_result(bound), Codec.from_pretrained(model)
+    theory(limits)
+    images = load_named(data, split, tile, count)
+    coded = stacks(images, joint) if joint else images
+    with progress_bar("coding") as progress:
+        rows = table(codec, limits, coded, chain, progress)
     result = {
         "name": f"diffcodec {codec.name}, {chain}",
         "ddpm_table": rows,
         "theory_images": limits["nelbo"]["images"],
         "joint": joint,
-        "dataset": about(data, split, tile, images),
+        "dataset": about(data, split, tile, [image.pixels for image in images]),
         "model": {"name": codec.name, "fingerprint": codec.fingerprint.hex(), "chain": chain},
-        "environment": environment(codec.workers, 1),
-        "command": f"python -m diffcodec.eval.experiments.ddpm_table {portable(sys.argv[1:])}",
+        **provenance(__name__, threads=codec.workers, processes=1),
     }
     if json_path is not None:
-        write_atomic(json_path, (json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
+        write_result(json_path, result)
     if plot is not None:
-        write_atomic(plot, draw(result, limits, plot.suffix[1:] or "png"))
+        write_atomic(plot, draw(result, plot.suffix[1:] or "png", theory(limits)))
     click.echo(to_text(result))
-
-
-def _tell(done: int, total: int) -> None:
-    click.echo(f"\r{done} of {total} files", nl=done == total, err=True)
 
 
 if __name__ == "__main__":

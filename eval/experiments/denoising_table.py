@@ -1,6 +1,6 @@
 """How well a network denoises whole images, and what codec that makes in the limit.
 
-As the denoising papers tell it: white noise of sigma grey levels is added to each image, x0_hat
+As the denoising papers report it: white noise of sigma grey levels is added to each image, x0_hat
 is rounded to 8 bits, and its PSNR is averaged over the images. The same errors, before they are
 rounded, imply the rate of an ideal chain of small steps (`denoising.implied_rate`), and so a
 rate-distortion curve; the exact pixels that follow cost what the codec's pixel coder asks for.
@@ -10,9 +10,6 @@ rate-distortion curve; the exact pixels that follow cost what the codec's pixel 
 
 from __future__ import annotations
 
-import hashlib
-import json
-import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -21,18 +18,25 @@ from typing import Any
 
 import click
 import numpy as np
+from tabulate import tabulate
 
 from diffcodec.archive.bitsback import pixel_bits
-from diffcodec.errors import DataError
 from diffcodec.eval.common import metrics
-from diffcodec.eval.common.environment import environment, portable
 from diffcodec.eval.common.images import NamedImage, about, load_named
-from diffcodec.eval.common.records import Record, collect
+from diffcodec.eval.common.options import (
+    json_option,
+    measurement,
+    processes_option,
+    records_option,
+    set_options,
+)
+from diffcodec.eval.common.progress import progress_bar
+from diffcodec.eval.common.records import Record, collect, key_of
+from diffcodec.eval.common.results import provenance, write_result
 from diffcodec.eval.likelihood.denoising import batches, implied_rate
 from diffcodec.eval.likelihood.nll import batch_size, noise
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.exact.shapes import macs_per_pixel
-from diffcodec.files import write_atomic
 from diffcodec.theory.denoiser import BatchDenoiser
 from diffcodec.theory.units import GREY, to_x0
 from diffcodec.zoo import load_network
@@ -40,7 +44,14 @@ from diffcodec.zoo import load_network
 # Grey levels. The papers have 15, 25 and 50; the first and the last are there for the rate alone.
 SIGMAS: tuple[float, ...] = (0.5, 1, 2, 3, 5, 10, 15, 25, 50, 100, 200, 400, 1000)
 PIXELS_BELOW = 5  # grey levels: up to here the exact pixels may follow
-DECIBELS = (26, 28, 30, 32, 34, 36, 38, 40)  # at which the implied rate is told
+DECIBELS = (26, 28, 30, 32, 34, 36, 38, 40)  # at which the implied rate is reported
+COLUMNS = {
+    "sigma_grey": "noise (grey)",
+    "psnr_db": "mean PSNR (dB)",
+    "rmse_grey": "RMSE (grey)",
+    "rate_bpd": "implied bits/dim",
+    "lossless_bpd": "lossless then",
+}
 
 
 def measure(denoiser: BatchDenoiser, seed: int, image: NamedImage) -> Record:
@@ -127,14 +138,9 @@ def to_text(result: dict[str, Any]) -> str:
     lines = []
     for found in result["sets"]:
         lines.append(f"{found['dataset']['name']}, {found['dataset']['images']} images")
-        lines.append("noise (grey)  mean PSNR (dB)  RMSE (grey)  implied bits/dim  lossless then")
-        for row in found["denoising"]:
-            psnr = "-" if row["psnr_db"] is None else f"{row['psnr_db']:.2f}"
-            then = f"{row['lossless_bpd']:15.4f}" if "lossless_bpd" in row else ""
-            lines.append(
-                f"{row['sigma_grey']:12g} {psnr:>15} {row['rmse_grey']:12.2f} "
-                f"{row['rate_bpd']:17.4f}{then}"
-            )
+        rows = [[row.get(key) for key in COLUMNS] for row in found["denoising"]]
+        head = list(COLUMNS.values())
+        lines.append(tabulate(rows, head, floatfmt=("g", ".2f", ".2f", ".4f", ".4f")))
         pairs = zip(found["implied"]["psnr_db"], found["implied"]["bpp"], strict=True)
         rates = ", ".join(f"{db} dB {bpp:.3f}" for db, bpp in pairs if bpp is not None)
         lines += [f"implied bpp: {rates}", ""]
@@ -148,22 +154,19 @@ def measurer(model: str, threads: int, seed: int) -> Callable[[NamedImage], Reco
 
 def record_key(fingerprint: str, seed: int, image: NamedImage) -> str:
     """Names an image's record by all it depends on."""
-    pixels = np.ascontiguousarray(image.pixels)
-    about = json.dumps([fingerprint, seed, SIGMAS, PIXELS_BELOW, pixels.shape])
-    return hashlib.sha256(about.encode() + pixels.tobytes()).hexdigest()
+    pixels = image.pixels
+    return key_of([fingerprint, seed, SIGMAS, PIXELS_BELOW, pixels.shape], pixels)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@measurement
 @click.argument("model")
 @click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--split", default="all", help="Only files or folders whose names begin so.")
-@click.option("--tile", type=click.IntRange(0), default=0, help="Cut into tiles of this side.")
-@click.option("--images", "count", type=click.IntRange(1), help="Only the first N of each set.")
+@set_options
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of the noise.")
-@click.option("--records", type=click.Path(path_type=Path), help="Go on from this JSONL file.")
-@click.option("-j", "--processes", type=click.IntRange(1), default=1, show_default=True)
+@records_option
+@processes_option
 @click.option("--threads", type=click.IntRange(1), default=1, help="Of each process.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the results.")
+@json_option
 def main(
     model: str,
     data: tuple[Path, ...],
@@ -178,21 +181,20 @@ def main(
 ) -> None:
     """Denoising of the images in DATA, each a set of images of any sizes, by MODEL."""
     sets = []
-    try:
-        network = load_network(model, threads=threads)
-        for folder in data:
-            images = load_named(folder, split, tile, count, partial(click.echo, err=True))
+    network = load_network(model, threads=threads)
+    for folder in data:
+        images = load_named(folder, split, tile, count, partial(click.echo, err=True))
+        with progress_bar(folder.name) as progress:
             found = collect(
                 partial(measurer, model, threads, seed),
                 images,
                 [record_key(network.fingerprint, seed, image) for image in images],
                 processes=processes,
                 path=records,
-                progress=_tell,
+                progress=progress,
             )
-            sets.append({"dataset": about(folder, split, tile, images), **summarise(found)})
-    except (DataError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
+        dataset = about(folder, split, tile, [image.pixels for image in images])
+        sets.append({"dataset": dataset, **summarise(found)})
     result = {
         "sets": sets,
         "model": {
@@ -202,11 +204,10 @@ def main(
             "kmac_per_pixel": _work(network),
         },
         "seed": seed,
-        "environment": environment(threads, processes),
-        "command": f"python -m diffcodec.eval.experiments.denoising_table {portable(sys.argv[1:])}",
+        **provenance(__name__, threads=threads, processes=processes),
     }
     if json_path is not None:
-        write_atomic(json_path, (json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
+        write_result(json_path, result)
     click.echo(to_text(result))
 
 
@@ -215,10 +216,6 @@ def _work(network: BatchDenoiser) -> float | None:
     if not isinstance(network, ExactDenoiser):
         return None
     return macs_per_pixel(network.graph) / 1000
-
-
-def _tell(done: int, total: int) -> None:
-    click.echo(f"\r{done} of {total} images", nl=done == total, err=True)
 
 
 if __name__ == "__main__":

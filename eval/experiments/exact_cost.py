@@ -9,8 +9,6 @@ that of the integers alone, and far sharper than either bound.
 
 from __future__ import annotations
 
-import json
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,14 +20,22 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from diffcodec.data import digest
-from diffcodec.eval.common.environment import environment, portable
 from diffcodec.eval.common.images import load_pixels
+from diffcodec.eval.common.options import (
+    count_option,
+    crop_option,
+    json_option,
+    measurement,
+    split_option,
+    tile_option,
+)
+from diffcodec.eval.common.progress import progress_bar
+from diffcodec.eval.common.results import provenance, write_result
 from diffcodec.eval.likelihood.elbo import standard_error
 from diffcodec.eval.likelihood.nll import Settings, Terms, batch_size, evaluate, images_of
 from diffcodec.exact.backends import BACKENDS, open_backend
 from diffcodec.exact.conformance import Evaluator
 from diffcodec.exact.graph import INPUT_FRACTION, Graph
-from diffcodec.files import write_atomic
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.denoiser import NetworkDenoiser
 
@@ -76,24 +82,24 @@ def compare(own: Terms, exact: Terms, settings: Settings) -> dict[str, Any]:
     }
 
 
-@click.command()
+@measurement
 @click.argument("trained", metavar="FLOAT", type=click.Path(path_type=Path))
 @click.argument("exported", metavar="EXACT", type=click.Path(path_type=Path))
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="Pictures.")
-@click.option("--split", default="all", show_default=True, help="Files whose name begins so.")
-@click.option("--images", default=32, show_default=True, help="Use the first N images.")
-@click.option("--tile", default=0, help="DATA holds mosaics of S x S images (CIFAR-10: 32).")
-@click.option("--crop", default=0, help="Use the central S x S pixels of each image.")
-@click.option("--steps", default=100, show_default=True, help="K steps of DDPM's T = 1000.")
-@click.option("--stride", default=1, show_default=True, help="Evaluate every m-th t per image.")
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="Images.")
+@split_option
+@count_option(32)
+@tile_option
+@crop_option
+@click.option("--steps", type=click.IntRange(1, 1000), default=100, help="Of DDPM's 1000 (100).")
+@click.option("--stride", type=click.IntRange(1), default=1, help="Every M-th t per image (1).")
 @click.option("--backend", type=click.Choice([*BACKENDS]), help="Of the integers (the fastest).")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the results.")
+@json_option
 def main(
     trained: Path,
     exported: Path,
     data: Path,
     split: str,
-    images: int,
+    count: int,
     tile: int,
     crop: int,
     steps: int,
@@ -103,45 +109,33 @@ def main(
 ) -> None:
     """The difference in bits/dim between the network EXACT and the network FLOAT it came from."""
     settings = Settings(steps=steps, stride=stride)
-    try:
-        checkpoint, graph = Checkpoint.load(trained), Graph.load(exported)
-        evaluator = open_backend(graph, backend)
-        pixels = load_pixels(data, split, images, tile, crop)
-        named = [(f"{data.name}#{i}", image) for i, image in enumerate(pixels)]
-        networks = (NetworkDenoiser(checkpoint), with_integers(checkpoint, graph, evaluator))
-        own, exact = (
-            evaluate(
-                network,
-                images_of(named, settings, kind),
-                settings,
-                batch=lambda image: batch_size("cpu", None, image),
-                progress=partial(_show, kind),
+    checkpoint, graph = Checkpoint.load(trained), Graph.load(exported)
+    pixels = load_pixels(data, split, count, tile, crop)
+    named = [(f"{data.name}#{i}", image) for i, image in enumerate(pixels)]
+    integers = with_integers(checkpoint, graph, open_backend(graph, backend))
+    found: dict[str, Terms] = {}
+    for kind, network in {"float": NetworkDenoiser(checkpoint), "exact": integers}.items():
+        images = images_of(named, settings, kind)
+        with progress_bar(f"{kind} network") as progress:
+            terms = evaluate(
+                network, images, settings, batch=partial(batch_size, "cpu", None), progress=progress
             )
-            for network, kind in zip(networks, ("float", "exact"), strict=True)
-        )
-    except ValueError as error:
-        raise click.ClickException(str(error)) from error
-    assert own is not None and exact is not None
+        assert terms is not None  # one process alone is the first
+        found[kind] = terms
     result = {
         "dataset": {"name": data.name, "split": split, "sha256": digest(list(pixels))},
         "float": checkpoint.fingerprint.hex(),
         "exact": graph.fingerprint.hex(),
-        **compare(own, exact, settings),
-        "environment": environment(torch.get_num_threads(), processes=1),
-        "command": f"python -m diffcodec.eval.experiments.exact_cost {portable(sys.argv[1:])}",
+        **compare(found["float"], found["exact"], settings),
+        **provenance(__name__, threads=torch.get_num_threads(), processes=1),
     }
     spread = result["standard_error_bpd"]
     click.echo(
         f"{result['exact_bpd']:.5f} - {result['float_bpd']:.5f} = {result['difference_bpd']:+.2e}"
-        f"{'' if spread is None else f' +- {spread:.1e}'} bits/dim ({images} images, T = {steps})"
+        f"{'' if spread is None else f' +- {spread:.1e}'} bits/dim ({count} images, T = {steps})"
     )
     if json_path is not None:
-        write_atomic(json_path, (json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
-
-
-def _show(kind: str, done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{kind} network: {done} of {total}", end="", file=sys.stderr)
+        write_result(json_path, result)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,9 @@ from typing import Any
 import click
 import numpy as np
 
-from diffcodec.eval.common.environment import environment, portable
-from diffcodec.files import write_atomic
+from diffcodec.eval.common.environment import module_name
+from diffcodec.eval.common.options import json_option, measurement
+from diffcodec.eval.common.results import provenance, write_result
 
 ENVIRONMENTS: tuple[dict[str, str], ...] = (
     {},
@@ -38,9 +39,9 @@ BATCHES = (1, 3, 16)
 Answer = dict[str, Any]  # kind: "exact", "float" or "file"; setting; sha256
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@measurement
 @click.argument("network")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the results.")
+@json_option
 @click.option("--inside", is_flag=True, hidden=True)
 def main(network: str, json_path: Path | None, inside: bool) -> None:
     """Count the distinct answers of NETWORK, a name or an integer network's file."""
@@ -50,13 +51,7 @@ def main(network: str, json_path: Path | None, inside: bool) -> None:
         return
     found: list[Answer] = []
     for variables in ENVIRONMENTS:
-        command = [
-            sys.executable,
-            "-m",
-            "diffcodec.eval.experiments.exact_settings",
-            network,
-            "--inside",
-        ]
+        command = [sys.executable, "-m", module_name(__name__), network, "--inside"]
         done = subprocess.run(
             command, env={**os.environ, **variables}, capture_output=True, text=True
         )
@@ -74,11 +69,9 @@ def main(network: str, json_path: Path | None, inside: bool) -> None:
             "network": network,
             "counts": counts,
             "answers": found,
-            "environment": environment(1, 1),
-            "command": "python -m diffcodec.eval.experiments.exact_settings "
-            + portable(sys.argv[1:]),
+            **provenance(__name__, threads=1, processes=1),
         }
-        write_atomic(json_path, (json.dumps(result, indent=1) + "\n").encode())
+        write_result(json_path, result)
 
 
 def answers(network: str) -> Iterator[Answer]:
@@ -148,7 +141,7 @@ def _floats(graph: Any, x: Any) -> Iterator[Answer]:
 
 
 def _inputs(patch: int) -> Any:
-    """(PICTURES, SIDE / patch, SIDE / patch, 3 patch^2) int16 of unit variance at 2^-12."""
+    """(IMAGES, SIDE / patch, SIDE / patch, 3 patch^2) int16 of unit variance at 2^-12."""
     shape = (IMAGES, SIDE // patch, SIDE // patch, 3 * patch * patch)
     return np.clip(np.random.default_rng(0).normal(0, 4096, shape), -32000, 32000).astype(np.int16)
 

@@ -10,8 +10,6 @@ paths of the integers must agree, or there is no measurement.
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -21,14 +19,15 @@ from typing import Any
 import click
 import numpy as np
 import torch
+from tabulate import tabulate
 
-from diffcodec.eval.common.environment import environment, portable
+from diffcodec.eval.common.options import json_option, measurement
+from diffcodec.eval.common.results import provenance, write_result
 from diffcodec.exact.backends import open_backend
 from diffcodec.exact.compiled import Compiled, instruction_sets
 from diffcodec.exact.conformance import Evaluator
 from diffcodec.exact.graph import INPUT_FRACTION, Graph
 from diffcodec.exact.reference import Reference
-from diffcodec.files import write_atomic
 from diffcodec.network.config import Recipe
 from diffcodec.network.unet import UNet
 from diffcodec.zoo import load_graph
@@ -119,44 +118,39 @@ def measure(graph: Graph, case: tuple[int, int, int], threads: int, rounds: int)
 
 def table(records: list[Record]) -> str:
     """Milliseconds a case, products a second, and the ratio to torch with as many threads."""
-    lines = [f"{'wall clock':45}      ms  GMAC/s  / torch"]
+    rows = []
     for record in records:
         case = "{pictures} x {height} x {width}, {threads} threads".format(**record)
         for name, seconds in record["paths"].items():
             wall = seconds["wall_seconds"]
             ratio = wall / record["paths"][TORCH]["wall_seconds"]
-            lines.append(
-                f"{record['network']:8} {case:25} {name:18}"
-                f"{1000 * wall:9.2f} {record['products'] / wall / 1e9:7.1f} {ratio:8.2f}"
-            )
-    return "\n".join(lines)
+            speed = record["products"] / wall / 1e9
+            rows.append([record["network"], case, name, 1000 * wall, speed, ratio])
+    head = ["network", "images", "evaluated by", "ms, wall clock", "GMAC/s", "/ torch"]
+    return tabulate(rows, head, floatfmt=("", "", "", ".2f", ".1f", ".2f"))
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@measurement
 @click.argument("networks", nargs=-1, required=True)
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Also write this file.")
+@json_option
 @click.option("--threads", multiple=True, default=(1, 2), show_default=True, type=int)
 @click.option("--rounds", default=7, show_default=True, help="Least of so many.")
 def main(
     networks: tuple[str, ...], json_path: Path | None, threads: tuple[int, ...], rounds: int
 ) -> None:
     """Time of integer NETWORKS (names or files) and of the float networks they come from."""
-    try:
-        graphs = [load_graph(name) for name in networks]
-        records = [
-            measure(graph, case, n, rounds) for graph in graphs for n in threads for case in CASES
-        ]
-    except ValueError as error:
-        raise click.ClickException(str(error)) from error
+    graphs = [load_graph(name) for name in networks]
+    records = [
+        measure(graph, case, n, rounds) for graph in graphs for n in threads for case in CASES
+    ]
     click.echo(table(records))
     if json_path is not None:
         result = {
             "records": records,
             "rounds": rounds,
-            "environment": environment(max(threads), processes=1),
-            "command": f"python -m diffcodec.eval.experiments.exact_speed {portable(sys.argv[1:])}",
+            **provenance(__name__, threads=max(threads), processes=1),
         }
-        write_atomic(json_path, (json.dumps(result, indent=1) + "\n").encode())
+        write_result(json_path, result)
 
 
 if __name__ == "__main__":

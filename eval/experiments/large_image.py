@@ -1,15 +1,14 @@
 """A large photograph through the commands: seconds and peak memory of encode and decode.
 
-PICTURE is laid out again and again, every other time mirrored, until it has so many megapixels, and
+IMAGE is laid out again and again, every other time mirrored, until it has so many megapixels, and
 gets a little grain: so it is a photograph everywhere, without edges that are not in it and without
-the repetitions that would make it a drawing.
+the repetitions that would make it graphics.
 
     python -m diffcodec.eval.experiments.large_image photo.png --megapixels 24 --json large.json
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import sys
@@ -23,8 +22,8 @@ import numpy as np
 
 from diffcodec.api import info
 from diffcodec.bitstream.types import Pixels
-from diffcodec.eval.common.environment import environment, portable
-from diffcodec.files import write_atomic
+from diffcodec.eval.common.options import json_option, measurement, model_option
+from diffcodec.eval.common.results import Result, provenance, write_result
 from diffcodec.image import load, save
 from diffcodec.progressive.effort import EFFORTS
 
@@ -54,13 +53,13 @@ def run(*arguments: str) -> dict[str, float]:
     return {"seconds": time.perf_counter() - began, "peak_memory_bytes": usage.ru_maxrss * 1024}
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@measurement
 @click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--megapixels", type=float, multiple=True, default=(24.0,), show_default=True)
 @click.option("--effort", type=click.Choice(list(EFFORTS)), default="fast", show_default=True)
-@click.option("-m", "--model", default="photo", show_default=True)
+@model_option("photo")
 @click.option("--threads", type=click.IntRange(1), default=os.cpu_count(), help="Default: all.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the results.")
+@json_option
 def main(
     image: Path,
     megapixels: tuple[float, ...],
@@ -69,23 +68,22 @@ def main(
     threads: int,
     json_path: Path | None,
 ) -> None:
-    """Encode and decode PICTURE, enlarged, losslessly: time and memory. Needs POSIX."""
+    """Encode and decode IMAGE, enlarged, losslessly: time and memory. Needs POSIX."""
     rows = []
     for wanted in megapixels:
         rows.append(measure(enlarged(load(image), wanted), effort, model, threads))
         click.echo(to_text(rows[-1]))
-    result: dict[str, Any] = {
+    result: Result = {
         "large": rows,
         "picture": image.stem,
         "effort": effort,
         "model": {"name": model, "fingerprint": rows[0].pop("fingerprint")},
-        "environment": environment(threads, 1),
-        "command": f"python -m diffcodec.eval.experiments.large_image {portable(sys.argv[1:])}",
+        **provenance(__name__, threads=threads, processes=1),
     }
     for row in rows[1:]:
         del row["fingerprint"]
     if json_path is not None:
-        write_atomic(json_path, (json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
+        write_result(json_path, result)
     if not all(row["exact"] for row in rows):
         raise click.ClickException("an image did not come back exactly")
 

@@ -1,6 +1,6 @@
 """What a variance of x0_hat for every pixel would save, instead of one for the image.
 
-The residual tells it for free: E|y - x0_hat|^2 = v - D for the conditional mean (Stein), so where
+The residual shows it for free: E|y - x0_hat|^2 = v - D for the conditional mean (Stein), so where
 the residual is small, x0_hat is uncertain. Pixels are put into classes by the mean of the residual
 around them, which both sides know; each class has a variance of its own, found on the very pixels
 that it codes. That is more than a codec could have, so the savings are upper ends of what this
@@ -12,11 +12,8 @@ evidence holds.
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -24,10 +21,17 @@ import numpy as np
 from diffcodec.bitstream.pixels import GRID, best_sigma, ideal_bits
 from diffcodec.bitstream.types import Float64, Pixels
 from diffcodec.data import digest
-from diffcodec.errors import DataError
-from diffcodec.eval.common.environment import environment, portable
 from diffcodec.eval.common.images import load_pixels
-from diffcodec.files import write_atomic
+from diffcodec.eval.common.options import (
+    count_option,
+    crop_option,
+    data_argument,
+    json_option,
+    measurement,
+    split_option,
+    tile_option,
+)
+from diffcodec.eval.common.results import Result, provenance, write_result
 from diffcodec.theory.chain import CHAIN_LENGTHS, Tables
 from diffcodec.theory.denoiser import BatchDenoiser
 from diffcodec.theory.gaussian import mi_bpd
@@ -71,7 +75,7 @@ def of_pixels(denoiser: BatchDenoiser, pixels: Pixels, sigma_grey: float) -> dic
         one += ideal_bits(truth, means, best_sigma(truth, means))
         for c in range(CLASSES):
             x, m = truth[kind == c], means[kind == c]
-            many += 8 + ideal_bits(x, m, best_sigma(x, m))  # 8 bits tell the deviation
+            many += 8 + ideal_bits(x, m, best_sigma(x, m))  # 8 bits for the deviation
     return {
         "handover_grey": sigma_grey,
         "one_bpd": one / pixels.size,
@@ -91,30 +95,27 @@ def _denoised(
         yield y[0].astype(np.float64), x0_hat[0], x_0[0]
 
 
-@click.command()
+@measurement
 @click.argument("model")
-@click.argument("data", type=click.Path(exists=True, path_type=Path))
-@click.option("--split", default="all", show_default=True, help="Files whose name begins so.")
-@click.option("--images", default=6, show_default=True, help="Use the first N images of DATA.")
-@click.option("--tile", default=0, help="DATA holds mosaics of S x S images (CIFAR-10: 32).")
-@click.option("--crop", default=0, help="Use the central S x S pixels of each image.")
-@click.option("--json", "json_path", required=True, type=click.Path(path_type=Path))
+@data_argument
+@split_option
+@count_option(6)
+@tile_option
+@crop_option
+@json_option
 def main(
-    model: str, data: Path, split: str, images: int, tile: int, crop: int, json_path: Path
+    model: str, data: Path, split: str, count: int, tile: int, crop: int, json_path: Path | None
 ) -> None:
     """What MODEL's chains and exact pixels would save on DATA by a variance for every pixel."""
     from diffcodec.exact.denoiser import ExactDenoiser
     from diffcodec.zoo import load_graph
 
-    try:
-        graph = load_graph(model)
-        tables = Tables.of(graph.facts["tables"])
-        pixels = load_pixels(data, split, images, tile, crop)
-    except (DataError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
+    graph = load_graph(model)
+    tables = Tables.of(graph.facts["tables"])
+    pixels = load_pixels(data, split, count, tile, crop)
     network = ExactDenoiser(graph)
     lengths = [k for k in CHAIN_LENGTHS if k > SAMPLE and str(k) in tables.chains]
-    result: dict[str, Any] = {
+    result: Result = {
         "dataset": {"name": data.name, "images": len(pixels), "sha256": digest(list(pixels))},
         "model": {"name": network.name, "fingerprint": network.fingerprint},
         "classes": CLASSES,
@@ -122,10 +123,10 @@ def main(
             {"steps": k, "saved": of_steps(network, pixels, tables.chains[str(k)])} for k in lengths
         ],
         "pixels": [of_pixels(network, pixels, sigma) for sigma in HANDOVERS],
-        "environment": environment(network.threads, processes=1),
-        "command": f"python -m diffcodec.eval.experiments.local_variance {portable(sys.argv[1:])}",
+        **provenance(__name__, threads=network.threads, processes=1),
     }
-    write_atomic(json_path, (json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
+    if json_path is not None:
+        write_result(json_path, result)
     for row in result["steps"]:
         click.echo(f"{row['steps']:4} steps: {row['saved']:.2%} of their bits saved")
     for row in result["pixels"]:

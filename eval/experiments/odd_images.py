@@ -1,6 +1,6 @@
 """Images that no photograph looks like: what their lossless files take, in bytes and in time.
 
-Flat colour, a ramp, a drawing, noise, rows and columns of pixels; a smooth image stands beside
+Flat colour, a ramp, graphics, noise, rows and columns of pixels; a smooth image stands beside
 them for the time. The images are made here, the same ones everywhere.
 
     python -m diffcodec.eval.experiments.odd_images photo --json odd-pictures.json
@@ -8,8 +8,6 @@ them for the time. The images are made here, the same ones everywhere.
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,14 +15,14 @@ from typing import Any
 import click
 import numpy as np
 from PIL import Image, ImageDraw
+from tabulate import tabulate
 
 from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
-from diffcodec.errors import DataError
 from diffcodec.eval.common.coded import measure
-from diffcodec.eval.common.environment import environment, portable
+from diffcodec.eval.common.options import json_option, measurement
+from diffcodec.eval.common.results import provenance, write_result
 from diffcodec.eval.peers.pillow_codecs import lossless
-from diffcodec.files import write_atomic
 
 PEERS = ("png", "webp")
 SIDE = 512
@@ -38,7 +36,7 @@ def images(side: int = SIDE) -> Iterator[tuple[str, Pixels]]:
     walk = 255 - np.abs(walk % 510 - 255)
     yield "one colour", np.full((side, side, 3), (12, 200, 90), np.uint8)
     yield "ramp", np.stack([rows, columns, np.full_like(rows, 64)], axis=-1).astype(np.uint8)
-    yield "drawing", drawing(side)
+    yield "graphics", graphics(side)
     waves = np.sin(rows / 9.0) + np.cos(columns / 7.0) + rng.normal(0, 0.05, rows.shape)
     yield "smooth, with grain", (127 + 50 * waves).astype(np.uint8)[..., None].repeat(3, axis=2)
     yield "noise", rng.integers(0, 256, (side // 2, side // 2, 3), np.uint8)
@@ -47,7 +45,7 @@ def images(side: int = SIDE) -> Iterator[tuple[str, Pixels]]:
     yield "tiny", rng.integers(0, 256, (3, 3, 3), np.uint8)
 
 
-def drawing(side: int) -> Pixels:
+def graphics(side: int) -> Pixels:
     """Overlapping discs, bars and lines in flat colours, (side, side, 3) uint8."""
     image = Image.new("RGB", (side, side), "white")
     draw, rng = ImageDraw.Draw(image), np.random.default_rng(1)
@@ -77,37 +75,30 @@ def row(codec: Codec, name: str, pixels: Pixels) -> dict[str, Any]:
 
 def to_text(rows: list[dict[str, Any]]) -> str:
     """The rows for people."""
-    lines = [
-        f"{'image':<20} {'raw':>9} {'diffcodec':>9} {'PNG':>9} {'WebP':>9}  encode, decode (s)"
-    ]
+    lines = []
     for one in rows:
         sizes = [int(np.prod(one["shape"])), one["bytes"], *one["peers_bytes"].values()]
-        numbers = " ".join(f"{size:9,}" for size in sizes)
-        seconds = f"{one['encode_seconds']:.2f}, {one['decode_seconds']:.2f}"
-        lines.append(f"{one['name']:<20} {numbers}  {seconds}")
-    return "\n".join(lines)
+        lines.append([one["name"], *sizes, one["encode_seconds"], one["decode_seconds"]])
+    head = ["image", "raw", "diffcodec", "PNG", "WebP", "encode (s)", "decode (s)"]
+    return tabulate(lines, head, intfmt=",", floatfmt=".2f")
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@measurement
 @click.argument("model")
 @click.option("--side", type=click.IntRange(8), default=SIDE, show_default=True, help="Pixels.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the results.")
+@json_option
 def main(model: str, side: int, threads: int, json_path: Path | None) -> None:
     """Lossless files of images that no photograph looks like, by MODEL."""
-    try:
-        codec = Codec.from_pretrained(model, threads)
-    except (DataError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
+    codec = Codec.from_pretrained(model, threads)
     rows = [row(codec, name, pixels) for name, pixels in images(side)]
     result = {
         "odd_pictures": rows,
         "model": {"name": codec.name, "fingerprint": codec.fingerprint.hex()},
-        "environment": environment(threads, 1),
-        "command": f"python -m diffcodec.eval.experiments.odd_images {portable(sys.argv[1:])}",
+        **provenance(__name__, threads=threads, processes=1),
     }
     if json_path is not None:
-        write_atomic(json_path, (json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
+        write_result(json_path, result)
     click.echo(to_text(rows))
     if not all(one["exact"] for one in rows):
         raise click.ClickException("some images did not come back exactly")

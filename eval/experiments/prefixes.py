@@ -7,7 +7,6 @@ python -m diffcodec.eval.experiments.prefixes DATA -m cifar10 --split test --til
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,19 @@ from numpy.typing import NDArray
 from diffcodec.bitstream.container import parse_header
 from diffcodec.bitstream.errors import IncompleteHeader
 from diffcodec.codec import Codec
-from diffcodec.data import digest, load_images
-from diffcodec.errors import DataError
+from diffcodec.data import load_images
 from diffcodec.eval.common import metrics
-from diffcodec.eval.common.environment import environment, portable
-from diffcodec.files import write_atomic
+from diffcodec.eval.common.images import about
+from diffcodec.eval.common.options import (
+    count_option,
+    data_argument,
+    json_option,
+    measurement,
+    model_option,
+    split_option,
+    tile_option,
+)
+from diffcodec.eval.common.results import provenance, write_result
 
 
 def all_prefixes(codec: Codec, pixels: NDArray[np.uint8]) -> dict[str, Any]:
@@ -54,34 +61,29 @@ def all_prefixes(codec: Codec, pixels: NDArray[np.uint8]) -> dict[str, Any]:
     }
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("data", type=click.Path(exists=True, path_type=Path))
-@click.option("-m", "--model", default="cifar10", show_default=True, help="Network: name or file.")
-@click.option("--images", "count", type=click.IntRange(1), default=3, show_default=True)
-@click.option("--split", default="all", help='Only files or folders whose names begin so: "test".')
-@click.option("--tile", type=click.IntRange(0), default=0, help="Cut into tiles of this side.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the results.")
+@measurement
+@data_argument
+@model_option("cifar10")
+@count_option(3)
+@split_option
+@tile_option
+@json_option
 def main(data: Path, model: str, count: int, split: str, tile: int, json_path: Path | None) -> None:
     """Decode every prefix of the files of the first images in DATA."""
-    try:
-        images = load_images(data, split, tile)[:count]
-        codec = Codec.from_pretrained(model)
-    except (DataError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
+    images = load_images(data, split, tile)[:count]
+    codec = Codec.from_pretrained(model)
     rows = []
     for image in images:
         rows.append(all_prefixes(codec, image))
         click.echo(json.dumps(rows[-1]))
     result = {
         "pictures": rows,
-        "dataset": {"name": data.stem, "images": len(images), "sha256": digest(images)},
+        "dataset": about(data, split, tile, images),
         "model": {"name": codec.name, "fingerprint": codec.fingerprint.hex()},
-        "environment": environment(codec.workers, 1),
-        "command": f"python -m diffcodec.eval.experiments.prefixes {portable(sys.argv[1:])}",
+        **provenance(__name__, threads=codec.workers, processes=1),
     }
     if json_path is not None:
-        text = json.dumps(result, indent=1, allow_nan=False) + "\n"
-        write_atomic(json_path, text.encode())
+        write_result(json_path, result)
 
 
 if __name__ == "__main__":

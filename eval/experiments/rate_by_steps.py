@@ -3,9 +3,8 @@
 Every image is its own file, coded with chains of several lengths, decoded and compared, and cut
 at many sizes. Lengths that the network has no chain for are chosen from its tables
 (`optimised_levels.chosen`), as `diffcodec schedule` does with images; such a network has a
-fingerprint
-of its own. A step that would carry less than 32 bits is left out of a file, so small images visit
-fewer levels than a long chain has.
+fingerprint of its own. A step that would carry less than 32 bits is left out of a file, so small
+images visit fewer levels than a long chain has.
 
     python -m diffcodec.eval.experiments.rate_by_steps cifar10 cifar/ --split test --tile 32 \\
         --images 32 --json rate-by-steps-cifar10.json
@@ -14,19 +13,29 @@ fewer levels than a long chain has.
 from __future__ import annotations
 
 import dataclasses
-import json
-import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from tabulate import tabulate
 
+from diffcodec.bitstream.types import Progress
 from diffcodec.codec import Codec
-from diffcodec.errors import DataError
-from diffcodec.eval.common.environment import environment, portable
 from diffcodec.eval.common.images import NamedImage, about, load_named
+from diffcodec.eval.common.options import (
+    data_argument,
+    joint_option,
+    json_option,
+    measurement,
+    plot_option,
+    processes_option,
+    records_option,
+    set_options,
+)
+from diffcodec.eval.common.progress import progress_bar
+from diffcodec.eval.common.results import Result, provenance, write_result
 from diffcodec.eval.likelihood.optimised_levels import MOST, chosen
 from diffcodec.eval.rd.joint import stacks
 from diffcodec.eval.rd.mean_curve import rate_at
@@ -59,7 +68,7 @@ def row(
     *,
     processes: int = 1,
     path: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Files of one chain: means over images, ready for JSON.
 
@@ -106,17 +115,16 @@ def _seconds(of_files: dict[str, dict[str, float]], files: Sequence[NamedImage])
 
 def to_text(result: dict[str, Any]) -> str:
     """The rows for people."""
-    dB = f"{result['decibels']:g} dB"
-    lines = [f"steps  visited  bits/dim    ideal  bpp at {dB}  encode: network, trellis, rest (s)"]
-    for one in result["rows"]:
-        bpp = "-" if one["bpp_pooled"] is None else f"{one['bpp_pooled']:.3f}"
-        parts = one["encode_seconds"]
-        split = ", ".join(f"{parts[kind]:.2f}" for kind in ("network", "trellis", "rest"))
-        lines.append(
-            f"{one['steps']:5}  {one['visited']:7.1f}  {one['bpd']:8.4f}  {one['bpd_ideal']:7.4f}"
-            f"  {bpp:>12}  {parts['total']:.2f}: {split}"
-        )
-    return "\n".join(lines)
+    kinds = ("total", "network", "trellis", "rest")
+    rows = [
+        [*(one[key] for key in ("steps", "visited", "bpd", "bpd_ideal", "bpp_pooled"))]
+        + [one["encode_seconds"][kind] for kind in kinds]
+        for one in result["rows"]
+    ]
+    head = ["steps", "visited", "bits/dim", "ideal", f"bpp at {result['decibels']:g} dB"]
+    head += ["encode (s)", *kinds[1:]]
+    formats = ("", ".1f", ".4f", ".4f", ".3f", *[".2f"] * len(kinds))
+    return tabulate(rows, head, floatfmt=formats, missingval="-")
 
 
 def draw(result: dict[str, Any], format: str) -> bytes:
@@ -147,19 +155,17 @@ def draw(result: dict[str, Any], format: str) -> bytes:
     return finish(figure, format)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@measurement
 @click.argument("model")
-@click.argument("data", type=click.Path(exists=True, path_type=Path))
+@data_argument
 @click.option("--steps", type=click.IntRange(2, MOST), multiple=True, help=f"Of {STEPS}.")
-@click.option("--split", default="all", help="Only files or folders whose names begin so.")
-@click.option("--tile", type=click.IntRange(0), default=0, help="Cut into tiles of this side.")
-@click.option("--images", "count", type=click.IntRange(1), help="Only the first N images.")
-@click.option("--joint", type=click.IntRange(2), help="Code N images of one size as one file.")
+@set_options
+@joint_option
 @click.option("--db", "decibels", type=float, default=30.0, show_default=True, help="Quality.")
-@click.option("--records", type=click.Path(path_type=Path), help="Go on from this JSONL file.")
-@click.option("-j", "--processes", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the results.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw (.png, .svg, .pdf).")
+@records_option
+@processes_option
+@json_option
+@plot_option
 def main(
     model: str,
     data: Path,
@@ -175,38 +181,31 @@ def main(
     plot: Path | None,
 ) -> None:
     """Files of the images in DATA by MODEL, with chains of several lengths: size and time."""
-    try:
-        own = Codec.from_pretrained(model, 1)
-        images = load_named(data, split, tile, count)
-        coded = stacks(images, joint) if joint else images
-        rows = []
-        with tempfile.TemporaryDirectory() as folder:
-            for count in sorted(set(steps or STEPS)):
-                options: dict[str, Any] = {"processes": processes, "path": records}
-                network = network_with(model, count, Path(folder))
-                rows.append(row(network, count, coded, decibels, progress=_tell, **options))
-    except (DataError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
-    result = {
+    own = Codec.from_pretrained(model, 1)
+    images = load_named(data, split, tile, count)
+    coded = stacks(images, joint) if joint else images
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for K in sorted(set(steps or STEPS)):
+            options: dict[str, Any] = {"processes": processes, "path": records}
+            network = network_with(model, K, Path(folder))
+            with progress_bar(f"{K} steps") as progress:
+                rows.append(row(network, K, coded, decibels, progress=progress, **options))
+    result: Result = {
         "rows": rows,
         "decibels": decibels,
         "joint": joint,
-        "dataset": about(data, split, tile, images),
+        "dataset": about(data, split, tile, [image.pixels for image in images]),
         "model": {"name": own.name, "fingerprint": own.fingerprint.hex()},
-        "environment": environment(1, processes),
-        "command": f"python -m diffcodec.eval.experiments.rate_by_steps {portable(sys.argv[1:])}",
+        **provenance(__name__, threads=1, processes=processes),
     }
     if json_path is not None:
-        write_atomic(json_path, (json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
+        write_result(json_path, result)
     if plot is not None:
         write_atomic(plot, draw(result, plot.suffix[1:] or "png"))
     click.echo(to_text(result))
     if any(one["exact"] < len(coded) for one in rows):
         raise click.ClickException("some images did not come back exactly")
-
-
-def _tell(done: int, total: int) -> None:
-    click.echo(f"\r{done} of {total} files", nl=done == total, err=True)
 
 
 if __name__ == "__main__":

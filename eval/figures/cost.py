@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from diffcodec.eval.common.results import Result, ResultError
 from diffcodec.eval.figures.figure import OTHERS, OURS, finish, log_rates, prepare, tidy
 from diffcodec.eval.figures.rates import title_of
 from diffcodec.eval.peers.peers import PEERS
-from diffcodec.eval.rd.curves import Result, ResultError
 
 SOFT = "0.72"  # bars that are no files of ours
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from diffcodec.eval.common.results import Result, ResultError
 from diffcodec.eval.figures.figure import COLOURS, OTHERS, OURS, finish, log_rates, prepare, tidy
-from diffcodec.eval.rd.curves import Curve, Metric, Rate, Result, ResultError, column_of, values
+from diffcodec.eval.rd.curves import Curve, Metric, Rate, column_of, values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

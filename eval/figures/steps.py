@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from diffcodec.eval.common.results import Result
 from diffcodec.eval.figures.figure import OURS, finish, prepare, tidy
-from diffcodec.eval.rd.curves import Result
 
 LINES = (
     ("even_bpd", "evenly spaced timesteps, T = 1000 linear", "0.25", "--"),

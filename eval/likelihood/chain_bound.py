@@ -11,49 +11,43 @@ one fresh draw of y_t ~ q(y_t | x_0) for every t: nothing of the coder is in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import lru_cache, partial
+from functools import partial
 from itertools import groupby
-from multiprocessing import get_context
 
 import numpy as np
 
 from diffcodec.archive.bitsback import Model, kl_bits, pixel_bits
-from diffcodec.bitstream.types import Float64, Pixels
+from diffcodec.bitstream.types import Float64, Pixels, Progress
 from diffcodec.codec import Codec
+from diffcodec.eval.common.processes import spread
 from diffcodec.theory.chain import choose_chain
 from diffcodec.theory.gaussian import posterior_variance, step_ratio
 from diffcodec.theory.units import to_x0
 
-Show = Callable[[int, int], None]
+Batch = tuple[int, Pixels]  # the number of the first tile; tiles (N, H, W, C) of one shape
 
 BATCH = 128 * 128  # pixels that a network is given at a time
 
 
 def bounds(
-    codec: Codec, chain: str, tiles: Sequence[Pixels], processes: int, model: str | None, show: Show
+    model: str, chain: str, tiles: Sequence[Pixels], processes: int, progress: Progress | None
 ) -> Float64:
     """Bits of every tile, (H, W, C) uint8 each; neighbours of one shape run as a batch."""
     batches = list(_batches(tiles))
-    if processes == 1 or model is None:
-        found = map(partial(_batch_bounds, codec, chain), batches)
-        return _collect(found, len(tiles), show)
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        return _collect(
-            pool.map(partial(_bounds_elsewhere, model, chain), batches), len(tiles), show
-        )
+    bits = np.full(len(tiles), np.nan)
+    for i, part in spread(partial(_measurer, model, chain), batches, processes):
+        bits[batches[i][0] :][: len(part)] = part
+        if progress is not None:
+            progress(int(np.isfinite(bits).sum()), len(bits))
+    return bits
 
 
-def _collect(found: Iterator[Float64], total: int, show: Show) -> Float64:
-    bits: list[float] = []
-    for part in found:
-        bits.extend(part.tolist())
-        show(len(bits), total)
-    return np.array(bits)
+def _measurer(model: str, chain: str) -> Callable[[Batch], Float64]:
+    """With a network of its own: what a process starts with."""
+    return partial(_batch_bounds, Codec.from_pretrained(model, 1), chain)
 
 
-def _batches(tiles: Sequence[Pixels]) -> Iterator[tuple[int, Pixels]]:
-    """The number of the first tile, and tiles (N, H, W, C) of one shape."""
+def _batches(tiles: Sequence[Pixels]) -> Iterator[Batch]:
     at = 0
     for shape, run in groupby(tiles, key=lambda tile: tile.shape):
         alike, size = list(run), max(1, BATCH // (shape[0] * shape[1]))
@@ -62,16 +56,7 @@ def _batches(tiles: Sequence[Pixels]) -> Iterator[tuple[int, Pixels]]:
         at += len(alike)
 
 
-def _bounds_elsewhere(model: str, chain: str, batch: tuple[int, Pixels]) -> Float64:
-    return _batch_bounds(_codec_here(model), chain, batch)
-
-
-@lru_cache(maxsize=1)
-def _codec_here(model: str) -> Codec:
-    return Codec.from_pretrained(model, 1)
-
-
-def _batch_bounds(codec: Codec, chain: str, batch: tuple[int, Pixels]) -> Float64:
+def _batch_bounds(codec: Codec, chain: str, batch: Batch) -> Float64:
     """Bits of each tile of a batch."""
     first, pixels = batch
     n, height, width, channels = pixels.shape

@@ -19,8 +19,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from diffcodec.bitstream.types import Float64, Int64, Pixels, Progress
+from diffcodec.errors import OptionError
+from diffcodec.eval.common.processes import spread
 from diffcodec.eval.common.ranks import Ranks
-from diffcodec.eval.common.records import Record, append, rows, spread
+from diffcodec.eval.common.records import Record, append, rows
 from diffcodec.eval.likelihood.denoising import batches
 from diffcodec.theory.denoiser import BatchDenoiser
 from diffcodec.theory.elbo import GaussianDiffusion, Variance
@@ -76,10 +78,10 @@ class Settings:
     def offsets(self, N: int) -> Int64:
         """Which steps each of N images meets with a stride, (N,) in 0 .. stride - 1.
 
-        Raises ValueError for a stride above N: some steps would be met by no image.
+        Raises OptionError for a stride above N: some steps would be met by no image.
         """
         if self.stride > N:
-            raise ValueError(f"the stride must lie between 1 and the number of images, {N}")
+            raise OptionError(f"the stride must lie between 1 and the number of images, {N}")
         return np.asarray(np.random.default_rng(self.seed).permutation(N) % self.stride)
 
 

@@ -18,6 +18,8 @@ from typing import Any
 
 import click
 
+from diffcodec.eval.common.options import measurement
+from diffcodec.eval.common.results import ResultError, read_result
 from diffcodec.eval.rd.mean_curve import quality_at
 from diffcodec.exact.denoiser import graph_name
 from diffcodec.exact.graph import Graph
@@ -92,10 +94,10 @@ SPLIT = ("bpd", "standard_error_bpd", "L_T_bpd", "L_steps_bpd", "L_0_bpd", "T", 
 
 
 def check(graph: Graph, *measured: dict[str, Any]) -> None:
-    """Raises ValueError for what was measured with another network."""
+    """Raises ResultError for what was measured with another network."""
     for result in measured:
         if result["model"]["fingerprint"] != graph.fingerprint.hex():
-            raise ValueError(
+            raise ResultError(
                 f"this is network {graph.fingerprint.hex()}, and a result is of "
                 f"{result['model']['fingerprint']}; measure it again"
             )
@@ -196,7 +198,7 @@ def rate_distortion(rd: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@click.command()
+@measurement
 @click.argument("network", type=click.Path(exists=True, path_type=Path))
 @click.option("--recipe", required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--nelbo", required=True, type=click.Path(exists=True, path_type=Path))
@@ -221,21 +223,16 @@ def main(
     **notes: str,
 ) -> None:
     """Put NETWORK into diffcodec/zoo with its recipe and model card."""
-    bound, table, files, *others = (
-        json.loads(path.read_text(encoding="utf-8")) for path in (nelbo, denoising, rd, *bounds)
-    )
+    bound, table, files, *others = map(read_result, (nelbo, denoising, rd, *bounds))
     if (size := network.stat().st_size) > LIMIT:
         raise click.ClickException(f"{size} bytes; a shipped network has at most {LIMIT}")
-    try:
-        graph = load_graph(network)
-        if Recipe.load(recipe) != Recipe.from_dict(graph.facts["recipe"]):
-            raise ValueError(f"{network} was trained by another recipe than {recipe}")
-        known = {k: v for k, v in notes.items() if k not in ("commands", "history")}
-        check(graph, bound, table, files, *others)
-        about = {**graph.facts, "card": facts(graph, bound, known)}
-        shipped = dataclasses.replace(graph, facts=about)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from error
+    graph = load_graph(network)
+    if Recipe.load(recipe) != Recipe.from_dict(graph.facts["recipe"]):
+        raise click.ClickException(f"{network} was trained by another recipe than {recipe}")
+    known = {k: v for k, v in notes.items() if k not in ("commands", "history")}
+    check(graph, bound, table, files, *others)
+    about = {**graph.facts, "card": facts(graph, bound, known)}
+    shipped = dataclasses.replace(graph, facts=about)
     target = ZOO / f"{graph_name(graph)}.safetensors"
     shipped.save(target)
     size = target.stat().st_size

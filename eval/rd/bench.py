@@ -7,8 +7,6 @@ beside our own.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -23,7 +21,7 @@ from diffcodec.data import digest
 from diffcodec.eval.common import metrics
 from diffcodec.eval.common.coded import File, PeerError, Point, finish
 from diffcodec.eval.common.images import NamedImage
-from diffcodec.eval.common.records import Record, collect
+from diffcodec.eval.common.records import Record, collect, key_of
 from diffcodec.eval.peers import jpegxl
 from diffcodec.eval.peers.peers import Peer, exact
 from diffcodec.eval.rd.mean_curve import curve
@@ -137,9 +135,8 @@ def _lossless(sizes: Sequence[int], shapes: Sequence[tuple[int, ...]]) -> Record
 
 def _key(job: Job, about: Sequence[Any]) -> str:
     """Names a record by all it depends on."""
-    facts = [job.name, job.peer.about, job.peer.qualities, job.image.pixels.shape, *about]
-    pixels = np.ascontiguousarray(job.image.pixels).tobytes()
-    return hashlib.sha256(json.dumps(facts).encode() + pixels).hexdigest()
+    pixels = job.image.pixels
+    return key_of([job.name, job.peer.about, job.peer.qualities, pixels.shape, *about], pixels)
 
 
 def versions() -> dict[str, str | None]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
+from diffcodec.eval.common.results import Result, ResultError
 from diffcodec.eval.peers.peers import PEERS
 
-Result = dict[str, Any]
 Metric = Literal["psnr", "ms-ssim", "rmse"]
 Rate = Literal["bpp", "bpd"]
 # What the columns are called: here, in CompressAI, in its older files.
@@ -22,10 +21,6 @@ COLUMNS = {
     "psnr-rgb": ("psnr-rgb", "psnr"),
     "ms-ssim-rgb": ("ms-ssim-rgb", "ms-ssim"),
 }
-
-
-class ResultError(ValueError):
-    """A file that holds no results, or not the ones that are asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,17 +41,6 @@ class Curve:
         rates = self.columns.get(rate) or [x and x / 3 for x in self.columns["bpp"]]
         pairs = zip(rates, values, strict=False)
         return sorted((x, y) for x, y in pairs if _real(x) and _real(y))
-
-
-def read(path: Path) -> Result:
-    """A results file; ResultError, in one sentence, if it is none."""
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ResultError(f"{path} is not JSON; name what eval, bench or nll wrote") from error
-    if not isinstance(result, dict):
-        raise ResultError(f"{path} does not hold results")
-    return result
 
 
 def is_bound(result: Result) -> bool:

@@ -11,8 +11,6 @@ The lossless end is a number of its own: a file that does not come back exactly 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -30,7 +28,7 @@ from diffcodec.eval.common import metrics
 from diffcodec.eval.common.coded import save
 from diffcodec.eval.common.environment import peak_memory_bytes
 from diffcodec.eval.common.images import NamedImage
-from diffcodec.eval.common.records import Record, collect
+from diffcodec.eval.common.records import Record, collect, key_of
 from diffcodec.eval.common.similarity import ms_ssim
 from diffcodec.eval.rd.pooling import pool
 from diffcodec.theory.units import GREY
@@ -184,8 +182,7 @@ def record_key(codec: Codec, settings: Settings, image: NamedImage) -> str:
     pixels = image.pixels
     about: list[Any] = [codec.fingerprint.hex(), __version__, pixels.shape, asdict(settings)]
     about += [image.parts] if image.parts > 1 else []
-    text = json.dumps(about)
-    return hashlib.sha256(text.encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    return key_of(about, pixels)
 
 
 def evaluate(

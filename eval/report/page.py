@@ -15,7 +15,7 @@ from typing import Any
 
 from diffcodec import __version__
 from diffcodec.accounting.ledger import Ledger
-from diffcodec.eval.rd.curves import Result
+from diffcodec.eval.common.results import Result
 from diffcodec.eval.report import tables as pieces
 from diffcodec.eval.report.views import View
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from diffcodec.accounting.ledger import KINDS, Ledger, to_json
-from diffcodec.eval.experiments import ddpm_table
+from diffcodec.eval.common.results import Result, ResultError, read_result
 from diffcodec.eval.figures import cost as plot_cost
+from diffcodec.eval.figures import ddpm as plot_ddpm
 from diffcodec.eval.figures import terms as plot_terms
 from diffcodec.eval.figures.rates import rate_distortion, title_of
 from diffcodec.eval.peers.peers import PEERS
 from diffcodec.eval.rd.comparison import compare
-from diffcodec.eval.rd.curves import Curve, Result, ResultError, curves_of, is_bound, read
+from diffcodec.eval.rd.curves import Curve, curves_of, is_bound
 
 REFERENCES = ("jpeg2000", "jpegxl-cut")  # of the BD-rates
 
@@ -58,7 +59,7 @@ def figure(svg: bytes, number: int, caption: str) -> str:
 
 def read_results(paths: Sequence[Path]) -> dict[Path, Result]:
     """Results of eval, bench, nll and ddpm_table; ResultError for a file that is none of these."""
-    results = {path: read(path) for path in paths}
+    results = {path: read_result(path) for path in paths}
     for path, result in results.items():
         if not is_bound(result) and "ddpm_table" not in result:
             curves_of({path: result})
@@ -87,7 +88,7 @@ def figures(results: Mapping[Path, Result]) -> list[str]:
         for bound in bounds
     ]
     drawn += [
-        (ddpm_table.draw(found, None, "svg"), "DDPM's Figure 5, with this network and its files.")
+        (plot_ddpm.draw(found, "svg"), "DDPM's Figure 5, with this network and its files.")
         for found in tables
     ]
     return [figure(svg, i, caption) for i, (svg, caption) in enumerate(drawn)]
@@ -219,7 +220,7 @@ def _seconds(result: Result) -> str:
 
 
 def _ddpm(result: Result) -> str:
-    rows = [ddpm_table.cells(row) for row in result["ddpm_table"]]
+    rows = [plot_ddpm.cells(row) for row in result["ddpm_table"]]
     head = ["T - t + 1"]
     for kind in ("theory", "files", "Ho et al. 2020"):
         head += [f"{kind}: bits/dim", "RMSE"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from diffcodec.eval.experiments import ddpm_table
-from diffcodec.eval.publish.tables.markdown import Result, load, machine, table
+from diffcodec.eval.common.results import Result
+from diffcodec.eval.figures.ddpm import cells
+from diffcodec.eval.publish.tables.markdown import load, machine, table
 
 NOISE = ("1", "4", "15", "50")  # grey levels
 
@@ -64,7 +65,7 @@ def _setting(row: Result, rates: list[float]) -> list[str]:
 def ddpm(results: Path) -> str:
     """DDPM's Table 4: theory, real files, and the paper's network."""
     result = load(results, "ddpm-table")
-    rows = [ddpm_table.cells(row) for row in result["ddpm_table"]]
+    rows = [cells(row) for row in result["ddpm_table"]]
     head = ["T - t + 1", f"theory, {result['theory_images']:,} images (bits/dim)", "RMSE"]
     head += [f"files, {result['dataset']['images']} images", "RMSE", "DDPM's theory", "RMSE"]
     return f"{table(head, rows)}\n\n{machine(result)}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from diffcodec.eval.publish.tables.markdown import Result, load, machine, spread, table
+from diffcodec.eval.common.results import Result
+from diffcodec.eval.publish.tables.markdown import load, machine, spread, table
 from diffcodec.eval.rd.mean_curve import rate_at
 
 # CIFAR-10, bpp at DECIBELS and of exact pixels: Yang et al. 2025 (UQDM), read off their published

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from typing import Any
 
-Result = dict[str, Any]
+from diffcodec.eval.common.results import Result, read_result
 
 # Modules that were measured with under another name: results name the command that made them.
 MOVED = {
@@ -35,8 +33,7 @@ MOVED = {
 
 def load(results: Path, name: str) -> Result:
     """One results file."""
-    loaded: Result = json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
-    return loaded
+    return read_result(results / f"{name}.json")
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from diffcodec.eval.publish.tables.markdown import Result, load, machine, table
+from diffcodec.eval.common.results import Result
+from diffcodec.eval.publish.tables.markdown import load, machine, table
 from diffcodec.eval.publish.tables.rates import QUALITY
 from diffcodec.eval.rd.mean_curve import quality_at
 

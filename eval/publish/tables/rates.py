@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from diffcodec.eval.common.results import Result
 from diffcodec.eval.peers.peers import PEERS
-from diffcodec.eval.publish.tables.markdown import Result, load, machine, table
+from diffcodec.eval.publish.tables.markdown import load, machine, table
 from diffcodec.eval.rd.bjontegaard import Operating, OverlapError, bd_quality, bd_rate
 from diffcodec.eval.rd.mean_curve import quality_at
 

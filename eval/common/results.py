@@ -1,0 +1,51 @@
+"""Results files: one JSON object each, with the command and the machine that made it.
+
+Tables, figures and reports are made of these files and of nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from diffcodec.eval.common.environment import command, environment
+from diffcodec.files import write_atomic
+
+Result = dict[str, Any]
+
+
+class ResultError(ValueError):
+    """A file that holds no results, or not the ones that are asked for."""
+
+
+def provenance(program: str, threads: int, processes: int, **libraries: str | None) -> Result:
+    """ "environment" and "command", which end every result.
+
+    program: as in `environment.command`; threads: of each process; libraries: what else the
+    measurement depends on, by name.
+    """
+    about = {**environment(threads, processes), **libraries}
+    return {"environment": about, "command": command(program)}
+
+
+def read_result(path: Path) -> Result:
+    """A results file; raises ResultError if it is none."""
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ResultError(f"{path} is not JSON; name what eval, bench or nll wrote") from error
+    if not isinstance(result, dict):
+        raise ResultError(f"{path} does not hold results; name what eval, bench or nll wrote")
+    return result
+
+
+def to_json(result: Result) -> str:
+    """As files hold it. Raises ValueError for infinities and NaN, which are no JSON."""
+    return json.dumps(result, indent=1, allow_nan=False) + "\n"
+
+
+def write_result(path: Path, result: Result) -> None:
+    """Write the whole file at once, in a folder that is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, to_json(result).encode())
