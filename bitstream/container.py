@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from diffcodec.bitstream.errors import BitstreamError, IncompleteHeader
-from diffcodec.bitstream.trellis import MEMORIES
+from diffcodec.bitstream.step_codes import STEP_CODES, StepCode
 
 MAGIC = b"\x89dfc"
 ARCHIVE_MAGIC = b"\x89dfa"
@@ -29,8 +29,8 @@ ChainKind = Literal["own", "linear", "cosine"]
 class Header:
     """Everything a decoder must know before the first payload byte.
 
-    fingerprint: 8 bytes naming the network; nu: state bits of the trellis code; chain, nodes: which
-    noise levels; seed: of the shared randomness; total_bytes: length of the whole file, None if the
+    fingerprint: 8 bytes naming the network; code: of the steps' messages; chain, nodes: which noise
+    levels; seed: of the shared randomness; total_bytes: length of the whole file, None if the
     encoder stopped before the exact pixels.
     """
 
@@ -38,7 +38,7 @@ class Header:
     height: int
     channels: int
     fingerprint: bytes
-    nu: int
+    code: StepCode
     chain: ChainKind
     nodes: int
     seed: int = 0
@@ -56,7 +56,7 @@ class Header:
 
     def pack(self) -> bytes:
         """The header's bytes; its CRC-16 last."""
-        flags = (self.channels == 3) | MEMORIES.index(self.nu) << 1
+        flags = (self.channels == 3) | STEP_CODES.index(self.code) << 1
         flags |= CHAINS.index(self.chain) << 4
         flags |= LOSSLESS if self.total_bytes is not None else 0
         body = MAGIC + bytes([VERSION, flags]) + self.fingerprint
@@ -100,8 +100,8 @@ def parse_header(data: bytes) -> tuple[Header, int]:
         raise BitstreamError("the file's header is damaged (its checksum does not match)")
     width, height, nodes, seed = numbers[:4]
     total = numbers[4] if flags & LOSSLESS else None
-    memory, chain = flags >> 1 & 7, flags >> 4 & 3
-    if flags & 0x80 or memory >= len(MEMORIES) or chain >= len(CHAINS) or seed >= 1 << 32:
+    code, chain = flags >> 1 & 7, flags >> 4 & 3
+    if flags & 0x80 or code >= len(STEP_CODES) or chain >= len(CHAINS) or seed >= 1 << 32:
         raise BitstreamError("the file's header asks for something this diffcodec does not know")
     if not (width and height) or width * height > MAX_PIXELS or nodes > MAX_NODES:
         raise BitstreamError(
@@ -113,7 +113,7 @@ def parse_header(data: bytes) -> tuple[Header, int]:
         height=height,
         channels=3 if flags & 1 else 1,
         fingerprint=fingerprint,
-        nu=MEMORIES[memory],
+        code=STEP_CODES[code],
         chain=CHAINS[chain],  # type: ignore[arg-type]
         nodes=nodes,
         seed=seed,

@@ -1,4 +1,4 @@
-"""Exact pixels of drawings: strips of whole rows, each a lossless WebP or PNG file.
+"""Exact pixels of graphics: strips of whole rows, each a lossless WebP or PNG file.
 
 Flat areas and hard edges are what those were made for, and nothing that a diffusion model is good
 at.
@@ -15,7 +15,7 @@ from PIL import Image, features
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.types import Pixels
 
-DRAWN = 254  # in place of a sigma index: the pixels follow as strips
+GRAPHICS = 254  # in place of a sigma index: the pixels follow as strips
 STRIP = 1 << 20  # sub-pixels in a strip, more or less
 FORMATS = ("WEBP", "PNG")
 WIDEST = 16383  # that WebP takes

@@ -4,8 +4,8 @@ FORMAT.md is the specification. A layer is a run of whole steps, or a block of p
 a CRC-32 over the payload so far, so every complete layer can be verified; layers are long enough
 for the checksums to stay below 1 % of the file.
 
-Parsing needs integers only (nodes, dims, nu and the expected energies of the network's file), so a
-file is taken apart, and its layers verified, before any network is run.
+Parsing needs integers only (nodes, dims, the step code's lengths and the expected energies of the
+network's file), so a file is taken apart, and its layers verified, before any network is run.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from diffcodec.bitstream.bits import (
 )
 from diffcodec.bitstream.container import pack_varint, parse_varint
 from diffcodec.bitstream.errors import BitstreamError
-from diffcodec.bitstream.graphics import DRAWN, strip_count
+from diffcodec.bitstream.graphics import GRAPHICS, strip_count
 from diffcodec.bitstream.pixels import CHUNK, SIGMAS, STORED
-from diffcodec.bitstream.rate import bits_for
+from diffcodec.bitstream.step_codes import StepCode
 
 LAYER = 512  # a layer ends with the first step that brings it to this many bytes
 ENERGY = (-400, 160)  # range of energy indices: sigma^2 = 2^(index / 16)
@@ -39,12 +39,13 @@ CRC = 4  # bytes
 class Plan:
     """What both sides know before the first payload byte.
 
-    nodes: number of noise levels K, numbered 0 .. K - 1 from noisy to clean; state -1 knows
-    nothing. expected(start, end): energy index of that step for an ordinary image.
+    code: of the steps' messages. nodes: number of noise levels K, numbered 0 .. K - 1 from noisy to
+    clean; state -1 knows nothing. expected(start, end): energy index of that step for an ordinary
+    image.
     """
 
     dims: int
-    nu: int
+    code: StepCode
     nodes: int
     expected: Callable[[int, int], int]
 
@@ -58,25 +59,41 @@ class Plan:
         """Energy index from the offset to the expected one, in units."""
         return self.expected(start, end) + self.unit * offset
 
-    def offset(self, start: int, end: int, energy: float) -> int:
-        """The offset that comes closest to an energy index (a real number), inside the range."""
+    def head(self, start: int, end: int, offset: int) -> StepHead:
+        """The step from one node to another whose energy lies so many units from expected."""
+        energy = self.energy(start, end, offset)
+        return StepHead(start, end, offset, energy, self.code.bits(self.dims, energy))
+
+    def closest(self, start: int, end: int, energy: float) -> StepHead:
+        """The step whose energy index comes closest to a real number, inside the range."""
         expected = self.expected(start, end)
         low, high = (-(-(ENERGY[0] - expected) // self.unit), (ENERGY[1] - expected) // self.unit)
-        return min(max(round((energy - expected) / self.unit), low), high)
-
-    def bits(self, energy: int) -> int:
-        """Path bits of a step of this energy."""
-        return bits_for(self.dims, energy, self.nu)
+        return self.head(start, end, min(max(round((energy - expected) / self.unit), low), high))
 
 
 @dataclass(frozen=True)
-class Step:
-    """One step of the chain, as it stands in the file (or its beginning, in a cut file)."""
+class StepHead:
+    """What both sides know of a step before its message.
+
+    start, end: nodes; offset: of the energy from the expected one, in units; energy: its index;
+    n_bits: of the message.
+    """
 
     start: int
     end: int
+    offset: int
     energy: int
     n_bits: int
+
+    def with_bits(self, bits: Bits, bytes_end: int = 0) -> Step:
+        """The step with its message, or the beginning of it."""
+        return Step(**vars(self), bits=bits, bytes_end=bytes_end)
+
+
+@dataclass(frozen=True)
+class Step(StepHead):
+    """One step of the chain, as it stands in the file (or its beginning, in a cut file)."""
+
     bits: Bits  # shorter than n_bits where the file was cut
     bytes_end: int  # payload bytes up to the end of this step
 
@@ -88,7 +105,7 @@ class Step:
 
 @dataclass(frozen=True)
 class PixelBlock:
-    """Code of CHUNK sub-pixels, or of the last ones, or a strip of a drawing.
+    """Code of CHUNK sub-pixels, or of the last ones, or a strip of graphics.
 
     `complete` is False where it was cut.
     """
@@ -114,7 +131,7 @@ class Piece:
 class Payload:
     """A payload taken apart; its pieces, in order, are all bits that were looked at.
 
-    sigma_index: of the code of the pixels, or STORED, DRAWN; None where they do not begin.
+    sigma_index: of the code of the pixels, or STORED, GRAPHICS; None where they do not begin.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -141,7 +158,7 @@ class PayloadWriter:
         self.crc = 0
         self.bits = BitWriter()
         self.offset = 0
-        self.last_side_bits = 0  # what the last step spent besides its path
+        self.last_side_bits = 0  # what the last step spent besides its message
 
     @property
     def length(self) -> int:
@@ -156,19 +173,19 @@ class PayloadWriter:
         other.offset = self.offset
         return other
 
-    def add_step(self, start: int, end: int, offset: int, path: Bits) -> None:
-        """Append a step whose energy lies `offset` units from the expected one."""
+    def add_step(self, step: Step) -> None:
+        """Append a step."""
         before = self.bits.length
-        if end > start + 1:
-            write_skip(self.bits, end - start - 1)
-        write_change(self.bits, offset - self.offset)
-        self.offset = offset
+        if step.end > step.start + 1:
+            write_skip(self.bits, step.end - step.start - 1)
+        write_change(self.bits, step.offset - self.offset)
+        self.offset = step.offset
         self.last_side_bits = self.bits.length - before
-        self.bits.write(path)
+        self.bits.write(step.bits)
         if self.bits.length >= 8 * LAYER:
             self._close()
 
-    def hand_over(self, end: int) -> None:
+    def switch(self, end: int) -> None:
         """Say, unless the last node is reached, that the pixels follow now."""
         if end < self.plan.nodes - 1:
             write_skip(self.bits, self.plan.nodes - 1 - end)
@@ -243,19 +260,19 @@ class _Parser:
             except OutOfBits:
                 return
             offset += change
-            energy = plan.energy(state, end, offset)
-            if not ENERGY[0] <= energy <= ENERGY[1]:
+            if not ENERGY[0] <= plan.energy(state, end, offset) <= ENERGY[1]:
                 raise _damaged("a step has an impossible energy", reader.at // 8)
-            n_bits = plan.bits(energy)
-            if n_bits < FEWEST_BITS:
+            head = plan.head(state, end, offset)
+            if head.n_bits < FEWEST_BITS:
                 if reader.left < FEWEST_BITS:
                     return  # the padding of a file that ends with a step
                 raise _damaged("a step carries next to nothing", reader.at // 8)
             self.count("side", reader.at, number)
-            bits = reader.read(n_bits)
+            bits = reader.read(head.n_bits)
+            step = head.with_bits(bits, -(-reader.at // 8))
             self.count("path", reader.at, number)
-            yield Step(state, end, energy, n_bits, bits, -(-reader.at // 8))
-            if len(bits) < n_bits:
+            yield step
+            if not step.complete:
                 return
             state, number = end, number + 1
             if reader.at - 8 * self.layer >= 8 * LAYER:
@@ -272,12 +289,12 @@ class _Parser:
         if at >= len(data):
             return
         kind, at = data[at], at + 1
-        if kind >= SIGMAS and kind not in (STORED, DRAWN):
+        if kind >= SIGMAS and kind not in (STORED, GRAPHICS):
             raise _damaged("its pixels are coded in an unknown way", at - 1)
         payload.sigma_index = kind
         self.count("sigma", 8 * at)
         sizes = block_sizes(self.plan.dims)
-        count = strip_count(self.plan.dims) if kind == DRAWN else len(sizes)
+        count = strip_count(self.plan.dims) if kind == GRAPHICS else len(sizes)
         for i in range(count):
             last = i == count - 1
             if last:

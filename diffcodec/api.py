@@ -16,17 +16,34 @@ from diffcodec.accounting.trace import Trace
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.types import Pixels
-from diffcodec.codec import Codec, Decoded, cut, parse
+from diffcodec.codec import Codec, Decoded
 from diffcodec.errors import CheckpointError
 from diffcodec.exact.denoiser import graph_name
 from diffcodec.exact.graph import Graph
-from diffcodec.theory.chain import Tables, chain_of
-from diffcodec.zoo import load_graph, shipped_networks, stated_fingerprint
+from diffcodec.file import File, cut
+from diffcodec.theory.chain import Tables
+from diffcodec.zoo import find, load_graph, shipped_networks, stated_fingerprint
+
+
+def load_codec(model: str | Path, threads: int | None = None, backend: str | None = None) -> Codec:
+    """Codec.from_pretrained, but a network is read once, however often it is asked for."""
+    return _codec(_graph(model), threads, backend)
 
 
 @lru_cache(maxsize=4)
-def _codec(model: str, threads: int | None) -> Codec:
-    return Codec.from_pretrained(model, threads)
+def _codec(graph: Graph, threads: int | None, backend: str | None) -> Codec:
+    return Codec.of(graph, threads, backend=backend)
+
+
+def _graph(model: str | Path) -> Graph:
+    path = find(model)
+    changed = path.stat().st_mtime_ns if path.exists() else 0
+    return _read(path, changed)
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, changed: int) -> Graph:
+    return load_graph(path)
 
 
 def default_model(pixels: Pixels) -> str:
@@ -41,18 +58,39 @@ def default_model_of(images: Sequence[Pixels]) -> str:
 
 
 def encode(
-    pixels: Pixels, model: str | Path | None = None, *, threads: int | None = None, **options: Any
+    pixels: Pixels,
+    model: str | Path | None = None,
+    *,
+    threads: int | None = None,
+    backend: str | None = None,
+    **options: Any,
 ) -> bytes:
     """Codec.encode with a shipped network: cifar10 for 32x32 images, photo otherwise."""
-    return _codec(str(model or default_model(pixels)), threads).encode(pixels, **options)
+    codec = load_codec(model or default_model(pixels), threads, backend)
+    return codec.encode(pixels, **options)
 
 
 def decode(
-    data: bytes, model: str | Path | None = None, *, threads: int | None = None, **options: Any
+    data: bytes | File,
+    model: str | Path | None = None,
+    *,
+    threads: int | None = None,
+    backend: str | None = None,
+    **options: Any,
 ) -> Decoded:
     """Codec.decode with the network that the file names."""
-    header, _ = parse_header(data)
-    return _codec(str(model or name_of(header.fingerprint)), threads).decode(data, **options)
+    header = data.header if isinstance(data, File) else parse_header(data)[0]
+    codec = load_codec(model or name_of(header.fingerprint), threads, backend)
+    return codec.decode(data, **options)
+
+
+def open_file(data: bytes, model: str | Path | None = None, **limits: Any) -> File:
+    """A file taken apart, its layers verified: what `decode`, `info` and `ledger` also take.
+
+    limits: max_bytes, bpp or max_steps. No network is run; its tables are needed. Raises
+    BitstreamError, and CheckpointError where `model` is not the file's network.
+    """
+    return File.parse(data, _tables(_network_for(parse_header(data)[0], model)), **limits)
 
 
 def truncate(
@@ -64,22 +102,31 @@ def truncate(
     model: str | Path | None = None,
 ) -> bytes:
     """A shorter file that decodes to a coarser image; the file itself if it is short enough."""
-    header, _ = parse_header(data)
-    data = cut(data, header, max_bytes, bpp)
+    data = cut(data, *parse_header(data), max_bytes, bpp)
     if max_steps is None:
         return data
-    _, used = parse(data, chain_of(header, _tables(_network_for(header, model))), max_steps)
-    return data[:used]
+    return data[: open_file(data, model, max_steps=max_steps).bytes_used]
 
 
-def info(data: bytes, model: str | Path | None = None) -> dict[str, Any]:
+def info(data: bytes | File, model: str | Path | None = None) -> dict[str, Any]:
     """What a file, or a prefix of one, says about itself; verifies its complete layers.
 
     Plain JSON types; bpp in bits per pixel, bytes of the prefix at hand. Where the network is not
     at hand (model is None), what needs its tables is None.
     """
+    if isinstance(data, File):
+        return _about(data.header, data.start, len(data.data)) | _about_payload(data, model)
     header, start = parse_header(data)
-    facts: dict[str, Any] = {
+    facts = _about(header, start, len(data))
+    try:
+        name = model or name_of(header.fingerprint)
+    except BitstreamError:
+        return facts
+    return facts | _about_payload(open_file(data, name), name)
+
+
+def _about(header: Header, start: int, length: int) -> dict[str, Any]:
+    return {
         "format": 1,
         "width": header.width,
         "height": header.height,
@@ -87,41 +134,38 @@ def info(data: bytes, model: str | Path | None = None) -> dict[str, Any]:
         "model": None,
         "fingerprint": header.fingerprint.hex(),
         "chain": header.chain_name,
-        "nu": header.nu,
+        "code": header.code.name,
         "seed": header.seed,
-        "bytes": len(data),
+        "bytes": length,
         "total_bytes": header.total_bytes,
-        "complete": header.total_bytes == len(data),
+        "complete": header.total_bytes == length,
         "header_bytes": start,
-        "bpp": 8 * len(data) / (header.width * header.height),
+        "bpp": 8 * length / (header.width * header.height),
         "steps_available": None,
         "steps_total": header.nodes,
         "layers_verified": None,
         "bytes_verified": None,
     }
-    try:
-        name = str(model or name_of(header.fingerprint))
-    except BitstreamError:
-        return facts
-    graph = _network_for(header, name)
-    payload, _ = parse(data, chain_of(header, _tables(graph)), None)
-    facts["model"] = graph_name(graph)
-    facts["steps_available"] = sum(step.complete for step in payload.steps)
-    facts["layers_verified"] = payload.layers
-    facts["bytes_verified"] = start + payload.verified
-    return facts
 
 
-def ledger(data: bytes, model: str | Path | None = None, trace: Trace | None = None) -> Ledger:
+def _about_payload(file: File, model: str | Path | None) -> dict[str, Any]:
+    return {
+        "model": graph_name(_network_for(file.header, model)),
+        "steps_available": len(file.step_ends),
+        "layers_verified": file.payload.layers,
+        "bytes_verified": file.start + file.payload.verified,
+    }
+
+
+def ledger(
+    data: bytes | File, model: str | Path | None = None, trace: Trace | None = None
+) -> Ledger:
     """What every bit of a file, or of a prefix of one, was spent on.
 
     trace: of the encoder that made it; without one it is not known what theory asks for. Raises
     BitstreamError for damage, and where the network's tables are not at hand.
     """
-    header, _ = parse_header(data)
-    chain = chain_of(header, _tables(_network_for(header, model)))
-    payload, _ = parse(data, chain, None)
-    return audit(data, header, payload, chain, trace)
+    return audit(data if isinstance(data, File) else open_file(data, model), trace)
 
 
 def list_models() -> list[dict[str, Any]]:
@@ -152,7 +196,7 @@ def name_of(fingerprint: bytes) -> str:
 
 
 def _network_for(header: Header, model: str | Path | None) -> Graph:
-    graph = load_graph(model or name_of(header.fingerprint))
+    graph = _graph(model or name_of(header.fingerprint))
     if graph.fingerprint != header.fingerprint:
         raise CheckpointError(
             f"the file was made with network {header.fingerprint.hex()}, not with "

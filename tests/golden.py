@@ -11,11 +11,9 @@ from pathlib import Path
 
 from diffcodec.archive.archive import make_header, write_archive
 from diffcodec.archive.groups import Source
-from diffcodec.bitstream.container import parse_header
-from diffcodec.codec import Codec, parse
+from diffcodec.codec import Codec
 from diffcodec.files import write_atomic
 from diffcodec.golden import FOLDER, INDEX, NETWORK, decode, digest
-from diffcodec.theory.chain import chain_of
 from tests.conftest import synthetic_image
 from tests.exact_network import build, calibrated
 
@@ -27,12 +25,12 @@ def files(codec: Codec, folder: Path) -> Iterator[tuple[str, str, bytes]]:
     yield "colour.dfc", "RGB, 12 levels, to the exact pixels", whole
     yield "step.dfc", "the same, cut inside a step", whole[: _inside_a_step(codec, whole)]
     yield "pixels.dfc", "the same, cut inside the exact pixels", whole[:-180]
-    yield "grey.dfc", "grey, nu = 8, seed 7", codec.encode(grey, nu=8, seed=7)
+    yield "grey.dfc", "grey, nu = 8, seed 7", codec.encode(grey, code="trellis:8", seed=7)
     yield "ddpm.dfc", "10 levels of DDPM's T = 1000", codec.encode(colour[:9, :11], chain="ddpm:10")
     yield (
         "cosine.dfc",
         "10 levels of the cosine schedule",
-        codec.encode(grey[:9, :11], chain="cosine:10", nu=10),
+        codec.encode(grey[:9, :11], chain="cosine:10", code="trellis:10"),
     )
     sources = [Source(f"{i}.png", synthetic_image(8, 8, 3, seed=20 + i)) for i in range(7)]
     sources.append(Source("grey.png", synthetic_image(8, 8, 1, seed=30)))
@@ -43,9 +41,9 @@ def files(codec: Codec, folder: Path) -> Iterator[tuple[str, str, bytes]]:
 
 def _inside_a_step(codec: Codec, data: bytes) -> int:
     """Bytes up to the middle of the step before the last."""
-    header, start = parse_header(data)
-    steps = parse(data, chain_of(header, codec.tables), None)[0].steps
-    return start + (steps[-3].bytes_end + steps[-2].bytes_end) // 2
+    file = codec.open(data)
+    steps = file.payload.steps
+    return file.start + (steps[-3].bytes_end + steps[-2].bytes_end) // 2
 
 
 def main() -> None:

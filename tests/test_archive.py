@@ -32,7 +32,7 @@ from diffcodec.cli.main import main
 from diffcodec.codec import Codec
 from diffcodec.errors import ImageError, OptionError
 from diffcodec.image import load, save
-from diffcodec.progressive.residual import drawn_bytes
+from diffcodec.progressive.plain import graphics_bytes
 from diffcodec.theory.chain import choose_chain
 from tests.conftest import synthetic_image
 from tests.gaussian import gaussian_codec, gaussian_image
@@ -115,24 +115,24 @@ class TestRoundTrip:
             assert np.array_equal(
                 read(tmp_path / "a.dfa", names=[name])[name], some[int(name[0])].read()
             )
-        strips = sum(drawn_bytes(drawing(i).transpose(2, 0, 1)) for i in drawings)
-        assert 0 < written.spent.drawn_bits < 8 * (strips + 24 * len(drawings))
-        assert written.spent.drawn_values == 3072 * len(drawings)
+        strips = sum(graphics_bytes(drawing(i).transpose(2, 0, 1)) for i in drawings)
+        assert 0 < written.spent.graphics_bits < 8 * (strips + 24 * len(drawings))
+        assert written.spent.graphics_values == 3072 * len(drawings)
         ledger = archive_account.ledger(written, choose_chain("6", CODEC.tables))  # checks its sum
-        assert ledger.kinds()["drawings"][0] == written.spent.drawn_bits
-        monkeypatch.setattr(group, "DRAWN_BPD", 0)
+        assert ledger.kinds()["graphics"][0] == written.spent.graphics_bits
+        monkeypatch.setattr(group, "GRAPHICS_BPD", 0)
         without = write(tmp_path / "b.dfa", some).file_bytes
         if drawings == [3, 4, 7]:
             assert without > 1.02 * written.file_bytes
         else:  # while the stack has no bits yet, it makes no difference
             assert without == written.file_bytes
 
-    def test_a_image_larger_than_its_tiles(self) -> None:
+    def test_an_image_larger_than_its_tiles(self, tmp_path: Path) -> None:
         pixels = np.tile(gaussian_image(1), (2, 3, 1))[:50, :70]
         header = make_header(CODEC, "12", tile=32)
-        data, written = archives.archive_image(CODEC, pixels, header)
-        assert len(data) == written.file_bytes
-        assert np.array_equal(archives.only_image(CODEC, data), pixels)
+        written = write_archive(CODEC, [Source("a.png", pixels)], tmp_path / "a.dfa", header)
+        assert (tmp_path / "a.dfa").stat().st_size == written.file_bytes
+        assert np.array_equal(read(tmp_path / "a.dfa")["a.png"], pixels)
 
     def test_several_groups_and_one_image_of_them(
         self, tmp_path: Path, small_groups: None, monkeypatch: pytest.MonkeyPatch
@@ -343,10 +343,10 @@ class TestCommands:
             "archive", folder, out, *model, "--chain", "6", "--json", "--ledger", ledger
         )
         facts = json.loads(made.stdout)
-        assert facts["pictures"] == 6 and facts["bytes"] == out.stat().st_size
+        assert facts["images"] == 6 and facts["bytes"] == out.stat().st_size
         assert json.loads(ledger.read_text())["file_bytes"] == out.stat().st_size
         listing = json.loads(self.run("list", out, "--json", "--check").stdout)
-        assert {p["name"] for p in listing["pictures"]} >= {"3.png", "deep/grey.pgm"}
+        assert {p["name"] for p in listing["images"]} >= {"3.png", "deep/grey.pgm"}
         assert "6 images" in self.run("list", out).stdout
         self.run("extract", out, "-o", back, *model)
         for path in folder.rglob("*.p?m"):
@@ -373,16 +373,37 @@ class TestCommands:
         )
 
     def test_one_large_image(self, tiny_network: Path, tmp_path: Path) -> None:
-        source, out, back = (tmp_path / n for n in ("a.png", "a.dfa", "b.png"))
+        source, out, back = (tmp_path / n for n in ("a.png", "a.dfa", "back"))
         save(synthetic_image(40, 70, 3, 1), source)
         model = ("-m", tiny_network)
-        options = ("--mode", "bitsback", "--tile", "16", "--chain", "6", "--json")
-        facts = json.loads(self.run("encode", source, *model, *options).stdout)
+        options = ("--tile", "16", "--chain", "6", "--json")
+        facts = json.loads(self.run("archive", source, out, *model, *options).stdout)
         assert facts["bytes"] == out.stat().st_size
-        assert facts["mode"] == "bitsback" and facts["net_bits"] > 0
-        self.run("decode", out, back, *model)
-        assert np.array_equal(load(source), load(back))
-        for wrong in (("--bytes", "99"), ("--nu", "8"), ("--steps", "2")):
-            self.run("encode", source, *model, *options[:2], *wrong, "-f", code=2)
-        self.run("decode", out, back, *model, "-f", "--bytes", "99", code=2)
-        assert "diffcodec list" in self.run("info", out, code=1).stderr
+        assert facts["images"] == 1 and facts["net_bits"] > 0
+        self.run("extract", out, "-o", back, *model)
+        assert np.array_equal(load(source), load(back / "a.png"))
+        for wrong in (("--bytes", "99"), ("--nu", "8"), ("--steps", "2"), ("--effort", "best")):
+            self.run("archive", source, out, *model, *wrong, "-f", code=2)
+        for told in (
+            self.run("decode", out, back, *model, "-f", "--bytes", "99", code=1),
+            self.run("decode", out, tmp_path / "c.png", *model, code=1),
+            self.run("info", out, code=1),
+        ):
+            assert told.stderr.count("\n") == 1
+        assert "diffcodec list and extract" in told.stderr
+
+    def test_what_is_not_kept_is_reported(
+        self, folder: Path, tiny_network: Path, tmp_path: Path
+    ) -> None:
+        from PIL import Image
+
+        for name in ("tagged", "too"):
+            tagged = Image.fromarray(synthetic_image(16, 16, 3, 9))
+            tagged.save(folder / f"{name}.png", icc_profile=b"profile")
+        options = ("-m", tiny_network, "--chain", "6")
+        alone = self.run("archive", folder / "too.png", tmp_path / "a.dfa", *options)
+        assert "too.png: its ICC colour profile is not kept\n" in alone.stderr
+        several = self.run("archive", folder, tmp_path / "b.dfa", *options)
+        assert "tagged.png: its ICC colour profile is not kept; 1 more" in several.stderr
+        quiet = self.run("archive", folder, tmp_path / "c.dfa", *options, "-q")
+        assert quiet.stderr == ""

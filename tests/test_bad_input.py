@@ -19,10 +19,9 @@ from PIL import Image
 from diffcodec import image
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.trellis import Trellis
 from diffcodec.bitstream.types import Pixels
 from diffcodec.cli.main import main
-from diffcodec.codec import parse
-from diffcodec.theory.chain import chain_of
 from tests.conftest import synthetic_image
 
 if TYPE_CHECKING:
@@ -56,8 +55,8 @@ def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refuse:
 @pytest.fixture(scope="session")
 def coded(tiny_codec: Codec) -> bytes:
     """A whole file of several layers."""
-    data = tiny_codec.encode(synthetic_image(24, 24, 3, seed=3), nu=8)
-    assert parse(data, chain_of(parse_header(data)[0], tiny_codec.tables), None)[0].layers >= 2
+    data = tiny_codec.encode(synthetic_image(24, 24, 3, seed=3), code="trellis:8")
+    assert tiny_codec.open(data).payload.layers >= 2
     return data
 
 
@@ -306,7 +305,9 @@ def test_hostile_headers(
     refuse: Refuse, tiny_codec: Codec, tiny_network: Path, fields: dict[str, int], reason: str
 ) -> None:
     fair: dict[str, Any] = {"width": 8, "height": 8, "nodes": 6, **fields}
-    header = Header(channels=3, fingerprint=tiny_codec.fingerprint, nu=8, chain="own", **fair)
+    header = Header(
+        channels=3, fingerprint=tiny_codec.fingerprint, code=Trellis(8), chain="own", **fair
+    )
     data = header.pack() + bytes(100)
     assert reason in refuse("decode", "-", "out.png", "-m", tiny_network, input=data)
     refuse("info", "-", "-m", tiny_network, input=data)
@@ -322,7 +323,7 @@ def test_any_payload_is_a_image_or_one_sentence(
         height=7,
         channels=1,
         fingerprint=tiny_codec.fingerprint,
-        nu=8,
+        code=Trellis(8),
         chain="own",
         nodes=6,
         total_bytes=total,

@@ -11,9 +11,10 @@ from diffcodec.api import info
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.payload import ENERGY, PayloadWriter
-from diffcodec.bitstream.trellis import memory
+from diffcodec.bitstream.trellis import Trellis
+from diffcodec.bitstream.trellis_labels import memory
 from diffcodec.bitstream.types import Float32
-from diffcodec.codec import Codec, parse
+from diffcodec.codec import Codec
 from diffcodec.progressive.shared import FIRST
 from diffcodec.theory.chain import chain_of
 
@@ -35,7 +36,7 @@ class Counting:
 
 
 def claim(codec: Codec, side: int, **fields: object) -> Header:
-    usual = {"nu": 8, "chain": "own", "nodes": 50, "total_bytes": 10**8, **fields}
+    usual = {"code": Trellis(8), "chain": "own", "nodes": 50, "total_bytes": 10**8, **fields}
     return Header(side, side, 3, codec.fingerprint, **usual)  # type: ignore[arg-type]
 
 
@@ -52,13 +53,13 @@ def test_a_few_bytes_of_a_large_image_take_no_network(tiny_codec: Codec) -> None
 def test_of_the_first_step_a_sixteenth_is_shown_and_less_is_not(tiny_codec: Codec) -> None:
     counting = Counting(tiny_codec)
     pixels = np.full((60, 80, 3), 250, np.uint8)
-    data = counting.codec.encode(pixels, nu=8, max_steps=1)
-    header, start = parse_header(data)
-    (step,) = parse(data, chain_of(header, tiny_codec.tables), None)[0].steps
+    data = counting.codec.encode(pixels, code="trellis:8", max_steps=1)
+    start = parse_header(data)[1]
+    (step,) = tiny_codec.open(data).payload.steps
     errors = {}
     for length in range(start, len(data), 2):
         counting.calls = 0
-        payload, _ = parse(data[:length], chain_of(header, tiny_codec.tables), None)
+        payload = tiny_codec.open(data[:length]).payload
         received = sum(len(part.bits) for part in payload.steps)
         enough = received - memory(step.n_bits, 8) >= step.n_bits / FIRST
         decoded = counting.codec.decode(data[:length])
@@ -72,12 +73,11 @@ def test_steps_that_carry_nothing_do_not_ask_for_the_network(
 ) -> None:
     counting = Counting(tiny_codec)
     header = claim(tiny_codec, 512, chain="linear", nodes=1000)
-    plan = chain_of(header, tiny_codec.tables).plan(header.dims, header.nu)
+    plan = chain_of(header, tiny_codec.tables).plan(header.dims, header.code)
     writer = PayloadWriter(plan)
     for end in range(1000):
-        offset = plan.offset(end - 1, end, ENERGY[0])
-        n_bits = plan.bits(plan.energy(end - 1, end, offset))
-        writer.add_step(end - 1, end, offset, np.zeros(n_bits, np.uint8))
+        head = plan.closest(end - 1, end, ENERGY[0])
+        writer.add_step(head.with_bits(np.zeros(head.n_bits, np.uint8)))
     data = header.pack() + writer.lossy()
     assert len(data) < 300
     with pytest.raises(BitstreamError, match="next to nothing"):

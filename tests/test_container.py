@@ -19,7 +19,8 @@ from diffcodec.bitstream.container import (
     parse_varint,
 )
 from diffcodec.bitstream.errors import BitstreamError, IncompleteHeader
-from diffcodec.bitstream.trellis import MEMORIES
+from diffcodec.bitstream.step_codes import STEP_CODES
+from diffcodec.bitstream.trellis import Trellis
 
 headers = st.builds(
     Header,
@@ -27,13 +28,13 @@ headers = st.builds(
     height=st.integers(1, 8192),
     channels=st.sampled_from([1, 3]),
     fingerprint=st.binary(min_size=8, max_size=8),
-    nu=st.sampled_from(MEMORIES),
+    code=st.sampled_from(STEP_CODES),
     chain=st.sampled_from(CHAINS),
     nodes=st.integers(0, 1000),
     seed=st.integers(0, 2**32 - 1),
     total_bytes=st.none() | st.integers(64, 2**30),
 )
-SMALL = Header(32, 32, 3, bytes(8), 14, "own", 25, 0, 1500)
+SMALL = Header(32, 32, 3, bytes(8), Trellis(14), "own", 25, 0, 1500)
 
 
 @given(headers)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from diffcodec.bitstream.container import Header, parse_header
+from diffcodec.bitstream.trellis import Trellis
 from diffcodec.codec import Codec
 from diffcodec.errors import OptionError
 from diffcodec.image import load
@@ -25,8 +26,8 @@ def header(data: bytes) -> Header:
 def test_small_images_take_few_steps() -> None:
     assert DEFAULT.chain(3) == "6" and DEFAULT.chain(10**6) == "50"
     assert EFFORTS["fast"].chain(10**6) == "25" and EFFORTS["best"].chain(10**6) == "100"
-    assert DEFAULT.states(10**6) == EFFORTS["best"].states(10**6) == 16
-    assert DEFAULT.states(32 * 32 * 3) == EFFORTS["fast"].states(10**6) == 14
+    assert DEFAULT.code(10**6) == EFFORTS["best"].code(10**6) == Trellis(16)
+    assert DEFAULT.code(32 * 32 * 3) == EFFORTS["fast"].code(10**6) == Trellis(14)
     for effort in EFFORTS.values():
         lengths = [int(effort.chain(3 * 4**k)) for k in range(9)]
         assert lengths == sorted(lengths) and lengths[0] == 6
@@ -35,8 +36,12 @@ def test_small_images_take_few_steps() -> None:
 def test_efforts_choose_steps_and_states() -> None:
     files = {name: CODEC.encode(IMAGE, effort=name) for name in EFFORTS}
     assert CODEC.encode(IMAGE) == files["default"]
-    chosen = {name: (header(data).nodes, header(data).nu) for name, data in files.items()}
-    assert chosen == {"fast": (25, 14), "default": (50, 14), "best": (50, 14)}
+    chosen = {name: (header(data).nodes, header(data).code.name) for name, data in files.items()}
+    assert chosen == {
+        "fast": (25, "trellis:14"),
+        "default": (50, "trellis:14"),
+        "best": (50, "trellis:14"),
+    }
     for data in files.values():
         assert np.array_equal(CODEC.decode(data).pixels, IMAGE)
 
@@ -50,8 +55,10 @@ def test_more_effort_makes_smaller_files() -> None:
 
 def test_what_is_given_counts() -> None:
     for name in EFFORTS:
-        fields = header(CODEC.encode(IMAGE, effort=name, chain="12", nu=10, max_steps=1))
-        assert (fields.nodes, fields.nu) == (12, 10)
+        fields = header(
+            CODEC.encode(IMAGE, effort=name, chain="12", code="trellis:10", max_steps=1)
+        )
+        assert (fields.nodes, fields.code) == (12, Trellis(10))
 
 
 def test_an_effort_that_does_not_exist() -> None:

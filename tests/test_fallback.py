@@ -11,14 +11,14 @@ from diffcodec.accounting.audit import audit
 from diffcodec.accounting.trace import Trace
 from diffcodec.bitstream.container import parse_header
 from diffcodec.bitstream.errors import BitstreamError
-from diffcodec.bitstream.graphics import DRAWN, decode_strip, encode_strip, strips
+from diffcodec.bitstream.graphics import GRAPHICS, decode_strip, encode_strip, strips
 from diffcodec.bitstream.payload import PayloadWriter, Plan, parse_payload
 from diffcodec.bitstream.pixels import CHUNK, SIGMAS, STORED
+from diffcodec.bitstream.trellis import Trellis
 from diffcodec.bitstream.types import Pixels
-from diffcodec.codec import Codec, parse
-from diffcodec.theory.chain import chain_of
+from diffcodec.codec import Codec
 
-PLAN = Plan(dims=CHUNK + 10, nu=8, nodes=3, expected=lambda start, end: 0)
+PLAN = Plan(dims=CHUNK + 10, code=Trellis(8), nodes=3, expected=lambda start, end: 0)
 
 
 def noise(height: int, width: int, channels: int = 3) -> Pixels:
@@ -26,8 +26,7 @@ def noise(height: int, width: int, channels: int = 3) -> Pixels:
 
 
 def kind(codec: Codec, data: bytes) -> int | None:
-    levels = chain_of(parse_header(data)[0], codec.tables)
-    return parse(data, levels, None)[0].sigma_index
+    return codec.open(data).payload.sigma_index
 
 
 @pytest.mark.parametrize("shape", [(1, 90, 3), (90, 1, 3), (3, 3, 3), (1, 1, 1), (60, 50, 1)])
@@ -40,14 +39,14 @@ def test_no_file_is_much_larger_than_its_pixels(
         "flat": np.full(shape, 7, np.uint8),
         "stripes": np.indices(shape).sum(axis=0).astype(np.uint8) % 2 * 255,
     }[kind]
-    data = tiny_codec.encode(pixels, nu=8)
+    data = tiny_codec.encode(pixels, code="trellis:8")
     assert len(data) <= 1.01 * pixels.size + 64
     decoded = tiny_codec.decode(data)
     assert decoded.lossless and np.array_equal(decoded.pixels, pixels)
 
 
 def graphics(height: int, width: int) -> Pixels:
-    """Flat areas with hard edges, like a drawing."""
+    """Flat areas with hard edges."""
     rows, columns = np.indices((height, width))
     areas = rows // 13 * 7 + columns // 17 * 5 + (columns > 2 * rows)
     return (areas[..., None] * np.array([37, 101, 59]) % 256).astype(np.uint8)
@@ -56,10 +55,10 @@ def graphics(height: int, width: int) -> Pixels:
 @pytest.mark.parametrize(
     "pixels",
     [noise(1, 5000), noise(5000, 1, 1), graphics(1, 9001), graphics(5000, 1), graphics(130, 140)],
-    ids=["1x5000", "5000x1", "wider than a span", "5000x1 drawn", "a drawing"],
+    ids=["1x5000", "5000x1", "wider than a span", "5000x1 graphics", "graphics"],
 )
-def test_long_thin_and_drawn_images(tiny_codec: Codec, pixels: Pixels) -> None:
-    data = tiny_codec.encode(pixels, nu=8, chain="6")
+def test_long_thin_and_graphics_images(tiny_codec: Codec, pixels: Pixels) -> None:
+    data = tiny_codec.encode(pixels, code="trellis:8", chain="6")
     assert len(data) <= 1.01 * pixels.size + 64
     decoded = tiny_codec.decode(data)
     assert decoded.lossless and np.array_equal(decoded.pixels, pixels)
@@ -70,14 +69,13 @@ def test_long_thin_and_drawn_images(tiny_codec: Codec, pixels: Pixels) -> None:
 def test_stored_pixels_have_a_preview_and_can_be_cut(tiny_codec: Codec) -> None:
     pixels = noise(50, 70)
     trace = Trace()
-    data = tiny_codec.encode(pixels, nu=8, trace=trace)
+    data = tiny_codec.encode(pixels, code="trellis:8", trace=trace)
     assert kind(tiny_codec, data) == STORED
-    header, start = parse_header(data)
-    levels = chain_of(header, tiny_codec.tables)
-    payload, _ = parse(data, levels, None)
+    file = tiny_codec.open(data)
+    start, payload = file.start, file.payload
     assert 0 < len(payload.steps) == len(trace.steps)
     assert payload.steps[-1].bytes_end <= pixels.size / 100
-    ledger = audit(data, header, payload, levels, trace)
+    ledger = audit(file, trace)
     assert ledger.ideal_bits is not None and ledger.ideal_bits > 8 * pixels.size
     exact = []
     for length in range(start, len(data), 997):
@@ -87,15 +85,14 @@ def test_stored_pixels_have_a_preview_and_can_be_cut(tiny_codec: Codec) -> None:
     assert exact == sorted(exact) and exact[-1] > 0.8 * pixels.size
 
 
-def test_a_drawing_takes_little_and_can_be_cut(tiny_codec: Codec) -> None:
+def test_graphics_take_little_and_can_be_cut(tiny_codec: Codec) -> None:
     pixels = graphics(1500, 300)  # two strips
     trace = Trace()
-    data = tiny_codec.encode(pixels, nu=8, trace=trace)
-    assert kind(tiny_codec, data) == DRAWN and len(data) < pixels.size / 100
-    header, _ = parse_header(data)
-    levels = chain_of(header, tiny_codec.tables)
-    payload, _ = parse(data, levels, None)
-    audit(data, header, payload, levels, trace).check()
+    data = tiny_codec.encode(pixels, code="trellis:8", trace=trace)
+    assert kind(tiny_codec, data) == GRAPHICS and len(data) < pixels.size / 100
+    file = tiny_codec.open(data)
+    payload = file.payload
+    audit(file, trace).check()
     first, second = strips(pixels.shape)
     assert tiny_codec.decode(data).lossless
     at = len(data) - len(payload.blocks[1].data) // 2
@@ -107,11 +104,11 @@ def test_a_drawing_takes_little_and_can_be_cut(tiny_codec: Codec) -> None:
     assert small.shape == (375, 75, 3)
 
 
-def test_a_drawing_that_fits_comes_exact_whatever_was_asked_for(tiny_codec: Codec) -> None:
+def test_graphics_that_fit_come_exact_whatever_was_asked_for(tiny_codec: Codec) -> None:
     pixels = graphics(130, 140)
-    whole = tiny_codec.encode(pixels, nu=8)
+    whole = tiny_codec.encode(pixels, code="trellis:8")
     for wish in ({"max_bytes": 3 * len(whole)}, {"psnr": 40.0}):
-        data = tiny_codec.encode(pixels, nu=8, **wish)
+        data = tiny_codec.encode(pixels, code="trellis:8", **wish)
         assert len(data) <= 3 * len(whole) and tiny_codec.decode(data).lossless
 
 
@@ -143,21 +140,21 @@ def test_strips_without_rows_and_damaged_ones() -> None:
 def test_a_narrow_image_calls_the_network_a_few_times_only(tiny_codec: Codec) -> None:
     pixels = noise(1, 5000)
     trace = Trace()
-    data = tiny_codec.encode(pixels, nu=8, trace=trace)
+    data = tiny_codec.encode(pixels, code="trellis:8", trace=trace)
     assert len(trace.steps) <= 5 and tiny_codec.decode(data).lossless
-    assert kind(tiny_codec, tiny_codec.encode(pixels, nu=8, max_bytes=900)) is None
+    assert kind(tiny_codec, tiny_codec.encode(pixels, code="trellis:8", max_bytes=900)) is None
 
 
 def test_a_cut_that_comes_first_is_an_ordinary_file(tiny_codec: Codec) -> None:
     pixels = noise(50, 70)
-    data = tiny_codec.encode(pixels, nu=8, max_bytes=2000)
+    data = tiny_codec.encode(pixels, code="trellis:8", max_bytes=2000)
     assert len(data) == 2000 and kind(tiny_codec, data) != STORED
     assert tiny_codec.decode(data).steps >= 2
 
 
 def payload(kind: int, sizes: tuple[int, int]) -> bytes:
     writer = PayloadWriter(PLAN)
-    writer.hand_over(-1)
+    writer.switch(-1)
     return writer.finish(kind, [bytes(size) for size in sizes], zlib.crc32(bytes(PLAN.dims)))
 
 
@@ -171,7 +168,7 @@ def test_blocks_that_are_stored_have_their_size_and_no_other() -> None:
             parse_payload(data, PLAN, len(data), None)
 
 
-@pytest.mark.parametrize("kind", [SIGMAS, 200, DRAWN - 1])
+@pytest.mark.parametrize("kind", [SIGMAS, 200, GRAPHICS - 1])
 def test_unknown_kinds_of_pixels_are_refused(kind: int) -> None:
     data = payload(kind, (CHUNK, 10))
     with pytest.raises(BitstreamError, match="unknown way"):
@@ -182,13 +179,13 @@ def test_a_file_with_nothing_in_it_takes_nothing(
     tiny_codec: Codec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a large image with only a header, or too few bits, no array of floats is made."""
-    from diffcodec.progressive import progressive
+    from diffcodec.progressive import steps
 
-    data = tiny_codec.encode(noise(50, 70), nu=8)
+    data = tiny_codec.encode(noise(50, 70), code="trellis:8")
     _, start = parse_header(data)
     expected = tiny_codec.decode(data[:start]).pixels
     assert (expected == expected[0, 0]).all() and expected.shape == (50, 70, 3)
     for name in ("beginning", "codeword", "estimate"):
-        monkeypatch.delattr(progressive, name)
+        monkeypatch.delattr(steps, name)
     for length in (start, start + 1, start + 2):
         assert np.array_equal(tiny_codec.decode(data[:length]).pixels, expected)

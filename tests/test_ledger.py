@@ -14,8 +14,8 @@ from diffcodec.accounting.ledger import Entry, Ledger, to_json, to_text
 from diffcodec.accounting.trace import Trace
 from diffcodec.bitstream.container import parse_header
 from diffcodec.bitstream.types import Pixels
-from diffcodec.codec import Codec, parse
-from diffcodec.theory.chain import chain_of
+from diffcodec.codec import Codec
+from diffcodec.file import File
 from diffcodec.theory.denoiser import OracleDenoiser
 from diffcodec.theory.units import to_unit
 from tests.gaussian import gaussian_codec, gaussian_image
@@ -24,15 +24,12 @@ CODEC = gaussian_codec()
 
 
 def book(data: bytes, trace: Trace | None = None) -> Ledger:
-    header, _ = parse_header(data)
-    chain = chain_of(header, CODEC.tables)
-    payload, _ = parse(data, chain, None)
-    return audit(data, header, payload, chain, trace)
+    return audit(File.parse(data, CODEC.tables), trace)
 
 
 def encoded(pixels: Pixels, **options: object) -> tuple[bytes, Trace]:
     trace = Trace()
-    return CODEC.encode(pixels, trace=trace, nu=8, **options), trace  # type: ignore[arg-type]
+    return CODEC.encode(pixels, trace=trace, code="trellis:8", **options), trace  # type: ignore[arg-type]
 
 
 def spent(ledger: Ledger, kind: str) -> float:
@@ -55,8 +52,8 @@ def test_whole_files_add_up(shape: tuple[int, int, int], kind: str, chain: str) 
     assert spent(ledger, "header") == 8 * parse_header(data)[1]
     assert spent(ledger, "path") == sum(step.path_bits for step in trace.steps)
     assert spent(ledger, "pixels") == 8 * trace.lossless_bytes
-    handing_over = spent(ledger, "side") - sum(step.side_bits for step in trace.steps)
-    assert 0 <= handing_over <= 24
+    switching = spent(ledger, "side") - sum(step.side_bits for step in trace.steps)
+    assert 0 <= switching <= 24
     assert spent(ledger, "cut") == 0 and spent(ledger, "checksum") >= 64
     assert spent(ledger, "sigma") == 8 and 0 <= spent(ledger, "padding") < 8 * 40
     # Ideal and causes make up the file, too.

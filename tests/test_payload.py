@@ -29,8 +29,14 @@ from diffcodec.bitstream.payload import (
     parse_payload,
 )
 from diffcodec.bitstream.pixels import CHUNK
+from diffcodec.bitstream.trellis import Trellis
 
-PLAN = Plan(dims=3072, nu=12, nodes=12, expected=lambda start, end: -28 + start + 20 * (start < 0))
+PLAN = Plan(
+    dims=3072,
+    code=Trellis(12),
+    nodes=12,
+    expected=lambda start, end: -28 + start + 20 * (start < 0),
+)
 
 
 @given(st.lists(st.integers(-5000, 5000) | st.integers(-4, 4), max_size=40))
@@ -75,11 +81,12 @@ def written(
     while state < last:
         end = min(last, state + 1 + int(rng.random() < 0.2))
         offset = int(rng.integers(-3, 4))
-        path = rng.integers(0, 2, PLAN.bits(PLAN.energy(state, end, offset)), np.uint8)
-        writer.add_step(state, end, offset, path)
+        head = PLAN.head(state, end, offset)
+        path = rng.integers(0, 2, head.n_bits, np.uint8)
+        writer.add_step(head.with_bits(path))
         steps.append((state, end, PLAN.energy(state, end, offset), path.tolist()))
         state = end
-    writer.hand_over(state)
+    writer.switch(state)
     return writer.finish(40, [rng.bytes(700)], 0x12345678), steps
 
 
@@ -115,12 +122,12 @@ def test_a_step_that_carries_next_to_nothing_is_refused() -> None:
     plan = replace(PLAN, nodes=1)
 
     def step(offset: int) -> tuple[int, bytes]:
-        n_bits = plan.bits(plan.energy(-1, 0, offset))
+        head = plan.head(-1, 0, offset)
         writer = PayloadWriter(plan)
-        writer.add_step(-1, 0, offset, np.zeros(n_bits, np.uint8))
-        return n_bits, writer.lossy() + bytes(4)
+        writer.add_step(head.with_bits(np.zeros(head.n_bits, np.uint8)))
+        return head.n_bits, writer.lossy() + bytes(4)
 
-    offset = plan.offset(-1, 0, ENERGY[0])
+    offset = plan.closest(-1, 0, ENERGY[0]).offset
     assert step(offset)[0] == 0
     while (found := step(offset))[0] < FEWEST_BITS:
         with pytest.raises(BitstreamError, match="next to nothing"):
@@ -130,12 +137,13 @@ def test_a_step_that_carries_next_to_nothing_is_refused() -> None:
 
 
 def test_the_padding_of_a_file_that_ends_early_is_no_step() -> None:
-    poor = Plan(3072, 12, 12, lambda start, end: -28 if start < 0 else -200)
+    poor = Plan(3072, Trellis(12), 12, lambda start, end: -28 if start < 0 else -200)
     for seed in range(8):
         writer = PayloadWriter(poor)
-        path = np.ones(poor.bits(poor.energy(-1, 0, seed)), np.uint8)
-        writer.add_step(-1, 0, seed, path)
-        assert poor.bits(poor.energy(0, 1, seed)) < FEWEST_BITS
+        head = poor.head(-1, 0, seed)
+        path = np.ones(head.n_bits, np.uint8)
+        writer.add_step(head.with_bits(path))
+        assert poor.head(0, 1, seed).n_bits < FEWEST_BITS
         payload = parse_payload(writer.lossy(), poor, None, None)
         assert [step.bits.tolist() for step in payload.steps] == [path.tolist()]
 
@@ -174,7 +182,7 @@ def test_max_steps_stops() -> None:
 
 
 def test_several_blocks() -> None:
-    plan = Plan(dims=3 * CHUNK + 5, nu=8, nodes=0, expected=lambda start, end: 0)
+    plan = Plan(dims=3 * CHUNK + 5, code=Trellis(8), nodes=0, expected=lambda start, end: 0)
     assert block_sizes(plan.dims) == [CHUNK, CHUNK, CHUNK, 5]
     blocks = [bytes([i]) * (100 + i) for i in range(4)]
     data = PayloadWriter(plan).finish(7, blocks, 1)

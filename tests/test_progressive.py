@@ -59,8 +59,8 @@ class TestLossless:
 
     @pytest.mark.parametrize("nu", [8, 10, 12, 14])
     def test_any_memory_and_seed(self, nu: int) -> None:
-        data = CODEC.encode(small(), nu=nu, seed=nu)
-        assert data != CODEC.encode(small(), nu=nu, seed=nu + 1)
+        data = CODEC.encode(small(), code=f"trellis:{nu}", seed=nu)
+        assert data != CODEC.encode(small(), code=f"trellis:{nu}", seed=nu + 1)
         assert np.array_equal(CODEC.decode(data).pixels, small())
 
     def test_workers_do_not_change_a_bit(self) -> None:

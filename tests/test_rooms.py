@@ -20,6 +20,7 @@ ROOMS = (
     "diffcodec.theory",
     "diffcodec.image",
     "diffcodec.data",
+    "diffcodec.file",
     "diffcodec.accounting",
     "diffcodec.progressive",
     "diffcodec.sampling",

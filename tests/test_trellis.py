@@ -16,22 +16,25 @@ from scipy.stats import kstest
 
 from diffcodec.bitstream import viterbi
 from diffcodec.bitstream.randomness import LEVELS, UNIT, Stream, gaussian, octets, words
-from diffcodec.bitstream.rate import bits_for, scale_for
+from diffcodec.bitstream.rate import scale_for
 from diffcodec.bitstream.rotation import rotate, unrotate
 from diffcodec.bitstream.trellis import (
     MEMORIES,
-    SEGMENT,
-    _scores,
-    boundaries,
-    branch_words,
+    bits_for,
     coordinates_known,
     decode,
     encode,
+)
+from diffcodec.bitstream.trellis_labels import (
+    SEGMENT,
+    boundaries,
+    branch_words,
     label_table,
     memory,
     segments,
     shifts,
 )
+from diffcodec.bitstream.trellis_search import _scores
 
 NU = st.sampled_from(MEMORIES)
 

@@ -12,42 +12,39 @@ from collections.abc import Iterator
 
 from diffcodec.accounting.ledger import Entry, Ledger
 from diffcodec.accounting.trace import Trace
-from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.payload import Payload, Piece
 from diffcodec.bitstream.rate import energy_of
-from diffcodec.theory.chain import Chain
+from diffcodec.file import File
 from diffcodec.theory.gaussian import mi_bpd
 
 FILLING = 8  # fewer bits than this of a step tell nothing, not even of a trellis of 2^8 states
 
 
-def audit(
-    data: bytes, header: Header, payload: Payload, chain: Chain, trace: Trace | None = None
-) -> Ledger:
+def audit(file: File, trace: Trace | None = None) -> Ledger:
     """The ledger of a file, or of a prefix of one, that was parsed to its end.
 
     trace: what the encoder of the file told. Of a step or block of pixels that a cut left
     incomplete, the ideal is the share of its bits that is there.
     """
-    _, start = parse_header(data)
-    entries = [Entry("header", 8 * start)]
-    ideals = _ideals_of_blocks(payload, trace)
-    for piece in _named(data, header, payload):
+    entries = [Entry("header", 8 * file.start)]
+    ideals = _ideals_of_blocks(file.payload, trace)
+    for piece in _named(file):
         if piece.kind == "path":
-            entries.append(_path(piece, payload, chain, header.dims, trace))
+            entries.append(_path(piece, file, trace))
         elif piece.kind == "pixels":
             entries.append(Entry("pixels", piece.bits, next(ideals)))
         else:
             entries.append(Entry(piece.kind, piece.bits, step=piece.step))
-    return Ledger("progressive", len(data), tuple(entries)).check()
+    return Ledger("progressive", len(file.data), tuple(entries)).check()
 
 
-def _named(data: bytes, header: Header, payload: Payload) -> Iterator[Piece]:
+def _named(file: File) -> Iterator[Piece]:
     """The payload's pieces; what is left of a step after the last whole byte's worth is filling.
 
     An encoder that stops after a step fills the last byte with zeros. To the parser they look like
     the beginning of one more step.
     """
+    payload = file.payload
     last = payload.steps[-1] if payload.steps else None
     step = len(payload.steps) - 1
     tail = [p for p in payload.pieces if p.step == step] if last and not last.complete else []
@@ -55,20 +52,22 @@ def _named(data: bytes, header: Header, payload: Payload) -> Iterator[Piece]:
     filling = 0 < bits < FILLING
     yield from (p for p in payload.pieces if not (filling and p.step == step))
     if filling:
-        zero = data[-1] % (1 << bits) == 0
-        yield Piece("padding" if zero and header.total_bytes is None else "cut", bits)
+        zero = file.data[-1] % (1 << bits) == 0
+        yield Piece("padding" if zero and file.header.total_bytes is None else "cut", bits)
 
 
-def _path(piece: Piece, payload: Payload, chain: Chain, dims: int, trace: Trace | None) -> Entry:
+def _path(piece: Piece, file: File, trace: Trace | None) -> Entry:
     assert piece.step is not None
-    step = payload.steps[piece.step]
-    v_from, v_to = chain.noise(step.start), chain.noise(step.end)
+    step = file.payload.steps[piece.step]
+    v_from, v_to = file.chain.noise(step.start), file.chain.noise(step.end)
     if trace is None:
         return Entry("path", piece.bits, None, piece.step, v_from, v_to)
     told = trace.steps[piece.step]
     assert math.isclose(told.v_to, v_to) and told.path_bits == step.n_bits
     share = piece.bits / step.n_bits
-    stated = float(mi_bpd(energy_of(step.energy))) * dims  # what the stated energy is worth
+    stated = (
+        float(mi_bpd(energy_of(step.energy))) * file.header.dims
+    )  # what the stated energy is worth
     return Entry(
         kind="path",
         spent_bits=piece.bits,

@@ -27,7 +27,7 @@ KINDS = {
     "length": ("lengths of blocks", "side information of the pixels"),
     "index": ("names, sizes and places of images", "index"),
     "initial": ("initial bits that were not got back", "initial bits"),
-    "drawings": ("drawings, as lossless WebP", "drawings"),
+    "graphics": ("graphics, as lossless WebP", "graphics"),
     "checksum": ("checksums", "checksums"),
     "padding": ("bits that fill bytes or words", "padding"),
     "cut": ("beginning of what the cut left out", "cut"),

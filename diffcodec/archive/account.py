@@ -14,7 +14,7 @@ from diffcodec.theory.chain import Chain
 class Written:
     """What an archive came to. All in bits but for the counts.
 
-    8 file_bytes = net_bits + spent.progressive_bits + spent.drawn_bits + spent.packing_bits
+    8 file_bytes = net_bits + spent.progressive_bits + spent.graphics_bits + spent.packing_bits
     + 8 head_bytes. resumed: groups that were there already; all but the counts tells of the others.
     """
 
@@ -40,8 +40,8 @@ class Written:
         total.progressive_bits += spent.progressive_bits
         total.progressive_ideal += spent.progressive_ideal
         total.progressive_values += spent.progressive_values
-        total.drawn_bits += spent.drawn_bits
-        total.drawn_values += spent.drawn_values
+        total.graphics_bits += spent.graphics_bits
+        total.graphics_values += spent.graphics_values
         total.packing_bits += spent.packing_bits
         self.head_bytes += head_bytes
         self.clock.network += clock.network
@@ -57,8 +57,10 @@ def ledger(written: Written, chain: Chain) -> Ledger:
         Entry("initial", spent.progressive_bits, spent.progressive_ideal),
         Entry("padding", spent.packing_bits),
     ]
-    if spent.drawn_bits:
-        entries.append(Entry("drawings", spent.drawn_bits, spent.drawn_bits))  # as stored pixels
+    if spent.graphics_bits:
+        entries.append(
+            Entry("graphics", spent.graphics_bits, spent.graphics_bits)
+        )  # as stored pixels
     levels = len(chain.v)
     for t in range(levels, 0, -1) if balance.spent.size else ():
         step = levels - t

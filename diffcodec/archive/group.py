@@ -24,59 +24,25 @@ from diffcodec.bitstream.ans import LANES, Stack, StackEmpty
 from diffcodec.bitstream.archive import ArchiveHeader, Entry
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.tiles import FIRST_CODE, FIRST_SEED, Shape, first_chain, tiles_of
 from diffcodec.bitstream.types import Pixels, Progress
-from diffcodec.codec import Codec, with_length
-from diffcodec.progressive.effort import Effort
-from diffcodec.progressive.progressive import send_plain
-from diffcodec.progressive.residual import drawn_bytes
-from diffcodec.progressive.shared import Channel
+from diffcodec.codec import Codec
+from diffcodec.file import with_length
+from diffcodec.progressive.fallback import send_plain
+from diffcodec.progressive.plain import graphics_bytes
+from diffcodec.progressive.shared import Shared
 from diffcodec.theory.chain import Chain, choose_chain
 from diffcodec.theory.denoiser import BatchDenoiser
 
-Shape = tuple[int, int, int]
-
-FIRST_TILES = Effort(50, 14)  # how they are coded: a part of the format
-# Bits of a sub-pixel as a lossless WebP below which a tile is a drawing. Tiles of photographs take
-# 1.5 and more, and the network then as much; of a drawing WebP makes next to nothing, it makes 1.
-DRAWN_BPD = 1.0
+# Bits of a sub-pixel as a lossless WebP below which a tile is graphics. Tiles of photographs take
+# 1.5 and more, and the network then as much; of graphics WebP makes next to nothing, it makes 1.
+GRAPHICS_BPD = 1.0
 BATCH = 128 * 128  # pixels in a batch, at most: what a network runs on one thread, always alike
 
 
-@dataclass(frozen=True)
-class Tile:
-    """A rectangle of an image of the group."""
-
-    image: int
-    top: int
-    left: int
-    height: int
-    width: int
-    channels: int
-
-    @property
-    def shape(self) -> Shape:
-        """(H, W, C)."""
-        return self.height, self.width, self.channels
-
-    def of(self, pixels: Pixels) -> Pixels:
-        """Its part of the image: a view."""
-        return pixels[self.top : self.top + self.height, self.left : self.left + self.width]
-
-
-def is_drawing(pixels: Pixels) -> bool:
+def is_graphics(pixels: Pixels) -> bool:
     """Whether a tile (H, W, C) is so small as a lossless WebP that it goes as one."""
-    return 8 * drawn_bytes(pixels.transpose(2, 0, 1)) < DRAWN_BPD * pixels.size
-
-
-def tiles_of(shapes: Sequence[Shape], side: int) -> list[Tile]:
-    """All tiles of images (H, W, C) in the order of the stack: by size, large ones first."""
-    tiles = [
-        Tile(i, top, left, min(side, height - top), min(side, width - left), channels)
-        for i, (height, width, channels) in enumerate(shapes)
-        for top in range(0, height, side)
-        for left in range(0, width, side)
-    ]
-    return sorted(tiles, key=lambda t: (-math.prod(t.shape), t.shape))
+    return 8 * graphics_bytes(pixels.transpose(2, 0, 1)) < GRAPHICS_BPD * pixels.size
 
 
 @dataclass
@@ -87,8 +53,8 @@ class Spent:
     progressive_bits: int = 0  # the initial tiles; their bytes are the initial bits
     progressive_ideal: float = 0.0  # what theory asks for these tiles
     progressive_values: int = 0  # sub-pixels in them
-    drawn_bits: int = 0  # the tiles that are drawings
-    drawn_values: int = 0
+    graphics_bits: int = 0  # the tiles that are graphics
+    graphics_values: int = 0
     packing_bits: float = 0.0  # of the lanes' states, over what they hold
 
 
@@ -109,7 +75,7 @@ class GroupCoder:
         """Entries and body of images (H, W, C) uint8."""
         tiles = tiles_of([(p.shape[0], p.shape[1], p.shape[2]) for p in images], self.header.tile)
         stack, entries, at = Stack(), list[Entry](), 0
-        kinds = [(t.shape, is_drawing(t.of(images[t.image]))) for t in tiles]
+        kinds = [(t.shape, is_graphics(t.of(images[t.image]))) for t in tiles]
         while at < len(tiles):
             shape, drawn = kinds[at]
             most = 0 if drawn else self._largest_batch(stack, shape)
@@ -120,7 +86,7 @@ class GroupCoder:
             if done:
                 entries.append(Entry(done, zlib.crc32(pixels[:done].tobytes())))
             else:
-                code = self._drawing if drawn else self._progressive
+                code = self._graphics if drawn else self._progressive
                 payload = code(pixels[0], spent)
                 stack.put_bytes(payload)
                 entries.append(Entry(0, zlib.crc32(pixels[0].tobytes()), len(payload)))
@@ -218,28 +184,33 @@ class GroupCoder:
         denoiser = cast(BatchDenoiser, self.codec.denoiser)
         return Model(denoiser, self.chain, (channels, height, width), self.clock, self.header.bins)
 
-    # --- progressive tiles and drawings: .dfc files without their headers ---
+    # --- progressive tiles and graphics: .dfc files without their headers ---
 
-    def _first_chain(self, values: int) -> Chain:
-        """The noise levels of a tile of so many sub-pixels."""
-        return choose_chain(FIRST_TILES.chain(values), self.codec.tables)
+    def _first_chain(self, shape: Shape) -> Chain:
+        """The noise levels of a progressive tile (H, W, C)."""
+        return choose_chain(first_chain(math.prod(shape)), self.codec.tables)
 
-    def _drawing(self, pixels: Pixels, spent: Spent | None) -> bytes:
+    def _graphics(self, pixels: Pixels, spent: Spent | None) -> bytes:
         height, width, channels = pixels.shape
-        levels, nu = self._first_chain(pixels.size), FIRST_TILES.nu
-        shape = (channels, height, width)
-        payload = send_plain(
-            Channel(self.codec.denoiser, levels, shape, nu, seed=0, clock=self.clock), pixels
+        shared = Shared(
+            denoiser=self.codec.denoiser,
+            chain=self._first_chain((height, width, channels)),
+            shape=(channels, height, width),
+            code=FIRST_CODE,
+            seed=FIRST_SEED,
+            clock=self.clock,
         )
+        payload = send_plain(shared, pixels)
         if spent is not None:
-            spent.drawn_bits += 32 * -(-len(payload) // 4)
-            spent.drawn_values += pixels.size
+            spent.graphics_bits += 32 * -(-len(payload) // 4)
+            spent.graphics_values += pixels.size
         return payload
 
     def _progressive(self, pixels: Pixels, spent: Spent | None) -> bytes:
-        trace = Trace()
-        chain, nu = FIRST_TILES.chain(pixels.size), FIRST_TILES.nu
-        data = self.codec.encode(pixels, chain=chain, nu=nu, trace=trace)
+        trace, chain = Trace(), first_chain(pixels.size)
+        data = self.codec.encode(
+            pixels, chain=chain, code=FIRST_CODE.name, seed=FIRST_SEED, trace=trace
+        )
         payload = data[parse_header(data)[1] :]
         if spent is not None:
             spent.progressive_bits += 32 * -(-len(payload) // 4)
@@ -249,15 +220,16 @@ class GroupCoder:
 
     def _from_progressive(self, payload: bytes, shape: Shape) -> Pixels:
         height, width, channels = shape
-        levels = self._first_chain(math.prod(shape))
+        levels = self._first_chain(shape)
         draft = Header(
             width=width,
             height=height,
             channels=channels,
             fingerprint=self.codec.fingerprint,
-            nu=FIRST_TILES.nu,
+            code=FIRST_CODE,
             chain=levels.kind,
             nodes=len(levels.v),
+            seed=FIRST_SEED,
         )
         decoded = self.codec.decode(with_length(draft, payload))
         if not decoded.lossless:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from diffcodec.archive.group import tiles_of
 from diffcodec.archive.groups import Plan
 from diffcodec.bitstream.archive import (
     ArchiveHeader,
@@ -19,6 +18,7 @@ from diffcodec.bitstream.archive import (
     read_header,
 )
 from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.tiles import tiles_of
 from diffcodec.bitstream.types import Pixels
 
 

@@ -1,44 +1,47 @@
 """How much work goes into a file: how many steps, and how thorough the search in each.
 
-More steps cost a call of the network each, in the encoder and in the decoder; more states of the
-trellis cost the encoder alone.
+More steps cost a call of the network each, in the encoder and in the decoder; a code with more
+states costs the encoder alone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from diffcodec.bitstream.step_codes import StepCode
+from diffcodec.bitstream.trellis import Trellis
 from diffcodec.errors import OptionError
 from diffcodec.theory.chain import CHAIN_LENGTHS
 
 STEP_BITS = 100  # ideal bits that a step should carry at least
 RATE_BPD = 2.5  # about what an image spends up to the last noise level
-SHORT_BITS = 256  # ideal bits of a step below which more than SHORT_NU state bits gain nothing
-SHORT_NU = 14
+SHORT_BITS = 256  # ideal bits of a step below which more states than SHORT's gain nothing
+SHORT = Trellis(14)
 
 
 @dataclass(frozen=True)
 class Effort:
-    """longest: of the network's own chains, at most so many steps; nu: most state bits."""
+    """longest: of the network's optimised schedules, at most so many steps; code_of_long: of the
+    messages of steps of SHORT_BITS and more."""
 
     longest: int
-    nu: int
+    code_of_long: StepCode
 
     def chain(self, dims: int) -> str:
         """The chain for so many sub-pixels: as many steps as leave STEP_BITS to each."""
         steps = [k for k in CHAIN_LENGTHS if k <= self.longest and RATE_BPD * dims / k >= STEP_BITS]
         return str(max(steps, default=CHAIN_LENGTHS[0]))
 
-    def states(self, dims: int) -> int:
-        """State bits of the trellis code for so many sub-pixels."""
+    def code(self, dims: int) -> StepCode:
+        """The code of the steps' messages for so many sub-pixels."""
         long = RATE_BPD * dims / int(self.chain(dims)) >= SHORT_BITS
-        return self.nu if long else min(self.nu, SHORT_NU)
+        return self.code_of_long if long else SHORT
 
 
-DEFAULT = Effort(50, 16)
+DEFAULT = Effort(50, Trellis(16))
 # Of kodim23 (768x512) against the default: 2 % more bytes in half of the encoder's and two thirds
 # of the decoder's time; 1 % fewer in about twice the time.
-EFFORTS = {"fast": Effort(25, 14), "default": DEFAULT, "best": Effort(100, 16)}
+EFFORTS = {"fast": Effort(25, SHORT), "default": DEFAULT, "best": Effort(100, Trellis(16))}
 
 
 def effort_of(name: str) -> Effort:

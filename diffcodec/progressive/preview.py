@@ -14,31 +14,28 @@ import numpy as np
 
 from diffcodec.bitstream.payload import Payload
 from diffcodec.bitstream.types import Float32, Progress
-from diffcodec.progressive.progressive import Received, Walk, follow, receive
-from diffcodec.progressive.residual import PLAIN
-from diffcodec.progressive.shared import Channel
+from diffcodec.progressive.plain import PLAIN
+from diffcodec.progressive.receiver import Received, receive, walk_along
+from diffcodec.progressive.steps import Walk
 from diffcodec.theory.units import GREY, from_unit, to_unit
 
 SCALES = (2, 4, 8)
 
 
-def preview(
-    channel: Channel, payload: Payload, scale: int, progress: Progress | None = None
-) -> Received:
+def preview(payload: Payload, walk: Walk, scale: int, progress: Progress | None = None) -> Received:
     """The image of a payload, made `scale` times smaller: (ceil(H / scale), ..., C) pixels.
 
-    steps: those that it took. Plain pixels are all read.
+    walk: at the beginning. steps: those that it took. Plain pixels are all read.
     """
     if payload.sigma_index in PLAIN:
-        whole = receive(channel, payload, Walk(), progress)
+        whole = receive(payload, walk, progress)
         return Received(from_unit(shrink(to_unit(whole.pixels), scale)), whole.steps, False)
-    walk = Walk()
-    noises = [channel.chain.noise(step.start) for step in payload.steps]
-    steps = [s for s, v in zip(payload.steps, noises, strict=True) if v > (scale / GREY) ** 2]
-    _, x0_hat = follow(channel, replace(payload, steps=steps, sigma_index=None), walk, progress)
-    if x0_hat is None:
-        x0_hat = np.broadcast_to(channel.prior_mean, channel.shape)
-    return Received(from_unit(shrink(x0_hat, scale)), walk.steps, False)
+    chain = walk.shared.chain
+    noisy = [s for s in payload.steps if chain.noise(s.start) > (scale / GREY) ** 2]
+    at = walk_along(replace(payload, steps=noisy, sigma_index=None), walk, progress)
+    shared = at.shared
+    x0_hat = at.x0_hat if at.begun else np.broadcast_to(shared.prior_mean, shared.shape)
+    return Received(from_unit(shrink(x0_hat, scale)), at.steps, False)
 
 
 def shrink(x: Float32, scale: int) -> Float32:

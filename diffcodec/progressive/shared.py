@@ -1,8 +1,8 @@
 """What sender and receiver of an image both know, and both do: the state and its steps.
 
 The state y = x0 + n, n ~ N(0, v), starts from nothing and moves along a chain of falling noise
-levels (progressive.py). Images may be large: besides the few arrays that have a name nothing of
-an image's size is made, and no doubles of its size at all.
+levels (steps.py). Images may be large: besides the few arrays that have a name nothing of an
+image's size is made, and no doubles of its size at all.
 """
 
 from __future__ import annotations
@@ -10,17 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.accounting.trace import Clock
-from diffcodec.bitstream.payload import Step
-from diffcodec.bitstream.rate import energy_of, scale_for
-from diffcodec.bitstream.rotation import unrotate
-from diffcodec.bitstream.trellis import coordinates_known
-from diffcodec.bitstream.trellis import decode as trellis_decode
+from diffcodec.bitstream.payload import Plan, Step
+from diffcodec.bitstream.rate import energy_of
+from diffcodec.bitstream.step_codes import StepCode
 from diffcodec.bitstream.types import Float32
 from diffcodec.theory.chain import Chain
 from diffcodec.theory.denoiser import Denoiser
@@ -33,16 +32,17 @@ FIRST = 16
 
 
 @dataclass(frozen=True)
-class Channel:
+class Shared:
     """What sender and receiver share besides the bits.
 
-    shape: (C, H, W) of the image; workers: threads for the trellis search (no effect on bits).
+    shape: (C, H, W) of the image; code: of the steps' messages; seed: of the shared randomness;
+    workers: threads for the code's search (no effect on bits).
     """
 
     denoiser: Denoiser
     chain: Chain
     shape: tuple[int, int, int]
-    nu: int
+    code: StepCode
     seed: int
     clock: Clock
     workers: int = 1
@@ -51,6 +51,11 @@ class Channel:
     def dims(self) -> int:
         """Sub-pixels D."""
         return math.prod(self.shape)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What the bitstream has to know."""
+        return self.chain.plan(self.dims, self.code)
 
     @property
     def prior_mean(self) -> Float32:
@@ -67,41 +72,38 @@ class State:
     node: int
 
 
-def beginning(channel: Channel) -> State:
+def beginning(shared: Shared) -> State:
     """The state that has seen nothing."""
-    return State(np.zeros(channel.shape, np.float32), math.inf, -1)
+    return State(np.zeros(shared.shape, np.float32), math.inf, -1)
 
 
-def estimate(channel: Channel, state: State) -> Float32:
+def estimate(shared: Shared, state: State) -> Float32:
     """x0_hat of a state: the training mean before the first step, the denoiser's from then on."""
     if math.isinf(state.v):
-        return np.broadcast_to(channel.prior_mean, channel.shape).astype(np.float32)
-    with channel.clock.measure("network"):
-        x0_hat = channel.denoiser(state.y, state.v)
+        return np.broadcast_to(shared.prior_mean, shared.shape).astype(np.float32)
+    with shared.clock.measure("network"):
+        x0_hat = shared.denoiser(state.y, state.v)
         return np.clip(x0_hat, -1, 1, out=x0_hat)
 
 
-def known(channel: Channel, step: Step) -> bool:
+def known(shared: Shared, step: Step) -> bool:
     """Whether what was received of a step is shown: one coordinate, or of the first step enough."""
     if step.complete:
         return True
-    received = coordinates_known(len(step.bits), step.n_bits, channel.dims, channel.nu)
-    return received >= (1 if step.start >= 0 else max(1, channel.dims // FIRST))
+    received = shared.code.known(len(step.bits), step.n_bits, shared.dims)
+    return received >= (1 if step.start >= 0 else max(1, shared.dims // FIRST))
 
 
-def codeword(channel: Channel, step: Step) -> tuple[Float32, float]:
+def codeword(shared: Shared, step: Step) -> tuple[Float32, float]:
     """z, mu plus unit noise as the bits tell it, and the share of it that was received."""
-    with channel.clock.measure("trellis"):
-        z, received = trellis_decode(
-            step.bits, step.n_bits, channel.dims, channel.nu, channel.seed, step.end
-        )
-        z = unrotate(z, channel.seed, step.end)
-        z *= np.float32(scale_for(step.energy))
-    return z.reshape(channel.shape), 1.0 if step.complete else received / channel.dims
+    with shared.clock.measure("trellis"):
+        z, received = shared.code.decode(step.bits, step.n_bits, shared.dims, shared.seed, step.end)
+        z *= np.float32(shared.code.scale(step.energy))
+    return z.reshape(shared.shape), 1.0 if step.complete else received / shared.dims
 
 
 def advance(
-    channel: Channel, state: State, x0_hat: Float32, z: Float32, step: Step, share: float
+    shared: Shared, state: State, x0_hat: Float32, z: Float32, step: Step, share: float
 ) -> State:
     """y_s = r y_t + (1 - r) x0_hat + sqrt(v_s (1 - r)) z, in the memory of z.
 
@@ -109,7 +111,7 @@ def advance(
     v = f v_s + (1 - f) (r v_s + (1 - r^2) D), D the mean squared error of x0_hat, which the step's
     energy tells.
     """
-    v_s = channel.chain.noise(step.end)
+    v_s = shared.chain.noise(step.end)
     a = np.float32(math.sqrt(posterior_variance(v_s, state.v)))
     for y, mean, to in pieces(state.y, x0_hat, z):
         to[:] = posterior_mean(y, mean, v_s, state.v) + a * to

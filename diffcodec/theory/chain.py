@@ -19,6 +19,7 @@ from diffcodec.bitstream.container import ChainKind, Header
 from diffcodec.bitstream.decimals import PowerCurve, rounded_log2
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.payload import Plan
+from diffcodec.bitstream.step_codes import StepCode
 from diffcodec.errors import CheckpointError, OptionError
 from diffcodec.theory.schedule import parse_steps
 
@@ -98,9 +99,9 @@ class Chain:
         gain = 1 / self.noise(end) - 1 / self.noise(start)
         return rounded_log2(gain * self.tables.error(self.noise(start)), 16)
 
-    def plan(self, dims: int, nu: int) -> Plan:
+    def plan(self, dims: int, code: StepCode) -> Plan:
         """What the bitstream has to know."""
-        return Plan(dims, nu, len(self.v), self.expected)
+        return Plan(dims, code, len(self.v), self.expected)
 
 
 def choose_chain(name: str, tables: Tables) -> Chain:

@@ -1,0 +1,58 @@
+"""When the network is no help: a coarse preview, then plain pixels, for graphics and noise.
+
+Steps end where the file would become larger than its pixels by a 128th and SPARE bytes, or twice as
+large as the image as graphics. Its pixels then follow plain, after the steps that are at most a
+128th of the pixels' bytes, or a 16th of the graphics'.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+from diffcodec.bitstream.payload import PayloadWriter
+from diffcodec.bitstream.types import Pixels
+from diffcodec.progressive.plain import encode_plain, graphics_bytes
+from diffcodec.progressive.shared import Shared
+from diffcodec.progressive.steps import Walk
+
+PREVIEW, GRAPHICS_PREVIEW = 128, 16
+SPARE, GRAPHICS_MOST = 32, 2
+# A shorter side than this, and the network, which pads to 32, takes too long for what it saves.
+NARROW = 8
+
+
+class Fallback:
+    """The steps of an image that are kept if its pixels follow plain.
+
+    most: bytes of a payload above which they do. steps: those of the preview.
+    """
+
+    def __init__(self, planes: Pixels, writer: PayloadWriter, *, narrow: bool) -> None:
+        """planes: (C, H, W) uint8; narrow: whether a narrow image gets plain pixels at once."""
+        graphics = graphics_bytes(planes)
+        self.planes, self.steps = planes, 0
+        self._preview, self._node = writer.copy(), -1
+        self._room = min(planes.size // PREVIEW, graphics // GRAPHICS_PREVIEW)
+        self.most = min(planes.size + planes.size // PREVIEW + SPARE, GRAPHICS_MOST * graphics)
+        if narrow and min(planes.shape[1:]) < NARROW:
+            self.most = self._room
+
+    def remember(self, writer: PayloadWriter, walk: Walk) -> None:
+        """Keep the steps so far if there is room for them before plain pixels."""
+        if writer.length <= self._room:
+            self._preview, self._node, self.steps = writer.copy(), walk.state.node, walk.steps
+
+    def payload(self, shared: Shared, crc: int) -> tuple[bytes, list[bytes]]:
+        """The preview's steps and the plain pixels; and the pixels' blocks."""
+        self._preview.switch(self._node)
+        kind, blocks = encode_plain(shared, self.planes)
+        return self._preview.finish(kind, blocks, crc), blocks
+
+
+def send_plain(shared: Shared, pixels: Pixels) -> bytes:
+    """The payload of an image, (H, W, C) uint8, that has plain pixels and no steps."""
+    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    writer, crc = PayloadWriter(shared.plan), zlib.crc32(np.ascontiguousarray(pixels).data)
+    return Fallback(planes, writer, narrow=False).payload(shared, crc)[0]
