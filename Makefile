@@ -1,5 +1,5 @@
-# make demo   set up, encode the demo image, cut the file at five sizes, decode each
-# make test   set up, run the whole test suite
+# make demo   install the codec (no PyTorch), encode an image, cut the file at five sizes, decode each
+# make test   install the rest as well, run the whole test suite
 # make lint   style and types
 # Everything is installed into .venv; the system's Python is not touched.
 
@@ -12,14 +12,19 @@ BIN := .venv/bin
 .PHONY: setup demo test lint clean
 setup: .venv/ready
 
-KERNELS := $(wildcard bitstream/*.c diffcodec/exact/*.[ch])
-.venv/ready: pyproject.toml $(KERNELS)
+KERNELS := $(wildcard bitstream/*.c bitstream/*.h diffcodec/exact/*.[ch])
+
+.venv/codec: pyproject.toml $(KERNELS)
 	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+.venv/ready: .venv/codec
 	$(BIN)/pip install --quiet "$(TORCH)"
 	$(BIN)/pip install --quiet --editable ".[dev]"
 	touch $@
 
-demo: setup
+demo: .venv/codec
 	$(BIN)/python -m diffcodec.eval.experiments.demo --out demo
 
 test: setup
