@@ -22,8 +22,8 @@ from diffcodec.eval.common import metrics
 from diffcodec.eval.common.coded import File, PeerError
 from diffcodec.eval.common.images import NamedImage
 from diffcodec.eval.peers.peers import PEERS, Peer
-from diffcodec.progressive.shared import Channel, State
-from diffcodec.sampling.reconstruction import Ancestral, Ddim
+from diffcodec.progressive.shared import Shared, State
+from diffcodec.sampling import SAMPLERS, reconstruction
 
 Cell = dict[str, Any]  # of a codec at one cut: bytes, PSNR (None: exact), number of its image
 
@@ -32,11 +32,6 @@ SIDE = 384  # pixels of an image in the page, at most
 LOWEST_BPP, SMALLEST = 0.05, 48  # of a cut; bytes, since a file of fewer holds little but a header
 HIGHEST = 0.75  # of the whole file: the last cut
 BESIDE = ("jpeg2000", "jpegxl")  # other codecs that the slider shows
-CHOICES = {
-    "mean": "diffcodec",
-    "sample": "diffcodec, a sample",
-    "ddim": "diffcodec, DDIM",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +98,8 @@ def view(
 ) -> View:
     """Encode an image, decode its cuts in every way, and what other codecs at hand make of it.
 
-    samples: show cuts also by a sample and by DDIM, which takes some tens of calls of the network.
+    samples: show cuts by every way of SAMPLERS, which takes some tens of calls of the network; else
+    by their mean only.
     """
     pixels, trace = image.pixels, Trace()
     data = codec.encode(pixels, chain=chain, trace=trace)
@@ -112,7 +108,7 @@ def view(
     total = len(cuts) + len(beside)
     album = _Album(crop_of(pixels.shape))
     original = album.add(pixels)
-    ways = list(CHOICES) if samples else ["mean"]
+    ways = list(SAMPLERS) if samples else ["mean"]
     found: dict[str, list[Cell | None]] = {key: [] for key in ways}
     for i, (decoded, others) in enumerate(_decoded(codec, data, cuts, samples)):
         shown = {"mean": decoded.pixels, **others}
@@ -120,7 +116,7 @@ def view(
             column.append(_cut(album, pixels, shown.get(key, decoded.pixels), decoded.bytes_used))
         if progress is not None:
             progress(i + 1, total)
-    layers = [{"key": k, "label": CHOICES[k], "cuts": column} for k, column in found.items()]
+    layers = [{"key": k, "label": SAMPLERS[k].label, "cuts": c} for k, c in found.items()]
     for i, (key, peer) in enumerate(beside):
         files = _files(peer, pixels, cuts)
         cells = [
@@ -151,10 +147,10 @@ def _decoded(
     from diffcodec.theory.units import from_unit
 
     kept: dict[str, Pixels] = {}
+    others = {name: way for name in SAMPLERS if (way := reconstruction(name)) is not None}
 
-    def look(channel: Channel, state: State, x0_hat: Float32) -> Float32:
-        kept["sample"] = from_unit(Ancestral()(channel, state, x0_hat))
-        kept["ddim"] = from_unit(Ddim()(channel, state, x0_hat))
+    def look(shared: Shared, state: State, x0_hat: Float32) -> Float32:
+        kept.update({name: from_unit(way(shared, state, x0_hat)) for name, way in others.items()})
         return x0_hat
 
     for decoded in codec.decode_cuts(data, cuts, look if samples else None):
