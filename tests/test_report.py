@@ -22,7 +22,7 @@ from diffcodec.cli.main import main
 from diffcodec.codec import Codec
 from diffcodec.eval.common.images import NamedImage
 from diffcodec.eval.report import views as report_views
-from diffcodec.eval.report.tables import figure
+from diffcodec.eval.report.figures import inside
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -97,8 +97,8 @@ def test_figures_share_a_page_without_clashes() -> None:
         b'<metadata>http://a</metadata><g id="m" style="fill: #ffffff"/><use xlink:href="#m" '
         b'clip-path="url(#m)"/></svg>'
     )
-    text = figure(svg, 3, 'a "b"')
-    assert "http" not in text and "9pt" not in text and 'aria-label="a &quot;b&quot;"' in text
+    text = inside(svg, 3, 'a "b"').svg
+    assert "http" not in text and "9pt" not in text and 'aria-label="a &#34;b&#34;"' in text
     assert 'id="f3-m"' in text and 'href="#f3-m"' in text and "url(#f3-m)" in text
 
 

@@ -48,6 +48,11 @@ def is_bound(result: Result) -> bool:
     return isinstance(result.get("per_step"), list) and isinstance(result.get("nelbo"), dict)
 
 
+def is_rated(result: Result) -> bool:
+    """Is it one of eval, bench or another's, with curves: neither a bound nor DDPM's table?"""
+    return not is_bound(result) and "ddpm_table" not in result
+
+
 def curves_of(results: Mapping[Path, Result]) -> list[Curve]:
     """All curves of the files, in their order; those of one name are told apart by their file."""
     found: list[Curve] = []

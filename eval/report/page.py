@@ -6,17 +6,17 @@ says so to the browser.
 
 from __future__ import annotations
 
-import html
-import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from diffcodec import __version__
 from diffcodec.accounting.ledger import Ledger
 from diffcodec.eval.common.results import Result
-from diffcodec.eval.report import tables as pieces
+from diffcodec.eval.report.figures import figures
+from diffcodec.eval.report.tables import commands, shown_cuts, spent, tables
 from diffcodec.eval.report.views import View
 
 HERE = Path(__file__).resolve().parent
@@ -36,29 +36,30 @@ def page(
     results: of eval, bench, nll and ddpm_table, for figures and tables; about: a sentence on what
     was coded and how.
     """
-    parts = {
-        "title": html.escape(title),
-        "about": html.escape(about),
-        "version": __version__,
-        "style": _file("page.css"),
-        "script": _file("page.js"),
-        "data": _inside_script([view.facts for view in views]),
-        "cuts": "".join(pieces.shown_cuts(view.facts) for view in views),
-        "figures": "".join(pieces.figures(results)) or "<p>There is no result to draw.</p>",
-        "tables": "".join(pieces.tables(results)),
-        "ledgers": "".join(
-            pieces.ledger(view.name, one) for view, one in zip(views, ledgers, strict=True)
-        ),
-        "commands": pieces.commands(results, command),
-    }
-    text = re.sub(r"\{\{(\w+)\}\}", lambda field: parts[field[1]], _file("page.html"))
+    jinja = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    jinja.policies["json.dumps_kwargs"] = {"allow_nan": False}
+    text = jinja.get_template("page.html").render(
+        title=title,
+        about=about,
+        version=__version__,
+        style=_file("page.css"),
+        script=_file("page.js"),
+        data=[view.facts for view in views],
+        cuts=[shown_cuts(view.facts) for view in views],
+        figures=figures(results),
+        tables=tables(results),
+        ledgers=[spent(view.name, one) for view, one in zip(views, ledgers, strict=True)],
+        commands=commands(results, command),
+    )
     return text.encode("utf-8")
 
 
-def _file(name: str) -> str:
-    return (HERE / name).read_text(encoding="utf-8")
-
-
-def _inside_script(value: Any) -> str:
-    """JSON that cannot end the element it stands in."""
-    return json.dumps(value, allow_nan=False).replace("<", "\\u003c")
+def _file(name: str) -> Markup:
+    """As it is: style and script are no HTML."""
+    return Markup((HERE / name).read_text(encoding="utf-8"))
