@@ -27,18 +27,22 @@ from diffcodec.zoo import find, load_graph, shipped_networks, stated_fingerprint
 
 def load_codec(model: str | Path, threads: int | None = None, backend: str | None = None) -> Codec:
     """Codec.from_pretrained, but a network is read once, however often it is asked for."""
-    return _codec(_graph(model), threads, backend)
+    return _codec(*_version(model), threads, backend)
 
 
 @lru_cache(maxsize=4)
-def _codec(graph: Graph, threads: int | None, backend: str | None) -> Codec:
-    return Codec.of(graph, threads, backend=backend)
+def _codec(path: Path, changed: int, threads: int | None, backend: str | None) -> Codec:
+    return Codec.of(_read(path, changed), threads, backend=backend)
 
 
 def _graph(model: str | Path) -> Graph:
+    return _read(*_version(model))
+
+
+def _version(model: str | Path) -> tuple[Path, int]:
+    """The network's file, and when it was written last."""
     path = find(model)
-    changed = path.stat().st_mtime_ns if path.exists() else 0
-    return _read(path, changed)
+    return path, path.stat().st_mtime_ns if path.exists() else 0
 
 
 @lru_cache(maxsize=4)
