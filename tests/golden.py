@@ -1,16 +1,19 @@
-"""Makes the files of diffcodec/golden. They are made once: `python -m tests.golden`.
+"""Makes the files of diffcodec/golden that are not there yet: `python -m tests.golden`.
 
-Who makes them again takes the promise back that old files decode to the same pixels.
+Each is made once: who makes one again takes the promise back that old files decode alike.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from diffcodec.archive.archive import make_header, write_archive
 from diffcodec.archive.groups import Source
+from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
 from diffcodec.files import write_atomic
 from diffcodec.golden import FOLDER, INDEX, NETWORK, decode, digest
@@ -32,11 +35,30 @@ def files(codec: Codec, folder: Path) -> Iterator[tuple[str, str, bytes]]:
         "10 levels of the cosine schedule",
         codec.encode(grey[:9, :11], chain="cosine:10", code="trellis:10"),
     )
-    sources = [Source(f"{i}.png", synthetic_image(8, 8, 3, seed=20 + i)) for i in range(7)]
-    sources.append(Source("grey.png", synthetic_image(8, 8, 1, seed=30)))
-    target = folder / "archive.dfa"
-    write_archive(codec, sources, target, make_header(codec, "12"))
-    yield target.name, "7 RGB images and a grey one, bits-back", target.read_bytes()
+    small = [synthetic_image(8, 8, 3, seed=20 + i) for i in range(7)]
+    yield (
+        "archive.dfa",
+        "7 RGB images and a grey one, bits-back",
+        _archive(codec, folder, [*small, synthetic_image(8, 8, 1, seed=30)], "12", 128),
+    )
+    large = [colour[:, :16], colour[:, 2:18], synthetic_image(12, 17, 1, seed=31)]
+    yield (
+        "tiles.dfa",
+        "2 RGB images and a grey one in tiles of 16, the first ones progressive in 12 levels",
+        _archive(codec, folder, [*large, np.full((16, 20, 3), 90, np.uint8)], "6", 16),
+    )
+
+
+def _archive(codec: Codec, folder: Path, images: Sequence[Pixels], chain: str, tile: int) -> bytes:
+    """Of images that are called by their numbers, the grey ones with another name."""
+    sources = [
+        Source("grey.png" if i == 7 else f"{i}.png", pixels) for i, pixels in enumerate(images)
+    ]
+    target = folder / "made.dfa"
+    write_archive(codec, sources, target, make_header(codec, chain, tile))
+    data = target.read_bytes()
+    target.unlink()
+    return data
 
 
 def _inside_a_step(codec: Codec, data: bytes) -> int:
@@ -47,16 +69,17 @@ def _inside_a_step(codec: Codec, data: bytes) -> int:
 
 
 def main() -> None:
-    """Write network, files and index."""
-    images = [synthetic_image(16, 16, 3, seed) for seed in range(100, 116)]
-    graph = calibrated(build("golden", patch=2, seed=1), images)
-    graph.save(NETWORK)
+    """Write what is missing of network, files and index."""
+    if not NETWORK.exists():
+        images = [synthetic_image(16, 16, 3, seed) for seed in range(100, 116)]
+        calibrated(build("golden", patch=2, seed=1), images).save(NETWORK)
     codec = Codec.from_pretrained(NETWORK, threads=1)
-    index = {}
+    index = json.loads(INDEX.read_text(encoding="utf-8")) if INDEX.exists() else {}
     for name, about, data in files(codec, FOLDER):
+        if name in index:
+            continue
         write_atomic(FOLDER / name, data)
-        found = digest(decode(codec, data))
-        index[name] = {"about": about, "sha256": found}
+        index[name] = {"about": about, "sha256": digest(decode(codec, data))}
         print(f"{name}: {len(data)} bytes, {about}")
     write_atomic(INDEX, (json.dumps(index, indent=1) + "\n").encode())
 

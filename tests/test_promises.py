@@ -1,0 +1,58 @@
+"""What the encoder may tune has no say in decoding: files depend on the format alone."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+
+from diffcodec.bitstream.tiles import FIRST_CHAINS, FIRST_CODE, first_chain
+from diffcodec.bitstream.trellis import Trellis
+from diffcodec.codec import Codec
+from diffcodec.golden import NETWORK, golden_files
+from diffcodec.progressive.effort import Effort
+
+# Everything that was chosen by measurement and may be chosen anew, with an absurd value.
+TUNING = {
+    "diffcodec.progressive.effort": {
+        "STEP_BITS": 250,
+        "RATE_BPD": 0.1,
+        "SHORT_BITS": 10**6,
+        "SHORT": Trellis(8),
+        "DEFAULT": Effort(6, Trellis(8)),
+        "EFFORTS": {"default": Effort(100, Trellis(10))},
+        "CHAIN_LENGTHS": (100,),
+    },
+    "diffcodec.theory.chain": {"CHAIN_LENGTHS": (100,)},
+    "diffcodec.progressive.fallback": {
+        "PREVIEW": 2,
+        "GRAPHICS_PREVIEW": 2,
+        "SPARE": 0,
+        "GRAPHICS_MOST": 9,
+        "NARROW": 99,
+    },
+    "diffcodec.archive.archive": {"GROUP_VALUES": 9, "TILE": 8, "SHORT": 1, "CHAIN": "100"},
+    "diffcodec.archive.group": {"GRAPHICS_BPD": 99.0, "BATCH": 1},
+    "diffcodec.archive.bitsback": {"BINS": 9},
+    "diffcodec.bitstream.trellis_search": {"EXHAUSTIVE": 1, "CHUNK": 999},
+    "diffcodec.exact.compiled": {"SMALL": 1, "WORTHWHILE": 1, "WHOLE": 1, "STRIPE": 1},
+    "diffcodec.exact.denoiser": {"AT_ONCE": 1},
+}
+
+
+@pytest.mark.parametrize("module", TUNING)
+def test_tuning_constants_change_no_decoding(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in TUNING[module].items():
+        assert getattr(import_module(module), name) != value
+        monkeypatch.setattr(f"{module}.{name}", value)
+    codec = Codec.from_pretrained(NETWORK, threads=1)
+    for golden in golden_files():
+        assert golden.decodes(codec), golden.name
+
+
+def test_the_rule_for_first_tiles() -> None:
+    """Section 4 of FORMAT-archive.md: 100 bits of 2.5 bits/dim to a step."""
+    assert FIRST_CODE == Trellis(14) and FIRST_CHAINS == (6, 12, 25, 50)
+    for dims, chain in ((1, "6"), (479, "6"), (480, "12"), (999, "12"), (1000, "25"), (1999, "25")):
+        assert first_chain(dims) == chain
+    assert first_chain(2000) == first_chain(10**9) == "50"
