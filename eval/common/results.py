@@ -6,6 +6,7 @@ Tables, figures and reports are made of these files and of nothing else.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from diffcodec.eval.common.environment import command, environment
 from diffcodec.files import write_atomic
 
 Result = dict[str, Any]
+
+# Measurements were modules of diffcodec.eval itself; these had other names, too.
+RENAMED = {"large_picture": "large_image", "odd_pictures": "odd_images"}
 
 
 class ResultError(ValueError):
@@ -27,6 +31,15 @@ def provenance(program: str, threads: int, processes: int, **libraries: str | No
     """
     about = {**environment(threads, processes), **libraries}
     return {"environment": about, "command": command(program)}
+
+
+def command_of(result: Result) -> str:
+    """The command that made a result, its module where it is now."""
+    return re.sub(
+        r"(?<=-m diffcodec\.eval\.)\w+(?= )",
+        lambda name: f"experiments.{RENAMED.get(name[0], name[0])}",
+        result["command"],
+    )
 
 
 def read_result(path: Path) -> Result:

@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from diffcodec.eval.common.options import measurement
-from diffcodec.eval.common.results import ResultError, read_result
+from diffcodec.eval.common.results import ResultError, command_of, read_result
 from diffcodec.eval.rd.mean_curve import quality_at
 from diffcodec.exact.denoiser import graph_name
 from diffcodec.exact.graph import Graph
@@ -132,7 +132,7 @@ def other_bounds(measured: Sequence[dict[str, Any]]) -> str:
             f"\nAt {bound['T']} levels ({bound['schedule']}, sigma^2 {bound['sigma2']}), {n:,} "
             f"images of {result['dataset']['name']}: **{bound['bpd']:.3f} bits/dim** = "
             f"L_T {bound['L_T_bpd']:.5f} + sum L_(t-1) {bound['L_steps_bpd']:.4f} + "
-            f"L_0 {bound['L_0_bpd']:.4f}.\n\n    {result['command']}\n"
+            f"L_0 {bound['L_0_bpd']:.4f}.\n\n    {command_of(result)}\n"
         )
     return text
 
@@ -168,11 +168,11 @@ def card(
         "fingerprint": graph.fingerprint.hex(),
         "shape": f" of {shape[1]} x {shape[0]}" if shape else "",
         "dataset": nelbo["dataset"]["name"],
-        "command": nelbo["command"],
+        "command": command_of(nelbo),
         "rows": "\n".join(rows),
         "denoised": table["dataset"]["images"],
         "denoised_set": table["dataset"]["name"],
-        "denoising_command": denoising["command"],
+        "denoising_command": command_of(denoising),
         "kmac": macs_per_pixel(graph) / 1e3,
         "mmac": macs_per_pixel(graph) * 1024 / 1e6,
         "bounds": other_bounds(bounds),
@@ -191,7 +191,7 @@ def rate_distortion(rd: dict[str, Any]) -> dict[str, Any]:
         "coded": rd["dataset"]["images"],
         "coded_set": rd["dataset"]["name"],
         "lossless": rd["lossless"]["bpd"],
-        "rd_command": rd["command"],
+        "rd_command": command_of(rd),
         "rates": " | ".join(f"{bpp:g}" for bpp in RATES_BPP),
         "rule": "|".join("---" for _ in RATES_BPP),
         "psnr": " | ".join("-" if db is None else f"{db:.1f}" for db in psnr),

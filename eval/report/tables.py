@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from diffcodec.accounting.ledger import KINDS, Ledger, to_json
-from diffcodec.eval.common.results import Result, read_result
+from diffcodec.eval.common.results import Result, command_of, read_result
 from diffcodec.eval.figures.ddpm import cells
 from diffcodec.eval.figures.rates import title_of
 from diffcodec.eval.peers.peers import PEERS
@@ -50,10 +50,10 @@ def commands(results: Mapping[Path, Result], own: str) -> list[tuple[str, str]]:
     """The commands that made the page and its results, each once, with their machines."""
     found = [(own, "")]
     for result in results.values():
-        if command := result.get("command"):
+        if "command" in result:
             e = result.get("environment", {})
             machine = f"{e.get('cpu')}, {e.get('cpus')} cores; torch {e.get('torch')}"
-            found.append((command, machine if e else ""))
+            found.append((command_of(result), machine if e else ""))
     return list(dict.fromkeys(found))
 
 
