@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from diffcodec.cli.ledger import claim_ledger, write_ledger
-from diffcodec.cli.options import model_option, output_options, threads_option
-from diffcodec.cli.streams import about, claim, narrate, print_json, progress_bar
+from diffcodec.cli.ledger import claim_ledger, ledger_option, write_ledger
+from diffcodec.cli.options import (
+    Network,
+    chain_option,
+    file_network_options,
+    json_option,
+    network_options,
+    output_options,
+)
+from diffcodec.cli.output import Output, listed
+from diffcodec.cli.streams import PIPE, about, print_json, warn
 
 if TYPE_CHECKING:
     from diffcodec.archive.account import Written
@@ -19,69 +28,79 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(exists=True, path_type=Path))
+@click.argument("source", metavar="IN", type=click.Path(exists=True, path_type=Path))
 @click.argument("target", metavar="OUT")
-@model_option
-@click.option("--chain", metavar="K|NAME:N", help="Noise levels, as in encode (default 50).")
-@click.option("--tile", metavar="N", type=int, help="Side of the tiles of large images.")
+@network_options
+@chain_option("50")
+@click.option(
+    "--tile",
+    metavar="S",
+    type=int,
+    help="Larger images are coded in tiles of S x S pixels (128).",
+)
 @click.option(
     "--on-error",
     type=click.Choice(["stop", "skip"]),
     default="stop",
-    help="What to do about an image that cannot be read (default: stop).",
+    help="What to do about an image that cannot be read (stop).",
 )
-@click.option("--resume", is_flag=True, help="Go on where an interrupted call stopped.")
+@click.option("--resume", is_flag=True, help="Resume where an interrupted call stopped.")
 @click.option(
-    "-j", "--processes", type=click.IntRange(1), default=1, help="Code N groups at a time."
+    "-j",
+    "--processes",
+    type=click.IntRange(1),
+    default=1,
+    metavar="N",
+    help="Code N groups of images at a time (1).",
 )
-@click.option("--ledger", metavar="FILE", help="Write what every bit was spent on, as in encode.")
-@threads_option
+@ledger_option
 @output_options
 def archive(
-    folder: Path,
+    source: Path,
     target: str,
-    model: str | None,
+    network: Network,
     chain: str | None,
     tile: int | None,
     on_error: str,
     resume: bool,
     processes: int,
     ledger: str | None,
-    threads: int | None,
-    force: bool,
-    quiet: bool,
-    as_json: bool,
+    output: Output,
 ) -> None:
-    """Put all images below DIR into the archive OUT (.dfa), lossless, at the model's own rate.
+    """Put the image IN, or all images below the folder IN, into the archive OUT (.dfa).
 
-    The more images of a kind, the better it pays; a network's step serves a batch of them.
+    Archives are lossless, at the network's own rate (bits-back coding). Similar images share
+    batches, so larger sets are cheaper; one large image is coded in tiles.
 
     \b
     Examples:
       diffcodec archive photos/ photos.dfa
       diffcodec archive photos/ photos.dfa --resume      # after an interruption
+      diffcodec archive photo.png photo.dfa
     """
-    claim(str(folder), target, force=force, as_json=False)
+    if target == PIPE:
+        raise click.UsageError("an archive is not written to a pipe; name a file as OUT")
+    output.claim(source, target)
     if ledger is not None:
-        claim_ledger(str(folder), target, ledger, force=force)
+        claim_ledger(output, source, target, ledger)
     if ledger is not None and resume:
         raise click.UsageError("--ledger needs the whole run; it does not go with --resume")
 
     from diffcodec.data import list_images
 
-    paths = list_images(folder)
-    root = folder if folder.is_dir() else folder.parent
+    paths = list_images(source)
+    root = source if source.is_dir() else source.parent
 
-    from diffcodec import codec as codecs
     from diffcodec.archive import archive as archives
     from diffcodec.archive.groups import Source
 
+    _say_what_is_lost(paths, output)
     sources = [Source(p.relative_to(root).as_posix(), p) for p in paths]
-    network = model or archives.default_model(sources)
-    codec = codecs.Codec.from_pretrained(network, threads)
+    model = network.model or archives.default_model(sources)
+    codec = network.codec(model)
     header = archives.make_header(codec, chain, tile or archives.TILE)
     began = time.perf_counter()
-    with about(str(folder)), progress_bar("archiving", quiet=quiet) as progress:
+    with about(source), output.progress("archiving") as progress:
         written = archives.write_archive(
             codec,
             sources,
@@ -90,22 +109,23 @@ def archive(
             stop_on_error=on_error == "stop",
             resume=resume,
             processes=processes,
-            model=network,
+            model=model,
+            backend=network.backend,
             progress=progress,
         )
     seconds = time.perf_counter() - began
     for name, reason in written.skipped:
-        narrate(f"{name} was left out: {reason}", quiet=False)
+        warn(f"{name} was left out: {reason}")
     if ledger is not None:
-        from diffcodec.archive import account as archive_account
+        from diffcodec.archive import account
         from diffcodec.theory.chain import choose_chain
 
         levels = choose_chain(header.chain_name, codec.tables)
-        write_ledger(ledger, archive_account.ledger(written, levels), force=force)
-    narrate(f"archived {written.images:,} images in {written.file_bytes:,} bytes", quiet=quiet)
-    if as_json:
-        names = {"input": str(folder), "output": target, "model": codec.name}
-        print_json({**names, **facts_of(written), "archiving_seconds": round(seconds, 3)})
+        write_ledger(output, ledger, account.ledger(written, levels))
+    output.say(f"archived {written.images:,} images in {written.file_bytes:,} bytes")
+    if output.as_json:
+        names = {"input": str(source), "output": target, "model": codec.name}
+        print_json({**names, **_facts(written), "archiving_seconds": round(seconds, 3)})
 
 
 @click.command()
@@ -118,20 +138,12 @@ def archive(
     type=click.Path(path_type=Path),
     required=True,
     metavar="DIR",
-    help="Folder to put the images into; it is made.",
+    help="Folder for the images; it is made if it is not there.",
 )
-@model_option
-@threads_option
+@file_network_options
 @output_options
 def extract(
-    source: str,
-    names: tuple[str, ...],
-    folder: Path,
-    model: str | None,
-    threads: int | None,
-    force: bool,
-    quiet: bool,
-    as_json: bool,
+    source: str, names: tuple[str, ...], folder: Path, network: Network, output: Output
 ) -> None:
     """Take the images called NAME, or all, out of the archive IN, into a folder.
 
@@ -144,7 +156,6 @@ def extract(
       diffcodec extract photos.dfa 2024/beach.png -o .
     """
     from diffcodec.archive import archive as archives
-    from diffcodec.codec import Codec
     from diffcodec.image import save
 
     lost, done = [], []
@@ -153,10 +164,10 @@ def extract(
         wanted = [p for p in held.images if not names or p.name in names]
         targets = _targets(wanted, folder)
         for path in targets.values():
-            if path.exists() and not force:
+            if path.exists() and not output.force:
                 raise click.ClickException(f"{path} exists; overwrite it with -f")
-        codec = Codec.from_pretrained(model or archives.model_of(held), threads)
-        with progress_bar("extracting", quiet=quiet) as progress:
+        codec = network.codec(network.model or archives.model_of(held))
+        with output.progress("extracting") as progress:
             for image, pixels in archives.extract(codec, file, names or None, progress=progress):
                 if isinstance(pixels, ValueError):
                     lost.append(f"{image.name}: {pixels}")
@@ -165,12 +176,11 @@ def extract(
                 save(pixels, targets[image.name])
                 done.append(image.name)
     for problem in lost:
-        narrate(problem, quiet=False)
-    for damage in held.damage:
-        narrate(f"{source}: at byte {damage.offset}: {damage.reason}", quiet=False)
-    narrate(f"extracted {len(done):,} images", quiet=quiet)
-    if as_json:
-        print_json({"input": source, "output": str(folder), "pictures": done, "lost": lost})
+        warn(problem)
+    _warn_of_damage(source, held)
+    output.say(f"extracted {len(done):,} images")
+    if output.as_json:
+        print_json({"input": source, "output": str(folder), "images": done, "lost": lost})
     if lost or (held.damage and not names):
         raise click.ClickException(f"{source} is damaged; what could be read was extracted")
 
@@ -178,9 +188,9 @@ def extract(
 @click.command("list")
 @click.argument("source", metavar="IN", type=click.Path(exists=True, dir_okay=False))
 @click.option("--check", is_flag=True, help="Read all of the file and verify its checksums.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def list_(source: str, check: bool, as_json: bool) -> None:
-    """Tell what the archive IN holds, without decoding it.
+    """List the images of the archive IN, without decoding it.
 
     \b
     Examples:
@@ -200,19 +210,38 @@ def list_(source: str, check: bool, as_json: bool) -> None:
         bpd = 8 * held.file_bytes / max(1, sum(_size(p) for p in held.images))
         click.echo(
             f"{len(held.images):,} images in {len(held.groups):,} groups, "
-            f"{held.file_bytes:,} bytes, {bpd:.3f} bits a sub-pixel"
+            f"{held.file_bytes:,} bytes, {bpd:.3f} bits/dim"
         )
-    for damage in held.damage:
-        narrate(f"{source}: at byte {damage.offset}: {damage.reason}", quiet=False)
+    _warn_of_damage(source, held)
     if held.damage:
         raise click.ClickException(f"{source} is damaged")
 
 
-def facts_of(written: Written) -> dict[str, Any]:
+def _say_what_is_lost(paths: list[Path], output: Output) -> None:
+    """Images may carry more than pixels; of one it is said what is not kept, of others how many."""
+    from diffcodec.errors import ImageError
+    from diffcodec.image import notes
+
+    carry: dict[Path, list[str]] = {}
+    for path in () if output.quiet else paths:
+        with suppress(ImageError, OSError):  # what cannot be read is dealt with where it is coded
+            if found := notes(path):
+                carry[path] = found
+    for path, found in list(carry.items())[:1]:
+        more = f"; {len(carry) - 1:,} more images lose metadata, too" if len(carry) > 1 else ""
+        output.say(f"{path}: {listed(found)} is not kept{more}")
+
+
+def _warn_of_damage(source: str, held: Contents) -> None:
+    for damage in held.damage:
+        warn(f"{source}: at byte {damage.offset}: {damage.reason}")
+
+
+def _facts(written: Written) -> dict[str, Any]:
     """What an archive came to, as plain JSON types."""
     spent = written.spent
     return {
-        "pictures": written.images,
+        "images": written.images,
         "groups": written.groups,
         "groups_resumed": written.resumed,
         "skipped": [list(pair) for pair in written.skipped],
@@ -223,8 +252,8 @@ def facts_of(written: Written) -> dict[str, Any]:
         "net_values": spent.balance.values,
         "initial_bits": spent.progressive_bits,
         "initial_values": spent.progressive_values,
-        "drawn_bits": spent.drawn_bits,
-        "drawn_values": spent.drawn_values,
+        "graphics_bits": spent.graphics_bits,
+        "graphics_values": spent.graphics_values,
         "packing_bits": spent.packing_bits,
     }
 
@@ -237,10 +266,10 @@ def _listing(held: Contents) -> dict[str, Any]:
         "tile": held.header.tile,
         "bytes": held.file_bytes,
         "groups": [
-            {"offset": g.offset, "bytes": g.body_bytes, "pictures": len(g.images)}
+            {"offset": g.offset, "bytes": g.body_bytes, "images": len(g.images)}
             for g in held.groups
         ],
-        "pictures": [
+        "images": [
             {"name": p.name, "width": p.width, "height": p.height, "channels": p.channels}
             for p in held.images
         ],

@@ -7,28 +7,25 @@ from typing import Any
 
 import click
 
-from diffcodec.cli.measuring import (
-    about_run,
-    claim_outputs,
-    give,
-    read_images,
-    resumable,
-    tell_about_similarity,
-)
-from diffcodec.cli.options import (
+from diffcodec.cli.measuring import about_run, claim_outputs, measure_peers, report_similarity
+from diffcodec.cli.measuring_options import (
+    Run,
+    Selection,
     cuts_option,
+    names,
     peers_options,
     reconstructions_option,
-    result_options,
+    results_options,
     run_options,
-    set_options,
+    selection_options,
 )
-from diffcodec.cli.streams import narrate, progress_bar
+from diffcodec.cli.output import Results
+from diffcodec.cli.streams import warn
 
 
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path))
-@set_options
+@selection_options
 @cuts_option
 @peers_options
 @click.option(
@@ -43,26 +40,21 @@ from diffcodec.cli.streams import narrate, progress_bar
     "--qualities",
     default="10,30,50,70,90",
     metavar="Q,...",
-    help="What {q} becomes (10,30,50,70,90).",
+    help="What {q} of --codec becomes (10,30,50,70,90).",
 )
 @reconstructions_option
 @run_options
-@result_options
+@results_options
 def bench(
     data: Path,
-    split: str | None,
-    tile: int | None,
-    count: int | None,
+    selection: Selection,
     cuts: tuple[float, ...] | None,
     peers: tuple[str, ...] | None,
     templates: tuple[str, ...],
     qualities: str,
-    reconstructions: str | None,
-    records: str | None,
-    processes: int,
-    force: bool,
-    quiet: bool,
-    json_path: str | None,
+    reconstructions: Path | None,
+    run: Run,
+    output: Results,
 ) -> None:
     """Rate and distortion of other codecs on the images below DATA, measured as `eval` does.
 
@@ -75,40 +67,27 @@ def bench(
       diffcodec bench photos/ --no-peers --qualities 20,40,60 \\
         --codec 'mine=menc {input.ppm} {output} -q {q}; mdec {output} {decoded.ppm}'
     """
-    claim_outputs(
-        data, json_path=json_path, records=records, reconstructions=reconstructions, force=force
-    )
+    claim_outputs(data, output, run, reconstructions)
     from diffcodec.eval.peers.peers import at_hand
-    from diffcodec.eval.rd import bench as benches
+    from diffcodec.eval.rd.bench import summary
     from diffcodec.eval.rd.rate_distortion import grid_bpp
 
-    chosen = at_hand(
-        _chosen(peers, templates, qualities), lambda message: narrate(message, quiet=False)
-    )
+    chosen = at_hand(_chosen(peers, templates, qualities), warn)
     if not chosen:
         raise click.ClickException("there is no codec to measure")
-    images = read_images(data, split, tile, count, quiet=quiet)
-    tell_about_similarity(images, quiet=quiet)
-    with resumable(records), progress_bar("coding", quiet=quiet) as progress:
-        found = benches.bench(
-            chosen,
-            images,
-            cuts or grid_bpp([image.pixels for image in images]),
-            processes=processes,
-            path=None if records is None else Path(records),
-            reconstructions=None if reconstructions is None else Path(reconstructions),
-            progress=progress,
-        )
-    curves, lossless = benches.pool(chosen, found)
+    images = selection.read(data, output)
+    report_similarity(images, output)
+    rates = cuts or grid_bpp([image.pixels for image in images])
+    curves, lossless = measure_peers(chosen, images, rates, reconstructions, run, output)
     result: dict[str, Any] = {
         "name": "other codecs",
         "description": "Whole-file bytes; 8-bit PSNR; at each rate the best file within it.",
         "peers": curves,
         "lossless": {"images": len(images), "peers": lossless},
         "codecs": {name: {"label": p.label, "about": p.about} for name, p in chosen.items()},
-        **about_run(data, images, split=split, tile=tile, threads=1, processes=processes),
+        **about_run(data, images, selection, threads=1, processes=run.processes),
     }
-    give(result, benches.summary(chosen, curves, lossless), json_path, force=force)
+    output.give(result, summary(chosen, curves, lossless))
 
 
 def _chosen(
@@ -118,7 +97,7 @@ def _chosen(
     from diffcodec.eval.peers.command_codec import CommandCodec
     from diffcodec.eval.peers.peers import choose, of_command
 
-    values = [value.strip() for value in qualities.split(",") if value.strip()]
+    values = list(names(qualities))
     if not values:
         raise click.UsageError("--qualities wants values, separated by commas")
     chosen = choose(peers)

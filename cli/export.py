@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from diffcodec.cli.streams import claim, narrate, progress_bar, write
-from diffcodec.cli.training import data_option, quiet_option, split_option
+from diffcodec.cli.options import file_options
+from diffcodec.cli.output import Output
+from diffcodec.cli.training import data_option, split_option
 
 if TYPE_CHECKING:
     from diffcodec.exact.graph import Graph
@@ -26,11 +27,8 @@ PIXELS = 2**18  # that activations are measured on, at every noise level
     metavar="OUT",
     help="The integer network's file (NETWORK with .exact before its suffix).",
 )
-@click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
-@quiet_option
-def export(
-    network: Path, data: Path, split: str, out: str | None, force: bool, quiet: bool
-) -> None:
+@file_options
+def export(network: Path, data: Path, split: str, out: str | None, output: Output) -> None:
     """Turn the trained NETWORK into integers, which give the same bits on every machine.
 
     The images should be those of its training: activations on them decide how the integers are
@@ -42,22 +40,21 @@ def export(
       diffcodec export model.safetensors --data cifar10/ --split train -o cifar10.safetensors
     """
     target = out or str(network.with_suffix(f".exact{network.suffix}"))
-    claim(str(network), target, force=force, as_json=False)
-    graph = _export(network, data, split, quiet)
+    output.claim(network, target)
+    graph = _export(network, data, split, output)
 
     from diffcodec.exact.overflow import prove
 
     content = graph.to_bytes()
-    write(target, content, force=force)
+    output.write(target, content)
     largest = max(prove(graph).layers, key=lambda layer: layer.accumulator)
-    narrate(
+    output.say(
         f"{target}: {len(content):,} bytes, fingerprint {graph.fingerprint.hex()}; sums stay below "
-        f"2^31: up to {largest.accumulator:,} in layer {largest.name}",
-        quiet=quiet,
+        f"2^31: up to {largest.accumulator:,} in layer {largest.name}"
     )
 
 
-def _export(network: Path, data: Path, split: str, quiet: bool) -> Graph:
+def _export(network: Path, data: Path, split: str, output: Output) -> Graph:
     from diffcodec.data import Batches, load_images
     from diffcodec.exact.export import export as exported
     from diffcodec.exact.floats import layers_of
@@ -65,7 +62,7 @@ def _export(network: Path, data: Path, split: str, quiet: bool) -> Graph:
     from diffcodec.theory.chain import Tables
 
     checkpoint = Checkpoint.load(network)
-    layers_of(checkpoint.recipe, checkpoint.weights)  # what has no exact form is told at once
+    layers_of(checkpoint)  # what has no exact form is refused at once
     Tables.of(checkpoint.tables)  # and what lacks what coding needs
     config = checkpoint.recipe.train
     images = load_images(data, split, config.tile, minimum=config.crop)
@@ -77,5 +74,5 @@ def _export(network: Path, data: Path, split: str, quiet: bool) -> Graph:
         grey=config.grey,
         seed=config.seed,
     )
-    with progress_bar("calibrating", quiet=quiet) as progress:
+    with output.progress("measuring activations") as progress:
         return exported(checkpoint, list(batches[0].transpose(0, 2, 3, 1)), progress)

@@ -6,35 +6,19 @@ from typing import Any
 
 import click
 
-from diffcodec.cli.options import (
-    bpp_option,
-    bytes_option,
-    cut,
-    model_option,
-    output_options,
-    steps_option,
-)
-from diffcodec.cli.streams import about, claim, name_of, narrate, print_json, read, write
+from diffcodec.cli.options import cut_options, file_model_option, json_option, output_options
+from diffcodec.cli.output import Output
+from diffcodec.cli.streams import about, name_of, print_json, read
 
 
 @click.command()
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="OUT")
-@model_option
-@bytes_option
-@bpp_option
-@steps_option
+@file_model_option
+@cut_options
 @output_options
 def truncate(
-    source: str,
-    target: str,
-    model: str | None,
-    max_bytes: int | None,
-    bpp: float | None,
-    steps: int | None,
-    force: bool,
-    quiet: bool,
-    as_json: bool,
+    source: str, target: str, model: str | None, cut: dict[str, Any], output: Output
 ) -> None:
     """Cut the file IN to a smaller file OUT, without decoding it.
 
@@ -43,33 +27,32 @@ def truncate(
       diffcodec truncate photo.dfc thumbnail.dfc --bytes 1500
       diffcodec truncate photo.dfc - --bpp 0.25 | ssh host 'cat > photo.dfc'
     """
-    limits = cut(max_bytes=max_bytes, bpp=bpp, max_steps=steps)
-    if not limits:
+    if not cut:
         raise click.UsageError("say where to cut: --bytes, --bpp or --steps")
-    claim(source, target, force=force, as_json=as_json)
+    output.claim(source, target)
 
     whole = read(source)
 
     from diffcodec import api
 
     with about(source):
-        data = api.truncate(whole, model=model, **limits)
+        data = api.truncate(whole, model=model, **cut)
         facts = api.info(data, model)
-    write(target, data, force=force)
-    narrate(f"cut {len(whole):,} bytes to {len(data):,}, {how_far(facts)}", quiet=quiet)
-    if as_json:
+    output.write(target, data)
+    output.say(f"cut {len(whole):,} bytes to {len(data):,}, {how_far(facts)}")
+    if output.as_json:
         print_json({"input": source, "output": target, **facts})
 
 
 @click.command()
 @click.argument("source", metavar="IN")
-@model_option
-@click.option("--ledger", is_flag=True, help="Tell what every bit was spent on.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@file_model_option
+@click.option("--ledger", is_flag=True, help="Report what every bit was spent on.")
+@json_option
 def info(source: str, model: str | None, ledger: bool, as_json: bool) -> None:
-    """Tell what the .dfc file IN holds, without decoding it.
+    """Report what the .dfc file IN holds, without decoding it.
 
-    What its bits would ideally be, only the encoder can tell (encode --ledger).
+    What its bits would ideally be, only the encoder knows (encode --ledger).
 
     \b
     Examples:
@@ -94,9 +77,9 @@ def info(source: str, model: str | None, ledger: bool, as_json: bool) -> None:
         f"{name_of(source)}: {facts['width']} x {facts['height']} "
         f"{'grey' if facts['channels'] == 1 else 'RGB'}\n"
         f"bytes    {facts['bytes']:,}{total} ({facts['bpp']:.3f} bpp)\n"
-        f"image  {how_far(facts)}\n"
+        f"image    {how_far(facts)}\n"
         f"network  {facts['model'] or 'not a shipped one'} ({facts['fingerprint']})\n"
-        f"coding   chain {facts['chain']}, nu {facts['nu']}, seed {facts['seed']}"
+        f"coding   chain {facts['chain']}, {facts['code']}, seed {facts['seed']}"
     )
     if book is not None:
         click.echo(f"\n{to_text(book)}")
@@ -104,9 +87,9 @@ def info(source: str, model: str | None, ledger: bool, as_json: bool) -> None:
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def models(name: str | None, as_json: bool) -> None:
-    """List the networks that come with diffcodec, or tell all about the one called NAME.
+    """List the networks that come with diffcodec, or print the card of the one called NAME.
 
     \b
     Examples:

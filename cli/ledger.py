@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from diffcodec.cli.streams import PIPE, claim, write
+from diffcodec.cli.output import Output
+from diffcodec.cli.streams import PIPE
 
 if TYPE_CHECKING:
     from diffcodec.accounting.ledger import Ledger
 
+ledger_option = click.option(
+    "--ledger",
+    metavar="FILE",
+    help="Write what every bit was spent on, beside what theory asks for: tables if FILE ends in "
+    ".txt, else JSON.",
+)
 
-def claim_ledger(source: str, target: str, path: str, *, force: bool) -> None:
+
+def claim_ledger(output: Output, source: str | Path, target: str, path: str) -> None:
     """Refuse a ledger's file that cannot be written, or is another file of this command."""
     if path in (PIPE, target):
         raise click.UsageError(f"--ledger {path} needs a file of its own")
-    claim(source, path, force=force, as_json=False)
+    output.claim(source, path)
 
 
-def write_ledger(path: str, ledger: Ledger, *, force: bool) -> None:
+def write_ledger(output: Output, path: str, ledger: Ledger) -> None:
     """Tables to a .txt file, JSON to all others."""
     from diffcodec.accounting.ledger import to_json, to_text
+    from diffcodec.eval.common import results
 
     if Path(path).suffix.lower() == ".txt":
-        text = to_text(ledger)
+        text = to_text(ledger) + "\n"
     else:
-        text = json.dumps(to_json(ledger), indent=1, allow_nan=False)
-    write(path, (text + "\n").encode(), force=force)
+        text = results.to_json(to_json(ledger))
+    output.write(path, text.encode())

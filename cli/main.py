@@ -1,4 +1,4 @@
-"""The command `diffcodec`: its group of commands, and errors told in one sentence.
+"""The command `diffcodec`: its group of commands, and errors reported in one sentence.
 
 Exit codes: 0 done; 1 it cannot be done, and one line on stderr says why; 2 the command line makes
 no sense; 130 interrupted. Nothing here imports torch or numpy, so that help appears at once.
@@ -51,7 +51,7 @@ class Commands(click.Group):
         except (KeyboardInterrupt, click.Abort):
             _leave("interrupted", 130)
         except OSError as error:
-            _leave(_tell(error), 1)
+            _leave(_reason(error), 1)
         except (MemoryError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and "memory" not in str(error):
                 raise  # torch has no class of its own for this on the CPU
@@ -68,7 +68,7 @@ def _ours(error: Exception) -> bool:
     return type(error).__module__.startswith("diffcodec.") or type(error) is FloatingPointError
 
 
-def _tell(error: OSError) -> str:
+def _reason(error: OSError) -> str:
     if error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
     if not error.strerror:

@@ -4,221 +4,263 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from diffcodec.cli.measuring import drawing_format, need_matplotlib, resumable
+from diffcodec.cli.measuring import figure_format, need_matplotlib
+from diffcodec.cli.measuring_options import Run, Selection, run_options, selection_options
 from diffcodec.cli.options import (
-    model_option,
+    CHAIN,
+    Network,
+    grouped,
+    network_options,
     output_options,
-    run_options,
-    set_options,
-    threads_option,
+    seed_option,
 )
-from diffcodec.cli.streams import (
-    PIPE,
-    claim,
-    name_of,
-    print_json,
-    progress_bar,
-    read,
-    write,
-)
+from diffcodec.cli.output import Output
+from diffcodec.cli.streams import PIPE, name_of, print_json, read
 
 if TYPE_CHECKING:
     from diffcodec.bitstream.types import Pixels
+    from diffcodec.eval.common.ranks import Ranks
+    from diffcodec.eval.likelihood.nll import Settings
+    from diffcodec.exact.denoiser import ExactDenoiser
+    from diffcodec.network.denoiser import NetworkDenoiser
+
+# What --chain may name, by what optimised_levels.settings_of calls it.
+FAMILIES = {
+    "": "own",
+    "ddpm": "linear",
+    "linear": "linear",
+    "cosine": "cosine",
+    "chosen": "chosen",
+    "recipe": None,
+}
+RECIPE = "recipe:1000"
+
+
+@dataclass(frozen=True)
+class Bound:
+    """--chain, --sigma2, --stride, --seed: which bound is measured."""
+
+    chain: str | None
+    sigma2: Any
+    stride: int
+    seed: int
+
+    @property
+    def levels(self) -> tuple[str | None, int]:
+        """What --chain says: "ddpm:50" is ("linear", 50); None for what the recipe says."""
+        asked = self.chain or RECIPE
+        found = re.fullmatch("(?:([a-z]+):)?([1-9][0-9]*)", asked)
+        if not found:
+            raise click.UsageError(
+                f"--chain {asked} is neither a number nor a chain such as ddpm:50"
+            )
+        if (family := found[1] or "") not in FAMILIES:
+            known = ", ".join(name for name in FAMILIES if name)
+            raise click.UsageError(f"--chain {asked} is of an unknown schedule; there are {known}")
+        return FAMILIES[family], int(found[2])
+
+    def settings(self, network: ExactDenoiser | NetworkDenoiser, images: int) -> Settings:
+        """For a network and so many images; UsageError for what there is not."""
+        from diffcodec.errors import CheckpointError
+        from diffcodec.eval.likelihood.optimised_levels import settings_of
+
+        if self.sigma2 == "learned" != network.sigma2:
+            raise click.UsageError(f"{network.name} has no learned variance; leave out --sigma2")
+        try:
+            settings = settings_of(network, *self.levels, self.sigma2, self.stride, self.seed)
+            _ = settings.schedule, settings.offsets(images)
+        except CheckpointError:
+            raise
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+        return settings
+
+
+bound_options = grouped(
+    "bound",
+    Bound,
+    click.option(
+        "--chain",
+        metavar="K|NAME:N",
+        help=f"{CHAIN}; also chosen:N, the N best levels for the network's error, and recipe:N, of "
+        f"the timesteps that its recipe names (default: {RECIPE}).",
+    ),
+    click.option(
+        "--sigma2",
+        type=click.Choice(["beta", "beta_tilde", "learned", "widened"]),
+        help="Variance of p_theta (default: that of the network's recipe, beta for most; for K "
+        "and chosen:N widened, which is beta_tilde and what the network's error adds).",
+    ),
+    click.option(
+        "--stride",
+        type=click.IntRange(1),
+        default=1,
+        metavar="M",
+        help="Each image meets every M-th t only (and t = 1 to 10): the same means, less precise.",
+    ),
+    seed_option("Of the noise in x_t"),
+)
 
 
 @click.command()
 @click.argument("images", nargs=-1)
 @click.option("--data", type=click.Path(path_type=Path), help="A folder of images instead.")
-@set_options
-@model_option
-@click.option(
-    "--steps",
-    metavar="K|NAME:K",
-    help="K of the T = 1000 steps, or of another schedule's: ddpm:50, cosine:100 (1000). own:50: "
-    "the network's chain of 50 levels; chosen:1000: the best levels for its error.",
-)
-@click.option(
-    "--sigma2",
-    type=click.Choice(["beta", "beta_tilde", "learned", "widened"]),
-    help="Variance of p_theta (the one in the network's recipe, beta for most; widened, that is "
-    "beta_tilde and what the network's error adds, with own and chosen levels).",
-)
-@click.option(
-    "--stride",
-    type=click.IntRange(1),
-    default=1,
-    metavar="M",
-    help="Each image meets every M-th t only (and t = 1 to 10): the same means, less sharp.",
-)
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Of the noise in x_t.")
+@selection_options
+@network_options
+@bound_options
 @click.option("--csv", "csv_path", metavar="FILE", help="Write a row for each t.")
-@click.option("--plot", metavar="FILE", help="Draw the terms, rate and distortion (png, svg).")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where (cpu).")
+@click.option(
+    "--plot", metavar="FILE", help="Plot the terms, rate and distortion: .png, .svg or .pdf."
+)
+@click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where to evaluate (cpu)."
+)
 @click.option(
     "--batch-size",
     "batch_images",
     type=click.IntRange(1),
     metavar="N",
-    help="Images in a batch (as many as hold 2^16 pixels, 2^19 on CUDA).",
+    help="Images in a batch (default: as many as hold 2^16 pixels, 2^19 on CUDA).",
 )
 @run_options
-@threads_option
 @output_options
 def nll(
     images: tuple[str, ...],
     data: Path | None,
-    split: str | None,
-    tile: int | None,
-    count: int | None,
-    model: str | None,
-    steps: str | None,
-    sigma2: Any,
-    stride: int,
-    seed: int,
+    selection: Selection,
+    network: Network,
+    bound: Bound,
     csv_path: str | None,
     plot: str | None,
-    records: str | None,
     device: str,
     batch_images: int | None,
-    processes: int,
-    threads: int | None,
-    force: bool,
-    quiet: bool,
-    as_json: bool,
+    run: Run,
+    output: Output,
 ) -> None:
     """Bits/dim of images under the network: L_T, every L_{t-1}, L_0, RMSE of x0_hat at every t.
 
-    The variational bound of DDPM, each term from one draw of x_t for an image; betas and variance
-    are those of the network's recipe. Under torchrun every process takes its share of the images.
+    The variational bound of DDPM, each term from one sample of x_t for an image; betas and
+    variance are those of the network's recipe. Under torchrun every process takes its share of the
+    images.
 
     \b
     Examples:
-      diffcodec nll photo.png --steps 50
+      diffcodec nll photo.png --chain ddpm:50
       diffcodec nll --data cifar10/ --split test --tile 32 --records cifar.jsonl --plot cifar.svg
-      diffcodec nll --data cifar10/ --tile 32 --count 256 --steps chosen:1000 --stride 10
+      diffcodec nll --data cifar10/ --tile 32 --count 256 --chain chosen:1000 --stride 10
       torchrun --nproc-per-node 8 -m diffcodec nll --data cifar10/ --tile 32 --device cuda --json
     """
     if bool(images) == (data is not None):
         raise click.UsageError("name images, or a folder of them with --data")
-    if data is None and (split or tile):
+    if data is None and (selection.split != "all" or selection.tile):
         raise click.UsageError("--split and --tile are about a folder given with --data")
-    format = None if plot is None else drawing_format("--plot", plot)
-    family, K = _chain(steps or "1000")
-    threads = threads or (1 if processes > 1 else None)
+    _ = bound.levels, plot and figure_format("--plot", plot)  # refused before any work
     if plot is not None:
         need_matplotlib("--plot")
 
     from diffcodec.eval.common.ranks import Ranks
 
     ranks = Ranks.join()
-    quiet = quiet or not ranks.first
+    output = output if ranks.first else replace(output, quiet=True)
     if ranks.first:
-        _claim(images, [csv_path, plot, records], records, force=force)
-
-    from diffcodec.errors import CheckpointError
-    from diffcodec.eval.likelihood.elbo import about_set, summarise, to_csv, to_text
-    from diffcodec.eval.likelihood.nll import batch_size, evaluate, images_of, measurer
-    from diffcodec.eval.likelihood.optimised_levels import settings_of
-
-    named = _load(images, data, split, tile)[:count]
-
-    from diffcodec.api import default_model_of
-    from diffcodec.zoo import load_network
-
-    name = model or default_model_of([pixels for _, pixels in named])
-
-    device = _own_gpu() if device == "cuda" else device
-    network = load_network(name, device, threads)
-    if sigma2 == "learned" != network.sigma2:
-        raise click.UsageError(f"{network.name} has no learned variance; leave out --sigma2")
-    try:
-        settings = settings_of(network, family, K, sigma2, stride, seed)
-        _ = settings.schedule, settings.offsets(len(named))
-    except CheckpointError:
-        raise
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    chosen = images_of(named, settings, network.fingerprint)
-    batch = partial(batch_size, device, batch_images)
-    began = time.perf_counter()
-    with resumable(None if quiet else records), progress_bar("denoising", quiet=quiet) as progress:
-        terms = evaluate(
-            network,
-            chosen,
-            settings,
-            batch=batch,
-            ranks=ranks,
-            worker=partial(measurer, name, device, threads or 1, settings, batch),
-            processes=processes,
-            path=None if records is None else Path(records),
-            progress=progress,
-        )
-    if terms is None:  # the first process tells
+        files = {"--csv": csv_path, "--plot": plot, "--records": run.records}
+        output.claim_files(images or (PIPE,), files, resumed=run.records)
+    named = _load(images, data, selection)
+    result = _measure(named, network, bound, device, batch_images, run, ranks, output)
+    if result is None:  # the first process reports
         return
-    result = {
-        "dataset": about_set(named, data, split, tile),
-        "model": {
-            "name": network.name,
-            "fingerprint": network.fingerprint,
-            "parameters": network.parameters,
-        },
-        **summarise(terms, chosen, settings),
-        **_circumstances(
-            device, network.threads, processes * ranks.world, time.perf_counter() - began
-        ),
-    }
+    from diffcodec.eval.likelihood.elbo import about_set, to_csv, to_text
+
+    dataset = about_set(named, data, selection.split, selection.tile)
+    result = {"dataset": dataset, **result}
     if csv_path is not None:
-        write(csv_path, to_csv(result).encode(), force=force)
-    if plot is not None and format is not None:
+        output.write(csv_path, to_csv(result).encode())
+    if plot is not None:
         from diffcodec.eval.figures.terms import draw
 
-        write(plot, draw(result, format), force=force)
-    if as_json:
+        output.write(plot, draw(result, figure_format("--plot", plot)))
+    if output.as_json:
         print_json(result)
     else:
         click.echo(to_text(result))
 
 
-def _chain(steps: str) -> tuple[str | None, int]:
-    """What --steps says: "ddpm:50" is ("linear", 50); without a name the network has one."""
-    found = re.fullmatch("(?:([a-z]+):)?([1-9][0-9]*)", steps)
-    if not found:
-        raise click.UsageError(f"--steps {steps} is neither a number nor a chain such as ddpm:50")
-    return "linear" if found[1] == "ddpm" else found[1], int(found[2])
+def _measure(
+    named: Sequence[tuple[str, Pixels]],
+    network: Network,
+    bound: Bound,
+    device: str,
+    batch_images: int | None,
+    run: Run,
+    ranks: Ranks,
+    output: Output,
+) -> dict[str, Any] | None:
+    """The bound with every term, as a result has it; None on all ranks but the first."""
+    from diffcodec.api import default_model_of
+    from diffcodec.eval.common.results import provenance
+    from diffcodec.eval.likelihood.elbo import summarise
+    from diffcodec.eval.likelihood.nll import batch_size, evaluate, images_of, measurer
+    from diffcodec.zoo import load_network
 
-
-def _claim(
-    images: Sequence[str], outputs: Sequence[str | None], records: str | None, *, force: bool
-) -> None:
-    named = [output for output in outputs if output is not None]
-    if PIPE in named or len(set(named)) < len(named):
-        raise click.UsageError("--csv, --plot and --records each need a file of their own")
-    for output in named:
-        for image in images or (PIPE,):
-            claim(image, output, force=force or output == records, as_json=False)
+    name = network.model or default_model_of([pixels for _, pixels in named])
+    threads = network.threads or (1 if run.processes > 1 else None)
+    device = _own_gpu() if device == "cuda" else device
+    denoiser = load_network(name, device, threads, network.backend)
+    settings = bound.settings(denoiser, len(named))
+    images = images_of(named, settings, denoiser.fingerprint)
+    batch = partial(batch_size, device, batch_images)
+    worker = partial(measurer, name, device, threads or 1, settings, batch, network.backend)
+    began = time.perf_counter()
+    with (
+        run.resumable() if ranks.first else nullcontext(),
+        output.progress("denoising") as progress,
+    ):
+        terms = evaluate(
+            denoiser,
+            images,
+            settings,
+            batch=batch,
+            ranks=ranks,
+            worker=worker,
+            processes=run.processes,
+            path=run.records,
+            progress=progress,
+        )
+    if terms is None:
+        return None
+    keys = ("name", "fingerprint", "parameters")
+    return {
+        "model": {key: getattr(denoiser, key) for key in keys},
+        **summarise(terms, images, settings),
+        "seconds": round(time.perf_counter() - began, 3),
+        **provenance("diffcodec", denoiser.threads, run.processes * ranks.world, device=device),
+    }
 
 
 def _load(
-    images: Sequence[str], data: Path | None, split: str | None, tile: int | None
+    images: Sequence[str], data: Path | None, selection: Selection
 ) -> list[tuple[str, Pixels]]:
     """Names and pixels; images of a folder are numbered."""
     if data is None:
         from diffcodec.image import load
 
-        return [(name_of(n), load(read(n) if n == PIPE else Path(n))) for n in images]
-    from diffcodec.data import load_images
+        named = [(name_of(n), load(read(n) if n == PIPE else Path(n))) for n in images]
+    else:
+        from diffcodec.data import load_images
 
-    loaded = load_images(data, split or "all", tile or 0)
-    return [(f"{data.name}#{i}", pixels) for i, pixels in enumerate(loaded)]
+        loaded = load_images(data, selection.split, selection.tile)
+        named = [(f"{data.name}#{i}", pixels) for i, pixels in enumerate(loaded)]
+    return named[: selection.count]
 
 
 def _own_gpu() -> str:
@@ -228,13 +270,3 @@ def _own_gpu() -> str:
     if not torch.cuda.is_available():
         raise click.ClickException("this machine has no CUDA device; use --device cpu")
     return f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()}"
-
-
-def _circumstances(device: str, threads: int, processes: int, seconds: float) -> dict[str, Any]:
-    from diffcodec.eval.common.environment import environment, portable
-
-    return {
-        "seconds": round(seconds, 3),
-        "environment": {**environment(threads, processes), "device": device},
-        "command": f"diffcodec {portable(sys.argv[1:])}",
-    }

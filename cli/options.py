@@ -1,14 +1,109 @@
-"""Options that commands share: the same words with the same meaning everywhere."""
+"""Options that commands share: the same words with the same meaning everywhere.
+
+What belongs together reaches a command as one parameter: `network`, `cut`, `output`.
+"""
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from diffcodec.cli.output import Output, listed
+
+if TYPE_CHECKING:
+    from diffcodec.codec import Codec
+
 Function = TypeVar("Function", bound=Callable[..., Any])
+Decorator = Callable[[Function], Function]
+
+# Of diffcodec.exact.backends, which imports numpy; a test sees to it that they are all here.
+BACKENDS = ("compiled", "numpy", "integers", "torch64", "torch32", "cuda64", "cuda32")
+DEVICES = ("cpu", "cuda")  # the fastest backend there
+CHAIN = (
+    "Noise levels: K of the network's optimised schedule (6, 12, 25, 50 or 100), or N of DDPM's "
+    "T = 1000 timesteps (ddpm:1000, cosine:100)"
+)
+
+
+def grouped(name: str, make: Callable[..., Any], *options: Decorator[Any]) -> Decorator[Any]:
+    """Options that a command gets as one parameter: what `make` builds of their values.
+
+    The options have the names of make's parameters; those that have no option keep their default.
+    """
+    known = inspect.signature(make).parameters
+
+    def decorate(command: Function) -> Function:
+        @wraps(command)
+        def called(*args: Any, **values: Any) -> Any:
+            own = {key: values.pop(key) for key in known if key in values}
+            return command(*args, **{name: make(**own)}, **values)
+
+        for option in reversed(options):
+            called = option(called)
+        return cast(Function, called)
+
+    return decorate
+
+
+# --- the network --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Network:
+    """-m, --threads, --backend: which network, and how it is evaluated."""
+
+    model: str | None = None
+    threads: int | None = None
+    backend: str | None = None
+
+    @property
+    def running(self) -> dict[str, Any]:
+        """How it is evaluated, as keyword arguments; no bit depends on them."""
+        return {"threads": self.threads, "backend": self.backend}
+
+    def codec(self, model: str, processes: int = 1) -> Codec:
+        """The codec of the network that was chosen in the end; on all cores, or one a process."""
+        from diffcodec.codec import Codec
+
+        threads = self.threads or (1 if processes > 1 else None)
+        return Codec.from_pretrained(model, threads, backend=self.backend)
+
+
+model_option = click.option(
+    "-m",
+    "--model",
+    metavar="NAME|PATH",
+    help="A shipped network, or its file (default: cifar10 for 32 x 32 images, photo for others).",
+)
+file_model_option = click.option(
+    "-m", "--model", metavar="NAME|PATH", help="The network's file, if it is not a shipped one."
+)
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Use N processor threads (default: all).",
+)
+backend_option = click.option(
+    "--backend",
+    type=click.Choice([*DEVICES, *BACKENDS]),
+    metavar="NAME",
+    help=f"What evaluates the network: {', '.join(BACKENDS)}, or the fastest of a device, cpu or "
+    "cuda (default: cpu). All give the same bits.",
+)
+network_options = grouped("network", Network, model_option, threads_option, backend_option)
+file_network_options = grouped(
+    "network", Network, file_model_option, threads_option, backend_option
+)
+
+
+# --- cuts and work ------------------------------------------------------------------------------
 
 
 def _finite(_: click.Context, option: click.Parameter, value: float | None) -> float | None:
@@ -17,12 +112,25 @@ def _finite(_: click.Context, option: click.Parameter, value: float | None) -> f
     return value
 
 
-model_option = click.option(
-    "-m", "--model", metavar="NAME|PATH", help="A shipped network, or its file."
-)
-threads_option = click.option(
-    "--threads", type=click.IntRange(1), metavar="N", help="Use N processor threads (default: all)."
-)
+def _cut(**limits: float | None) -> dict[str, Any]:
+    """The one cut that was asked for, as the codec's keyword argument."""
+    chosen = {key: value for key, value in limits.items() if value is not None}
+    if len(chosen) > 1:
+        options = listed([f"--{key.removeprefix('max_')}" for key in limits])
+        raise click.UsageError(f"{options} each choose the cut; give one of them")
+    return chosen
+
+
+def _cut_of_file(max_bytes: int | None, bpp: float | None, max_steps: int | None) -> dict[str, Any]:
+    return _cut(max_bytes=max_bytes, bpp=bpp, max_steps=max_steps)
+
+
+def _cut_of_encoder(
+    max_bytes: int | None, bpp: float | None, psnr: float | None, max_steps: int | None
+) -> dict[str, Any]:
+    return _cut(max_bytes=max_bytes, bpp=bpp, psnr=psnr, max_steps=max_steps)
+
+
 bytes_option = click.option(
     "--bytes", "max_bytes", type=click.IntRange(1), metavar="N", help="Cut after N bytes."
 )
@@ -33,137 +141,51 @@ bpp_option = click.option(
     metavar="X",
     help="Cut after X bits per pixel.",
 )
+steps_option = click.option(
+    "--steps", "max_steps", type=click.IntRange(1), metavar="N", help="Cut after N steps."
+)
 psnr_option = click.option(
     "--psnr",
     type=click.FloatRange(0, min_open=True),
     callback=_finite,
     metavar="P",
-    help="Stop after the first step that reaches P dB.",
+    help="Cut after the first step that reaches P dB.",
 )
-steps_option = click.option(
-    "--steps", type=click.IntRange(1), metavar="N", help="Cut after N steps."
+cut_options = grouped("cut", _cut_of_file, bytes_option, bpp_option, steps_option)
+encoder_cut_options = grouped(
+    "cut", _cut_of_encoder, bytes_option, bpp_option, psnr_option, steps_option
 )
+
 effort_option = click.option(
     "--effort",
     type=click.Choice(["fast", "default", "best"]),
     default="default",
-    help="Time against bytes: fast has up to 25 steps and takes half the time, for files 2 % "
-    "larger; best, up to 100 steps, takes twice as long, to decode too, and saves 1 %. The default "
-    "is up to 50; small images have fewer.",
+    help="Time against bytes: fast (up to 25 steps) halves encoding time, for files 2 % larger; "
+    "best (up to 100) doubles encoding and decoding time, for files 1 % smaller; the default takes "
+    "up to 50 steps. Small images take fewer.",
 )
 
 
-def output_options(command: Function) -> Function:
-    """-f, -q and --json, as every command that writes a file has them."""
-    json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-    quiet = click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it goes wrong.")
-    force = click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
-    return force(quiet(json_option(command)))
+def chain_option(default: str) -> Decorator[Any]:
+    """--chain K|NAME:N, with what stands for it where it is not given."""
+    return click.option("--chain", metavar="K|NAME:N", help=f"{CHAIN} (default: {default}).")
 
 
-def cut(**limits: float | None) -> dict[str, Any]:
-    """The one cut that was asked for, as the codec's keyword argument."""
-    chosen = {key: value for key, value in limits.items() if value is not None}
-    if len(chosen) > 1:
-        names = [f"--{key.removeprefix('max_')}" for key in limits]
-        listed = f"{', '.join(names[:-1])} and {names[-1]}"
-        raise click.UsageError(f"{listed} each choose the cut; give one of them")
-    return chosen
-
-
-# --- measuring ----------------------------------------------------------------------------------
-
-
-def set_options(command: Function) -> Function:
-    """--split, --tile and --count: which images of a folder are measured."""
-    count = click.option(
-        "--count",
-        "--images",
-        "count",
-        type=click.IntRange(1),
-        metavar="N",
-        help="Only the first N images.",
+def seed_option(what: str) -> Decorator[Any]:
+    """--seed of some randomness."""
+    return click.option(
+        "--seed", type=click.IntRange(0, 2**32 - 1), default=0, metavar="N", help=f"{what} (0)."
     )
-    tile = click.option(
-        "--tile", type=click.IntRange(1), metavar="S", help="DATA holds mosaics of S x S."
-    )
-    split = click.option("--split", help="Of DATA only files or folders whose name begins so.")
-    return split(tile(count(command)))
 
 
-def run_options(command: Function) -> Function:
-    """--records and -j: long measurements that resume, on several processes."""
-    processes = click.option(
-        "-j", "--processes", type=click.IntRange(1), default=1, metavar="N", help="Processes (1)."
-    )
-    records = click.option(
-        "--records", metavar="FILE", help="Keep a line for each image; resumes from it."
-    )
-    return records(processes(command))
+# --- outputs ------------------------------------------------------------------------------------
 
-
-def _rates(
-    _: click.Context, option: click.Parameter, value: str | None
-) -> tuple[float, ...] | None:
-    """ "0.1,0.5,2" to rising positive rates."""
-    if value is None:
-        return None
-    try:
-        rates = tuple(sorted({float(part) for part in value.split(",")}))
-    except ValueError as error:
-        message = "give rates in bpp, separated by commas, such as 0.25,0.5,1"
-        raise click.BadParameter(message, param=option) from error
-    if not all(0 < rate < math.inf for rate in rates):
-        raise click.BadParameter("rates are above 0 and finite", param=option)
-    return rates
-
-
-cuts_option = click.option(
-    "--cuts", callback=_rates, metavar="X,Y,...", help="Rates in bpp, e.g. 0.1,0.25,0.5,1,2."
+force_option = click.option("-f", "--force", is_flag=True, help="Overwrite what exists.")
+quiet_option = click.option(
+    "-q", "--quiet", is_flag=True, help="Print nothing on stderr but errors and warnings."
 )
-reconstructions_option = click.option(
-    "--save-reconstructions",
-    "reconstructions",
-    metavar="DIR",
-    help="Write every decoded image, as PNG, into a folder of its codec below DIR.",
-)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
-
-def _names(
-    context: click.Context, __: click.Parameter, value: str | None
-) -> tuple[str, ...] | None:
-    if context.params.pop("no_peers", False):
-        if value is not None:
-            raise click.UsageError("--peers and --no-peers exclude each other", context)
-        return ()
-    if value is None or value == "all":
-        return None
-    return tuple(name.strip() for name in value.split(",") if name.strip())
-
-
-def peers_options(command: Function) -> Function:
-    """--peers and --no-peers: the parameter `peers`, names of other codecs, None for all."""
-    none = click.option("--no-peers", is_flag=True, is_eager=True, help="No other codecs.")
-    some = click.option(
-        "--peers",
-        callback=_names,
-        metavar="NAME,...",
-        help="Of the other codecs only these: jpeg, jpeg2000, jpeg2000-cut, webp, avif, jpegxl, "
-        "... (default: all that are here).",
-    )
-    return some(none(command))
-
-
-def result_options(command: Function) -> Function:
-    """-f, -q and --json of a command whose result is a JSON object of some size."""
-    json_option = click.option(
-        "--json",
-        "json_path",
-        is_flag=False,
-        flag_value="-",
-        metavar="[FILE]",
-        help="Print one JSON object, or write it to FILE.",
-    )
-    quiet = click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it goes wrong.")
-    force = click.option("-f", "--force", is_flag=True, help="Overwrite what exists.")
-    return force(quiet(json_option(command)))
+output_options = grouped("output", Output, force_option, quiet_option, json_option)
+file_options = grouped("output", Output, force_option, quiet_option)  # of commands without --json
+quiet_options = grouped("output", Output, quiet_option)  # of those whose files are theirs

@@ -2,28 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from diffcodec.cli.measuring import drawing_format, need_matplotlib
-from diffcodec.cli.options import output_options
-from diffcodec.cli.streams import claim, narrate, print_json, write
+from diffcodec.cli.measuring import figure_format, need_matplotlib
+from diffcodec.cli.measuring_options import names
+from diffcodec.cli.options import grouped, output_options
+from diffcodec.cli.output import Output
+from diffcodec.cli.streams import print_json
 
 if TYPE_CHECKING:
-    from diffcodec.eval.rd.curves import Curve, Result
+    from diffcodec.eval.common.results import Result
+    from diffcodec.eval.rd.curves import Curve
 
 KINDS = ("rd", "terms", "overhead", "lossless", "steps")
 
 
-def _keys(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    return None if value is None else tuple(key.strip() for key in value.split(",") if key.strip())
+@dataclass(frozen=True)
+class Figure:
+    """-o, --metric, --rate, --title: how the figure looks, and where it goes."""
+
+    path: str | None
+    metric: Any
+    rate: Any
+    title: str | None
+
+    def draw(self, kind: str, curves: list[Curve], results: list[Result]) -> bytes:
+        """The file's bytes."""
+        from diffcodec.eval.figures import cost, steps, terms
+        from diffcodec.eval.figures.rates import rate_distortion
+
+        assert self.path is not None
+        format, title = figure_format("-o", self.path), self.title
+        if kind == "terms":
+            return terms.draw(results[0], format, title)
+        if kind == "steps":
+            return steps.draw(results[0], format, title)
+        if kind == "rd":
+            return rate_distortion(
+                curves, results, format, metric=self.metric, rate=self.rate, title=title
+            )
+        draw = cost.overhead if kind == "overhead" else cost.lossless
+        return draw(results, format, title)
+
+
+figure_options = grouped(
+    "figure",
+    Figure,
+    click.option("-o", "--output", "path", metavar="OUT", help="The figure: .png, .svg or .pdf."),
+    click.option(
+        "--metric",
+        type=click.Choice(["psnr", "ms-ssim", "rmse"]),
+        default="psnr",
+        help="Of kind rd (psnr).",
+    ),
+    click.option(
+        "--rate", type=click.Choice(["bpp", "bpd"]), default="bpp", help="Of kind rd (bpp)."
+    ),
+    click.option("--title", metavar="TEXT", help="Instead of the data set's name."),
+)
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", metavar="OUT", help="The figure: .png, .svg or .pdf.")
+@figure_options
 @click.option(
     "--kind",
     type=click.Choice(KINDS),
@@ -31,38 +77,27 @@ def _keys(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str
     "over theory by rate; lossless: bars; steps: of a schedule (default: as the files are).",
 )
 @click.option(
-    "--metric", type=click.Choice(["psnr", "ms-ssim", "rmse"]), default="psnr", help="Of rd (psnr)."
-)
-@click.option("--rate", type=click.Choice(["bpp", "bpd"]), default="bpp", help="Of rd (bpp).")
-@click.option(
     "--curves",
     "keys",
-    callback=_keys,
     metavar="NAME,...",
-    help="Of rd: only these, for example 'diffcodec photo,jpegxl'.",
+    help="Of kind rd: only these, for example 'diffcodec photo,jpegxl'.",
 )
 @click.option(
     "--bd",
     "reference",
     metavar="NAME",
-    help="Tell BD-rate and BD-PSNR of every curve against the curve NAME.",
+    help="Report BD-rate and BD-PSNR of every curve against the curve NAME.",
 )
-@click.option("--title", help="Instead of the data set's name.")
 @output_options
 def plot(
     files: tuple[Path, ...],
-    output: str | None,
+    figure: Figure,
     kind: str | None,
-    metric: Any,
-    rate: Any,
-    keys: tuple[str, ...] | None,
+    keys: str | None,
     reference: str | None,
-    title: str | None,
-    force: bool,
-    quiet: bool,
-    as_json: bool,
+    output: Output,
 ) -> None:
-    """Draw the results of eval, bench, nll and schedule, and CompressAI's, together where they fit.
+    """Plot the results of eval, bench, nll and schedule, and CompressAI's, together where they fit.
 
     \b
     Examples:
@@ -71,65 +106,51 @@ def plot(
       diffcodec plot rd.json --bd jpeg2000
       diffcodec plot rd.json --kind lossless -o sizes.png
     """
-    if output is None and reference is None:
-        raise click.UsageError("say where the figure goes with -o OUT, or what to tell with --bd")
-    if output is not None:
-        format = drawing_format("-o", output)
+    if figure.path is None and reference is None:
+        raise click.UsageError("say where the figure goes with -o OUT, or what to report with --bd")
+    if figure.path is not None:
+        figure_format("-o", figure.path)
         need_matplotlib("a figure")
         for path in files:
-            claim(str(path), output, force=force, as_json=as_json)
+            output.claim(path, figure.path)
 
-    from diffcodec.eval.figures.steps import is_schedule
+    from diffcodec.eval.common.results import read_result
     from diffcodec.eval.rd import curves as loading
     from diffcodec.eval.rd.comparison import compare, to_text
 
-    results = {path: loading.read(path) for path in files}
-    bounds = [loading.is_bound(result) for result in results.values()]
-    schedules = [is_schedule(result) for result in results.values()]
-    kind = kind or ("terms" if all(bounds) else "steps" if all(schedules) else "rd")
-    if any(schedules) != (kind == "steps") or (kind == "steps" and len(schedules) > 1):
-        raise click.UsageError("--kind steps draws one result of diffcodec schedule")
-    if any(bounds) and (kind != "terms" or len(bounds) > 1):
-        raise click.UsageError("results of nll are drawn one by one, as --kind terms")
-    if kind == "terms" and not any(bounds):
-        raise click.UsageError("--kind terms is about a result of diffcodec nll")
+    read = {path: read_result(path) for path in files}
+    results = list(read.values())
+    kind = _kind(kind, results)
     if kind != "rd" and (reference is not None or keys is not None):
         raise click.UsageError(f"--curves and --bd are about rate-distortion, not {kind}")
-    known = loading.curves_of(results) if kind == "rd" else []
-    chosen = loading.choose(known, keys)
+    known = loading.curves_of(read) if kind == "rd" else []
+    chosen = loading.choose(known, None if keys is None else names(keys))
     anchor = None if reference is None else loading.choose(known, [reference])[0]
-    if output is not None:
-        data = _draw(kind, chosen, list(results.values()), format, metric, rate, title)
-        write(output, data, force=force)
-        narrate(f"{output}: {len(data):,} bytes", quiet=quiet)
-    rows = [] if anchor is None else compare(chosen, anchor, metric)
-    if as_json:
-        print_json({"output": output, "reference": reference, "bd": rows})
+    if figure.path is not None:
+        data = figure.draw(kind, chosen, results)
+        output.write(figure.path, data)
+        output.say(f"{figure.path}: {len(data):,} bytes")
+    rows = [] if anchor is None else compare(chosen, anchor, figure.metric)
+    if output.as_json:
+        print_json({"output": figure.path, "reference": reference, "bd": rows})
     elif anchor is not None:
         click.echo(to_text(rows, anchor))
     if rows and all(row["bd_rate_percent"] is None for row in rows):
         raise click.ClickException(rows[0]["reason"])
 
 
-def _draw(
-    kind: str,
-    chosen: list[Curve],
-    results: list[Result],
-    format: str,
-    metric: Any,
-    rate: Any,
-    title: str | None,
-) -> bytes:
-    from diffcodec.eval.figures import cost as plot_cost
-    from diffcodec.eval.figures import steps as plot_steps
-    from diffcodec.eval.figures import terms as plot_terms
-    from diffcodec.eval.figures.rates import rate_distortion
+def _kind(asked: str | None, results: Sequence[Result]) -> str:
+    """What is plotted of these results; UsageError where they do not fit together, or the kind."""
+    from diffcodec.eval.figures.steps import is_schedule
+    from diffcodec.eval.rd.curves import is_bound
 
-    if kind == "terms":
-        return plot_terms.draw(results[0], format, title)
-    if kind == "steps":
-        return plot_steps.draw(results[0], format, title)
-    if kind == "rd":
-        return rate_distortion(chosen, results, format, metric=metric, rate=rate, title=title)
-    draw = plot_cost.overhead if kind == "overhead" else plot_cost.lossless
-    return draw(results, format, title)
+    bounds = [is_bound(result) for result in results]
+    schedules = [is_schedule(result) for result in results]
+    kind = asked or ("terms" if all(bounds) else "steps" if all(schedules) else "rd")
+    if any(schedules) != (kind == "steps") or (kind == "steps" and len(schedules) > 1):
+        raise click.UsageError("--kind steps is about one result of diffcodec schedule")
+    if any(bounds) and (kind != "terms" or len(bounds) > 1):
+        raise click.UsageError("results of nll are plotted one by one, as --kind terms")
+    if kind == "terms" and not any(bounds):
+        raise click.UsageError("--kind terms is about a result of diffcodec nll")
+    return kind

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from diffcodec.cli.streams import claim, narrate, print_json, progress_bar, write
-from diffcodec.cli.training import data_option, quiet_option, split_option, training_crops
+from diffcodec.cli.options import output_options
+from diffcodec.cli.output import Output
+from diffcodec.cli.streams import print_json
+from diffcodec.cli.training import data_option, split_option, training_crops
 
 if TYPE_CHECKING:
     from diffcodec.exact.denoiser import ExactDenoiser
@@ -27,52 +28,48 @@ if TYPE_CHECKING:
 @data_option
 @split_option
 @click.option(
-    "--steps",
+    "--chain",
     "lengths",
     type=click.IntRange(2, 1000),
     multiple=True,
     required=True,
     metavar="K",
-    help="Store a chain of K steps, beside the usual ones; may be given again.",
+    help="Store the optimised schedule of K levels, beside the usual ones. May be repeated.",
 )
 @click.option(
     "-o",
     "--out",
     metavar="OUT",
-    help="The network with the chains (NETWORK with .scheduled before its suffix).",
+    help="The network with the schedules (NETWORK with .scheduled before its suffix).",
 )
-@click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
-@quiet_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@output_options
 def schedule(
     network: str,
     data: Path,
     split: str,
     lengths: tuple[int, ...],
     out: str | None,
-    force: bool,
-    quiet: bool,
-    as_json: bool,
+    output: Output,
 ) -> None:
-    """Choose the K noise levels, and the hand-over to the exact pixels, that cost fewest bits.
+    """Choose the K noise levels, and the switch to the lossless residual, that cost fewest bits.
 
-    What NETWORK, shipped or a file of either kind, makes of the images at each noise level is
-    measured; of all chains on a fine grid the best is found exactly. The table tells bits/dim
+    The error of NETWORK, shipped or a file of either kind, is measured on the images at each noise
+    level; of all schedules on a fine grid the best is found exactly. The table reports bits/dim
     against the number of steps, and what as many of DDPM's timesteps would cost, evenly spaced.
-    Tables are part of a network's fingerprint, so OUT is another network to the codec.
+    Schedules are part of a network's fingerprint, so OUT is another network to the codec.
 
     \b
     Examples:
-      diffcodec schedule cifar10 --data cifar/ --split train --steps 40 -o mine.safetensors
-      diffcodec schedule runs/photo/model.safetensors --data images/ --steps 50 --steps 200
+      diffcodec schedule cifar10 --data cifar/ --split train --chain 40 -o mine.safetensors
+      diffcodec schedule runs/photo/model.safetensors --data images/ --chain 50 --chain 200
     """
     target = out or str(Path(network).with_suffix(".scheduled.safetensors"))
-    claim(network, target, force=force, as_json=as_json)
+    output.claim(network, target)
 
     import numpy as np
 
     from diffcodec.data import digest
-    from diffcodec.eval.common.environment import environment, portable
+    from diffcodec.eval.common.results import provenance
     from diffcodec.eval.likelihood.step_counts import LENGTHS, against_steps, to_text
     from diffcodec.network.tables import survey
     from diffcodec.theory.chain import CHAIN_LENGTHS
@@ -83,17 +80,17 @@ def schedule(
     denoiser = load_network(network)
     recipe, retabled = _about(denoiser)
     crops = training_crops(recipe, data, split)
-    with progress_bar("measuring", quiet=quiet) as progress:
+    with output.progress("measuring") as progress:
         x0 = np.stack([to_unit(crop) for crop in crops])
         tables, pixel_bpd = survey(denoiser, x0, seed=0, progress=progress)
     stored = {*CHAIN_LENGTHS, *lengths}
     choices = choose(tables, pixel_bpd, {*stored, *LENGTHS})
     chains = {str(k): choices[k].v for k in sorted(stored)}
     made = retabled(dataclasses.replace(tables, chains=chains))
-    write(target, made.to_bytes(), force=force)
-    narrate(f"{target}: fingerprint {made.fingerprint.hex()}", quiet=quiet)
+    output.write(target, made.to_bytes())
+    output.say(f"{target}: fingerprint {made.fingerprint.hex()}")
     rows = against_steps(tables, pixel_bpd, choices)
-    if not as_json:
+    if not output.as_json:
         click.echo(to_text(rows))
         return
     shape = list(crops[0].shape)
@@ -104,8 +101,7 @@ def schedule(
             | {"sha256": digest(crops)},
             "output": {"fingerprint": made.fingerprint.hex(), "chains": sorted(stored)},
             "steps": rows,
-            "environment": environment(denoiser.threads, processes=1),
-            "command": f"diffcodec {portable(sys.argv[1:])}",
+            **provenance("diffcodec", denoiser.threads, processes=1),
         }
     )
 

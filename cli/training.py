@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from diffcodec.cli.streams import narrate, progress_bar
+from diffcodec.cli.options import quiet_options
+from diffcodec.cli.output import Output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,9 +25,11 @@ data_option = click.option(
     "--data", required=True, type=click.Path(path_type=Path), help="Folder of images."
 )
 split_option = click.option(
-    "--split", default="all", help="Only files or folders whose name begins so."
+    "--split",
+    default="all",
+    metavar="NAME",
+    help="Of the folder only files or folders whose name begins so.",
 )
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it goes wrong.")
 
 
 @click.command()
@@ -48,7 +51,7 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing unl
     "--validate",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Held-out images: tell the bound on some of them, before (--from) and after.",
+    help="Held-out images: report the bound on some of them, before (--from) and after.",
 )
 @click.option(
     "--minutes", type=click.FloatRange(0, min_open=True), metavar="N", help="Stop after N minutes."
@@ -69,7 +72,7 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing unl
     metavar="SECTION.FIELD=VALUE",
     help="Change a field of the recipe, for example train.lr=1e-4.",
 )
-@quiet_option
+@quiet_options
 def train(
     recipe: Path,
     data: Path,
@@ -81,9 +84,9 @@ def train(
     finish_in: float | None,
     device: str,
     settings: tuple[str, ...],
-    quiet: bool,
+    output: Output,
 ) -> None:
-    """Train the network that RECIPE describes; the same command again goes on where it stopped.
+    """Train the network that RECIPE describes; the same command again resumes where it stopped.
 
     At the end the tables that coding needs are measured on the same images. What comes out is a
     float network; `diffcodec export` makes the integer network of it that the codec runs on.
@@ -92,8 +95,7 @@ def train(
     Examples:
       diffcodec train recipes/photo.toml --data images/ --finish-in 60
       diffcodec train recipes/cifar10.toml --data cifar/ --split train --set train.lr=3e-4
-      diffcodec train recipes/photo.toml --data mine/ --from photo --set train.lr=2e-4 \
-        --validate held-out/
+      diffcodec train recipes/photo.toml --data mine/ --from photo --validate held-out/
     """
     from diffcodec.network.config import Recipe
 
@@ -110,7 +112,7 @@ def train(
 
     known = load_weights(first) if first else None
     main = int(os.environ.get("RANK", "0")) == 0
-    check = Validation(validate, described, device, quiet) if validate and main else None
+    check = Validation(validate, described, device, output) if validate and main else None
     if check and known:
         check("before", known)
     try:
@@ -123,27 +125,28 @@ def train(
             finish_in=finish_in,
             device=device,
             first=known,
-            quiet=quiet,
+            quiet=output.quiet,
         )
     except KeyboardInterrupt:
-        narrate("\nthe same command goes on from the last checkpoint", quiet=quiet)
+        output.say("\nthe same command resumes from the last checkpoint")
         raise
     if main:
         network, made = folder / "model.safetensors", run.checkpoint()
         if check:
             check("after", made)
             made.card["validation"] = check.found
-        _with_tables(made, data, split, quiet, device).save(network)
-        narrate(f"{network}: step {run.step} of {described.train.steps}", quiet=quiet)
+        _with_tables(made, data, split, output, device).save(network)
+        output.say(f"{network}: step {run.step} of {described.train.steps}")
 
 
 class Validation:
-    """The bound on held-out images, told and kept for the network's card."""
+    """The bound on held-out images, reported and kept for the network's card."""
 
-    def __init__(self, folder: Path, recipe: Recipe, device: str, quiet: bool) -> None:
+    def __init__(self, folder: Path, recipe: Recipe, device: str, output: Output) -> None:
         from diffcodec.eval.likelihood.validation import HeldOut
 
-        self.held_out, self.device, self.quiet = HeldOut.load(folder, recipe.train), device, quiet
+        self.held_out = HeldOut.load(folder, recipe.train)
+        self.device, self.output = device, output
         self.found: dict[str, Any] = {"dataset": self.held_out.name}
 
     def __call__(self, when: str, network: Checkpoint) -> None:
@@ -151,10 +154,9 @@ class Validation:
         self.found[when] = bound = self.held_out.bound(network, self.device)
         error = bound["standard_error_bpd"]
         spread = "" if error is None else f" +- {error:.3f}"
-        narrate(
+        self.output.say(
             f"{when} training: {bound['bpd']:.4f}{spread} bits/dim on {bound['images']} images "
-            f"of {self.held_out.name}",
-            quiet=self.quiet,
+            f"of {self.held_out.name}"
         )
 
 
@@ -162,8 +164,8 @@ class Validation:
 @click.argument("network", type=click.Path(path_type=Path))
 @data_option
 @split_option
-@quiet_option
-def calibrate(network: Path, data: Path, split: str, quiet: bool) -> None:
+@quiet_options
+def calibrate(network: Path, data: Path, split: str, output: Output) -> None:
     """Measure the tables that coding needs on images, and store them in the float NETWORK.
 
     They are part of its fingerprint, and of that of the integer network that is exported from it.
@@ -175,19 +177,19 @@ def calibrate(network: Path, data: Path, split: str, quiet: bool) -> None:
     """
     from diffcodec.zoo import load_checkpoint
 
-    measured = _with_tables(load_checkpoint(network), data, split, quiet)
+    measured = _with_tables(load_checkpoint(network), data, split, output)
     measured.save(network)
-    narrate(f"{network}: fingerprint {measured.fingerprint.hex()}", quiet=quiet)
+    output.say(f"{network}: fingerprint {measured.fingerprint.hex()}")
 
 
 def _with_tables(
-    checkpoint: Checkpoint, data: Path, split: str, quiet: bool, device: str = "cpu"
+    checkpoint: Checkpoint, data: Path, split: str, output: Output, device: str = "cpu"
 ) -> Checkpoint:
     """The checkpoint with tables from crops as in its training."""
     from diffcodec.network.tables import calibrate as measure
 
     crops = training_crops(checkpoint.recipe, data, split)
-    with progress_bar("measuring", quiet=quiet) as progress:
+    with output.progress("measuring") as progress:
         return measure(checkpoint, crops, progress=progress, device=device)
 
 

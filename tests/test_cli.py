@@ -24,7 +24,7 @@ from click.testing import CliRunner, Result
 from diffcodec import __version__, api, image
 from diffcodec.bitstream.types import Pixels
 from diffcodec.cli.main import main
-from diffcodec.cli.streams import progress_bar
+from diffcodec.cli.output import Output
 
 if TYPE_CHECKING:
     from diffcodec import Codec
@@ -39,7 +39,7 @@ INFO_KEYS = {
     "model",
     "fingerprint",
     "chain",
-    "nu",
+    "code",
     "seed",
     "bytes",
     "total_bytes",
@@ -162,15 +162,12 @@ def test_a_psnr_and_a_preview(run: Run, photo: Path) -> None:
     assert image.load(Path("b.png")).shape == (4, 4, 3)
 
 
-@pytest.mark.parametrize(
-    ("options", "chain"),
-    [(["--steps", "ddpm:10"], "ddpm:10"), (["--chain", "6"], "6"), (["--chain", "cosine:8"], None)],
-)
-def test_chains(run: Run, photo: Path, options: list[str], chain: str | None) -> None:
-    run("encode", "photo.png", "chain.dfc", "--nu", "8", "--seed", "7", *options)
+@pytest.mark.parametrize("chain", ["ddpm:10", "6", "cosine:8"])
+def test_chains(run: Run, photo: Path, chain: str) -> None:
+    run("encode", "photo.png", "chain.dfc", "--nu", "8", "--seed", "7", "--chain", chain)
     facts = json.loads(run("info", "chain.dfc", "--json").stdout)
-    assert facts["chain"] == (chain or options[1])
-    assert (facts["nu"], facts["seed"]) == (8, 7)
+    assert facts["chain"] == chain
+    assert (facts["code"], facts["seed"]) == ("trellis:8", 7)
     assert "lossless" in run("decode", "chain.dfc").stderr
 
 
@@ -180,10 +177,10 @@ def test_effort(run: Run, photo: Path) -> None:
         run("encode", "photo.png", f"{name}.dfc", "--effort", name, *options)
         facts[name] = json.loads(run("info", f"{name}.dfc", "--json").stdout)
         assert "lossless" in run("decode", f"{name}.dfc").stderr
-    assert {name: (told["chain"], told["nu"]) for name, told in facts.items()} == {
-        "fast": ("12", 14),
-        "best": ("12", 8),
-        "default": ("6", 14),
+    assert {name: (told["chain"], told["code"]) for name, told in facts.items()} == {
+        "fast": ("12", "trellis:14"),
+        "best": ("12", "trellis:8"),
+        "default": ("6", "trellis:14"),
     }
 
 
@@ -280,7 +277,7 @@ def test_a_ledger_does_not_take_another_file(run: Run, photo: Path) -> None:
 def test_info_for_people(run: Run, photo: Path) -> None:
     text = run("info", "photo.dfc").stdout
     size = photo.stat().st_size
-    assert f"bytes    {size} of {size}" in text and "image  lossless" in text
+    assert f"bytes    {size} of {size}" in text and "image    lossless" in text
     assert "network  tiny (" in text
 
 
@@ -353,13 +350,13 @@ def test_progress_bar_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
         def isatty(self) -> bool:
             return True
 
-    with progress_bar("encoding", quiet=False) as show:
+    with Output().progress("encoding") as show:
         assert show is None
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with progress_bar("encoding", quiet=True) as show:
+    with Output(quiet=True).progress("encoding") as show:
         assert show is None
-    with progress_bar("encoding", quiet=False) as show:
+    with Output().progress("encoding") as show:
         assert show is not None
         for done in range(11):
             show(done, 10)
@@ -386,13 +383,16 @@ def test_progress_bar_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
         ["encode", "a.png", "--bpp", "inf"],
         ["encode", "a.png", "--steps", "0"],
         ["encode", "a.png", "--steps", "fast"],
-        ["encode", "a.png", "--steps", "ddpm:50", "--chain", "6"],
+        ["encode", "a.png", "--steps", "ddpm:50"],
         ["encode", "a.png", "--psnr", "nan"],
         ["encode", "a.png", "--psnr", "40", "--bpp", "1"],
         ["decode", "a.dfc", "--scale", "1/3"],
         ["encode", "a.png", "--nu", "9"],
         ["encode", "a.png", "--effort", "heroic"],
-        ["encode", "a.png", "--effort", "best", "--mode", "bitsback"],
+        ["encode", "a.png", "--mode", "bitsback"],
+        ["encode", "a.png", "--tile", "32"],
+        ["archive", "a.png", "-"],
+        ["encode", "a.png", "--backend", "abacus"],
         ["encode", "a.png", "--seed", "-1"],
         ["encode", "a.png", "-", "--json"],
         ["decode", "a.dfc", "--format", "jpeg"],
@@ -448,7 +448,7 @@ def test_a_process_in_a_pipe(
 ) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "diffcodec", "decode", "-", "-", "-m", tiny_network],
-        input=tiny_codec.encode(small_rgb, nu=8),
+        input=tiny_codec.encode(small_rgb, code="trellis:8"),
         capture_output=True,
         cwd=tmp_path,
         check=False,
@@ -516,15 +516,15 @@ crop = 16
 def test_train_then_calibrate(run: Run, small_rgb: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("diffcodec.cli.training.PIXELS", 2**10)
     Path("recipe.toml").write_text(RECIPE)
-    image.save(small_rgb, Path("pictures.png"))
+    image.save(small_rgb, Path("images.png"))
     network = "runs/small/model.safetensors"
-    told = run("train", "recipe.toml", "--data", "pictures.png", "--set", "train.steps=2")
+    told = run("train", "recipe.toml", "--data", "images.png", "--set", "train.steps=2")
     assert told.stdout == "" and f"{network}: step 2 of 2" in told.stderr
-    assert "step 3 of 3" in run("train", "recipe.toml", "--data", "pictures.png").stderr
-    told = run("encode", "pictures.png", "a.dfc", "-m", network, code=1)
+    assert "step 3 of 3" in run("train", "recipe.toml", "--data", "images.png").stderr
+    told = run("encode", "images.png", "a.dfc", "-m", network, code=1)
     assert f"{network} is a float network" in told.stderr and "diffcodec export" in told.stderr
     before = Path(network).read_bytes()
-    run("calibrate", network, "--data", "pictures.png", "-q")
+    run("calibrate", network, "--data", "images.png", "-q")
     assert Path(network).read_bytes() == before
 
 
@@ -559,11 +559,6 @@ def test_fine_tuning_tells_the_bound_before_and_after(
     assert held_out.bound(first) == card["before"] != card["after"]
 
 
-def _toml(fields: dict[str, Any]) -> str:
-    values = {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
-    return "\n".join(f"{k} = {json.dumps(v)}" for k, v in values.items())
-
-
 def test_a_full_disk_is_told_in_one_sentence(
     run: Run, small_rgb: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -571,13 +566,13 @@ def test_a_full_disk_is_told_in_one_sentence(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     Path("recipe.toml").write_text(RECIPE)
-    image.save(small_rgb, Path("pictures.png"))
+    image.save(small_rgb, Path("images.png"))
     monkeypatch.setattr(os, "fsync", full)
-    told = run("train", "recipe.toml", "--data", "pictures.png", "-q", code=1)
+    told = run("train", "recipe.toml", "--data", "images.png", "-q", code=1)
     assert told.stderr == ("diffcodec: runs/small/model.safetensors: No space left on device\n")
 
 
-def test_interrupted_training_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_training_says_how_to_resume(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from diffcodec.training import train as training
 
     def train(*args: Any, **options: Any) -> None:
@@ -586,7 +581,7 @@ def test_interrupted_training_says_how_to_go_on(run: Run, monkeypatch: pytest.Mo
     monkeypatch.setattr(training, "train", train)
     Path("recipe.toml").write_text(RECIPE)
     told = run("train", "recipe.toml", "--data", ".", code=130)
-    assert "the same command goes on" in told.stderr and "interrupted" in told.stderr
+    assert "the same command resumes" in told.stderr and "interrupted" in told.stderr
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from diffcodec.eval.common.similarity import ms_ssim
 from diffcodec.eval.peers.command_codec import CommandCodec
 from diffcodec.eval.peers.pillow_codecs import coded
 from diffcodec.eval.rd import rate_distortion
-from tests.conftest import synthetic_image
+from tests.synthetic import synthetic_image
 
 Diffcodec = Callable[..., Result]
 
@@ -102,7 +102,7 @@ def test_an_interrupted_run_goes_on(
 
     arguments = ["set", "--cuts", "2,4", "--peers", "png", "--records", "r.jsonl", "--json"]
     monkeypatch.setattr(rate_distortion, "measure", stop)
-    assert "goes on from r.jsonl" in evaluate(*arguments, code=130).stderr
+    assert "resumes from r.jsonl" in evaluate(*arguments, code=130).stderr
     first = evaluate(*arguments).stdout
     assert seen == ["test-0", "test-1", "test-1", "wall"]
     lines = Path("r.jsonl").read_text().splitlines()

@@ -22,7 +22,7 @@ from diffcodec.theory.gaussian import mi_bpd
 from diffcodec.theory.levels import choose, cost_of, pixels_at
 from diffcodec.theory.schedule import parse_steps
 from diffcodec.zoo import load_checkpoint
-from tests.conftest import synthetic_image
+from tests.synthetic import synthetic_image
 from tests.exported import exported
 from tests.gaussian import source, tables
 
@@ -88,7 +88,7 @@ def run(*args: Any, code: int = 0) -> Result:
 
 def test_an_integer_network_gets_the_chains_and_keeps_its_vector(folder: Path) -> None:
     exported().save(Path("n.safetensors"))
-    told = json.loads(run("n.safetensors", "--steps", 7, "--steps", 30, "--json").stdout)
+    told = json.loads(run("n.safetensors", "--chain", 7, "--chain", 30, "--json").stdout)
     before, made = Graph.load(Path("n.safetensors")), Graph.load(Path("n.scheduled.safetensors"))
     assert made.fingerprint != before.fingerprint
     assert told["model"]["fingerprint"] == before.fingerprint.hex()
@@ -115,7 +115,7 @@ def test_a_float_network_gets_the_same_tables_as_by_calibrate(
 ) -> None:
     content = tiny_float.read_bytes()
     Path("n.safetensors").write_bytes(content)
-    table = run("n.safetensors", "--steps", 9, "-o", "more.safetensors").stdout
+    table = run("n.safetensors", "--chain", 9, "-o", "more.safetensors").stdout
     assert [line.split()[0] for line in table.splitlines()[1:]] == [
         "6",
         "9",
@@ -135,9 +135,9 @@ def test_a_float_network_gets_the_same_tables_as_by_calibrate(
 
 def test_mistakes(folder: Path, tiny_float: Path) -> None:
     Path("n.safetensors").write_bytes(tiny_float.read_bytes())
-    assert "Missing option '--steps'" in run("n.safetensors", code=2).stderr
-    assert "1001 is not in the range" in run("n.safetensors", "--steps", 1001, code=2).stderr
-    again = run("n.safetensors", "--steps", 9, "-o", "a.png", code=1)
+    assert "Missing option '--chain'" in run("n.safetensors", code=2).stderr
+    assert "1001 is not in the range" in run("n.safetensors", "--chain", 1001, code=2).stderr
+    again = run("n.safetensors", "--chain", 9, "-o", "a.png", code=1)
     assert "a.png exists" in again.stderr
-    same = run("n.safetensors", "--steps", 9, "-o", "n.safetensors", "-f", code=1)
+    same = run("n.safetensors", "--chain", 9, "-o", "n.safetensors", "-f", code=1)
     assert "would be written over itself" in same.stderr

@@ -61,8 +61,8 @@ def test_the_codec_needs_neither_torch_nor_scipy(
         f"archive set a.dfa --chain 6 --threads 1 {model}",
         "list a.dfa --check",
         f"extract a.dfa -o out --threads 1 {model}",
-        f"encode set/1.png b.dfa --mode bitsback --chain 6 {model}",
-        f"decode b.dfa b.png {model}",
+        f"archive set/1.png b.dfa --chain 6 {model}",
+        f"extract b.dfa -o one {model}",
         "models",
     ]
     codes, said = run(tmp_path, *lines)
@@ -70,6 +70,7 @@ def test_the_codec_needs_neither_torch_nor_scipy(
     assert np.array_equal(load(tmp_path / "a.png"), small_rgb)
     for i in range(3):
         assert np.array_equal(load(tmp_path / "out" / f"{i}.png"), np.roll(small_rgb, i, axis=0))
+    assert np.array_equal(load(tmp_path / "one" / "1.png"), np.roll(small_rgb, 1, axis=0))
 
 
 def test_what_needs_more_says_so(
@@ -80,8 +81,8 @@ def test_what_needs_more_says_so(
     lines = [
         "train recipe.toml --data .",
         f"calibrate {tiny_float} --data .",
-        f"nll a.png -m {tiny_float} --steps 5",
-        f"nll a.png -m {tiny_network} --steps 5",
+        f"nll a.png -m {tiny_float} --chain ddpm:5",
+        f"nll a.png -m {tiny_network} --chain ddpm:5",
     ]
     codes, said = run(tmp_path, *lines)
     assert codes == ["1"] * len(lines), said

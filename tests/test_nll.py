@@ -39,7 +39,7 @@ from diffcodec.theory.denoiser import GaussianDenoiser
 from diffcodec.theory.elbo import GaussianDiffusion
 from diffcodec.theory.schedule import Schedule
 from diffcodec.theory.units import to_x0
-from tests.conftest import synthetic_image
+from tests.synthetic import synthetic_image
 
 SETTINGS = Settings(steps=30, sigma2="beta_tilde")
 SOURCE = GaussianDenoiser(0.0, (40 / 127.5) ** 2)
@@ -274,7 +274,7 @@ def run(*args: str | Path, code: int = 0) -> Result:
 
 def test_json_csv_plot_and_records(folder: Path, tiny_network: Path) -> None:
     outputs = ["--csv", "a.csv", "--plot", "a.svg", "--records", "a.jsonl", "--json"]
-    ask = ["test-0.png", "test-1.png", "grey.png", "-m", tiny_network, "--steps", "12"]
+    ask = ["test-0.png", "test-1.png", "grey.png", "-m", tiny_network, "--chain", "ddpm:12"]
     told = run(*ask, *outputs)
     result = json.loads(told.stdout)
     assert told.stderr == ""
@@ -304,7 +304,7 @@ def test_json_csv_plot_and_records(folder: Path, tiny_network: Path) -> None:
 
 
 def test_a_folder_and_its_tiles(folder: Path, tiny_network: Path) -> None:
-    ask = ["--data", ".", "--split", "test", "-m", tiny_network, "--steps", "cosine:5"]
+    ask = ["--data", ".", "--split", "test", "-m", tiny_network, "--chain", "cosine:5"]
     text = run(*ask).stdout
     assert "(2 images, T = 5 cosine)" in text and "bits/dim = L_T" in text
     result = json.loads(run(*ask, "--tile", "8", "--count", "3", "--json").stdout)
@@ -326,7 +326,7 @@ def test_betas_and_variance_are_those_of_the_networks_recipe(folder: Path) -> No
     weights = {name: tensor.numpy() for name, tensor in unet.state_dict().items()}
     network = Checkpoint(Recipe("learned", config, train), weights)
     network.save(Path("learned.safetensors"))
-    ask = ("test-0.png", "-m", "learned.safetensors", "--steps", "9", "--json")
+    ask = ("test-0.png", "-m", "learned.safetensors", "--chain", "recipe:9", "--json")
     bound, fixed = (json.loads(run(*ask, *o).stdout)["nelbo"] for o in ([], ["--sigma2", "beta"]))
     assert (bound["sigma2"], bound["schedule"], bound["T"]) == ("learned", "cosine", 9)
     assert (fixed["sigma2"], fixed["schedule"]) == ("beta", "cosine")
@@ -357,9 +357,9 @@ def test_betas_and_variance_are_those_of_the_networks_recipe(folder: Path) -> No
         ([], 2, "name images, or a folder"),
         (["a.png", "--data", "."], 2, "name images, or a folder"),
         (["a.png", "--tile", "8"], 2, "--split and --tile are about a folder"),
-        (["a.png", "--steps", "fast"], 2, "neither a number nor a chain"),
-        (["test-0.png", "--steps", "1"], 2, "can keep 2..1000 of 1000 steps, not 1"),
-        (["test-0.png", "--steps", "spiral:9"], 2, "unknown schedule"),
+        (["a.png", "--chain", "fast"], 2, "neither a number nor a chain"),
+        (["test-0.png", "--chain", "ddpm:1"], 2, "can keep 2..1000 of 1000 steps, not 1"),
+        (["test-0.png", "--chain", "spiral:9"], 2, "unknown schedule"),
         (["test-0.png", "--stride", "2"], 2, "the stride must lie between 1"),
         (["test-0.png", "--sigma2", "learned", "-m", "NETWORK"], 2, "has no learned variance"),
         (["a.png", "--plot", "a.gif"], 2, "--plot a.gif has no suffix of"),
@@ -383,7 +383,7 @@ def test_mistakes_are_told_in_one_line(
 
 
 def test_what_torchrun_starts_agrees_with_one_process(folder: Path, tiny_float: Path) -> None:
-    ask = ["--data", ".", "-m", str(tiny_float), "--steps", "10", "--json", "--threads", "1"]
+    ask = ["--data", ".", "-m", str(tiny_float), "--chain", "ddpm:10", "--json", "--threads", "1"]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])

@@ -23,7 +23,7 @@ from diffcodec.theory.chain import Tables
 from diffcodec.theory.gaussian import mi_bpd
 from diffcodec.theory.schedule import Schedule
 from diffcodec.theory.units import GREY, to_x0
-from tests.conftest import synthetic_image
+from tests.synthetic import synthetic_image
 from tests.test_nll import SOURCE, named, source_images, terms_of
 
 V = np.geomspace(1.0, 600.0, 24) ** 2 / GREY**2
@@ -128,24 +128,24 @@ def test_the_command(
     image.save(synthetic_image(16, 16, 3, seed=1), Path("a.png"))
     bounds = {}
     for network in (tiny_network, tiny_float):
-        for steps in ("own:12", "chosen:12", "ddpm:12"):
-            ask = ("-m", network, "--steps", steps, "--sigma2", "widened", "--json")
-            bounds[steps] = json.loads(run(*ask).stdout)
-            assert bounds[steps]["nelbo"]["sigma2"] == "widened"
+        for chain in ("12", "chosen:12", "ddpm:12"):
+            ask = ("-m", network, "--chain", chain, "--sigma2", "widened", "--json")
+            bounds[chain] = json.loads(run(*ask).stdout)
+            assert bounds[chain]["nelbo"]["sigma2"] == "widened"
         assert len({bound["nelbo"]["bpd"] for bound in bounds.values()}) == 3
-    told = json.loads(run("-m", tiny_network, "--steps", "own:12", "--json").stdout)
+    told = json.loads(run("-m", tiny_network, "--chain", "12", "--json").stdout)
     assert told["nelbo"]["sigma2"] == "widened" and told["nelbo"]["schedule"] == "own"
     chain = Tables.of(Graph.load(tiny_network).facts["tables"]).chains["12"]
     grey = [row["sigma_grey"] for row in told["per_step"]]
     assert grey == pytest.approx(GREY * np.sqrt(chain))
     beta = json.loads(
-        run("-m", tiny_network, "--steps", "own:12", "--sigma2", "beta", "--json").stdout
+        run("-m", tiny_network, "--chain", "12", "--sigma2", "beta", "--json").stdout
     )
     assert beta["nelbo"]["bpd"] != told["nelbo"]["bpd"]
-    assert "has no chain of 7 levels" in run("-m", tiny_network, "--steps", "own:7", code=2).stderr
+    assert "has no chain of 7 levels" in run("-m", tiny_network, "--chain", "7", code=2).stderr
     graph = Graph.load(tiny_network)
     dataclasses.replace(graph, facts={**graph.facts, "tables": {}}).save(Path("bare.safetensors"))
-    bare = run("-m", "bare.safetensors", "--steps", "chosen:9", code=1)
+    bare = run("-m", "bare.safetensors", "--chain", "chosen:9", code=1)
     assert "the network has no tables" in bare.stderr
 
 

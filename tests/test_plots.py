@@ -112,7 +112,7 @@ def test_two_files_with_a_curve_of_one_name(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "reason"),
     [
-        (["rd.json"], 2, "say where the figure goes with -o OUT, or what to tell with --bd"),
+        (["rd.json"], 2, "say where the figure goes with -o OUT, or what to report with --bd"),
         (["rd.json", "-o", "a.gif"], 2, "-o a.gif has no suffix of .png, .svg, .pdf"),
         (["rd.json", "-o", "rd.svg", "--metric", "ms-ssim"], 1, "none of the curves has ms-ssim"),
         (["rd.json", "-o", "a.svg", "--curves", "webp"], 1, "there is no curve 'webp'; choose of"),
@@ -123,7 +123,7 @@ def test_two_files_with_a_curve_of_one_name(folder: Path) -> None:
         (["foreign.json", "-o", "a.svg", "--kind", "overhead"], 1, "overhead is known for results"),
         (["foreign.json", "-o", "a.svg", "--kind", "lossless"], 1, "no lossless sizes"),
         (["rd.json", "-o", "a.svg", "--kind", "terms"], 2, "about a result of diffcodec nll"),
-        (["nll.json", "rd.json", "-o", "a.svg"], 2, "results of nll are drawn one by one"),
+        (["nll.json", "rd.json", "-o", "a.svg"], 2, "results of nll are plotted one by one"),
         (
             ["rd.json", "--kind", "lossless", "--bd", "png"],
             2,

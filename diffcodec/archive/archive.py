@@ -1,12 +1,11 @@
 """Archives of images: .dfa files, written group by group, read in any order.
 
-Writing goes to OUT.part and ends with a rename. What was interrupted goes on where it stopped, to
+Writing goes to OUT.part and ends with a rename. What was interrupted resumes where it stopped, to
 the same bytes: a group that is in the part file is kept if its images are still the same.
 """
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -19,7 +18,7 @@ from diffcodec.accounting.trace import Clock
 from diffcodec.archive.account import Written
 from diffcodec.archive.bitsback import BINS
 from diffcodec.archive.group import GroupCoder
-from diffcodec.archive.groups import Source, encode_group, encoders, progress_within
+from diffcodec.archive.groups import Source, encoders, progress_within
 from diffcodec.archive.part import part_file, resumable
 from diffcodec.bitstream.archive import (
     ArchiveHeader,
@@ -71,14 +70,16 @@ def write_archive(
     resume: bool = False,
     processes: int = 1,
     model: str | None = None,
+    backend: str | None = None,
     progress: Progress | None = None,
 ) -> Written:
     """Archive images, those of one size beside each other.
 
     An image that cannot be read is skipped and named in the result, or, with stop_on_error,
-    raises. resume: go on with what an interrupted call left. processes: groups at a time, each with
-    its own copy of the network `model`; they do not change a bit. Raises OptionError for an empty
-    set and for names twice, ImageError and OSError from reading and writing.
+    raises. resume: keep what an interrupted call left. processes: groups at a time, each with its
+    own copy of the network `model`, evaluated by `backend`; they do not change a bit. Raises
+    OptionError for an empty set and for names twice, ImageError and OSError from reading and
+    writing.
     """
     written = Written()
     plan = _plan(sources, written, stop_on_error)
@@ -91,7 +92,8 @@ def write_archive(
             file.truncate()
             file.write(header.pack())
         done = sum(len(group) for group in plan[: written.resumed])
-        coder = encoders(codec, header, processes, model, progress_within(progress, done, total))
+        within = progress_within(progress, done, total)
+        coder = encoders(codec, header, processes, model, backend, within)
         for group, (data, head_bytes, spent, clock) in zip(
             plan[written.resumed :], coder(plan[written.resumed :]), strict=True
         ):
@@ -141,22 +143,6 @@ def _plan(
         groups[-1].append((source, image))
         values += size
     return groups
-
-
-def archive_image(
-    codec: Codec, pixels: Pixels, header: ArchiveHeader, progress: Progress | None = None
-) -> tuple[bytes, Written]:
-    """A whole archive of one image, whose name is "image"."""
-    image = ImageInfo("picture", *pixels.shape)
-    written = Written(images=1, groups=1)
-    data, head_bytes, spent, clock = encode_group(
-        codec, header, [(Source(image.name, pixels), image)], progress
-    )
-    written.include(head_bytes, spent, clock)
-    start, end = header.pack(), pack_end(1, 1)
-    written.head_bytes += len(start) + len(end)
-    written.file_bytes = len(start) + len(data) + len(end)
-    return start + data + end, written
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -238,18 +224,6 @@ def extract(
         done += len(wanted)
         if progress:
             progress(done, total)
-
-
-def only_image(codec: Codec, data: bytes, progress: Progress | None = None) -> Pixels:
-    """The first image of an archive at hand; raises BitstreamError."""
-    held = contents(io.BytesIO(data))
-    check_network(codec, held)
-    if not held.groups:
-        raise BitstreamError("there is no image in the archive")
-    group = held.groups[0]
-    body = read_body(io.BytesIO(data), group)
-    shapes = [p.shape for p in group.images]
-    return GroupCoder(codec, held.header).decode(shapes, group.entries, body, {0}, progress)[0]
 
 
 def default_model(sources: Sequence[Source]) -> str:

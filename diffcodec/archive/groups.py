@@ -39,9 +39,10 @@ def encoders(
     header: ArchiveHeader,
     processes: int,
     model: str | None,
+    backend: str | None,
     within: Callable[[int], Progress | None],
 ) -> Callable[[Plan], Iterator[Coded]]:
-    """Codes groups in order: here, or in several processes."""
+    """Codes groups in order: here, or in several processes, which load the network anew."""
     if processes == 1 or model is None:
         return lambda plan: (
             encode_group(codec, header, group, within(len(group))) for group in plan
@@ -51,7 +52,7 @@ def encoders(
         with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
             futures = []
             for group in plan:  # a few ahead, so that memory stays bounded
-                futures.append(pool.submit(_encode_elsewhere, model, header, group))
+                futures.append(pool.submit(_encode_elsewhere, model, backend, header, group))
                 if len(futures) > processes:
                     yield futures.pop(0).result()
             for future in futures:
@@ -78,14 +79,17 @@ def progress_within(
 
 
 def _encode_elsewhere(
-    model: str, header: ArchiveHeader, group: Sequence[tuple[Source, ImageInfo]]
+    model: str,
+    backend: str | None,
+    header: ArchiveHeader,
+    group: Sequence[tuple[Source, ImageInfo]],
 ) -> Coded:
-    return encode_group(_codec(model), header, group)
+    return encode_group(_codec(model, backend), header, group)
 
 
 @lru_cache(maxsize=1)
-def _codec(model: str) -> Codec:
-    return Codec.from_pretrained(model, threads=1)
+def _codec(model: str, backend: str | None) -> Codec:
+    return Codec.from_pretrained(model, threads=1, backend=backend)
 
 
 def encode_group(

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from diffcodec.errors import OptionError
@@ -89,4 +88,7 @@ def reconstruction(
     if name not in SAMPLERS:
         raise OptionError(f'there is no reconstruction "{name}"; there are {", ".join(SAMPLERS)}')
     load = SAMPLERS[name].load
-    return None if load is None else partial(load(), options=Options(seed, steps, progress))
+    if load is None:
+        return None
+    function, options = load(), Options(seed, steps, progress)
+    return lambda shared, state, x0_hat: function(shared, state, x0_hat, options)

@@ -74,15 +74,14 @@ def load_network(
 ) -> ExactDenoiser | NetworkDenoiser:
     """A denoiser of either kind; raises CheckpointError. Only float networks need torch.
 
-    device: "cpu" or "cuda". backend: of an integer network, by name (diffcodec.exact.backends); by
-    default the fastest one on the device. threads: of the network, or of torch in all of this
-    process; as many as suit by default.
+    device: "cpu", "cuda" or one of several, "cuda:1". backend: of an integer network, by name
+    (diffcodec.exact.backends); by default the fastest one on the device. threads: of the network,
+    or of torch in all of this process; as many as suit by default.
     """
     if EXACT in _metadata(find(model)):
         from diffcodec.exact.denoiser import ExactDenoiser
 
-        return ExactDenoiser(load_graph(model), threads, backend or device)
-    checkpoint = load_checkpoint(model)
+        return ExactDenoiser(load_graph(model), threads, backend or device.partition(":")[0])
     if backend is not None:
         raise CheckpointError(
             f"{model} is a float network, which torch evaluates: leave out the backend "

@@ -68,7 +68,7 @@ PAPER = {
 def theory(bound: Result) -> dict[int, dict[str, float]]:
     """Rate and RMSE by T - t + 1; ResultError unless they are of all T = 1000 linear steps."""
     if not is_bound(bound) or (bound["nelbo"]["T"], bound["nelbo"]["schedule"]) != (T, "linear"):
-        raise ResultError("the theory is a result of diffcodec nll with --steps ddpm:1000")
+        raise ResultError("the theory is a result of diffcodec nll with --chain ddpm:1000")
     rows = sorted(bound["per_step"], key=lambda row: int(row["t"]))
     enough = min(ENOUGH, max(row["images"] for row in rows))
     return {

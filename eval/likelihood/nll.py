@@ -191,10 +191,15 @@ def _kept(number: float) -> float:
 
 
 def measurer(
-    model: str, device: str, threads: int, settings: Settings, batch: Callable[[Pixels], int]
+    model: str,
+    device: str,
+    threads: int,
+    settings: Settings,
+    batch: Callable[[Pixels], int],
+    backend: str | None = None,
 ) -> Callable[[Sequence[NamedImage]], list[Record]]:
     """`measure` with a network of its own: what a worker process starts with."""
-    return partial(measure, load_network(model, device, threads), settings, batch)
+    return partial(measure, load_network(model, device, threads, backend), settings, batch)
 
 
 def batch_size(device: str, given: int | None, pixels: Pixels) -> int:

@@ -54,6 +54,7 @@ class Settings:
     threads: int = 1
     reconstructions: str | None = None  # folder for the decoded cuts
     effort: str = "default"
+    backend: str | None = None  # as in Codec.from_pretrained
 
 
 def grid_bpp(images: Sequence[Pixels]) -> tuple[float, ...]:
@@ -174,7 +175,8 @@ def measurer(model: str, settings: Settings) -> Callable[[NamedImage], Record]:
     """`measure` with a codec of its own: what a worker process starts with."""
     from diffcodec.codec import Codec
 
-    return partial(measure, Codec.from_pretrained(model, settings.threads), settings)
+    codec = Codec.from_pretrained(model, settings.threads, backend=settings.backend)
+    return partial(measure, codec, settings)
 
 
 def record_key(codec: Codec, settings: Settings, image: NamedImage) -> str:
