@@ -27,8 +27,8 @@ READS = ("PNG", "WEBP", "JPEG", "PPM", "BMP", "TIFF", "GIF")
 WRITES = {".png": "png", ".ppm": "ppm", ".pgm": "ppm", ".pnm": "ppm"}
 
 
-def load(source: Path | bytes | BinaryIO) -> Pixels:
-    """Read an image: (H, W, 3) RGB or (H, W, 1) grey, uint8.
+def load(source: str | Path | bytes | BinaryIO) -> Pixels:
+    """Read an image, by path or from bytes: (H, W, 3) RGB or (H, W, 1) grey, uint8.
 
     A palette without transparency becomes RGB, black and white becomes grey (0 and 255), both
     exactly. Raises ImageError for anything that would not survive (transparency, more than 8 bits,
@@ -48,7 +48,7 @@ def load(source: Path | bytes | BinaryIO) -> Pixels:
     return np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], 1 if grey else 3))
 
 
-def notes(source: Path | bytes | BinaryIO) -> list[str]:
+def notes(source: str | Path | bytes | BinaryIO) -> list[str]:
     """What an image carries besides its pixels, and `load` leaves out: one phrase each."""
     data, name = _read(source)
     with _open(data, name) as file:
@@ -75,13 +75,14 @@ def to_bytes(pixels: Pixels, format: str = "png") -> bytes:
     return stream.getvalue()
 
 
-def save(pixels: Pixels, target: Path | BinaryIO, format: str | None = None) -> None:
+def save(pixels: Pixels, target: str | Path | BinaryIO, format: str | None = None) -> None:
     """Write pixels to a stream, or to a file atomically; the format follows a path's suffix.
 
     Raises ImageError if the format is not one that keeps pixels exactly, OSError from writing.
     """
-    if isinstance(target, Path):
-        write_atomic(target, to_bytes(pixels, format or format_of(target)))
+    if isinstance(target, str | Path):
+        path = Path(target)
+        write_atomic(path, to_bytes(pixels, format or format_of(path)))
     else:
         target.write(to_bytes(pixels, format or "png"))
 
@@ -95,9 +96,9 @@ def format_of(path: Path) -> str:
     return WRITES[path.suffix.lower()]
 
 
-def _read(source: Path | bytes | BinaryIO) -> tuple[bytes, str]:
-    if isinstance(source, Path):
-        return source.read_bytes(), str(source)
+def _read(source: str | Path | bytes | BinaryIO) -> tuple[bytes, str]:
+    if isinstance(source, str | Path):
+        return Path(source).read_bytes(), str(source)
     return source if isinstance(source, bytes) else source.read(), "the input"
 
 
