@@ -1,14 +1,17 @@
-"""One image, one file, six cuts: what progressive, lossy to lossless, looks like.
+"""One image, one file, cut at five sizes: what progressive, lossy to lossless, looks like.
 
-python -m diffcodec.eval.experiments.demo [PICTURE] --out demo/
+    python -m diffcodec.eval.experiments.demo [IMAGE] --out demo/
+
+It needs the codec and Pillow alone, so that `make demo` installs nothing else.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
@@ -16,6 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from diffcodec.eval.common import metrics
+
+if TYPE_CHECKING:
+    from diffcodec.codec import Codec
 
 IMAGE = Path(__file__).resolve().parents[2] / "tests" / "images" / "dog.png"
 CUTS, LOWEST_BPP, HIGHEST_BPP = 5, 0.1, 5.0  # the whole file follows
@@ -77,12 +83,26 @@ def cut_sizes(shape: tuple[int, ...], whole: int) -> list[int]:
     return sorted(size for size in sizes if HEADER <= size < whole)
 
 
+def cuts(codec: Codec, data: bytes, pixels: NDArray[np.uint8]) -> Iterator[Shown]:
+    """The file of an image (H, W, C) decoded at every cut, and at last whole."""
+    sizes = [*cut_sizes(pixels.shape, len(data)), len(data)]
+    start = time.perf_counter()
+    for size, decoded in zip(sizes, codec.decode_cuts(data, sizes), strict=True):
+        psnr = None if decoded.lossless else metrics.psnr(metrics.mse(decoded.pixels, pixels))
+        yield Shown(size, decoded.pixels, psnr, time.perf_counter() - start)
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("image", default=IMAGE, type=click.Path(exists=True, path_type=Path))
-@click.option("-m", "--model", help="Network: name or file; by default what suits the size.")
+@click.option(
+    "-m",
+    "--model",
+    metavar="NAME|PATH",
+    help="A shipped network, or its file (default: as the size suggests).",
+)
 @click.option("--out", default=Path("demo"), show_default=True, type=click.Path(path_type=Path))
 def main(image: Path, model: str | None, out: Path) -> None:
-    """Encode PICTURE once, cut the file at five sizes, decode every cut, draw them side by side."""
+    """Encode IMAGE once, cut the file at five sizes, decode every cut, lay them side by side."""
     from diffcodec.api import default_model
     from diffcodec.codec import Codec
     from diffcodec.image import load
@@ -96,21 +116,20 @@ def main(image: Path, model: str | None, out: Path) -> None:
     data = codec.encode(pixels)
     seconds = time.perf_counter() - start
     out.mkdir(parents=True, exist_ok=True)
-    file = out / f"{image.stem}.dfc"
+    file, sheet = out / f"{image.stem}.dfc", out / f"{image.stem}-cuts.png"
     file.write_bytes(data)
-    click.echo(f"{file}: {len(data):,} bytes, written in {seconds:.1f} s")
-    click.echo("    bytes     bpp     PSNR  seconds")
-    sizes = [*cut_sizes(pixels.shape, len(data)), len(data)]
-    start, cuts = time.perf_counter(), []
-    for size, decoded in zip(sizes, codec.decode_cuts(data, sizes), strict=True):
-        loss = None if decoded.lossless else metrics.psnr(metrics.mse(decoded.pixels, pixels))
-        cuts.append(Shown(size, decoded.pixels, loss, time.perf_counter() - start))
-        click.echo(f"{size:9,} {cuts[-1].bpp:7.3f} {cuts[-1].quality:>8} {cuts[-1].seconds:8.1f}")
-    if not np.array_equal(cuts[-1].pixels, pixels):
-        raise click.ClickException("the whole file did not give the exact pixels back")
-    target = out / f"{image.stem}-cuts.png"
-    strip(pixels, cuts).save(target, optimize=True)
-    click.echo(f"{target}: the cuts side by side, the original last")
+    click.echo(f"{file}: {len(data):,} bytes, encoded in {seconds:.1f} s")
+    click.echo("    bytes     bpp     PSNR  decoded after, s")
+    shown = []
+    for cut in cuts(codec, data, pixels):
+        click.echo(f"{cut.bytes:9,} {cut.bpp:7.3f} {cut.quality:>8} {cut.seconds:8.1f}")
+        shown.append(cut)
+    if not np.array_equal(shown[-1].pixels, pixels):
+        raise click.ClickException(
+            "the whole file did not give the exact pixels back; diffcodec selftest finds out why"
+        )
+    strip(pixels, shown).save(sheet, optimize=True)
+    click.echo(f"{sheet}: the cuts side by side, the original last")
 
 
 if __name__ == "__main__":
