@@ -27,6 +27,7 @@ from diffcodec.bitstream.container import (
     parse_varint,
 )
 from diffcodec.bitstream.errors import BitstreamError, IncompleteHeader
+from diffcodec.bitstream.sample_format import SAMPLE_FORMATS, SampleFormat
 
 GROUP, END = b"\x89dfg", b"\x89dfe"
 VERSION = 1
@@ -71,6 +72,11 @@ class ImageInfo:
     def shape(self) -> tuple[int, int, int]:
         """(H, W, C)."""
         return self.height, self.width, self.channels
+
+    @property
+    def format(self) -> SampleFormat:
+        """Of its pixels; archives of this version hold samples of 8 bits."""
+        return SampleFormat(self.channels, 8)
 
 
 @dataclass(frozen=True)
@@ -257,7 +263,7 @@ def _parse_directory(data: bytes) -> tuple[ImageInfo, ...]:
         raise BitstreamError("a group's list of images makes no sense") from error
     for image in images:
         area = image.height * image.width
-        if not 0 < area <= MAX_PIXELS or image.channels not in (1, 3) or image.height < 0:
+        if not 0 < area <= MAX_PIXELS or image.format not in SAMPLE_FORMATS or image.height < 0:
             raise BitstreamError(f"the archive claims an impossible size for {image.name!r}")
         if not is_safe(image.name):
             raise BitstreamError(f"the archive has a name that leads elsewhere: {image.name!r}")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from diffcodec.bitstream.errors import BitstreamError, IncompleteHeader
+from diffcodec.bitstream.sample_format import SAMPLE_FORMATS, SampleFormat
 from diffcodec.bitstream.step_codes import STEP_CODES, StepCode
 
 MAGIC = b"\x89dfc"
@@ -36,7 +37,7 @@ class Header:
 
     width: int
     height: int
-    channels: int
+    format: SampleFormat
     fingerprint: bytes
     code: StepCode
     chain: ChainKind
@@ -52,11 +53,11 @@ class Header:
     @property
     def dims(self) -> int:
         """Number of sub-pixels D."""
-        return self.width * self.height * self.channels
+        return self.width * self.height * self.format.channels
 
     def pack(self) -> bytes:
         """The header's bytes; its CRC-16 last."""
-        flags = (self.channels == 3) | STEP_CODES.index(self.code) << 1
+        flags = SAMPLE_FORMATS.index(self.format) | STEP_CODES.index(self.code) << 1
         flags |= CHAINS.index(self.chain) << 4
         flags |= LOSSLESS if self.total_bytes is not None else 0
         body = MAGIC + bytes([VERSION, flags]) + self.fingerprint
@@ -111,7 +112,7 @@ def parse_header(data: bytes) -> tuple[Header, int]:
     header = Header(
         width=width,
         height=height,
-        channels=3 if flags & 1 else 1,
+        format=SAMPLE_FORMATS[flags & 1],
         fingerprint=fingerprint,
         code=STEP_CODES[code],
         chain=CHAINS[chain],  # type: ignore[arg-type]

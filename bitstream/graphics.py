@@ -13,13 +13,14 @@ import numpy as np
 from PIL import Image, features
 
 from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.sample_format import GREY8, RGB8, SampleFormat
 from diffcodec.bitstream.types import Pixels
 
 GRAPHICS = 254  # in place of a sigma index: the pixels follow as strips
 STRIP = 1 << 20  # sub-pixels in a strip, more or less
 FORMATS = ("WEBP", "PNG")
 WIDEST = 16383  # that WebP takes
-MODES = {1: "L", 3: "RGB"}
+MODES = {GREY8: "L", RGB8: "RGB"}  # of Pillow
 
 Shape = tuple[int, int, int]
 
@@ -47,16 +48,16 @@ def encode_strip(pixels: Pixels) -> bytes:
     return out.getvalue()
 
 
-def decode_strip(data: bytes, shape: Shape) -> Pixels:
-    """The pixels (H, W, C) uint8 of a strip; BitstreamError if it holds no such image."""
-    height, width, channels = shape
-    if not height and not data:
-        return np.empty(shape, np.uint8)
+def decode_strip(data: bytes, rows: int, width: int, format: SampleFormat) -> Pixels:
+    """The pixels (rows, W, C) of a strip; BitstreamError if it holds no such image."""
+    shape = rows, width, format.channels
+    if not rows and not data:
+        return np.empty(shape, format.dtype)
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.size != (width, height) or image.mode not in MODES.values():
+            if image.size != (width, rows) or image.mode not in MODES.values():
                 raise BitstreamError("the file is damaged: a strip of pixels has another shape")
-            return np.asarray(image.convert(MODES[channels]), np.uint8).reshape(shape)
+            return np.asarray(image.convert(MODES[format]), format.dtype).reshape(shape)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise BitstreamError(
             "a strip of pixels cannot be read: the file is damaged, or this Pillow has no WebP"

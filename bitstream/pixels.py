@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.decimals import in_decimals, power_of_two
+from diffcodec.bitstream.sample_format import RGB8, SampleFormat
+from diffcodec.bitstream.types import Int32, Pixels
 
 GRID = 32  # means are integers in units of 1/GRID grey level
 SIGMAS = 96  # sigma index 0 .. 95: sigma = 2^(index / 8 - 5) grey levels, 0.03 .. 117
@@ -22,8 +24,6 @@ STORED = 255  # in place of a sigma index: the pixels follow as they are, one by
 CHUNK = 1 << 16  # sub-pixels coded as one block
 SMALL = 1 << 13  # sub-pixels up to which a block's last word is trimmed
 _TRY = 512  # symbols decoded at a time where a block is cut
-
-Means = NDArray[np.int32]
 
 
 @lru_cache(maxsize=SIGMAS)
@@ -33,7 +33,7 @@ def sigma_of(index: int) -> float:
     return round(power_of_two(index, 8) * (1 << 15)) / (1 << 20)
 
 
-def ideal_bits(pixels: NDArray[np.uint8], means: Means, index: int) -> float:
+def ideal_bits(pixels: Pixels, means: Int32, index: int, format: SampleFormat = RGB8) -> float:
     """-log2 of the probability of all pixels, in bits; at most 24 of each."""
     tails = _tails(index)
     reach = len(tails) // 2
@@ -46,7 +46,7 @@ def ideal_bits(pixels: NDArray[np.uint8], means: Means, index: int) -> float:
     high = low + GRID
     below = low + high < 0  # the mirror image has both tails with full precision
     mass = above(np.where(below, -high, low)) - above(np.where(below, -low, high))
-    mass = np.where(pixels == 255, above(low), np.where(pixels == 0, above(-high), mass))
+    mass = np.where(pixels == format.peak, above(low), np.where(pixels == 0, above(-high), mass))
     return float(-np.log2(np.maximum(mass, 2.0**-24)).sum())
 
 
@@ -59,7 +59,7 @@ def _tails(index: int) -> NDArray[np.float64]:
     return np.array([1 - tail for tail in reversed(upper[1:])] + upper)
 
 
-def best_sigma(pixels: NDArray[np.uint8], means: Means) -> int:
+def best_sigma(pixels: Pixels, means: Int32, format: SampleFormat = RGB8) -> int:
     """The sigma index with the shortest code."""
     # In units of 1/GRID: sums of squares are whole numbers, exact in any order.
     squares = sum(
@@ -70,44 +70,48 @@ def best_sigma(pixels: NDArray[np.uint8], means: Means) -> int:
     centre = round(8 * (math.log2(rms) + 5))
     every = max(1, len(pixels) // CHUNK)  # a sample is enough for large images
     near = range(max(0, centre - 10), min(SIGMAS, centre + 5))
-    return min(near, key=lambda i: ideal_bits(pixels[::every], means[::every], i), default=0)
+    some, of = pixels[::every], means[::every]
+    return min(near, key=lambda i: ideal_bits(some, of, i, format), default=0)
 
 
-def encode_block(pixels: NDArray[np.uint8], means: Means, index: int) -> bytes:
-    """Code at most CHUNK pixels, uint8 (n,), given means (n,); big-endian words, tail trimmed."""
+def encode_block(pixels: Pixels, means: Int32, index: int, format: SampleFormat = RGB8) -> bytes:
+    """Code at most CHUNK samples (n,), given means (n,); big-endian words, tail trimmed."""
     coder = constriction.stream.queue.RangeEncoder()
-    coder.encode(pixels.astype(np.int32), _model(), *_parameters(means, index))
+    coder.encode(pixels.astype(np.int32), _model(format), *_parameters(means, index))
     data = coder.get_compressed().astype(">u4").tobytes()
-    return _trim(data, pixels, means, index)
+    return _trim(data, pixels, means, index, format)
 
 
-def decode_block(data: bytes, complete: bool, means: Means, index: int) -> NDArray[np.uint8]:
+def decode_block(
+    data: bytes, complete: bool, means: Int32, index: int, format: SampleFormat = RGB8
+) -> Pixels:
     """The pixels of a block, or, if `data` is only a prefix of it, the first ones, surely right."""
     if complete:
         decoder = _decoder(data)
-        return np.asarray(decoder.decode(_model(), *_parameters(means, index)), np.uint8)
+        symbols = decoder.decode(_model(format), *_parameters(means, index))
+        return np.asarray(symbols, format.dtype)
     words = len(data) // 4
     decoder, shadow = _decoder(data[: 4 * words]), constriction.stream.queue.RangeEncoder()
-    done = np.empty(0, np.uint8)
+    done = np.empty(0, format.dtype)
     for start in range(0, len(means), _TRY):
         parameters = _parameters(means[start : start + _TRY], index)
         try:
-            symbols = decoder.decode(_model(), *parameters)
+            symbols = decoder.decode(_model(format), *parameters)
         except AssertionError:  # constriction's way to say that the words make no sense any more
             break
         # Coding the symbols again tells how many words they needed.
-        shadow.encode(symbols, _model(), *parameters)
+        shadow.encode(symbols, _model(format), *parameters)
         if shadow.num_words() > words:
             break
-        done = np.concatenate([done, np.asarray(symbols, np.uint8)])
+        done = np.concatenate([done, np.asarray(symbols, format.dtype)])
     return done
 
 
-def _model() -> constriction.stream.model.QuantizedGaussian:
-    return constriction.stream.model.QuantizedGaussian(0, 255)
+def _model(format: SampleFormat) -> constriction.stream.model.QuantizedGaussian:
+    return constriction.stream.model.QuantizedGaussian(0, format.peak)
 
 
-def _parameters(means: Means, index: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _parameters(means: Int32, index: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return means / float(GRID), np.full(len(means), sigma_of(index))
 
 
@@ -116,7 +120,7 @@ def _decoder(data: bytes) -> constriction.stream.queue.RangeDecoder:
     return constriction.stream.queue.RangeDecoder(np.frombuffer(padded, ">u4").astype(np.uint32))
 
 
-def _trim(data: bytes, pixels: NDArray[np.uint8], means: Means, index: int) -> bytes:
+def _trim(data: bytes, pixels: Pixels, means: Int32, index: int, format: SampleFormat) -> bytes:
     """Leave out last bytes that decode alike when read as zeros (the coder writes whole words).
 
     It matters to small images only, and costs a few decodings.
@@ -128,7 +132,7 @@ def _trim(data: bytes, pixels: NDArray[np.uint8], means: Means, index: int) -> b
         raised = kept[:-1] + bytes([kept[-1] + 1]) if kept and kept[-1] < 255 else kept
         for short in (kept, raised):
             try:
-                if np.array_equal(decode_block(short, True, means, index), pixels):
+                if np.array_equal(decode_block(short, True, means, index, format), pixels):
                     return short
             except AssertionError:  # these words make no sense
                 continue

@@ -134,7 +134,7 @@ def _about(header: Header, start: int, length: int) -> dict[str, Any]:
         "format": 1,
         "width": header.width,
         "height": header.height,
-        "channels": header.channels,
+        "channels": header.format.channels,
         "model": None,
         "fingerprint": header.fingerprint.hex(),
         "chain": header.chain_name,

@@ -12,6 +12,7 @@ import numpy as np
 from diffcodec.accounting.trace import Clock, Trace
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.step_codes import STEP_CODES, StepCode
 from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.errors import OptionError
@@ -115,7 +116,8 @@ class Codec:
         "trellis:8" (fast) to "trellis:16" (small). Raises OptionError for what does not exist.
         """
         pixels = np.ascontiguousarray(pixels)
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
+        format = SampleFormat.of(pixels)
+        if format is None:
             raise OptionError("pixels must be uint8 of shape (H, W, 3) or (H, W, 1)")
         if not pixels.size:
             raise OptionError("the image has no pixels")
@@ -124,11 +126,11 @@ class Codec:
             raise OptionError(f"{psnr} dB is no PSNR to stop at; it must be above 0")
         work = effort_of(effort)
         levels = choose_chain(chain or work.chain(pixels.size), self.tables)
-        height, width, channels = pixels.shape
+        height, width, _ = pixels.shape
         draft = Header(
             width=width,
             height=height,
-            channels=channels,
+            format=format,
             fingerprint=self.fingerprint,
             code=_code(code) if code else work.code(pixels.size),
             chain=levels.kind,
@@ -220,7 +222,8 @@ class Codec:
         return Shared(
             denoiser=self.denoiser,
             chain=levels,
-            shape=(header.channels, header.height, header.width),
+            size=(header.height, header.width),
+            format=header.format,
             code=header.code,
             seed=header.seed,
             clock=clock,

@@ -19,10 +19,11 @@ from PIL import Image
 from diffcodec import image
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.sample_format import GREY8, RGB8
 from diffcodec.bitstream.trellis import Trellis
 from diffcodec.bitstream.types import Pixels
 from diffcodec.cli.main import main
-from tests.conftest import synthetic_image
+from tests.synthetic import synthetic_image
 
 if TYPE_CHECKING:
     from diffcodec import Codec
@@ -306,7 +307,7 @@ def test_hostile_headers(
 ) -> None:
     fair: dict[str, Any] = {"width": 8, "height": 8, "nodes": 6, **fields}
     header = Header(
-        channels=3, fingerprint=tiny_codec.fingerprint, code=Trellis(8), chain="own", **fair
+        format=RGB8, fingerprint=tiny_codec.fingerprint, code=Trellis(8), chain="own", **fair
     )
     data = header.pack() + bytes(100)
     assert reason in refuse("decode", "-", "out.png", "-m", tiny_network, input=data)
@@ -315,13 +316,13 @@ def test_hostile_headers(
 
 @settings(max_examples=60, deadline=None)
 @given(payload=st.binary(max_size=400), total=st.none() | st.integers(0, 2000))
-def test_any_payload_is_a_image_or_one_sentence(
+def test_any_payload_is_an_image_or_one_sentence(
     tiny_codec: Codec, payload: bytes, total: int | None
 ) -> None:
     header = Header(
         width=9,
         height=7,
-        channels=1,
+        format=GREY8,
         fingerprint=tiny_codec.fingerprint,
         code=Trellis(8),
         chain="own",

@@ -11,6 +11,7 @@ from diffcodec.api import info
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.payload import ENERGY, PayloadWriter
+from diffcodec.bitstream.sample_format import RGB8
 from diffcodec.bitstream.trellis import Trellis
 from diffcodec.bitstream.trellis_labels import memory
 from diffcodec.bitstream.types import Float32
@@ -37,7 +38,7 @@ class Counting:
 
 def claim(codec: Codec, side: int, **fields: object) -> Header:
     usual = {"code": Trellis(8), "chain": "own", "nodes": 50, "total_bytes": 10**8, **fields}
-    return Header(side, side, 3, codec.fingerprint, **usual)  # type: ignore[arg-type]
+    return Header(side, side, RGB8, codec.fingerprint, **usual)  # type: ignore[arg-type]
 
 
 def test_a_few_bytes_of_a_large_image_take_no_network(tiny_codec: Codec) -> None:

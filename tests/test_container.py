@@ -19,6 +19,7 @@ from diffcodec.bitstream.container import (
     parse_varint,
 )
 from diffcodec.bitstream.errors import BitstreamError, IncompleteHeader
+from diffcodec.bitstream.sample_format import RGB8, SAMPLE_FORMATS
 from diffcodec.bitstream.step_codes import STEP_CODES
 from diffcodec.bitstream.trellis import Trellis
 
@@ -26,7 +27,7 @@ headers = st.builds(
     Header,
     width=st.integers(1, 8192),
     height=st.integers(1, 8192),
-    channels=st.sampled_from([1, 3]),
+    format=st.sampled_from(SAMPLE_FORMATS),
     fingerprint=st.binary(min_size=8, max_size=8),
     code=st.sampled_from(STEP_CODES),
     chain=st.sampled_from(CHAINS),
@@ -34,7 +35,7 @@ headers = st.builds(
     seed=st.integers(0, 2**32 - 1),
     total_bytes=st.none() | st.integers(64, 2**30),
 )
-SMALL = Header(32, 32, 3, bytes(8), Trellis(14), "own", 25, 0, 1500)
+SMALL = Header(32, 32, RGB8, bytes(8), Trellis(14), "own", 25, 0, 1500)
 
 
 @given(headers)

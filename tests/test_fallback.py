@@ -14,6 +14,7 @@ from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.graphics import GRAPHICS, decode_strip, encode_strip, strips
 from diffcodec.bitstream.payload import PayloadWriter, Plan, parse_payload
 from diffcodec.bitstream.pixels import CHUNK, SIGMAS, STORED
+from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.trellis import Trellis
 from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
@@ -115,7 +116,9 @@ def test_graphics_that_fit_come_exact_whatever_was_asked_for(tiny_codec: Codec) 
 @pytest.mark.parametrize("shape", [(5, 7, 3), (5, 7, 1), (1, 20000, 3), (1, 20000, 1), (0, 9, 3)])
 def test_strips_hold_their_pixels(shape: tuple[int, int, int]) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    assert np.array_equal(decode_strip(encode_strip(pixels), shape), pixels)
+    assert np.array_equal(
+        decode_strip(encode_strip(pixels), *shape[:2], SampleFormat(shape[2], 8)), pixels
+    )
 
 
 def test_strips_without_rows_and_damaged_ones() -> None:
@@ -134,7 +137,7 @@ def test_strips_without_rows_and_damaged_ones() -> None:
         (bomb, (5, 7, 3)),
     ):
         with pytest.raises(BitstreamError, match="a strip of pixels"):
-            decode_strip(data, wanted)
+            decode_strip(data, *wanted[:2], SampleFormat(wanted[2], 8))
 
 
 def test_a_narrow_image_calls_the_network_a_few_times_only(tiny_codec: Codec) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from diffcodec import image
 from diffcodec.accounting.trace import Clock
+from diffcodec.bitstream.sample_format import RGB8
 from diffcodec.bitstream.trellis import Trellis
 from diffcodec.cli.main import main
 from diffcodec.codec import Codec
@@ -36,9 +37,8 @@ def white() -> Shared:
     denoiser = GaussianDenoiser(0.0, SPREAD**2)
     mse = np.array([denoiser.mse(level) for level in v])
     tables = Tables((0.0, 0.0, 0.0), SPREAD**2, v, mse, {})
-    return Shared(
-        denoiser, Chain("own", LEVELS, tables), SHAPE, code=Trellis(8), seed=0, clock=Clock()
-    )
+    chain = Chain("own", LEVELS, tables)
+    return Shared(denoiser, chain, SHAPE[1:], RGB8, Trellis(8), seed=0, clock=Clock())
 
 
 def received(shared: Shared, v: float) -> tuple[NDArray[np.float64], State]:

@@ -21,28 +21,25 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diffcodec.accounting.trace import Balance, Clock
+from diffcodec.archive.meter import Meter
+from diffcodec.archive.pixels import PixelCoder
 from diffcodec.bitstream.ans import Stack
 from diffcodec.bitstream.decimals import rounded_log2
-from diffcodec.bitstream.gaussian import PHASES, SIGMA_UNIT, Table, table
+from diffcodec.bitstream.gaussian import PHASES
 from diffcodec.bitstream.latents import BELL, Grid
-from diffcodec.bitstream.pixels import GRID, SIGMAS, best_sigma, sigma_of
+from diffcodec.bitstream.pixels import SIGMAS, sigma_of
+from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.types import Float64, Int64, Pixels
 from diffcodec.theory.chain import Chain
 from diffcodec.theory.denoiser import BatchDenoiser
 from diffcodec.theory.gaussian import posterior_variance, step_ratio
-from diffcodec.theory.units import GREY, to_x0
-
-AnyFloat = TypeVar("AnyFloat", float, NDArray[np.float64])
+from diffcodec.theory.units import to_x0
 
 BINS = 4  # bins in a standard deviation: finer costs initial bits, coarser costs net bits
-FINE = PHASES // GRID  # the pixel coder's means as the tables count them
-INDEX_SPREAD = 4  # of sigma indices around the usual one
 
 
 class Model:
@@ -62,6 +59,7 @@ class Model:
         phases: int = PHASES,
     ) -> None:
         self.denoiser, self.shape, self.clock = denoiser, shape, clock or Clock()
+        self.format = SampleFormat(shape[0], 8)
         self.v = chain.v[::-1]
         self.levels = len(self.v)
         self.prior_mean = np.array(chain.tables.mean(shape[0]))[:, None, None]
@@ -69,9 +67,9 @@ class Model:
         p = [_widened(s, t, chain.tables.error(t)) for s, t in pairwise(self.v)]
         p.append(self.v[-1] + chain.tables.prior_variance)
         self.grids = [Grid(*pair, bins, phases) for pair in zip(q, p, strict=True)]
-        grey = GREY * math.sqrt(chain.tables.error(self.v[0]))
-        self.usual_index = min(max(rounded_log2(grey, 8) + 40, 0), SIGMAS - 1)
-        self.index_table = table(INDEX_SPREAD * SIGMA_UNIT, SIGMAS)
+        grey = self.format.half * math.sqrt(chain.tables.error(self.v[0]))
+        usual_index = min(max(rounded_log2(grey, 8) + 40, 0), SIGMAS - 1)
+        self.pixels = PixelCoder(self.format, usual_index)
 
     @property
     def initial_bits(self) -> int:
@@ -79,7 +77,7 @@ class Model:
 
         An estimate; where it is too low, popping raises StackEmpty.
         """
-        pixels = math.log2(max(1.0, BELL * sigma_of(self.usual_index)))
+        pixels = math.log2(max(1.0, BELL * sigma_of(self.pixels.usual_index)))
         level = most = self.grids[0].q.bits
         level -= pixels
         for here, above in pairwise(self.grids):
@@ -125,11 +123,11 @@ def push(model: Model, stack: Stack, pixels: Pixels, balance: Balance | None = N
 
     balance: is told what every step cost, beside theory. Raises StackEmpty.
     """
-    x0 = to_x0(pixels)
-    meter = _Meter(model, stack, x0, balance)
+    x0 = to_x0(pixels, model.format)
+    meter = Meter(model, stack, x0, balance)
     k = model.grids[0].take_q(stack, model.forward(1, x0))
     x0_hat = model.estimate(1, k)
-    ideal = _push_pixels(model, stack, pixels, x0_hat)
+    ideal = model.pixels.push(stack, pixels, x0_hat)
     meter.pixels(k, ideal)
     for t in range(1, model.levels):
         above = model.grids[t].take_q(stack, model.forward(t + 1, k))
@@ -149,117 +147,7 @@ def pop(model: Model, stack: Stack, n: int) -> Pixels:
         below = model.grids[t - 1].take_p(stack, model.backward(t, k, x0_hat))
         model.grids[t].put_q(stack, model.forward(t + 1, below), k)
         k = below
-    pixels = _pop_pixels(model, stack, model.estimate(1, k))
-    x0 = to_x0(pixels)
+    pixels = model.pixels.pop(stack, model.estimate(1, k))
+    x0 = to_x0(pixels, model.format)
     model.grids[0].put_q(stack, model.forward(1, x0), k)
     return pixels
-
-
-# --- x_0 given y_1: the discretized decoder of DDPM's eq. 13, one sigma an image -----------------
-
-
-def _push_pixels(model: Model, stack: Stack, pixels: Pixels, x0_hat: Float64) -> float:
-    usual = np.array([PHASES * model.usual_index])
-    for image, guess in zip(pixels, x0_hat, strict=True):
-        values, means, index, code = _pixel_code(image, guess)
-        stack.push(code, means * FINE, values)
-        stack.push(model.index_table, usual, np.array([index]))
-    return float(pixel_bits(pixels, x0_hat).sum())
-
-
-def pixel_bits(pixels: Pixels, x0_hat: Float64) -> Float64:
-    """-log2 p(x_0 | y_1) of every image, (N,), given x0_hat(y_1)."""
-    bits = []
-    for image, guess in zip(pixels, x0_hat, strict=True):
-        values, means, _, code = _pixel_code(image, guess)
-        bits.append(float(code.bits(means * FINE, values.astype(np.int32)).sum()))
-    return np.array(bits)
-
-
-def _pixel_code(image: Pixels, x0_hat: Float64) -> tuple[Pixels, NDArray[np.int32], int, Table]:
-    """Values and means of an image's sub-pixels, its sigma index and the table of that sigma."""
-    values, means = image.reshape(-1), _grey(x0_hat)
-    index = best_sigma(values, means)
-    return values, means, index, table(round(sigma_of(index) * SIGMA_UNIT), 256)
-
-
-def _pop_pixels(model: Model, stack: Stack, x0_hat: Float64) -> Pixels:
-    channels, height, width = model.shape
-    images = np.empty((len(x0_hat), height, width, channels), np.uint8)
-    usual = np.array([PHASES * model.usual_index])
-    for i in reversed(range(len(x0_hat))):
-        index = int(stack.pop(model.index_table, usual)[0])
-        code = table(round(sigma_of(index) * SIGMA_UNIT), 256)
-        images[i] = stack.pop(code, FINE * _grey(x0_hat[i])).reshape(height, width, channels)
-    return images
-
-
-def _grey(x0_hat: Float64) -> NDArray[np.int32]:
-    """Means of the pixels in 1/GRID grey level, channels interleaved."""
-    grey = (x0_hat.transpose(1, 2, 0) + 1) * (GREY * GRID)
-    return np.rint(grey).astype(np.int32).reshape(-1)
-
-
-# --- what it cost -------------------------------------------------------------------------------
-
-
-class _Meter:
-    """Tells a Balance what the stack gained in every step, and what theory asks for.
-
-    The stack gains -log2 p(y_t | y_{t+1}) where y_t is pushed and loses -log2 q(y_{t+1} | y_t)
-    where y_{t+1} is popped. Adding the change of -log2 q(y_t | x0) makes that the cost of step t,
-
-        log2 q(y_t | y_{t+1}, x0) - log2 p(y_t | y_{t+1}),
-
-    of which L_t is the expectation; the additions cancel in the sum over all steps.
-    """
-
-    def __init__(self, model: Model, stack: Stack, x0: Float64, balance: Balance | None) -> None:
-        self.model, self.stack, self.x0, self.balance = model, stack, x0, balance
-        self.before, self.marginal = stack.bits, 0.0
-        if balance is not None:
-            balance.begin(model.levels, len(x0), x0.size)
-
-    def pixels(self, k: Int64, ideal: float) -> None:
-        """After y_1 and x_0 | y_1."""
-        if self.balance is not None:
-            self._spent(0, self._marginal(1, k), ideal, ideal)
-
-    def step(self, t: int, below: Int64, above: Int64, x0_hat: Float64) -> None:
-        """After y_{t+1} and y_t | y_{t+1}."""
-        if self.balance is None:
-            return
-        s, u = self.model.v[t - 1], self.model.v[t]
-        square = (1 - step_ratio(s, u)) ** 2 * float(np.sum((self.x0 - x0_hat) ** 2))
-        true = posterior_variance(s, u)
-        ideal = kl_bits(self.x0.size, true, self.model.grids[t - 1].p_variance, square)
-        self._spent(
-            t, self._marginal(t + 1, above), ideal, kl_bits(self.x0.size, true, true, square)
-        )
-
-    def prior(self, k: Int64) -> None:
-        """After y_K."""
-        if self.balance is not None:
-            square = float(np.sum((self.x0 - self.model.prior_mean) ** 2))
-            v = self.model.v[-1]
-            ideal = kl_bits(self.x0.size, v, self.model.grids[-1].p_variance, square)
-            self._spent(self.model.levels, 0.0, ideal, kl_bits(self.x0.size, v, v, square))
-
-    def _spent(self, t: int, marginal: float, ideal: float, kl: float) -> None:
-        assert self.balance is not None
-        gained = self.stack.bits - self.before
-        self.balance.add(t, gained + marginal - self.marginal, ideal, kl)
-        self.before, self.marginal = self.stack.bits, marginal
-
-    def _marginal(self, t: int, k: Int64) -> float:
-        """-log2 of the mass of the bins k under q(y_t | x0)."""
-        v, width = self.model.v[t - 1], self.model.grids[t - 1].width
-        square = float(np.sum((k * width - self.x0) ** 2)) / v
-        nats = k.size * (0.5 * math.log(2 * math.pi * v) - math.log(width)) + 0.5 * square
-        return nats / math.log(2)
-
-
-def kl_bits(n: int, true: float, model: float, square: AnyFloat) -> AnyFloat:
-    """KL of n Gaussians of variance `true` to ones of variance `model`; square: |means apart|^2."""
-    ratio = true / model
-    return (n * (ratio - 1 - math.log(ratio)) + square / model) / (2 * math.log(2))

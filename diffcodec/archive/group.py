@@ -24,6 +24,7 @@ from diffcodec.bitstream.ans import LANES, Stack, StackEmpty
 from diffcodec.bitstream.archive import ArchiveHeader, Entry
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.tiles import FIRST_CODE, FIRST_SEED, Shape, first_chain, tiles_of
 from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.codec import Codec
@@ -195,7 +196,8 @@ class GroupCoder:
         shared = Shared(
             denoiser=self.codec.denoiser,
             chain=self._first_chain((height, width, channels)),
-            shape=(channels, height, width),
+            size=(height, width),
+            format=SampleFormat(channels, 8),
             code=FIRST_CODE,
             seed=FIRST_SEED,
             clock=self.clock,
@@ -224,7 +226,7 @@ class GroupCoder:
         draft = Header(
             width=width,
             height=height,
-            channels=channels,
+            format=SampleFormat(channels, 8),
             fingerprint=self.codec.fingerprint,
             code=FIRST_CODE,
             chain=levels.kind,

@@ -9,6 +9,7 @@ import numpy as np
 from diffcodec.bitstream.graphics import GRAPHICS, decode_strip, encode_strip, strips
 from diffcodec.bitstream.payload import Payload
 from diffcodec.bitstream.pixels import STORED
+from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.types import Pixels
 from diffcodec.progressive.residual import blocks_of
 from diffcodec.progressive.shared import Shared
@@ -27,10 +28,10 @@ def encode_plain(shared: Shared, planes: Pixels) -> tuple[int, list[bytes]]:
 def decode_plain(shared: Shared, payload: Payload, planes: Pixels) -> None:
     """Write the pixels that are there over those of (C, H, W)."""
     if payload.sigma_index == GRAPHICS:
-        _decode_strips(payload, planes)
+        _decode_strips(payload, planes, shared.format)
         return
     for block, (where, _) in zip(payload.blocks, blocks_of(shared), strict=False):
-        values = np.frombuffer(block.data, np.uint8)
+        values = np.frombuffer(block.data, planes.dtype)
         planes.reshape(-1)[where[: len(values)]] = values
 
 
@@ -44,12 +45,11 @@ def _encode_strips(planes: Pixels) -> list[bytes]:
     return [encode_strip(np.ascontiguousarray(part)) for part in parts]
 
 
-def _decode_strips(payload: Payload, planes: Pixels) -> None:
+def _decode_strips(payload: Payload, planes: Pixels, format: SampleFormat) -> None:
     """Write the strips that are complete."""
-    channels, _, width = planes.shape
     for block, rows in zip(payload.blocks, _rows(planes), strict=False):
         if block.complete:
-            part = decode_strip(block.data, (rows.stop - rows.start, width, channels))
+            part = decode_strip(block.data, rows.stop - rows.start, planes.shape[2], format)
             planes[:, rows] = part.transpose(2, 0, 1)
 
 

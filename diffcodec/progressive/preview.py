@@ -27,15 +27,18 @@ def preview(payload: Payload, walk: Walk, scale: int, progress: Progress | None 
 
     walk: at the beginning. steps: those that it took. Plain pixels are all read.
     """
+    format = walk.shared.format
     if payload.sigma_index in PLAIN:
         whole = receive(payload, walk, progress)
-        return Received(from_unit(shrink(to_unit(whole.pixels), scale)), whole.steps, False)
+        return Received(
+            from_unit(shrink(to_unit(whole.pixels, format), scale), format), whole.steps, False
+        )
     chain = walk.shared.chain
     noisy = [s for s in payload.steps if chain.noise(s.start) > (scale / GREY) ** 2]
     at = walk_along(replace(payload, steps=noisy, sigma_index=None), walk, progress)
     shared = at.shared
     x0_hat = at.x0_hat if at.begun else np.broadcast_to(shared.prior_mean, shared.shape)
-    return Received(from_unit(shrink(x0_hat, scale)), at.steps, False)
+    return Received(from_unit(shrink(x0_hat, scale), format), at.steps, False)
 
 
 def shrink(x: Float32, scale: int) -> Float32:

@@ -75,15 +75,15 @@ def walk_along(payload: Payload, walk: Walk, progress: Progress | None) -> Walk:
 
 
 def _shown(payload: Payload, at: Walk, reconstruct: Reconstruct | None) -> Pixels:
-    """The image at a state, (C, H, W) uint8."""
+    """The image at a state, (C, H, W)."""
     if reconstruct is not None:
-        return to_levels(reconstruct(at.shared, at.state, at.x0_hat))
+        return to_levels(reconstruct(at.shared, at.state, at.x0_hat), at.shared.format)
     if at.begun or payload.sigma_index not in (None, *PLAIN):
-        return to_levels(at.x0_hat)
+        return to_levels(at.x0_hat, at.shared.format)
     return _flat(at.shared)
 
 
 def _flat(shared: Shared) -> Pixels:
-    """The image before the first step, (C, H, W) uint8."""
-    levels = from_unit(shared.prior_mean).transpose(2, 0, 1)
+    """The image before the first step, (C, H, W)."""
+    levels = from_unit(shared.prior_mean, shared.format).transpose(2, 0, 1)
     return np.broadcast_to(levels, shared.shape).copy()

@@ -15,23 +15,23 @@ from diffcodec.accounting.trace import Trace
 from diffcodec.bitstream.payload import Payload, block_sizes
 from diffcodec.bitstream.pixels import GRID, best_sigma, decode_block, encode_block, ideal_bits
 from diffcodec.bitstream.rotation import permutation
-from diffcodec.bitstream.types import Float32, Int32, Pixels
+from diffcodec.bitstream.types import Int32, Pixels
 from diffcodec.progressive.shared import Shared
 from diffcodec.progressive.steps import Walk
-from diffcodec.theory.units import GREY
 
 
 def encode_residual(walk: Walk, planes: Pixels, trace: Trace | None) -> tuple[int, list[bytes]]:
     """The sigma index that suits an image (C, H, W), and the code of each block of sub-pixels."""
-    means, values = np.empty(planes.size, np.int32), np.empty(planes.size, np.uint8)
+    means, values = np.empty(planes.size, np.int32), np.empty(planes.size, planes.dtype)
     for where, (a, b) in blocks_of(walk.shared):
-        means[a:b] = _means(walk.x0_hat, where)
+        means[a:b] = _means(walk, where)
         values[a:b] = planes.reshape(-1)[where]
-    sigma = best_sigma(values, means)
+    format = walk.shared.format
+    sigma = best_sigma(values, means, format)
     parts = [(values[a:b], means[a:b]) for _, (a, b) in blocks_of(walk.shared)]
-    blocks = [encode_block(*part, sigma) for part in parts]
+    blocks = [encode_block(*part, sigma, format) for part in parts]
     if trace is not None:
-        trace.block_bits = [ideal_bits(*part, sigma) for part in parts]
+        trace.block_bits = [ideal_bits(*part, sigma, format) for part in parts]
         trace.block_bytes = [len(block) for block in blocks]
     return sigma, blocks
 
@@ -40,8 +40,10 @@ def decode_residual(walk: Walk, payload: Payload, planes: Pixels) -> None:
     """Write the sub-pixels that are there over the estimate of them, (C, H, W)."""
     assert payload.sigma_index is not None
     for block, (where, _) in zip(payload.blocks, blocks_of(walk.shared), strict=False):
-        means = _means(walk.x0_hat, where)
-        values = decode_block(block.data, block.complete, means, payload.sigma_index)
+        means = _means(walk, where)
+        values = decode_block(
+            block.data, block.complete, means, payload.sigma_index, walk.shared.format
+        )
         planes.reshape(-1)[where[: len(values)]] = values
         if len(values) < len(where):
             break
@@ -55,7 +57,7 @@ def blocks_of(shared: Shared) -> Iterator[tuple[Int32, tuple[int, int]]]:
         yield order[a:b], (a, b)
 
 
-def _means(x0_hat: Float32, where: Int32) -> Int32:
+def _means(walk: Walk, where: Int32) -> Int32:
     """x0_hat as means of the pixel coder."""
-    grey = (x0_hat.reshape(-1)[where].astype(np.float64) + 1) * (GREY * GRID)
-    return np.rint(grey).astype(np.int32)
+    unit = walk.x0_hat.reshape(-1)[where].astype(np.float64) + 1
+    return np.rint(unit * (walk.shared.format.half * GRID)).astype(np.int32)

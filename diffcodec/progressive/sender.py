@@ -10,6 +10,7 @@ import numpy as np
 
 from diffcodec.accounting.trace import StepTrace, Trace
 from diffcodec.bitstream.payload import PayloadWriter
+from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.types import Float32, Pixels, Progress
 from diffcodec.progressive.fallback import Fallback
 from diffcodec.progressive.residual import encode_residual
@@ -35,7 +36,7 @@ class Stop:
 
     def quality(self, planes: Pixels, walk: Walk) -> bool:
         """Whether the image (C, H, W) is shown well enough."""
-        return self.psnr is not None and psnr(planes, walk.x0_hat) >= self.psnr
+        return self.psnr is not None and psnr(planes, walk.x0_hat, walk.shared.format) >= self.psnr
 
 
 def send(
@@ -74,7 +75,7 @@ def _send_pixels(
     walk: Walk, writer: PayloadWriter, planes: Pixels, fallback: Fallback, trace: Trace | None
 ) -> bytes:
     """The whole payload, with the residual, or plain pixels if that takes less."""
-    mse = mean_square(difference(planes, walk.x0_hat))
+    mse = mean_square(difference(planes, walk))
     crc, payload = pixel_crc(planes), None
     if next_step(walk.shared, walk.state, mse) is None:
         writer.switch(walk.state.node)
@@ -98,13 +99,13 @@ def pixel_crc(planes: Pixels) -> int:
     return zlib.crc32(np.ascontiguousarray(planes.transpose(1, 2, 0)).data)
 
 
-def psnr(planes: Pixels, x0_hat: Float32) -> float:
-    """PSNR in dB of x0_hat in 8 bits, against an image (C, H, W) uint8; inf if they are equal."""
+def psnr(planes: Pixels, x0_hat: Float32, format: SampleFormat) -> float:
+    """PSNR in dB of x0_hat as samples, against an image (C, H, W); inf if they are equal."""
     squares = 0
     for levels, mean in pieces(planes, x0_hat):
-        off = to_levels(mean).astype(np.int32) - levels
+        off = to_levels(mean, format).astype(np.int32) - levels
         squares += int(np.square(off).sum(dtype=np.int64))
-    return 10 * math.log10(255**2 * planes.size / squares) if squares else math.inf
+    return 10 * math.log10(format.peak**2 * planes.size / squares) if squares else math.inf
 
 
 def _traced(shared: Shared, sent: Sent, writer: PayloadWriter, header_bytes: int) -> StepTrace:

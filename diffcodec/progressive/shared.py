@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from diffcodec.accounting.trace import Clock
 from diffcodec.bitstream.payload import Plan, Step
 from diffcodec.bitstream.rate import energy_of
+from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.step_codes import StepCode
 from diffcodec.bitstream.types import Float32
 from diffcodec.theory.chain import Chain
@@ -35,17 +36,23 @@ FIRST = 16
 class Shared:
     """What sender and receiver share besides the bits.
 
-    shape: (C, H, W) of the image; code: of the steps' messages; seed: of the shared randomness;
-    workers: threads for the code's search (no effect on bits).
+    size: (H, W) of the image; format: of its samples; code: of the steps' messages; seed: of the
+    shared randomness; workers: threads for the code's search (no effect on bits).
     """
 
     denoiser: Denoiser
     chain: Chain
-    shape: tuple[int, int, int]
+    size: tuple[int, int]
+    format: SampleFormat
     code: StepCode
     seed: int
     clock: Clock
     workers: int = 1
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.format.channels, *self.size
 
     @property
     def dims(self) -> int:
@@ -60,7 +67,7 @@ class Shared:
     @property
     def prior_mean(self) -> Float32:
         """What is known of a pixel before the first step: (C, 1, 1), in x0 units."""
-        return np.array(self.chain.tables.mean(self.shape[0]), np.float32)[:, None, None]
+        return np.array(self.chain.tables.mean(self.format.channels), np.float32)[:, None, None]
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,6 @@ from diffcodec.progressive.shared import (
     pieces,
 )
 from diffcodec.theory.gaussian import shift, step_precision
-from diffcodec.theory.units import GREY
 
 
 class Walk:
@@ -99,7 +98,7 @@ def send_steps(planes: Pixels, walk: Walk, writer: PayloadWriter, most: float) -
     """
     shared = walk.shared
     while True:
-        error = difference(planes, walk.x0_hat)  # x0 - x0_hat: what only the sender knows
+        error = difference(planes, walk)  # x0 - x0_hat: what only the sender knows
         v, mse = walk.state.v, mean_square(error)
         head = next_step(shared, walk.state, mse)
         if head is None or writer.length > most:
@@ -149,11 +148,11 @@ def next_step(shared: Shared, state: State, mse: float) -> StepHead | None:
     return None
 
 
-def difference(planes: Pixels, x0_hat: Float32) -> Float32:
-    """x0 - x0_hat, like x0_hat, of an image (C, H, W) uint8."""
-    error = np.empty_like(x0_hat)
-    for levels, mean, out in pieces(planes, x0_hat, error):
-        np.subtract(levels.astype(np.float32) / GREY - 1, mean, out=out)
+def difference(planes: Pixels, walk: Walk) -> Float32:
+    """x0 - x0_hat, like x0_hat, of an image (C, H, W)."""
+    error, half = np.empty_like(walk.x0_hat), walk.shared.format.half
+    for levels, mean, out in pieces(planes, walk.x0_hat, error):
+        np.subtract(levels.astype(np.float32) / half - 1, mean, out=out)
     return error
 
 

@@ -20,7 +20,7 @@ import click
 import numpy as np
 from tabulate import tabulate
 
-from diffcodec.archive.bitsback import pixel_bits
+from diffcodec.archive.pixels import pixel_bits
 from diffcodec.eval.common import metrics
 from diffcodec.eval.common.images import NamedImage, about, load_named
 from diffcodec.eval.common.options import (
