@@ -5,23 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
 from diffcodec.bitstream.types import Pixels
+from tests.synthetic import synthetic_image
 
 if TYPE_CHECKING:
     from diffcodec import Codec
-
-
-def synthetic_image(height: int, width: int, channels: int, seed: int) -> Pixels:
-    """(H, W, C) uint8: smooth waves with an edge and a little noise."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[0:height, 0:width] / 16.0
-    phase = rng.uniform(0, 6.28, (channels, 3))
-    planes = [np.sin(2 * x + a) + np.cos(3 * y + b) + (x + y > 1 + c / 6) for a, b, c in phase]
-    levels = 110 + 40 * np.stack(planes, axis=-1) + rng.normal(0, 4, (height, width, channels))
-    return np.asarray(np.rint(levels.clip(0, 255)), np.uint8)
 
 
 @pytest.fixture(scope="session")
@@ -79,3 +69,19 @@ def tiny_codec(tiny_network: Path) -> Codec:
     from diffcodec.codec import Codec
 
     return Codec.from_pretrained(tiny_network, threads=1)
+
+
+@pytest.fixture(scope="session")
+def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve images of 24x20, one that is too small, and one that is none."""
+    import torch
+
+    from diffcodec.image import save
+
+    path = tmp_path_factory.mktemp("images")
+    for seed in range(12):
+        save(synthetic_image(24, 20, 3, seed), path / f"{seed:02}.png")
+    save(synthetic_image(8, 8, 3, 0), path / "small.png")
+    (path / "broken.png").write_bytes(b"\x89PNG not really")
+    torch.set_num_threads(1)
+    return path

@@ -19,7 +19,7 @@ from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
 from diffcodec.golden import NETWORK
 from diffcodec.image import load
-from tests.conftest import synthetic_image
+from tests.synthetic import synthetic_image
 
 FILE = Path(__file__).parent / "encodes.json"
 DOG = Path(__file__).parent / "images" / "dog.png"

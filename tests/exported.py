@@ -14,7 +14,7 @@ from diffcodec.exact.graph import Graph, Layer
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import NetworkConfig, Recipe, Skips, TrainConfig
 from diffcodec.network.unet import UNet
-from tests.conftest import synthetic_image
+from tests.synthetic import synthetic_image
 
 TABLES = {"prior_mean": [0.1, 0.0, -0.1], "prior_variance": 0.3, "v": [1e-4, 1.0]}
 TABLES |= {"mse": [1e-5, 0.2], "chains": {"6": [1.0, 0.1]}}

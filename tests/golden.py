@@ -17,8 +17,8 @@ from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
 from diffcodec.files import write_atomic
 from diffcodec.golden import FOLDER, INDEX, NETWORK, decode, digest
-from tests.conftest import synthetic_image
 from tests.exact_network import build, calibrated
+from tests.synthetic import synthetic_image
 
 
 def files(codec: Codec, folder: Path) -> Iterator[tuple[str, str, bytes]]:

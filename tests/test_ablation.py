@@ -17,9 +17,8 @@ from diffcodec.image import save
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Recipe
 from diffcodec.training import train as training
-from tests.conftest import synthetic_image
-from tests.test_cli import _toml
-from tests.test_train import RECIPE
+from tests.mini_recipe import RECIPE, to_toml
+from tests.synthetic import synthetic_image
 
 SMALL = {"norm": "none", "attention": [], "window": 8, "blocks": 1}
 
@@ -28,8 +27,7 @@ def write_recipe(path: Path) -> None:
     fields = RECIPE.to_dict()
     fields["network"] |= SMALL
     fields["train"] |= {"crop": 8, "batch": 2, "grey": 0.0}
-    network, train = (_toml(fields[section]) for section in ("network", "train"))
-    path.write_text(f'name = "base"\n[network]\n{network}\n[train]\n{train}\n')
+    path.write_text(to_toml(fields))
 
 
 def test_the_table_has_every_combination_that_makes_sense() -> None:

@@ -34,8 +34,8 @@ from diffcodec.errors import ImageError, OptionError
 from diffcodec.image import load, save
 from diffcodec.progressive.plain import graphics_bytes
 from diffcodec.theory.chain import choose_chain
-from tests.conftest import synthetic_image
 from tests.gaussian import gaussian_codec, gaussian_image
+from tests.synthetic import synthetic_image
 
 if TYPE_CHECKING:
     from diffcodec.bitstream.types import Float32

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from diffcodec.eval.experiments import archive_rate, bitsback_benchmark
 from diffcodec.image import save
-from tests.conftest import synthetic_image
+from tests.synthetic import synthetic_image
 
 
 def test_archive_rate(tiny_network: Path, tmp_path: Path) -> None:

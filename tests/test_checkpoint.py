@@ -15,7 +15,7 @@ from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Recipe
 from diffcodec.theory.chain import Tables
 from diffcodec.zoo import load_network
-from tests.conftest import synthetic_image
+from tests.synthetic import synthetic_image
 
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*.toml"))
 

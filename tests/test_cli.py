@@ -536,15 +536,14 @@ def test_fine_tuning_tells_the_bound_before_and_after(
     from diffcodec.network.config import Recipe
     from diffcodec.zoo import load_checkpoint, load_weights
     from tests.exported import exported
+    from tests.mini_recipe import to_toml
 
     monkeypatch.setattr("diffcodec.cli.training.PIXELS", 2**10)
     monkeypatch.setattr(validation, "STRIDE", 400)
     monkeypatch.setattr(validation, "Settings", partial(Settings, steps=10))
     exported().save(Path("first.safetensors"))  # an integer network
     first = load_weights("first.safetensors")
-    fields = first.recipe.to_dict()
-    lines = [f"name = 'tuned'\n[network]\n{_toml(fields['network'])}\n[train]"]
-    Path("recipe.toml").write_text("\n".join([*lines, _toml(fields["train"])]))
+    Path("recipe.toml").write_text(to_toml({**first.recipe.to_dict(), "name": "tuned"}))
     assert Recipe.load(Path("recipe.toml")).network == first.recipe.network
     for i in range(3):
         image.save(np.roll(small_rgb, i, axis=0), Path(f"{i}.png"))

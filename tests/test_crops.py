@@ -13,7 +13,7 @@ from PIL import Image
 from diffcodec.data import Batches
 from diffcodec.network.config import TrainConfig
 from diffcodec.training.crops import DeviceBatches, enlarge
-from tests.conftest import synthetic_image
+from tests.synthetic import synthetic_image
 
 CPU = torch.device("cpu")
 PLAIN = TrainConfig(

@@ -16,8 +16,8 @@ from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.exact.gemm import Gemm
 from diffcodec.exact.reference import Reference
 from diffcodec.zoo import load_network
-from tests.conftest import synthetic_image
 from tests.exported import exported
+from tests.synthetic import synthetic_image
 
 pytestmark = [
     pytest.mark.gpu,

@@ -19,9 +19,9 @@ from diffcodec.eval.publish.tables import networks
 from diffcodec.exact.shapes import macs_per_pixel
 from diffcodec.theory.denoiser import GaussianDenoiser
 from diffcodec.theory.units import GREY
-from tests.conftest import synthetic_image
 from tests.exact_network import build
 from tests.exported import plain
+from tests.synthetic import synthetic_image
 
 SPREAD = 40.0  # grey levels
 SOURCE = GaussianDenoiser(0.0, (SPREAD / GREY) ** 2)

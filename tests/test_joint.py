@@ -21,8 +21,8 @@ from diffcodec.eval.publish.tables import cifar10
 from diffcodec.eval.rd import rate_distortion
 from diffcodec.eval.rd.joint import JointError, Stacked, as_one, stacks
 from diffcodec.eval.rd.mean_curve import mean
-from tests.conftest import synthetic_image
 from tests.gaussian import gaussian_codec, gaussian_image
+from tests.synthetic import synthetic_image
 
 
 def pictures(n: int) -> list[NamedImage]:

@@ -22,9 +22,9 @@ from diffcodec.theory.gaussian import mi_bpd
 from diffcodec.theory.levels import choose, cost_of, pixels_at
 from diffcodec.theory.schedule import parse_steps
 from diffcodec.zoo import load_checkpoint
-from tests.synthetic import synthetic_image
 from tests.exported import exported
 from tests.gaussian import source, tables
+from tests.synthetic import synthetic_image
 
 PIXELS = np.where(np.arange(40) < 10, 3.0 + 0.2 * np.arange(40), np.inf)
 

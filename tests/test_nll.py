@@ -26,8 +26,6 @@ from diffcodec.eval.likelihood.elbo import COLUMNS, summarise, to_text
 from diffcodec.eval.likelihood.nll import (
     NamedImage,
     Settings,
-    Terms,
-    evaluate,
     images_of,
     measure,
     noise,
@@ -35,25 +33,11 @@ from diffcodec.eval.likelihood.nll import (
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import NetworkConfig, Recipe, TrainConfig
 from diffcodec.network.unet import UNet
-from diffcodec.theory.denoiser import GaussianDenoiser
 from diffcodec.theory.elbo import GaussianDiffusion
 from diffcodec.theory.schedule import Schedule
 from diffcodec.theory.units import to_x0
 from tests.synthetic import synthetic_image
-
-SETTINGS = Settings(steps=30, sigma2="beta_tilde")
-SOURCE = GaussianDenoiser(0.0, (40 / 127.5) ** 2)
-
-
-def source_images(n: int, shape: tuple[int, int, int] = (4, 4, 3), seed: int = 0) -> list[Pixels]:
-    """Independent Gaussian pixels, as SOURCE draws them, rounded."""
-    rng = np.random.default_rng((seed, 1))
-    x = 127.5 + 40 * rng.standard_normal((n, *shape))
-    return list(np.rint(x.clip(0, 255)).astype(np.uint8))
-
-
-def named(pixels: list[Pixels]) -> list[tuple[str, Pixels]]:
-    return [(f"image {i}", p) for i, p in enumerate(pixels)]
+from tests.white_source import SETTINGS, SOURCE, named, source_images, terms_of
 
 
 class Counting:
@@ -65,17 +49,6 @@ class Counting:
     def batch(self, y: Float32, v: float | Float64) -> Float32:
         self.images, self.batches = self.images + len(y), self.batches + 1
         return SOURCE.batch(y, v)
-
-
-def terms_of(
-    pixels: list[Pixels], settings: Settings = SETTINGS, size: int = 64, **options: Any
-) -> Terms:
-    pictures = images_of(named(pixels), settings, "00ff")
-    terms = evaluate(
-        options.pop("denoiser", SOURCE), pictures, settings, batch=lambda _: size, **options
-    )
-    assert terms is not None
-    return terms
 
 
 # --- the numbers --------------------------------------------------------------------------------

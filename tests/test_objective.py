@@ -29,9 +29,7 @@ from diffcodec.training.objective import (
     log_pixel_mass,
 )
 from diffcodec.training.train import train
-from tests.test_train import RECIPE, folder, weights
-
-__all__ = ["folder"]  # a fixture
+from tests.mini_recipe import RECIPE, weights
 
 CPU = torch.device("cpu")
 
@@ -317,22 +315,22 @@ def test_importance_sampling_does_not_change_the_mean() -> None:
 # --- in training --------------------------------------------------------------------------------
 
 
-def test_importance_sampling_resumes_to_the_bit(folder: Path, tmp_path: Path) -> None:
+def test_importance_sampling_resumes_to_the_bit(image_folder: Path, tmp_path: Path) -> None:
     about = ("train.objective=nelbo", "train.sampling=importance", "network.sigma2=learned")
     made = recipe(*about, "train.steps=7", "train.timesteps=2")
-    run = train(made, folder, tmp_path / "whole", quiet=True)
+    run = train(made, image_folder, tmp_path / "whole", quiet=True)
     assert run.objective.history is not None
     assert (run.objective.history.count >= KEPT).all()
-    train(made, folder, tmp_path / "parts", minutes=1e-9, quiet=True)
-    train(made, folder, tmp_path / "parts", quiet=True)
+    train(made, image_folder, tmp_path / "parts", minutes=1e-9, quiet=True)
+    train(made, image_folder, tmp_path / "parts", quiet=True)
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert all(np.array_equal(whole[name], parts[name]) for name in whole)
 
 
 @pytest.mark.parametrize("predicts", ["eps", "mu", "preconditioned"])
-def test_hybrid_learns(folder: Path, tmp_path: Path, predicts: str) -> None:
+def test_hybrid_learns(image_folder: Path, tmp_path: Path, predicts: str) -> None:
     about = ("train.objective=hybrid", "network.sigma2=learned", f"network.predicts={predicts}")
-    run = train(recipe(*about, "train.steps=2"), folder, tmp_path, quiet=True)
+    run = train(recipe(*about, "train.steps=2"), image_folder, tmp_path, quiet=True)
     head = run.model.head.weight.detach()
     assert (head[:3] != 0).any() and (head[3:] != 0).any()
 

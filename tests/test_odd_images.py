@@ -13,7 +13,7 @@ from diffcodec.eval.experiments import large_image as large_image
 from diffcodec.eval.experiments import odd_images as odd_images
 from diffcodec.eval.experiments.large_image import enlarged
 from diffcodec.eval.publish.tables import photographs
-from tests.conftest import synthetic_image
+from tests.synthetic import synthetic_image
 
 
 def test_odd_images_are_small_exact_and_told(tiny_network: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from diffcodec.theory.gaussian import mi_bpd
 from diffcodec.theory.schedule import Schedule
 from diffcodec.theory.units import GREY, to_x0
 from tests.synthetic import synthetic_image
-from tests.test_nll import SOURCE, named, source_images, terms_of
+from tests.white_source import SOURCE, named, source_images, terms_of
 
 V = np.geomspace(1.0, 600.0, 24) ** 2 / GREY**2
 
@@ -138,9 +138,7 @@ def test_the_command(
     chain = Tables.of(Graph.load(tiny_network).facts["tables"]).chains["12"]
     grey = [row["sigma_grey"] for row in told["per_step"]]
     assert grey == pytest.approx(GREY * np.sqrt(chain))
-    beta = json.loads(
-        run("-m", tiny_network, "--chain", "12", "--sigma2", "beta", "--json").stdout
-    )
+    beta = json.loads(run("-m", tiny_network, "--chain", "12", "--sigma2", "beta", "--json").stdout)
     assert beta["nelbo"]["bpd"] != told["nelbo"]["bpd"]
     assert "has no chain of 7 levels" in run("-m", tiny_network, "--chain", "7", code=2).stderr
     graph = Graph.load(tiny_network)

@@ -13,7 +13,7 @@ from diffcodec.cli.main import main
 from diffcodec.eval.publish.readme import RESULTS
 from diffcodec.eval.rd import curves
 from diffcodec.eval.rd.pooling import pool
-from tests.test_rate_distortion import a_record
+from tests.made_up_record import a_record
 
 pytest.importorskip("matplotlib")
 BPP, PSNR = [0.1, 0.3, 1.0, 2.0, 4.0], [24.0, 29.0, 34.0, 38.0, 43.0]

@@ -21,7 +21,7 @@ from diffcodec.eval.rd.joint import stacks
 from diffcodec.eval.rd.mean_curve import quality_at, rate_at
 from diffcodec.exact.graph import Graph
 from diffcodec.theory.chain import Tables
-from tests.conftest import synthetic_image
+from tests.synthetic import synthetic_image
 
 
 def test_a_network_gets_the_chain_it_lacks(tiny_network: Path, tmp_path: Path) -> None:

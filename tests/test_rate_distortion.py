@@ -18,45 +18,10 @@ from diffcodec.eval.common.images import NamedImage
 from diffcodec.eval.experiments import demo
 from diffcodec.eval.rd import rate_distortion
 from diffcodec.eval.rd.pooling import pool
+from tests.made_up_record import a_record
 
 if TYPE_CHECKING:
     from diffcodec.codec import Codec
-
-
-def a_record(scale: int = 1, skip: bool = False) -> dict[str, Any]:
-    """An 8x8 image whose coder spends exactly 1.25 times the mutual information, no header.
-
-    Error falls by 4 a step, noise by 2. skip: the middle of the three steps is left out.
-    """
-    steps = [
-        {"sigma_grey": sigma, "mse": mse, "bytes": 20 * k * scale, "kl_bits": 160.0 * scale}
-        for k, (sigma, mse) in enumerate([(40.0, 100.0), (20.0, 25.0), (10.0, 6.25)], start=1)
-    ]
-    for step in steps:
-        step.update(mi_bits=128.0 * scale, path_bits=150 * scale, side_bits=10 * scale)
-    if skip:
-        twice = {key: 2 * steps[2][key] for key in ("kl_bits", "mi_bits", "path_bits", "side_bits")}
-        steps = [steps[0], {**steps[2], **twice}]
-    seconds = {"total": 2.0, "network": 1.5, "trellis": 0.25, "rest": 0.25}
-    cut = {"steps": 1, "seconds": 0.5}
-    return {
-        "shape": [8, 8, 3],
-        "bytes": 120 * scale,
-        "exact": True,
-        "cuts": [
-            {"bytes": 20 * scale, "mse": 100.0, **cut},
-            {"bytes": 30 * scale, "mse": 50.0, **cut},
-            {"bytes": 80 * scale, "mse": 3.0, **cut},
-            None,
-        ],
-        "prior_mse": 400.0,
-        "steps": steps,
-        "lossless_ideal_bits": 456.0 * scale,
-        "lossless_bytes": 60 * scale,
-        "encode_seconds": seconds,
-        "decode_seconds": seconds,
-        "peak_memory_bytes": 1 << 20,
-    }
 
 
 def test_theory_stands_at_equal_error() -> None:
@@ -154,7 +119,7 @@ def test_measure_with_a_real_codec(tiny_codec: Codec, small_rgb: Pixels) -> None
     assert 0 < record["encode_seconds"]["network"] < record["encode_seconds"]["total"]
     other = rate_distortion.Settings((1.5,), chain="6", effort="fast")
     assert rate_distortion.measure(tiny_codec, other, NamedImage("a", small_rgb))["bytes"] == len(
-        tiny_codec.encode(small_rgb, chain="6", nu=14)
+        tiny_codec.encode(small_rgb, chain="6", code="trellis:14")
     )
     other = rate_distortion.Settings((1.5,), effort="heroic")
     with pytest.raises(OptionError, match="heroic"):  # so it gets there

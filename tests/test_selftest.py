@@ -21,7 +21,7 @@ from diffcodec.codec import Codec
 from diffcodec.exact.backends import BACKENDS, open_backend
 from diffcodec.exact.graph import Graph
 from diffcodec.golden import FOLDER, NETWORK, decode, golden_files
-from tests.conftest import synthetic_image
+from tests.synthetic import synthetic_image
 
 ROOT = Path(__file__).parent.parent
 

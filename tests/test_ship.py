@@ -13,27 +13,10 @@ from click.testing import CliRunner
 from diffcodec.eval.publish import ship
 from diffcodec.exact.graph import Graph
 from diffcodec.exact.shapes import macs_per_pixel
-from tests.exported import exported
+from tests.exported import exported, untrained
+from tests.mini_recipe import to_toml
 
-RECIPE = """
-name = "tiny"
-[network]
-channels = 8
-multipliers = [1, 2, 2]
-blocks = 1
-attention = []
-norm = "none"
-window = 16
-[train]
-objective = "edm"
-batch = 4
-steps = 9
-lr = 1e-3
-warmup = 1
-cooldown = 0.5
-ema = 0.9
-crop = 16
-"""
+RECIPE = to_toml(untrained().recipe.to_dict())
 
 
 def nelbo(fingerprint: str) -> dict[str, Any]:

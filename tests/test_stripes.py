@@ -19,7 +19,7 @@ from diffcodec.exact.reference import Reference
 from diffcodec.exact.spans import reach, spans
 from diffcodec.exact.stripes import plan, windows
 from tests.exact_network import build
-from tests.test_exact_compiled import image, unet
+from tests.random_layers import image, unet
 
 
 def chaotic(graph: Graph) -> Graph:

@@ -7,7 +7,7 @@ import torch
 
 from diffcodec.network.config import NetworkConfig
 from diffcodec.training.throughput import Progress, flops_per_image, peak, speed
-from tests.test_train import RECIPE
+from tests.mini_recipe import RECIPE
 
 
 def test_flops_are_those_of_the_layers() -> None:

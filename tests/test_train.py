@@ -14,59 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from diffcodec.errors import RecipeError
 from diffcodec.network.checkpoint import Checkpoint
-from diffcodec.network.config import Recipe
 from diffcodec.training.run import start
 from diffcodec.training.train import Step, learning_rate, train
-from tests.conftest import synthetic_image
-
-RECIPE = Recipe.from_dict(
-    {
-        "name": "mini",
-        "network": {
-            "channels": 8,
-            "multipliers": [1, 2],
-            "blocks": 1,
-            "attention": [8],
-            "norm": "group",
-            "window": 16,
-        },
-        "train": {
-            "objective": "edm",
-            "batch": 4,
-            "steps": 60,
-            "lr": 3e-3,
-            "warmup": 5,
-            "cooldown": 0.5,
-            "ema": 0.9,
-            "crop": 16,
-            "grey": 0.2,
-        },
-    }
-)
+from tests.mini_recipe import RECIPE, weights
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve images of 24x20, one that is too small, and one that is none."""
-    path = tmp_path_factory.mktemp("pictures")
-    for seed in range(12):
-        Image.fromarray(synthetic_image(24, 20, 3, seed)).save(path / f"{seed:02}.png")
-    Image.fromarray(synthetic_image(8, 8, 3, 0)).save(path / "small.png")
-    (path / "broken.png").write_bytes(b"\x89PNG not really")
-    torch.set_num_threads(1)
-    return path
-
-
-def weights(folder: Path) -> dict[str, np.ndarray]:
-    return Checkpoint.load(folder / "model.safetensors").weights
-
-
-def test_it_learns(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = train(RECIPE, folder, tmp_path / "run")
+def test_it_learns(image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = train(RECIPE, image_folder, tmp_path / "run")
     assert run.step == 60
     lines = [json.loads(line) for line in (tmp_path / "run/stats.jsonl").read_text().splitlines()]
     assert lines[0]["step"] == 50 and lines[0]["loss"] < 0.8  # 1 is what knowing nothing costs
@@ -75,28 +32,30 @@ def test_it_learns(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "step 60/60" in told and "min left" in told
 
 
-def test_resuming_is_the_uninterrupted_run(folder: Path, tmp_path: Path) -> None:
+def test_resuming_is_the_uninterrupted_run(image_folder: Path, tmp_path: Path) -> None:
     whole = RECIPE.override(("train.steps=12",))
-    train(whole, folder, tmp_path / "a", quiet=True)
-    train(whole, folder, tmp_path / "b", minutes=1e-9, quiet=True)  # stops after one step
+    train(whole, image_folder, tmp_path / "a", quiet=True)
+    train(whole, image_folder, tmp_path / "b", minutes=1e-9, quiet=True)  # stops after one step
     assert torch.load(tmp_path / "b/state.pt", weights_only=True)["step"] == 1
-    train(whole, folder, tmp_path / "b", minutes=1e-9, quiet=True)
-    train(whole, folder, tmp_path / "b", quiet=True)
+    train(whole, image_folder, tmp_path / "b", minutes=1e-9, quiet=True)
+    train(whole, image_folder, tmp_path / "b", quiet=True)
     one, other = weights(tmp_path / "a"), weights(tmp_path / "b")
     assert one.keys() == other.keys()
     assert all(np.array_equal(one[name], other[name]) for name in one)
     assert not list((tmp_path / "b").glob("*.part"))
 
 
-def test_a_wild_loss_keeps_the_last_checkpoint(folder: Path, tmp_path: Path) -> None:
-    train(RECIPE, folder, tmp_path, minutes=1e-9, quiet=True)
+def test_a_wild_loss_keeps_the_last_checkpoint(image_folder: Path, tmp_path: Path) -> None:
+    train(RECIPE, image_folder, tmp_path, minutes=1e-9, quiet=True)
     before = (tmp_path / "state.pt").read_bytes()
     with pytest.raises(FloatingPointError, match=r"lower train\.lr"):
-        train(RECIPE.override(("train.lr=1e30",)), folder, tmp_path, quiet=True)
+        train(RECIPE.override(("train.lr=1e30",)), image_folder, tmp_path, quiet=True)
     assert (tmp_path / "state.pt").read_bytes() == before
 
 
-def test_a_wild_gradient_is_noticed_before_it_spoils_a_weight(folder: Path, tmp_path: Path) -> None:
+def test_a_wild_gradient_is_noticed_before_it_spoils_a_weight(
+    image_folder: Path, tmp_path: Path
+) -> None:
     run = start(RECIPE, tmp_path, torch.device("cpu"))
     before = {name: weight.clone() for name, weight in run.model.state_dict().items()}
     step = Step(run, 1)
@@ -114,9 +73,9 @@ def test_a_wild_gradient_is_noticed_before_it_spoils_a_weight(folder: Path, tmp_
 
 @pytest.mark.parametrize("full", ["state.pt", "model.safetensors", "stats.jsonl"])
 def test_a_full_disk_loses_nothing(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str
 ) -> None:
-    train(RECIPE, folder, tmp_path, minutes=1e-9, quiet=True)
+    train(RECIPE, image_folder, tmp_path, minutes=1e-9, quiet=True)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     real = builtins.open
 
@@ -142,27 +101,27 @@ def test_a_full_disk_loses_nothing(
 
     monkeypatch.setattr(builtins, "open", limited)
     with pytest.raises(OSError, match="No space left") as told:
-        train(RECIPE.override(("train.steps=2",)), folder, tmp_path, quiet=True)
+        train(RECIPE.override(("train.steps=2",)), image_folder, tmp_path, quiet=True)
     monkeypatch.undo()
     assert told.value.filename == str(tmp_path / full) and told.value.errno == errno.ENOSPC
     assert not list(tmp_path.glob(".*.part"))
     assert (tmp_path / "state.pt").read_bytes() == before["state.pt"]
     if full != "state.pt":
         assert (tmp_path / "model.safetensors").read_bytes() == before["model.safetensors"]
-    run = train(RECIPE.override(("train.steps=2",)), folder, tmp_path, quiet=True)
+    run = train(RECIPE.override(("train.steps=2",)), image_folder, tmp_path, quiet=True)
     assert run.step == 2 and Checkpoint.load(tmp_path / "model.safetensors").card["steps"] == 2
 
 
-def test_two_processes_share_a_batch(folder: Path, tmp_path: Path) -> None:
+def test_two_processes_share_a_batch(image_folder: Path, tmp_path: Path) -> None:
     script = tmp_path / "two.py"
     script.write_text(
         "import sys\nfrom pathlib import Path\nimport torch\ntorch.set_num_threads(1)\n"
-        "from tests.test_train import RECIPE\nfrom diffcodec.training.train import train\n"
+        "from tests.mini_recipe import RECIPE\nfrom diffcodec.training.train import train\n"
         "about = 'train.steps=6', 'train.objective=\"simple\"', 'train.sampling=\"importance\"'\n"
         "train(RECIPE.override(about), Path(sys.argv[1]), Path(sys.argv[2]))\n"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
-    command += ["--master-port=29517", str(script), str(folder), str(tmp_path / "run")]
+    command += ["--master-port=29517", str(script), str(image_folder), str(tmp_path / "run")]
     root = Path(__file__).parent.parent
     environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=root)
@@ -173,10 +132,12 @@ def test_two_processes_share_a_batch(folder: Path, tmp_path: Path) -> None:
     assert len((tmp_path / "run/stats.jsonl").read_text().splitlines()) == 1
 
 
-def test_batch_must_divide(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batch_must_divide(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(RecipeError, match="does not divide over 3"):
-        train(RECIPE, folder, tmp_path)
+        train(RECIPE, image_folder, tmp_path)
 
 
 def test_learning_rate_warms_up_and_cools_down() -> None:
@@ -195,34 +156,34 @@ def test_a_run_may_be_as_far_as_its_time() -> None:
     assert learning_rate(config, 20, 1.1) == 0
 
 
-def test_a_run_finishes_in_time(folder: Path, tmp_path: Path) -> None:
+def test_a_run_finishes_in_time(image_folder: Path, tmp_path: Path) -> None:
     recipe = RECIPE.override(("train.steps=100000",))
-    run = train(recipe, folder, tmp_path, finish_in=1 / 60, quiet=True)
+    run = train(recipe, image_folder, tmp_path, finish_in=1 / 60, quiet=True)
     assert 1 <= run.seconds < 5 and 1 <= run.step < 100000
-    again = train(recipe, folder, tmp_path, finish_in=1 / 60, quiet=True)
+    again = train(recipe, image_folder, tmp_path, finish_in=1 / 60, quiet=True)
     assert again.step == run.step + 1  # it has ended: a call makes a step at most
 
 
-def test_a_run_starts_from_other_weights(folder: Path, tmp_path: Path) -> None:
+def test_a_run_starts_from_other_weights(image_folder: Path, tmp_path: Path) -> None:
     recipe = RECIPE.override(("train.steps=2",))
-    train(recipe, folder, tmp_path / "a", quiet=True)
+    train(recipe, image_folder, tmp_path / "a", quiet=True)
     first = Checkpoint.load(tmp_path / "a" / "model.safetensors")
     still = RECIPE.override(("train.steps=1", "train.lr=1e-12"))
-    run = train(still, folder, tmp_path / "b", first=first, quiet=True)
+    run = train(still, image_folder, tmp_path / "b", first=first, quiet=True)
     for name, weight in run.model.state_dict().items():
         assert np.allclose(weight.numpy(), first.weights[name], atol=1e-6), name
     other = RECIPE.override(("network.channels=16",))
     with pytest.raises(RecipeError, match="another"):
-        train(other, folder, tmp_path / "c", first=first, quiet=True)
+        train(other, image_folder, tmp_path / "c", first=first, quiet=True)
 
 
-def test_muon_learns_and_resumes(folder: Path, tmp_path: Path) -> None:
+def test_muon_learns_and_resumes(image_folder: Path, tmp_path: Path) -> None:
     recipe = RECIPE.override(("train.optimizer='muon'", "train.steps=30", "train.lr=2e-3"))
-    train(recipe, folder, tmp_path / "whole", quiet=True)
+    train(recipe, image_folder, tmp_path / "whole", quiet=True)
     lines = (tmp_path / "whole" / "stats.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["step"] == 30
-    train(recipe, folder, tmp_path / "parts", minutes=1e-9, quiet=True)
-    train(recipe, folder, tmp_path / "parts", quiet=True)
+    train(recipe, image_folder, tmp_path / "parts", minutes=1e-9, quiet=True)
+    train(recipe, image_folder, tmp_path / "parts", quiet=True)
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert all(np.array_equal(whole[name], parts[name]) for name in whole)
     with pytest.raises(RecipeError, match="optimizer"):
