@@ -15,11 +15,13 @@ setup: .venv/ready
 KERNELS := $(wildcard bitstream/*.c bitstream/*.h diffcodec/exact/*.[ch])
 
 .venv/codec: pyproject.toml $(KERNELS)
+	@echo "installing the codec into .venv: numpy, Pillow and a few small packages, no PyTorch"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --editable .
 	touch $@
 
 .venv/ready: .venv/codec
+	@echo "installing PyTorch, and what measures and tests, into .venv"
 	$(BIN)/pip install --quiet "$(TORCH)"
 	$(BIN)/pip install --quiet --editable ".[dev]"
 	touch $@
