@@ -63,6 +63,28 @@ def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) <= 200
 
 
+def test_the_readme_says_in_words_what_was_measured() -> None:
+    words = " ".join(README.split())
+    kodak = cells(README, "kodak, 24")
+    smaller = 100 * (1 - float(kodak[5]) / float(kodak[1]))
+    assert f"JPEG XL's files are {smaller:.0f} % smaller" in words
+    encode, decode = (float(cell.split()[0]) for cell in kodak[6:8])
+    assert f"takes {encode:.0f} seconds to encode and {decode:.0f} to decode" in words
+    assert -55 < float(cells(MEASURED, "JPEG")[1].split()[0]) < -45 and "half the bits" in words
+    for name in ("JPEG 2000", "AVIF"):
+        assert -30 < float(cells(MEASURED, name)[1].split()[0]) < -20 and "three quarters" in words
+    sizes = ("1224x816", "2450x1633", "6000x4000")
+    one, four, many = (float(cells(MEASURED, size)[3].split()[0]) for size in sizes)
+    assert f"{one:.1f} GiB for one megapixel, {four:.1f} for four, {many:.1f} for 24" in words
+
+
+def cells(document: str, row: str) -> list[str]:
+    """The cells of the first table row of a document that is called so."""
+    found = re.search(rf"^\| {row} \|.*\|$", document, re.M)
+    assert found is not None, row
+    return [cell.strip(" *") for cell in found[0].strip("|").split("|")]
+
+
 def test_the_format_states_the_codes_constants() -> None:
     assert f"at least {LAYER} bytes" in FORMAT and f"blocks of {CHUNK:,} sub-pixels" in FORMAT
     small = Header(32, 32, RGB8, bytes(8), Trellis(14), "own", 50, 0, 1700).pack()
