@@ -88,7 +88,7 @@ def cells(document: str, row: str) -> list[str]:
 def test_the_format_states_the_codes_constants() -> None:
     assert f"at least {LAYER} bytes" in FORMAT and f"blocks of {CHUNK:,} sub-pixels" in FORMAT
     small = Header(32, 32, RGB8, bytes(8), Trellis(14), "own", 50, 0, 1700).pack()
-    assert parse_header(small)[1] == 22 == int(re.search(r"(\d+) bytes for a 32x32", FORMAT)[1])
+    assert parse_header(small)[1] == 22 == int(re.findall(r"(\d+) bytes for a 32x32", FORMAT)[0])
     assert CRC == 4 and f"fewer than {FEWEST_BITS} path bits" in FORMAT
 
 
