@@ -1,30 +1,21 @@
-"""archive, extract, list: many images in one file; parse, call, print."""
+"""archive: many images in one file; parse, call, print."""
 
 from __future__ import annotations
 
 import time
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from diffcodec.cli.ledger import claim_ledger, ledger_option, write_ledger
-from diffcodec.cli.options import (
-    Network,
-    chain_option,
-    file_network_options,
-    json_option,
-    network_options,
-    output_options,
-)
+from diffcodec.cli.options import Network, chain_option, network_options, output_options
 from diffcodec.cli.output import Output, listed
 from diffcodec.cli.streams import PIPE, about, print_json, warn
 
 if TYPE_CHECKING:
     from diffcodec.archive.account import Written
-    from diffcodec.archive.archive import Contents
-    from diffcodec.bitstream.archive import ImageInfo
 
 
 @click.command()
@@ -36,13 +27,13 @@ if TYPE_CHECKING:
     "--tile",
     metavar="S",
     type=int,
-    help="Larger images are coded in tiles of S x S pixels (128).",
+    help="Larger images are coded in tiles of S x S pixels (default: 128).",
 )
 @click.option(
     "--on-error",
     type=click.Choice(["stop", "skip"]),
     default="stop",
-    help="What to do about an image that cannot be read (stop).",
+    help="What to do about an image that cannot be read (default: stop).",
 )
 @click.option("--resume", is_flag=True, help="Resume where an interrupted call stopped.")
 @click.option(
@@ -51,7 +42,7 @@ if TYPE_CHECKING:
     type=click.IntRange(1),
     default=1,
     metavar="N",
-    help="Code N groups of images at a time (1).",
+    help="Code N groups of images at a time (default: 1).",
 )
 @ledger_option
 @output_options
@@ -67,10 +58,11 @@ def archive(
     ledger: str | None,
     output: Output,
 ) -> None:
-    """Put the image IN, or all images below the folder IN, into the archive OUT (.dfa).
+    """Put images into one lossless archive, OUT (.dfa).
 
-    Archives are lossless, at the network's own rate (bits-back coding). Similar images share
-    batches, so larger sets are cheaper; one large image is coded in tiles.
+    IN is an image, or a folder with images in it and its folders. They are coded at the network's
+    own rate (bits-back coding). Similar images share batches, so larger sets are cheaper; one large
+    image is coded in tiles.
 
     \b
     Examples:
@@ -128,95 +120,6 @@ def archive(
         print_json({**names, **_facts(written), "archiving_seconds": round(seconds, 3)})
 
 
-@click.command()
-@click.argument("source", metavar="IN", type=click.Path(exists=True, dir_okay=False))
-@click.argument("names", metavar="[NAME]...", nargs=-1)
-@click.option(
-    "-o",
-    "--output",
-    "folder",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="DIR",
-    help="Folder for the images; it is made if it is not there.",
-)
-@file_network_options
-@output_options
-def extract(
-    source: str, names: tuple[str, ...], folder: Path, network: Network, output: Output
-) -> None:
-    """Take the images called NAME, or all, out of the archive IN, into a folder.
-
-    Images of other formats than PNG, PPM and PGM come out as PNG. What is damaged is named, and
-    the rest is written.
-
-    \b
-    Examples:
-      diffcodec extract photos.dfa -o photos/
-      diffcodec extract photos.dfa 2024/beach.png -o .
-    """
-    from diffcodec.archive import archive as archives
-    from diffcodec.image import save
-
-    lost, done = [], []
-    with open(source, "rb") as file, about(source):
-        held = archives.contents(file)
-        wanted = [p for p in held.images if not names or p.name in names]
-        targets = _targets(wanted, folder)
-        for path in targets.values():
-            if path.exists() and not output.force:
-                raise click.ClickException(f"{path} exists; overwrite it with -f")
-        codec = network.codec(network.model or archives.model_of(held))
-        with output.progress("extracting") as progress:
-            for image, pixels in archives.extract(codec, file, names or None, progress=progress):
-                if isinstance(pixels, ValueError):
-                    lost.append(f"{image.name}: {pixels}")
-                    continue
-                targets[image.name].parent.mkdir(parents=True, exist_ok=True)
-                save(pixels, targets[image.name])
-                done.append(image.name)
-    for problem in lost:
-        warn(problem)
-    _warn_of_damage(source, held)
-    output.say(f"extracted {len(done):,} images")
-    if output.as_json:
-        print_json({"input": source, "output": str(folder), "images": done, "lost": lost})
-    if lost or (held.damage and not names):
-        raise click.ClickException(f"{source} is damaged; what could be read was extracted")
-
-
-@click.command("list")
-@click.argument("source", metavar="IN", type=click.Path(exists=True, dir_okay=False))
-@click.option("--check", is_flag=True, help="Read all of the file and verify its checksums.")
-@json_option
-def list_(source: str, check: bool, as_json: bool) -> None:
-    """List the images of the archive IN, without decoding it.
-
-    \b
-    Examples:
-      diffcodec list photos.dfa
-      diffcodec list photos.dfa --check --json
-    """
-    from diffcodec.archive import archive as archives
-
-    with open(source, "rb") as file, about(source):
-        held = archives.contents(file, check)
-    if as_json:
-        print_json({"input": source, **_listing(held)})
-    else:
-        for image in held.images:
-            kind = "grey" if image.channels == 1 else "RGB"
-            click.echo(f"{image.width:>6} x {image.height:<6} {kind:<4}  {image.name}")
-        bpd = 8 * held.file_bytes / max(1, sum(_size(p) for p in held.images))
-        click.echo(
-            f"{len(held.images):,} images in {len(held.groups):,} groups, "
-            f"{held.file_bytes:,} bytes, {bpd:.3f} bits/dim"
-        )
-    _warn_of_damage(source, held)
-    if held.damage:
-        raise click.ClickException(f"{source} is damaged")
-
-
 def _say_what_is_lost(paths: list[Path], output: Output) -> None:
     """Images may carry more than pixels; of one it is said what is not kept, of others how many."""
     from diffcodec.errors import ImageError
@@ -230,11 +133,6 @@ def _say_what_is_lost(paths: list[Path], output: Output) -> None:
     for path, found in list(carry.items())[:1]:
         more = f"; {len(carry) - 1:,} more images lose metadata, too" if len(carry) > 1 else ""
         output.say(f"{path}: {listed(found)} is not kept{more}")
-
-
-def _warn_of_damage(source: str, held: Contents) -> None:
-    for damage in held.damage:
-        warn(f"{source}: at byte {damage.offset}: {damage.reason}")
 
 
 def _facts(written: Written) -> dict[str, Any]:
@@ -256,42 +154,3 @@ def _facts(written: Written) -> dict[str, Any]:
         "graphics_values": spent.graphics_values,
         "packing_bits": spent.packing_bits,
     }
-
-
-def _listing(held: Contents) -> dict[str, Any]:
-    return {
-        "format": 1,
-        "fingerprint": held.header.fingerprint.hex(),
-        "chain": held.header.chain_name,
-        "tile": held.header.tile,
-        "bytes": held.file_bytes,
-        "groups": [
-            {"offset": g.offset, "bytes": g.body_bytes, "images": len(g.images)}
-            for g in held.groups
-        ],
-        "images": [
-            {"name": p.name, "width": p.width, "height": p.height, "channels": p.channels}
-            for p in held.images
-        ],
-        "damage": [{"offset": d.offset, "reason": d.reason} for d in held.damage],
-    }
-
-
-def _targets(images: list[ImageInfo], folder: Path) -> dict[str, Path]:
-    """Where each image goes: its own name, or with the suffix .png; never two to one file."""
-    from diffcodec.image import WRITES
-
-    targets: dict[str, Path] = {}
-    taken = {p.name for p in images if PurePosixPath(p.name).suffix.lower() in WRITES}
-    for image in images:
-        name = image.name
-        if name not in taken:
-            name = str(PurePosixPath(name).with_suffix(".png"))
-            name = f"{image.name}.png" if name in taken else name
-            taken.add(name)
-        targets[image.name] = folder / name
-    return targets
-
-
-def _size(image: ImageInfo) -> int:
-    return image.height * image.width * image.channels

@@ -40,7 +40,7 @@ from diffcodec.cli.streams import warn
     "--qualities",
     default="10,30,50,70,90",
     metavar="Q,...",
-    help="What {q} of --codec becomes (10,30,50,70,90).",
+    help="What {q} of --codec becomes (default: 10,30,50,70,90).",
 )
 @reconstructions_option
 @run_options
@@ -56,7 +56,7 @@ def bench(
     run: Run,
     output: Results,
 ) -> None:
-    """Rate and distortion of other codecs on the images below DATA, measured as `eval` does.
+    """Measure other codecs on the images below DATA, as `eval` does.
 
     Codecs with a quality dial show, at each rate, the best of their files that is not larger.
     Progressive ones are also cut like ours. What is not installed is named and left out.

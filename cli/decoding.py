@@ -50,7 +50,7 @@ shown_options = grouped(
         default="mean",
         help="How a cut is shown: "
         + "; ".join(f"{name}, {sampler.about}" for name, sampler in SAMPLERS.items())
-        + " (mean).",
+        + " (default: mean).",
     ),
     seed_option("Of what a sampler adds to what was received"),
     click.option(
@@ -58,7 +58,7 @@ shown_options = grouped(
         type=click.IntRange(1),
         default=STEPS,
         metavar="N",
-        help=f"Of a sampler that may choose them, such as ddim ({STEPS}).",
+        help=f"Of a sampler that may choose them, such as ddim (default: {STEPS}).",
     ),
 )
 
@@ -79,7 +79,7 @@ shown_options = grouped(
     "--format",
     "format_",
     type=click.Choice(["png", "ppm"]),
-    help="Of OUT, where it has no suffix to say so (png).",
+    help="Of OUT, where it has no suffix to say so (default: png).",
 )
 @output_options
 def decode(
@@ -93,9 +93,10 @@ def decode(
     format_: str | None,
     output: Output,
 ) -> None:
-    """Turn IN, or whatever was received of it, into the image OUT (IN with the suffix .png).
+    """Turn the file IN, or a beginning of it, into the image OUT.
 
-    A cut uses only the beginning of IN. The images of an archive come out by `diffcodec extract`.
+    OUT is IN with the suffix .png, unless it is given. A cut leaves the rest of IN unused. The
+    images of an archive come out by `diffcodec extract`.
 
     \b
     Examples:
@@ -114,21 +115,27 @@ def decode(
 
     from diffcodec import api
 
-    options = {**cut, **network.running, "scale": int(scale[2:]) if scale else 1}
     with about(source):
-        facts = api.info(data, network.model)
-        if strict and not facts["complete"]:
+        if strict and not (facts := api.info(data, network.model))["complete"]:
             raise click.ClickException(f"{name_of(source)} is cut short, {how_far(facts)}")
+        file = api.open_file(data, network.model, **cut)
         began = time.perf_counter()
         with output.progress("decoding") as progress:
-            options["reconstruct"] = shown.sampler(progress)
-            decoded = api.decode(data, network.model, progress=progress, **options)
+            decoded = api.decode(
+                file,
+                network.model,
+                reconstruct=shown.sampler(progress),
+                scale=int(scale[2:]) if scale else 1,
+                progress=progress,
+                **network.running,
+            )
     seconds = time.perf_counter() - began
     output.write(target, image.to_bytes(decoded.pixels, kind))
     total = "" if decoded.total_bytes is None else f" of {decoded.total_bytes:,}"
     end = "lossless" if decoded.lossless else f"step {decoded.steps} of {decoded.steps_total}"
     output.say(f"decoded {decoded.bytes_used:,}{total} bytes, {end}")
     if output.as_json:
+        facts = api.info(file, network.model)
         height, width, channels = decoded.pixels.shape
         print_json(
             {

@@ -51,10 +51,11 @@ def encode(
     ledger: str | None,
     output: Output,
 ) -> None:
-    """Compress the image IN to OUT (IN with the suffix .dfc); `-` is a pipe.
+    """Compress the image IN to the file OUT; `-` is a pipe.
 
-    Without a cut the file is lossless at its full length, and any beginning of it is an image.
-    With one the encoder stops as soon as it gets there.
+    OUT is IN with the suffix .dfc, unless it is given. Without a cut it is lossless at its full
+    length, and any beginning of it is an image. With one the encoder stops as soon as it gets
+    there.
 
     \b
     Examples:
@@ -87,10 +88,11 @@ def encode(
             pixels, network.model, trace=trace, progress=progress, **coding, **network.running
         )
     seconds = time.perf_counter() - began
-    facts = api.info(data, network.model)
+    file = api.open_file(data, network.model)
+    facts = api.info(file, network.model)
     output.write(target, data)
     if ledger is not None:
-        write_ledger(output, ledger, api.ledger(data, network.model, trace))
+        write_ledger(output, ledger, api.ledger(file, network.model, trace))
     output.say(f"encoded to {len(data):,} bytes, {facts['bpp']:.3f} bpp, {how_far(facts)}")
     if output.as_json:
         names = {"input": source, "output": target}

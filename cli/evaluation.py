@@ -48,10 +48,11 @@ def evaluate(
     run: Run,
     output: Results,
 ) -> None:
-    """Rate and distortion of the images below DATA: encoded once, cut at many sizes, decoded.
+    """Measure rate and distortion on the images below DATA.
 
-    Rates are of whole files, errors of 8-bit pixels, beside what theory asks for and what other
-    codecs do (as `diffcodec bench` has it). Exit code 1 if a file does not come back exactly.
+    Each is encoded once, cut at many sizes and decoded. Rates are of whole files, errors of 8-bit
+    pixels, beside what theory asks for and what other codecs do (as `diffcodec bench` has it). Exit
+    code 1 if a file does not come back exactly.
 
     \b
     Examples:

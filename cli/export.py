@@ -29,10 +29,11 @@ PIXELS = 2**18  # that activations are measured on, at every noise level
 )
 @file_options
 def export(network: Path, data: Path, split: str, out: str | None, output: Output) -> None:
-    """Turn the trained NETWORK into integers, which give the same bits on every machine.
+    """Turn the trained NETWORK into the integers that code.
 
-    The images should be those of its training: activations on them decide how the integers are
-    scaled. It is proven that no sum overflows, whatever the image.
+    They give the same bits on every machine. The images should be those of its training:
+    activations on them decide how the integers are scaled. It is proven that no sum overflows,
+    whatever the image.
 
     \b
     Examples:

@@ -50,7 +50,7 @@ def truncate(
 @click.option("--ledger", is_flag=True, help="Report what every bit was spent on.")
 @json_option
 def info(source: str, model: str | None, ledger: bool, as_json: bool) -> None:
-    """Report what the .dfc file IN holds, without decoding it.
+    """Report what the file IN holds, without decoding it.
 
     What its bits would ideally be, only the encoder knows (encode --ledger).
 
@@ -66,8 +66,9 @@ def info(source: str, model: str | None, ledger: bool, as_json: bool) -> None:
     from diffcodec.accounting.ledger import to_json, to_text
 
     with about(source):
-        facts = api.info(data, model)
-        book = api.ledger(data, model) if ledger else None
+        file = api.open_file(data, model) if ledger else data
+        facts = api.info(file, model)
+        book = api.ledger(file, model) if ledger else None
     if as_json:
         record = {"input": source, **facts}
         print_json(record if book is None else {**record, "ledger": to_json(book)})
@@ -89,7 +90,7 @@ def info(source: str, model: str | None, ledger: bool, as_json: bool) -> None:
 @click.argument("name", required=False)
 @json_option
 def models(name: str | None, as_json: bool) -> None:
-    """List the networks that come with diffcodec, or print the card of the one called NAME.
+    """List the networks that ship, or print the card of one.
 
     \b
     Examples:

@@ -14,12 +14,13 @@ from typing import Any, NoReturn
 import click
 
 from diffcodec import __version__
-from diffcodec.cli.archiving import archive, extract, list_
+from diffcodec.cli.archiving import archive
 from diffcodec.cli.bench import bench
 from diffcodec.cli.decoding import decode
 from diffcodec.cli.encoding import encode
 from diffcodec.cli.evaluation import evaluate
 from diffcodec.cli.export import export
+from diffcodec.cli.extracting import extract, list_
 from diffcodec.cli.inspection import info, models, truncate
 from diffcodec.cli.nll import nll
 from diffcodec.cli.plot import plot

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from diffcodec.cli.bound import Bound, bound_options
 from diffcodec.cli.measuring import figure_format, need_matplotlib
 from diffcodec.cli.measuring_options import Run, Selection, run_options, selection_options
 from diffcodec.cli.options import (
-    CHAIN,
     Network,
+    backend_option,
     grouped,
-    network_options,
+    model_option,
     output_options,
-    seed_option,
+    threads_option,
 )
 from diffcodec.cli.output import Output
 from diffcodec.cli.streams import PIPE, name_of, print_json, read
@@ -30,85 +30,13 @@ from diffcodec.cli.streams import PIPE, name_of, print_json, read
 if TYPE_CHECKING:
     from diffcodec.bitstream.types import Pixels
     from diffcodec.eval.common.ranks import Ranks
-    from diffcodec.eval.likelihood.nll import Settings
-    from diffcodec.exact.denoiser import ExactDenoiser
-    from diffcodec.network.denoiser import NetworkDenoiser
 
-# What --chain may name, by what optimised_levels.settings_of calls it.
-FAMILIES = {
-    "": "own",
-    "ddpm": "linear",
-    "linear": "linear",
-    "cosine": "cosine",
-    "chosen": "chosen",
-    "recipe": None,
-}
-RECIPE = "recipe:1000"
-
-
-@dataclass(frozen=True)
-class Bound:
-    """--chain, --sigma2, --stride, --seed: which bound is measured."""
-
-    chain: str | None
-    sigma2: Any
-    stride: int
-    seed: int
-
-    @property
-    def levels(self) -> tuple[str | None, int]:
-        """What --chain says: "ddpm:50" is ("linear", 50); None for what the recipe says."""
-        asked = self.chain or RECIPE
-        found = re.fullmatch("(?:([a-z]+):)?([1-9][0-9]*)", asked)
-        if not found:
-            raise click.UsageError(
-                f"--chain {asked} is neither a number nor a chain such as ddpm:50"
-            )
-        if (family := found[1] or "") not in FAMILIES:
-            known = ", ".join(name for name in FAMILIES if name)
-            raise click.UsageError(f"--chain {asked} is of an unknown schedule; there are {known}")
-        return FAMILIES[family], int(found[2])
-
-    def settings(self, network: ExactDenoiser | NetworkDenoiser, images: int) -> Settings:
-        """For a network and so many images; UsageError for what there is not."""
-        from diffcodec.errors import CheckpointError
-        from diffcodec.eval.likelihood.optimised_levels import settings_of
-
-        if self.sigma2 == "learned" != network.sigma2:
-            raise click.UsageError(f"{network.name} has no learned variance; leave out --sigma2")
-        try:
-            settings = settings_of(network, *self.levels, self.sigma2, self.stride, self.seed)
-            _ = settings.schedule, settings.offsets(images)
-        except CheckpointError:
-            raise
-        except ValueError as error:
-            raise click.UsageError(str(error)) from error
-        return settings
-
-
-bound_options = grouped(
-    "bound",
-    Bound,
-    click.option(
-        "--chain",
-        metavar="K|NAME:N",
-        help=f"{CHAIN}; also chosen:N, the N best levels for the network's error, and recipe:N, of "
-        f"the timesteps that its recipe names (default: {RECIPE}).",
-    ),
-    click.option(
-        "--sigma2",
-        type=click.Choice(["beta", "beta_tilde", "learned", "widened"]),
-        help="Variance of p_theta (default: that of the network's recipe, beta for most; for K "
-        "and chosen:N widened, which is beta_tilde and what the network's error adds).",
-    ),
-    click.option(
-        "--stride",
-        type=click.IntRange(1),
-        default=1,
-        metavar="M",
-        help="Each image meets every M-th t only (and t = 1 to 10): the same means, less precise.",
-    ),
-    seed_option("Of the noise in x_t"),
+network_options = grouped(
+    "network",
+    Network,
+    model_option,
+    threads_option,
+    backend_option("the fastest of --device; of integer networks"),
 )
 
 
@@ -123,7 +51,10 @@ bound_options = grouped(
     "--plot", metavar="FILE", help="Plot the terms, rate and distortion: .png, .svg or .pdf."
 )
 @click.option(
-    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where to evaluate (cpu)."
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    help="Where to evaluate (default: cpu).",
 )
 @click.option(
     "--batch-size",
@@ -147,11 +78,11 @@ def nll(
     run: Run,
     output: Output,
 ) -> None:
-    """Bits/dim of images under the network: L_T, every L_{t-1}, L_0, RMSE of x0_hat at every t.
+    """Bound the bits/dim of images under a network, term by term.
 
-    The variational bound of DDPM, each term from one sample of x_t for an image; betas and
-    variance are those of the network's recipe. Under torchrun every process takes its share of the
-    images.
+    The variational bound of DDPM: L_T, every L_{t-1}, L_0, and RMSE of x0_hat at every t, each term
+    from one sample of x_t for an image; betas and variance are those of the network's recipe. Under
+    torchrun every process takes its share of the images.
 
     \b
     Examples:

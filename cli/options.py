@@ -69,10 +69,10 @@ class Network:
 
     def codec(self, model: str, processes: int = 1) -> Codec:
         """The codec of the network that was chosen in the end; on all cores, or one a process."""
-        from diffcodec.codec import Codec
+        from diffcodec.api import load_codec
 
         threads = self.threads or (1 if processes > 1 else None)
-        return Codec.from_pretrained(model, threads, backend=self.backend)
+        return load_codec(model, threads, self.backend)
 
 
 model_option = click.option(
@@ -90,16 +90,22 @@ threads_option = click.option(
     metavar="N",
     help="Use N processor threads (default: all).",
 )
-backend_option = click.option(
-    "--backend",
-    type=click.Choice([*DEVICES, *BACKENDS]),
-    metavar="NAME",
-    help=f"What evaluates the network: {', '.join(BACKENDS)}, or the fastest of a device, cpu or "
-    "cuda (default: cpu). All give the same bits.",
-)
-network_options = grouped("network", Network, model_option, threads_option, backend_option)
+
+
+def backend_option(default: str) -> Decorator[Any]:
+    """--backend NAME, with what stands for it where it is not given."""
+    return click.option(
+        "--backend",
+        type=click.Choice([*DEVICES, *BACKENDS]),
+        metavar="NAME",
+        help=f"What evaluates the network: {', '.join(BACKENDS)}, or the fastest of a device, "
+        f"{' or '.join(DEVICES)} (default: {default}). All give the same bits.",
+    )
+
+
+network_options = grouped("network", Network, model_option, threads_option, backend_option("cpu"))
 file_network_options = grouped(
-    "network", Network, file_model_option, threads_option, backend_option
+    "network", Network, file_model_option, threads_option, backend_option("cpu")
 )
 
 
@@ -174,7 +180,11 @@ def chain_option(default: str) -> Decorator[Any]:
 def seed_option(what: str) -> Decorator[Any]:
     """--seed of some randomness."""
     return click.option(
-        "--seed", type=click.IntRange(0, 2**32 - 1), default=0, metavar="N", help=f"{what} (0)."
+        "--seed",
+        type=click.IntRange(0, 2**32 - 1),
+        default=0,
+        metavar="N",
+        help=f"{what} (default: 0).",
     )
 
 

@@ -58,10 +58,13 @@ figure_options = grouped(
         "--metric",
         type=click.Choice(["psnr", "ms-ssim", "rmse"]),
         default="psnr",
-        help="Of kind rd (psnr).",
+        help="Of kind rd (default: psnr).",
     ),
     click.option(
-        "--rate", type=click.Choice(["bpp", "bpd"]), default="bpp", help="Of kind rd (bpp)."
+        "--rate",
+        type=click.Choice(["bpp", "bpd"]),
+        default="bpp",
+        help="Of kind rd (default: bpp).",
     ),
     click.option("--title", metavar="TEXT", help="Instead of the data set's name."),
 )
@@ -97,7 +100,9 @@ def plot(
     reference: str | None,
     output: Output,
 ) -> None:
-    """Plot the results of eval, bench, nll and schedule, and CompressAI's, together where they fit.
+    """Plot the results of eval, bench, nll and schedule.
+
+    Results of eval, bench and CompressAI go into one plot.
 
     \b
     Examples:

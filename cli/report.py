@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     type=click.IntRange(1),
     default=1,
     metavar="N",
-    help="Put the first N images under the slider (1).",
+    help="Put the first N images under the slider (default: 1).",
 )
 @click.option(
     "--no-samples", is_flag=True, help="Show cuts by their mean only: much faster for photographs."
@@ -68,10 +68,11 @@ def report(
     run: Run,
     output: Output,
 ) -> None:
-    """One page about the images below DATA, that opens anywhere and needs no network connection.
+    """Make a page about images, with a slider over bytes.
 
-    A slider over bytes with other codecs beside it, curves, tables, what every bit was spent on.
-    All images are measured as by `diffcodec eval`, unless --results has that already.
+    It shows the images below DATA, other codecs beside each cut, curves, tables and what every bit
+    was spent on, and opens anywhere, without a connection. The images are measured as by `diffcodec
+    eval`, unless --results has that already.
 
     \b
     Examples:

@@ -51,12 +51,13 @@ def schedule(
     out: str | None,
     output: Output,
 ) -> None:
-    """Choose the K noise levels, and the switch to the lossless residual, that cost fewest bits.
+    """Choose the noise levels that make a network's files smallest.
 
     The error of NETWORK, shipped or a file of either kind, is measured on the images at each noise
-    level; of all schedules on a fine grid the best is found exactly. The table reports bits/dim
-    against the number of steps, and what as many of DDPM's timesteps would cost, evenly spaced.
-    Schedules are part of a network's fingerprint, so OUT is another network to the codec.
+    level; of all schedules of K levels on a fine grid, switch to the lossless residual included,
+    the one that costs fewest bits is found exactly. The table reports bits/dim against the number
+    of steps, and what as many of DDPM's timesteps would cost, evenly spaced. Schedules are part of
+    a network's fingerprint, so OUT is another network to the codec.
 
     \b
     Examples:

@@ -12,7 +12,7 @@ from diffcodec.cli.streams import print_json
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def selftest(as_json: bool) -> None:
-    """Try every backend that evaluates networks, and decode files of known pixels with it.
+    """Try every backend, and decode files of known pixels with it.
 
     All that this machine has must give the same numbers to the bit; of the others it is said what
     they lack. Exit code 1 if one does not.

@@ -63,7 +63,10 @@ split_option = click.option(
     help="Cool down and end within N minutes of training, over all calls.",
 )
 @click.option(
-    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where to train (cpu)."
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    help="Where to train (default: cpu).",
 )
 @click.option(
     "--set",
@@ -86,10 +89,11 @@ def train(
     settings: tuple[str, ...],
     output: Output,
 ) -> None:
-    """Train the network that RECIPE describes; the same command again resumes where it stopped.
+    """Train the network of RECIPE, or resume its training.
 
-    At the end the tables that coding needs are measured on the same images. What comes out is a
-    float network; `diffcodec export` makes the integer network of it that the codec runs on.
+    The same command again resumes where it stopped. At the end the tables that coding needs are
+    measured on the same images. What comes out is a float network; `diffcodec export` makes the
+    integer network of it that the codec runs on.
 
     \b
     Examples:
@@ -166,9 +170,10 @@ class Validation:
 @split_option
 @quiet_options
 def calibrate(network: Path, data: Path, split: str, output: Output) -> None:
-    """Measure the tables that coding needs on images, and store them in the float NETWORK.
+    """Measure the tables that coding needs, on images.
 
-    They are part of its fingerprint, and of that of the integer network that is exported from it.
+    They are stored in the float NETWORK, and are part of its fingerprint and of that of the integer
+    network that is exported from it.
 
     \b
     Examples:

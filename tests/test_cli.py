@@ -24,7 +24,9 @@ from click.testing import CliRunner, Result
 from diffcodec import __version__, api, image
 from diffcodec.bitstream.types import Pixels
 from diffcodec.cli.main import main
+from diffcodec.cli.options import BACKENDS, DEVICES
 from diffcodec.cli.output import Output
+from diffcodec.exact import backends
 
 if TYPE_CHECKING:
     from diffcodec import Codec
@@ -222,6 +224,44 @@ def test_threads(run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None
     api._codec.cache_clear()
     run("decode", "a.dfc", "a.png")
     assert asked == [3, 7]
+
+
+def test_backends_give_the_same_bytes(run: Run, photo: Path, tiny_network: Path) -> None:
+    assert (*BACKENDS, *DEVICES) == (*backends.BACKENDS, *backends.PREFERRED)
+    for backend in ("numpy", "integers", "cpu"):
+        told = run("encode", "photo.png", "-", "--nu", "8", "-q", "--backend", backend)
+        assert told.stdout_bytes == photo.read_bytes()
+    run("decode", "photo.dfc", "a.ppm", "--backend", "numpy")
+    assert Path("a.ppm").read_bytes() == image.to_bytes(image.load(Path("photo.png")), "ppm")
+    bound = ["nll", "photo.png", "-m", str(tiny_network), "--chain", "ddpm:5", "--json"]
+    bounds = [json.loads(run(*bound, "--backend", name).stdout) for name in ("numpy", "compiled")]
+    assert bounds[0]["nelbo"] == bounds[1]["nelbo"]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["encode", "photo.png", "a.dfc"],
+        ["decode", "photo.dfc", "a.ppm"],
+        ["archive", "photo.png", "a.dfa"],
+        ["extract", "a.dfa", "-o", "out"],
+        ["nll", "photo.png"],
+        ["eval", "photo.png", "--no-peers"],
+    ],
+)
+def test_a_backend_that_is_not_here_is_reported_in_one_sentence(
+    run: Run, photo: Path, args: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(graph: Any, threads: int) -> Any:
+        raise backends.Unavailable("there is no CUDA device")
+
+    if args[0] == "extract":
+        run("archive", "photo.png", "a.dfa", "--chain", "6")
+    known = {**backends.BACKENDS, "cuda32": backends.Backend("cuda32", missing)}
+    monkeypatch.setattr(backends, "BACKENDS", known)
+    told = run(*args, "--backend", "cuda32", "-q", code=1)
+    reason = "the backend cuda32 cannot be used here: there is no CUDA device"
+    assert told.stderr == f"diffcodec: {reason}\n"
 
 
 # --- JSON, info, models -------------------------------------------------------------------------
