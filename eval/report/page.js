@@ -15,7 +15,7 @@ const state = { image: 0, cut: 0, left: "mean", right: "original", zoom: 1, x: 0
 const loaded = new Map();
 let turn = 0;
 
-const here = () => images[state.picture];
+const here = () => images[state.image];
 const choices = () => [...here().layers.map((l) => [l.key, l.label]), ["original", "original"]];
 const whole = (n) => n.toLocaleString("en-US");
 
@@ -33,7 +33,7 @@ function shown(side) {
 }
 
 function samples(source) { // the pixels of an image of the album, once decoded
-  const key = state.picture + ":" + source;
+  const key = state.image + ":" + source;
   if (!loaded.has(key)) loaded.set(key, decode(here().sources[source]));
   return loaded.get(key);
 }
@@ -60,7 +60,7 @@ function difference(a, b) {
 
 async function draw(side, now) {
   const what = shown(side);
-  const canvas = at(side + "-picture");
+  const canvas = at(side + "-image");
   const [width, height] = here().shown;
   let image = new ImageData(width, height);
   if (what.source !== null) {
@@ -106,7 +106,7 @@ async function render() {
 // --- the address remembers what is shown ---
 
 function remember() {
-  const words = new URLSearchParams({ image: state.picture, bytes: here().bytes[state.cut],
+  const words = new URLSearchParams({ image: state.image, bytes: here().bytes[state.cut],
     left: state.left, right: state.right, zoom: state.zoom, difference: Number(state.difference) });
   history.replaceState(null, "", "#" + words);
 }
@@ -114,7 +114,7 @@ function remember() {
 function recall() {
   const words = new URLSearchParams(location.hash.slice(1));
   const image = Number(words.get("image") ?? 0);
-  state.picture = image in images ? image : 0;
+  state.image = image in images ? image : 0;
   fill();
   if (words.has("bytes")) { // the last cut that is not larger
     const bytes = Number(words.get("bytes"));
@@ -146,7 +146,7 @@ function fill() { // the choices that this image has
     at(side).replaceChildren(...choices().map(([key, text]) => new Option(text, key)));
     if (!choices().some(([key]) => key === state[side])) state[side] = "original";
   }
-  at("image").value = String(state.picture);
+  at("image").value = String(state.image);
   const cropped = p.shown[0] < p.width || p.shown[1] < p.height;
   at("crop").textContent = cropped
     ? `Shown is the middle ${p.shown.join("x")} of ${p.width}x${p.height}; errors are of all of it.`
@@ -187,7 +187,7 @@ function drag(event) {
   move(-event.movementX / box.width, -event.movementY / box.height);
 }
 
-at("image").replaceChildren(...pictures.map((p, i) => new Option(p.name, String(i))));
+at("image").replaceChildren(...images.map((p, i) => new Option(p.name, String(i))));
 at("image-label").hidden = images.length < 2;
 at("image").addEventListener("change", (e) => set({ image: Number(e.target.value) }));
 at("cut").addEventListener("input", (e) => set({ cut: Number(e.target.value) }));
@@ -195,7 +195,7 @@ at("zoom").addEventListener("change", (e) => set({ zoom: Number(e.target.value) 
 at("difference").addEventListener("change", (e) => set({ difference: e.target.checked }));
 for (const side of sides) {
   at(side).addEventListener("change", (e) => set({ [side]: e.target.value }));
-  at(side + "-picture").addEventListener("pointermove", drag);
+  at(side + "-image").addEventListener("pointermove", drag);
 }
 addEventListener("keydown", key);
 addEventListener("hashchange", recall);
