@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -83,7 +83,7 @@ def report(
     _claim(data, results, target, run, output)
 
     from diffcodec.eval.common.environment import command
-    from diffcodec.eval.peers.peers import choose
+    from diffcodec.eval.peers.peers import at_hand, choose
     from diffcodec.eval.report import tables as report_tables
 
     found = report_tables.read_results(results)
@@ -93,6 +93,7 @@ def report(
     images = selection.read(data, output)
 
     from diffcodec import api
+    from diffcodec.eval.rd.rate_distortion import Settings, grid_bpp
     from diffcodec.eval.report.page import page
 
     name = network.model or api.default_model_of([image.pixels for image in images])
@@ -101,7 +102,10 @@ def report(
         views = _views(codec, images[:show], chain, cuts, not no_samples, output)
     ledgers = [api.ledger(view.data, name, view.trace) for view in views]
     if not results:
-        measured = _measure(codec, name, images, cuts, chain, chosen, run, output)
+        rates = cuts or grid_bpp([image.pixels for image in images])
+        settings = Settings(rates, chain, codec.workers, backend=network.backend)
+        others = at_hand(chosen, output.say)
+        measured = measure(codec, name, images, settings, others, run, output)
         measured |= about_run(data, images, selection, codec.workers, run.processes)
         found = {Path("measured"): measured}
     text = page(
@@ -149,22 +153,3 @@ def _views(
             )
         views.append(shown)
     return views
-
-
-def _measure(
-    codec: Codec,
-    name: str,
-    images: Sequence[NamedImage],
-    cuts: tuple[float, ...] | None,
-    chain: str | None,
-    chosen: dict[str, Any],
-    run: Run,
-    output: Output,
-) -> dict[str, Any]:
-    """As `diffcodec eval` does."""
-    from diffcodec.eval.peers.peers import at_hand
-    from diffcodec.eval.rd.rate_distortion import Settings, grid_bpp
-
-    rates = cuts or grid_bpp([image.pixels for image in images])
-    settings = Settings(rates, chain, codec.workers)
-    return measure(codec, name, images, settings, at_hand(chosen, output.say), run, output)
