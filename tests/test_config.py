@@ -8,13 +8,15 @@ import pytest
 
 from diffcodec.errors import CheckpointError, RecipeError
 from diffcodec.exact.floats import layers_of
+from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Recipe
-from diffcodec.network.unet import UNet
-from tests.test_train import RECIPE
+from diffcodec.network.kinds import build
+from tests.mini_recipe import RECIPE
 
 LEARNED = "network.sigma2='learned'"
 
 REFUSED = {  # settings, and the field that has to be named
+    ("network.kind='resnet'",): "network.kind",
     ("network.norm='batch'",): "network.norm",
     ("network.predicts='x0'",): "network.predicts",
     ("network.sigma2='big'",): "network.sigma2",
@@ -86,13 +88,14 @@ def test_a_recipe_file_says_the_same(tmp_path: Path) -> None:
 def test_what_has_no_integers_is_not_exported(settings: dict[str, str], named: str) -> None:
     plain = {"network.norm": "'none'", "network.attention": "[]"}
     recipe = _set(RECIPE, {**plain, **settings})
-    weights = {k: w.numpy() for k, w in UNet(recipe.network).state_dict().items()}
     with pytest.raises(CheckpointError, match=named):
-        layers_of(recipe, weights)
-    assert layers_of(
-        _set(RECIPE, plain),
-        {k: w.numpy() for k, w in UNet(_set(RECIPE, plain).network).state_dict().items()},
-    )
+        layers_of(_untrained(recipe))
+    assert layers_of(_untrained(_set(RECIPE, plain)))
+
+
+def _untrained(recipe: Recipe) -> Checkpoint:
+    state = build(recipe.network).state_dict()
+    return Checkpoint(recipe, {name: weight.numpy() for name, weight in state.items()})
 
 
 def _set(recipe: Recipe, settings: dict[str, str]) -> Recipe:

@@ -13,7 +13,6 @@ from diffcodec.exact.denoiser import ExactDenoiser, shuffle, unshuffle
 from diffcodec.exact.graph import Graph
 from diffcodec.exact.reference import Reference
 from diffcodec.network.grey import GREY_SEED, rgb_state
-from diffcodec.network.unet import UNet
 from diffcodec.zoo import load_network
 from tests.exact_network import build
 
@@ -99,10 +98,10 @@ def test_preconditioning_is_the_float_networks(tiny_float: str) -> None:
     from diffcodec.exact.denoiser import preconditioning
 
     v = np.array([1e-4, 0.3, 50.0])
-    unet: UNet = load_network(tiny_float).unet  # type: ignore[union-attr]
+    network = load_network(tiny_float).network  # type: ignore[union-attr]
     for ours, theirs in zip(
-        preconditioning(v, unet.config.sigma_data),
-        unet.prediction(torch.from_numpy(v)),
+        preconditioning(v, network.config.sigma_data),
+        network.prediction(torch.from_numpy(v)),
         strict=True,
     ):
         np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-6)
@@ -114,5 +113,7 @@ def test_what_it_is_called(tiny_network: str) -> None:
     assert (denoiser.name, denoiser.threads) == ("tiny", 3)
     assert denoiser.fingerprint == Graph.load(tiny_network).fingerprint.hex()  # type: ignore[arg-type]
     assert denoiser.parameters == sum(
-        tensor.size for name, tensor in denoiser.graph.tensors.items() if name.endswith(".weight")
+        tensor.size
+        for name, tensor in denoiser.graph.tensors.items()
+        if name.endswith((".weight", ".bias"))
     )

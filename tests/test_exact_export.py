@@ -25,8 +25,8 @@ from diffcodec.exact.reference import Reference
 from diffcodec.exact.rounding import round_together
 from diffcodec.network.config import Recipe, Skips
 from diffcodec.network.unet import UNet
-from tests.conftest import synthetic_image
 from tests.exported import exported, images, plain, untrained
+from tests.synthetic import synthetic_image
 
 TOLERANCE = 3e-3  # relative; the fewer channels a network has, the less its roundings cancel
 LEVELS = (np.array([0.4, 3.0, 40.0, 900.0, 2000.0]) / 127.5) ** 2
@@ -38,7 +38,7 @@ def noisy(patch: int, seed: int = 0) -> tuple[torch.Tensor, NDArray[np.float64]]
     x0 = synthetic_image(24, 16, 3, seed=300).transpose(2, 0, 1) / 127.5 - 1
     y = x0 + np.sqrt(LEVELS)[:, None, None, None] * rng.standard_normal((len(LEVELS), 3, 24, 16))
     checkpoint = untrained(patch)
-    network = FloatNetwork(checkpoint.recipe, checkpoint.weights, torch.float64)
+    network = FloatNetwork(checkpoint, torch.float64)
     return network_input(network, y, LEVELS), LEVELS
 
 
@@ -75,14 +75,14 @@ def test_the_walk_is_the_unet(patch: int, blocks: int, skips: Skips) -> None:
     unet.load_state_dict({k: torch.from_numpy(w).float() for k, w in checkpoint.weights.items()})
     x, v = noisy(patch)
     with torch.inference_mode():
-        walked = FloatNetwork(checkpoint.recipe, checkpoint.weights, torch.float64)(x, v)
+        walked = FloatNetwork(checkpoint, torch.float64)(x, v)
         pixels = torch.nn.functional.pixel_shuffle(x, patch).float()
         wanted = unet.residual(pixels, torch.from_numpy(v).float())
     walked = torch.nn.functional.pixel_shuffle(walked, patch)
     assert apart(walked.numpy(), wanted.numpy()).max() < 1e-5
     names = {
         layer.name
-        for layer in FloatNetwork(checkpoint.recipe, checkpoint.weights, torch.float32).layers
+        for layer in FloatNetwork(checkpoint, torch.float32).layers
     }
     assert names == {
         k.removesuffix(".bias") for k in checkpoint.weights if ".bias" in k and "embed" not in k
@@ -94,7 +94,7 @@ def test_integers_say_what_the_unet_says(patch: int, blocks: int, skips: Skips) 
     checkpoint, graph = untrained(patch, blocks, skips), exported(patch, blocks, skips)
     x, v = noisy(patch)
     with torch.inference_mode():
-        wanted = FloatNetwork(checkpoint.recipe, checkpoint.weights, torch.float64)(x, v)
+        wanted = FloatNetwork(checkpoint, torch.float64)(x, v)
     assert apart(integers(graph, x, v), wanted.numpy()).max() < TOLERANCE
 
 

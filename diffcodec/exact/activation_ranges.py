@@ -1,4 +1,4 @@
-"""What the layers of a float network are fed, on noisy images at every noise level."""
+"""How large the activations of a float network are, on noisy images at every noise level."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from diffcodec.bitstream.types import Float64, Progress
 from diffcodec.exact.floats import FloatLayer, FloatNetwork
+from diffcodec.network.walk import double
 from diffcodec.theory.units import GREY, to_x0
 
 SIGMAS_GREY = np.geomspace(0.5, 1000.0, 23)  # noise, in grey levels
@@ -21,38 +22,38 @@ PLACES = 256  # of a batch, whose inputs count for the moments
 
 
 @dataclass
-class Seen:
-    """Of a layer's activations: the largest modulus, and sum a a' (K, K) of what weights meet."""
+class Activations:
+    """Of what goes into a layer: the largest modulus, and sum a a' (K, K) of what weights meet."""
 
     peak: float = 0.0
     moments: Float64 = field(default_factory=lambda: np.zeros((1, 1)))
 
 
 class _Observer:
-    """Collects what is seen; weight: of the images that are being looked at."""
+    """Collects activations; weight: of the images that are being evaluated."""
 
     def __init__(self, layers: list[FloatLayer]) -> None:
-        self.seen = {layer.name: Seen() for layer in layers}
+        self.found = {layer.name: Activations() for layer in layers}
         self.rng, self.weight = np.random.default_rng(0), 1.0
 
     def __call__(self, layer: FloatLayer, a: Tensor) -> None:
-        found = self.seen[layer.name]
-        found.peak = max(found.peak, float(a.abs().max()))
+        own = self.found[layer.name]
+        own.peak = max(own.peak, float(a.abs().max()))
         inputs = _inputs(layer, a, self.rng)
         product = (inputs.T @ inputs).double().numpy()
-        found.moments = found.moments + self.weight / len(inputs) * product
+        own.moments = own.moments + self.weight / len(inputs) * product
 
 
-def calibrate(
+def measure_ranges(
     network: FloatNetwork, images: NDArray[np.uint8], progress: Progress | None = None
-) -> dict[str, Seen]:
-    """Every layer's activations on images (N, H, W, 3); progress(levels done, levels)."""
+) -> dict[str, Activations]:
+    """Activations of every layer, by name, on images (N, H, W, 3); progress(levels done, of)."""
     observer = _Observer(network.layers)
     batch = max(1, BATCH // (images.shape[1] * images.shape[2]))
     for i, sigma in enumerate(SIGMAS_GREY):
         level = (sigma / GREY) ** 2
         # What the network yields is scaled up as the noise falls, and errors with it.
-        observer.weight = math.sqrt(1 + network.recipe.network.sigma_data**2 / level)
+        observer.weight = math.sqrt(1 + network.config.sigma_data**2 / level)
         rng = np.random.default_rng(i)
         for start in range(0, len(images), batch):
             x0 = to_x0(images[start : start + batch])
@@ -62,21 +63,21 @@ def calibrate(
                 network(network_input(network, y, v), v, observer)
         if progress:
             progress(i + 1, len(SIGMAS_GREY))
-    return observer.seen
+    return observer.found
 
 
 def network_input(network: FloatNetwork, y: Float64, v: Float64) -> Tensor:
     """c_in y (N, 3, H, W) with the pixels of a patch as channels."""
-    config = network.recipe.network
-    x = torch.from_numpy(y / np.sqrt(v + config.sigma_data**2)[:, None, None, None])
-    return F.pixel_unshuffle(x, config.patch)
+    total = v + network.config.sigma_data**2
+    x = torch.from_numpy(y / np.sqrt(total)[:, None, None, None])
+    return F.pixel_unshuffle(x, network.config.patch)
 
 
 def _inputs(layer: FloatLayer, a: Tensor, rng: np.random.Generator) -> Tensor:
     """What the weights (k, k, c_in) meet at some places: (PLACES, K)."""
     kernel = layer.weight.shape[1]
     if layer.upsample:
-        a = F.interpolate(a, scale_factor=2.0, mode="nearest")
+        a = double(a)
     n, _, height, width = a.shape
     padded = F.pad(a, [kernel // 2] * 4)
     image, row, column = (

@@ -41,7 +41,7 @@ class ExactDenoiser:
         trained = graph.facts["recipe"].get("network", {})  # the bound's defaults
         self.sigma2: Sigma2 = trained.get("sigma2", "beta")
         self.betas: Betas = trained.get("betas", "linear")
-        self.parameters = sum(graph.weight(layer).size for layer in graph.layers)
+        self.parameters = graph.parameters
         self.evaluate = open_backend(graph, backend, self.threads)
 
     def __call__(self, y: Float32, v: float) -> Float32:

@@ -1,7 +1,7 @@
-"""From a trained U-Net to its integer network, which every machine evaluates to the same bits.
+"""From a trained network to its integer network, which every machine evaluates to the same bits.
 
 Streams count 2^-11: at the ends of the table, +-16, SiLU is 0 and x to the last digit. Activations
-get the 15 bits that int16 has for them, with room above the largest one met in calibration, and
+get the 15 bits that int16 has for them, with room above the largest one that was measured, and
 weights what is then left of the 31 bits of an accumulator: about 8, and more for the largest.
 Their errors are like the image and mostly cancel (rounding.py); those of activations are noise.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,23 +19,22 @@ from numpy.typing import NDArray
 
 from diffcodec.bitstream.types import Float64, Progress
 from diffcodec.errors import CheckpointError
-from diffcodec.exact.activation_ranges import Seen, calibrate
+from diffcodec.exact.activation_ranges import Activations, measure_ranges
 from diffcodec.exact.conformance import expected
-from diffcodec.exact.floats import FloatLayer, FloatNetwork, Weights, embedding
-from diffcodec.exact.graph import INPUT_FRACTION, Graph, Layer
+from diffcodec.exact.floats import FloatLayer, FloatNetwork
+from diffcodec.exact.graph import INPUT_FRACTION, TRAINED, Graph, Layer
 from diffcodec.exact.overflow import ROOM, accumulator, activation, prove
 from diffcodec.exact.rounding import round_together
 from diffcodec.network.checkpoint import Checkpoint
-from diffcodec.network.unet import SIGMA_RANGE
+from diffcodec.network.noise import SIGMA_RANGE
 
 LEVELS_PER_OCTAVE = 16  # of sigma, at which the noise embedding is kept
 BETWEEN = 16  # values of the noise embedding, from one level to the next, that are averaged
-HEADROOM = 1.5  # room above the largest activation met in calibration
+HEADROOM = 1.5  # room above the largest activation that was measured
 FRACTION = 11  # of the streams
 OUTPUT_FRACTION = 14
 PEAK = 32767  # of int16
 SCALE = 24  # most bits of a weight's fraction
-TRAINED = "trained."  # before the names of tensors that only training needs
 
 
 def export(
@@ -43,38 +42,45 @@ def export(
     images: Sequence[NDArray[np.uint8]],
     progress: Progress | None = None,
 ) -> Graph:
-    """The integer network of a checkpoint, calibrated on images (H, W, 3) uint8 of one size.
+    """The integer network of a checkpoint, scaled by its activations on images (H, W, 3) uint8.
 
-    progress(noise levels done, of). The result is proven, and states its conformance vectors.
-    Raises CheckpointError for a network that has no exact form.
+    The images have one size. progress(noise levels done, of). The result is proven, and states its
+    conformance vectors. Raises CheckpointError for a network that has no exact form.
     """
-    recipe, weights = checkpoint.recipe, checkpoint.weights
-    network = FloatNetwork(recipe, weights, torch.float32)
-    seen = calibrate(network, np.stack(images), progress)
-    levels = noise_levels()
+    network = FloatNetwork(checkpoint, torch.float32)
+    measured = measure_ranges(network, np.stack(images), progress)
+    return to_integers(checkpoint, network.layers, measured)
+
+
+def to_integers(
+    checkpoint: Checkpoint, layers: Sequence[FloatLayer], measured: Mapping[str, Activations]
+) -> Graph:
+    """The integer network of a checkpoint's layers, whose activations were measured, by name."""
+    config, levels = checkpoint.recipe.network, noise_levels()
+    convolutions = {layer.name for layer in layers}
     tensors: dict[str, NDArray[Any]] = {"silu": silu_table(FRACTION), "levels": levels}
-    tensors |= {TRAINED + k: w.astype(np.float16) for k, w in weights.items() if "embed." in k}
+    for name, weight in checkpoint.weights.items():
+        if name.rpartition(".")[0] not in convolutions:
+            tensors[TRAINED + name] = weight.astype(np.float16)
     graph = Graph(
         layers=(),
         tensors=tensors,
-        patch=recipe.network.patch,
-        stride=recipe.network.stride,
-        sigma_data=recipe.network.sigma_data,
+        patch=config.patch,
+        stride=config.stride,
+        sigma_data=config.sigma_data,
         fraction=FRACTION,
         output=OUTPUT_FRACTION,
         facts={
-            "recipe": recipe.to_dict(),
+            "recipe": checkpoint.recipe.to_dict(),
             "tables": checkpoint.tables,
             "card": checkpoint.card,
             "trained": checkpoint.fingerprint.hex(),
         },
     )
-    for layer in network.layers:
-        rows = None
-        if layer.block is not None:
-            rows = level_rows(weights, layer.block, recipe.network.channels, levels)
-        last = layer is network.layers[-1]
-        graph = _append(graph, layer, seen[layer.name], rows, OUTPUT_FRACTION if last else FRACTION)
+    for layer in layers:
+        rows = None if layer.level is None else level_rows(layer.level, levels)
+        out = OUTPUT_FRACTION if layer is layers[-1] else FRACTION
+        graph = _append(graph, layer, measured[layer.name], rows, out)
     prove(graph)
     return dataclasses.replace(graph, facts={**graph.facts, "conformance": expected(graph)})
 
@@ -86,18 +92,15 @@ def noise_levels() -> Float64:
     return np.geomspace(low, high, count) ** 2
 
 
-def level_rows(weights: Weights, block: str, channels: int, levels: Float64) -> Float64:
-    """What a block adds to its first convolution's bias at every level: (L, c_out).
+def level_rows(level: Callable[[Float64], Float64], levels: Float64) -> Float64:
+    """What a layer adds to its bias at every noise level (L,): (L, c_out).
 
     The fast sinusoids of the embedding turn by several radians from one level to the next, and a
     trained network hardly listens to them. Means, weighted as interpolation does, are without.
     """
     step = math.log(levels[-1] / levels[0]) / (len(levels) - 1)
-    rows = np.zeros((len(levels), weights[f"{block}.embed.bias"].size))
-    for i in range(1 - BETWEEN, BETWEEN):
-        share = (BETWEEN - abs(i)) / BETWEEN**2
-        rows += share * embedding(weights, block, channels, levels * math.exp(step * i / BETWEEN))
-    return rows
+    shares = [(i, (BETWEEN - abs(i)) / BETWEEN**2) for i in range(1 - BETWEEN, BETWEEN)]
+    return np.asarray(sum(s * level(levels * math.exp(step * i / BETWEEN)) for i, s in shares))
 
 
 def silu_table(fraction: int) -> NDArray[np.int16]:
@@ -109,7 +112,9 @@ def silu_table(fraction: int) -> NDArray[np.int16]:
 # --- one layer ---
 
 
-def _append(graph: Graph, layer: FloatLayer, seen: Seen, rows: Float64 | None, out: int) -> Graph:
+def _append(
+    graph: Graph, layer: FloatLayer, seen: Activations, rows: Float64 | None, out: int
+) -> Graph:
     """The graph with one more layer, whose output has the fraction `out`."""
     made = _cut(layer, seen)
     fraction = activation_fraction(graph, made)
@@ -132,7 +137,7 @@ def _append(graph: Graph, layer: FloatLayer, seen: Seen, rows: Float64 | None, o
         scale = scale - over
 
 
-def _cut(layer: FloatLayer, seen: Seen) -> Layer:
+def _cut(layer: FloatLayer, seen: Activations) -> Layer:
     """Shift and limit of the activations: as fine as int16 allows."""
     shift, limit = 0, PEAK
     if layer.sources != (0,):
@@ -174,7 +179,7 @@ def _first_scale(
 
 def _integers(
     layer: FloatLayer,
-    seen: Seen,
+    seen: Activations,
     rows: Float64 | None,
     fraction: int,
     out: int,

@@ -1,94 +1,146 @@
-"""The U-Net as the list of layers that an integer network is, still with float weights.
+"""A float network as the list of layers that an integer network is.
 
-The walk follows `UNet.residual`: layers come in the order in which they are evaluated, each named
-as torch names the convolution, and streams are numbered as in diffcodec.exact.graph.
+`Listing` walks over a network as forward() does and writes down what it meets: layers come in the
+order in which they are evaluated, each named as torch names the convolution, and streams are
+numbered as in diffcodec.exact.graph.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import NoReturn
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffcodec.bitstream.types import Float64
 from diffcodec.errors import CheckpointError
-from diffcodec.network.config import NetworkConfig, Recipe
-from diffcodec.network.unet import SIGMA_RANGE, UNet
+from diffcodec.network.architecture import Network
+from diffcodec.network.checkpoint import Checkpoint
+from diffcodec.network.config import Recipe
+from diffcodec.network.kinds import build
+from diffcodec.network.walk import double
 
-Weights = Mapping[str, NDArray[Any]]
 Observer = Callable[["FloatLayer", Tensor], None]
+Numbers = tuple[int, ...]  # of streams whose channels follow each other
 
 
 @dataclass(frozen=True, eq=False)
 class FloatLayer:
     """A convolution as diffcodec.exact.graph.Layer, in float64.
 
-    weight: (c_out, k, k, c_in); bias: (c_out,); block: the residual block whose noise embedding
-    is added to the bias, by name.
+    module: the convolution itself. level: what it adds to the bias at noise variances (L,), as
+    (L, c_out), if anything.
     """
 
     name: str
-    sources: tuple[int, ...]
+    sources: Numbers
     silu: bool
-    weight: Float64
-    bias: Float64
+    module: nn.Conv2d
     upsample: bool = False
     stride: int = 1
     add: int | None = None
-    block: str | None = None
+    level: Callable[[Float64], Float64] | None = None
+
+    @property
+    def weight(self) -> Float64:
+        """(c_out, k, k, c_in)."""
+        return np.asarray(self.module.weight.detach().numpy().transpose(0, 2, 3, 1))
+
+    @property
+    def bias(self) -> Float64:
+        """(c_out,)."""
+        assert self.module.bias is not None
+        return np.asarray(self.module.bias.detach().numpy())
 
 
-class _Walk:
-    """The layers so far."""
+class Listing:
+    """Walks with numbers of streams; raises CheckpointError for what has no integers."""
 
-    def __init__(self, weights: Weights) -> None:
-        self.weights, self.layers = weights, list[FloatLayer]()
+    def __init__(self, network: Network, name: str) -> None:
+        self.network, self.name = network, name
+        self.names = {module: name for name, module in network.named_modules()}
+        self.layers = list[FloatLayer]()
 
-    def conv(self, name: str, sources: tuple[int, ...], **about: Any) -> int:
-        """Append a layer; the number of its stream."""
-        weight = self.weights[f"{name}.weight"].astype(np.float64).transpose(0, 2, 3, 1)
-        bias = self.weights[f"{name}.bias"].astype(np.float64)
-        about.setdefault("silu", False)
-        self.layers.append(FloatLayer(name, sources, weight=weight, bias=bias, **about))
-        return len(self.layers)
+    def conv(
+        self,
+        layer: nn.Conv2d,
+        x: Numbers,
+        *,
+        norm: nn.Module | None = None,
+        silu: bool = False,
+        upsample: bool = False,
+        embed: nn.Linear | None = None,
+        add: Numbers | None = None,
+        float32: bool = False,
+    ) -> Numbers:
+        """As Walker says: append a layer; the number of its stream."""
+        if not (norm is None or isinstance(norm, nn.Identity)) or not _plain(layer):
+            self._refuse()
+        (added,) = (None,) if add is None else add
+        self.layers.append(
+            FloatLayer(
+                self.names[layer],
+                x,
+                silu,
+                layer,
+                upsample=upsample,
+                stride=layer.stride[0],
+                add=added,
+                level=None if embed is None else _Level(self.network, embed),
+            )
+        )
+        return (len(self.layers),)
 
-    def block(self, name: str, sources: tuple[int, ...]) -> int:
-        """A residual block."""
-        if f"{name}.skip.weight" in self.weights:
-            skip = self.conv(f"{name}.skip", sources)
-        else:
-            (skip,) = sources  # a block that joins two streams always has fewer channels
-        h = self.conv(f"{name}.conv1", sources, silu=True, block=name)
-        return self.conv(f"{name}.conv2", (h,), silu=True, add=skip)
+    def cat(self, a: Numbers, b: Numbers) -> Numbers:
+        """As Walker says."""
+        return a + b
 
+    def apply(self, layer: nn.Module, x: Numbers) -> NoReturn:
+        """As Walker says."""
+        self._refuse()
 
-def layers_of(recipe: Recipe, weights: Weights) -> list[FloatLayer]:
-    """The layers of a U-Net without normalisation and attention; raises CheckpointError."""
-    config = recipe.network
-    if config.norm != "none" or config.attention:
+    def _refuse(self) -> NoReturn:
         raise CheckpointError(
-            f"{recipe.name} has no exact form: only networks of convolutions alone do; train one "
+            f"{self.name} has no exact form: only networks of convolutions alone do; train one "
             'with norm = "none" and attention = []'
         )
+
+
+def _plain(layer: nn.Conv2d) -> bool:
+    """Whether the integer network has such a convolution."""
+    k, step = layer.kernel_size[0], layer.stride[0]
+    found = layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.groups
+    return found == ((k, k), (step, step), (k // 2, k // 2), (1, 1), 1) and layer.bias is not None
+
+
+class _Level:
+    """What a linear layer makes of the noise embedding, at variances (L,): (L, c_out)."""
+
+    def __init__(self, network: Network, embed: nn.Linear) -> None:
+        self.network, self.embed = network, embed
+
+    def __call__(self, v: Float64) -> Float64:
+        with torch.inference_mode():
+            return np.asarray(self.embed(self.network.embed(torch.from_numpy(v))).numpy())
+
+
+def layers_of(checkpoint: Checkpoint) -> list[FloatLayer]:
+    """The layers of a network of convolutions alone, with its weights; raises CheckpointError."""
+    recipe = checkpoint.recipe
+    network = build(recipe.network).double()
+    listing = Listing(network, recipe.name)
+    network.walk(listing, (0,))
     _check_output(recipe)
-    with torch.device("meta"):
-        wanted = {name: tuple(tensor.shape) for name, tensor in UNet(config).state_dict().items()}
-    if {name: weight.shape for name, weight in weights.items()} != wanted:
-        raise CheckpointError(
-            f"the weights of {recipe.name} do not fit its recipe; get the original file again"
-        )
-    if not all(np.isfinite(weight).all() for weight in weights.values()):
+    network.load(checkpoint)
+    if not all(np.isfinite(weight).all() for weight in checkpoint.weights.values()):
         raise CheckpointError(
             f"{recipe.name} has weights that are not numbers; train it again, at a lower rate"
         )
-    return _walk(config, weights)
+    return listing.layers
 
 
 def _check_output(recipe: Recipe) -> None:
@@ -107,53 +159,12 @@ def _check_output(recipe: Recipe) -> None:
         )
 
 
-def _walk(config: NetworkConfig, weights: Weights) -> list[FloatLayer]:
-    walk, levels, add = _Walk(weights), len(config.multipliers), config.skips == "add"
-    h = walk.conv("stem", (0,))
-    skips = [h]
-    for i in range(levels * config.blocks):
-        h = walk.block(f"down.{i}.0", (h,))
-        skips.append(h)
-        level, last = divmod(i, config.blocks)
-        if last == config.blocks - 1 and level < levels - 1:
-            h = walk.conv(f"shrink.{level}", (h,), stride=2)
-            skips.append(h)
-    joined = [skips[j * (config.blocks + 1) - 1] for j in range(1, levels)]  # what add joins
-    for i in range(2):
-        h = walk.block(f"middle.{i}.0", (h,))
-    for i in range(levels * (config.blocks + 1)):
-        h = walk.block(f"up.{i}.0", (h,) if add else (h, skips.pop()))
-        level, last = divmod(i, config.blocks + 1)
-        if last == config.blocks and level < levels - 1:
-            skip = joined.pop() if add else None
-            h = walk.conv(f"grow.{level}", (h,), upsample=True, add=skip)
-    walk.conv("head", (h,), silu=True)
-    return walk.layers
-
-
-def embedding(weights: Weights, block: str, channels: int, v: Float64) -> Float64:
-    """What a block adds to its first convolution at noise variances v (L,): (L, c_out)."""
-    w = {k: a.astype(np.float64) for k, a in weights.items() if "embed" in k}
-    low, high = np.log(SIGMA_RANGE)
-    t = np.clip((np.log(v) / 2 - low) / (high - low), 0, 1) * 1000
-    half = channels // 2
-    angles = t[:, None] * np.exp(-math.log(10000.0) * np.arange(half) / half)
-    h = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
-    h = _silu(h @ w["embed.0.weight"].T + w["embed.0.bias"])
-    h = _silu(h @ w["embed.2.weight"].T + w["embed.2.bias"])
-    return np.asarray(h @ w[f"{block}.embed.weight"].T + w[f"{block}.embed.bias"])
-
-
-def _silu(x: Float64) -> Float64:
-    return np.asarray(x / (1 + np.exp(-x)))
-
-
 class FloatNetwork:
     """Evaluates the layers in floating point: F of the preconditioning, and what leads to it."""
 
-    def __init__(self, recipe: Recipe, weights: Weights, dtype: torch.dtype) -> None:
-        self.recipe, self.weights, self.dtype = recipe, weights, dtype
-        self.layers = layers_of(recipe, weights)
+    def __init__(self, checkpoint: Checkpoint, dtype: torch.dtype) -> None:
+        self.config, self.dtype = checkpoint.recipe.network, dtype
+        self.layers = layers_of(checkpoint)
 
     def __call__(self, x: Tensor, v: Float64, observe: Observer | None = None) -> Tensor:
         """x: (N, C, H, W), pixels already unshuffled; v: (N,); observe(layer, activation)."""
@@ -163,17 +174,14 @@ class FloatNetwork:
             a = F.silu(a) if layer.silu else a
             if observe:
                 observe(layer, a)
-            if layer.upsample:
-                a = F.interpolate(a, scale_factor=2.0, mode="nearest")
-            out = self._convolve(layer, a, v)
+            out = self._convolve(layer, double(a) if layer.upsample else a, v)
             streams.append(out if layer.add is None else out + streams[layer.add])
         return streams[-1]
 
     def _convolve(self, layer: FloatLayer, a: Tensor, v: Float64) -> Tensor:
-        weight = torch.from_numpy(layer.weight.transpose(0, 3, 1, 2)).to(self.dtype)
-        bias = torch.from_numpy(layer.bias).to(self.dtype)
+        weight, bias = (torch.from_numpy(t).to(self.dtype) for t in (layer.weight, layer.bias))
+        weight = weight.permute(0, 3, 1, 2)
         out = F.conv2d(a, weight, bias, stride=layer.stride, padding=weight.shape[-1] // 2)
-        if layer.block is None:
+        if layer.level is None:
             return out
-        level = embedding(self.weights, layer.block, self.recipe.network.channels, v)
-        return out + torch.from_numpy(level).to(self.dtype)[:, :, None, None]
+        return out + torch.from_numpy(layer.level(v)).to(self.dtype)[:, :, None, None]

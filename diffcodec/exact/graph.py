@@ -33,6 +33,7 @@ from diffcodec.theory.chain import Tables
 KEY = "diffcodec-exact"
 INPUT_FRACTION = 12  # the input, c_in y, counts 2^-12
 WEIGHTS = 8  # bits of the weights that interpolate between noise levels
+TRAINED = "trained."  # before the names of float tensors that only training goes on from
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,16 @@ class Graph:
     def weight(self, layer: Layer) -> Int16:
         """(c_out, k, k, c_in)."""
         return self.tensors[f"{layer.name}.weight"]
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers training chose: all weights and biases, the noise embedding included.
+
+        As Checkpoint.parameters of the network that this one was made from.
+        """
+        own = [f"{layer.name}.{kind}" for layer in self.layers for kind in ("weight", "bias")]
+        own += [name for name in self.tensors if name.startswith(TRAINED)]
+        return sum(self.tensors[name].size for name in own)
 
     def biases(self, v: float) -> list[Int64]:
         """Bias of every layer at a noise variance: between levels, by weights of 8 bits."""

@@ -40,6 +40,11 @@ class Checkpoint:
         network = {"network": self.recipe.to_dict()["network"], "tables": self.tables}
         return fingerprint(network, self.weights)
 
+    @property
+    def parameters(self) -> int:
+        """How many numbers training chose: all weights and biases, the noise embedding included."""
+        return sum(weight.size for weight in self.weights.values())
+
     def with_tables(self, tables: Tables) -> Checkpoint:
         """The same network with other tables, and so another fingerprint."""
         return dataclasses.replace(self, tables=tables.to_dict())

@@ -11,9 +11,10 @@ import dataclasses
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from diffcodec.errors import RecipeError
+from diffcodec.network.kinds import KINDS
 
 Predicts = Literal["preconditioned", "eps", "mu"]
 Sigma2 = Literal["beta", "beta_tilde", "learned"]
@@ -22,14 +23,16 @@ Skips = Literal["concat", "add"]
 Objective = Literal["simple", "nelbo", "hybrid", "vlb", "edm"]
 Sampling = Literal["uniform", "importance"]
 # [network] fields that the first files lack
-LATER = ("predicts", "sigma2", "betas", "fourier", "skips")
+LATER = ("predicts", "sigma2", "betas", "fourier", "skips", "kind")
 CONTINUOUS = ("vlb", "edm")  # objectives that draw any noise level; the others draw t
+
+Section = TypeVar("Section", "NetworkConfig", "TrainConfig")
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Sizes of the U-Net (diffcodec.network.unet), and what its output means
-    (diffcodec.network.prediction).
+    """The architecture (diffcodec.network.kinds) with its sizes, which are named as a U-Net's, and
+    what its output means (diffcodec.network.prediction).
     """
 
     channels: int  # feature maps at full resolution
@@ -45,13 +48,11 @@ class NetworkConfig:
     betas: Betas = "linear"  # of T = 1000: what a timestep t is, in training and for mu
     fourier: tuple[int, ...] = ()  # n of the extra inputs sin and cos(2^n pi x_t)
     skips: Skips = "concat"  # how a level's way down joins its way up; add: wider at equal cost
+    kind: str = "unet"  # of KINDS
 
     def __post_init__(self) -> None:
-        _one_of("network.norm", self.norm, ("group", "none"))
-        _one_of("network.predicts", self.predicts, get_args(Predicts))
-        _one_of("network.sigma2", self.sigma2, get_args(Sigma2))
-        _one_of("network.betas", self.betas, get_args(Betas))
-        _one_of("network.skips", self.skips, get_args(Skips))
+        _check_types(self, "network")
+        _one_of("network.kind", self.kind, tuple(KINDS))
         if min((self.channels, self.blocks, *self.multipliers), default=0) < 1 or self.channels % 2:
             raise RecipeError(
                 "network.channels, network.blocks and network.multipliers must be positive, and "
@@ -113,9 +114,7 @@ class TrainConfig:
     timesteps: int = 1000  # of the 1000, evenly spaced, that training is for
 
     def __post_init__(self) -> None:
-        _one_of("train.objective", self.objective, get_args(Objective))
-        _one_of("train.optimizer", self.optimizer, ("adam", "muon"))
-        _one_of("train.sampling", self.sampling, get_args(Sampling))
+        _check_types(self, "train")
         if min(self.batch, self.steps, self.crop) < 1 or self.lr <= 0:
             raise RecipeError("train.batch, train.steps, train.crop and train.lr must be positive")
         if not 0 < self.sigma_min < self.sigma_max:
@@ -214,28 +213,35 @@ class Recipe:
         return Recipe.from_dict(fields)
 
 
-def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        others = ", ".join(choices[:-1])
-        raise RecipeError(f'{name} is "{value}"; {others} and {choices[-1]} exist')
-
-
-def _build(cls: type[Any], fields: dict[str, Any], section: str) -> Any:
-    types = {f.name: f for f in dataclasses.fields(cls)}
-    unknown = sorted(set(fields) - set(types))
-    missing = sorted(
-        n for n, f in types.items() if f.default is dataclasses.MISSING and n not in fields
-    )
+def _build(cls: type[Section], fields: Any, section: str) -> Section:
+    """A section from plain types; raises RecipeError naming unknown and missing fields."""
+    if not isinstance(fields, dict):
+        raise RecipeError(f"[{section}] of a recipe has fields; it is not {fields!r}")
+    known = {f.name: f for f in dataclasses.fields(cls)}
+    unknown = sorted(set(fields) - set(known))
+    needed = {n for n, f in known.items() if f.default is dataclasses.MISSING}
+    missing = sorted(needed - set(fields))
     if unknown or missing:
         raise RecipeError(f"[{section}] has unknown fields {unknown} and lacks {missing}")
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-    for name, value in values.items():
-        wanted = str(types[name].type)
-        kinds = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}.get(wanted)
-        wrong_bool = isinstance(value, bool) and wanted != "bool"
-        if kinds and (not isinstance(value, kinds) or wrong_bool):
-            raise RecipeError(f"{section}.{name} must be {wanted}, not {value!r}")
-        whole = isinstance(value, tuple) and all(type(n) is int for n in value)
-        if wanted.startswith("tuple") and not whole:
-            raise RecipeError(f"{section}.{name} must be a list of whole numbers, not {value!r}")
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
     return cls(**values)
+
+
+def _check_types(section: NetworkConfig | TrainConfig, name: str) -> None:
+    """Raises RecipeError for the first field that is not what its annotation says."""
+    for field, kind in get_type_hints(type(section)).items():
+        value, full = getattr(section, field), f"{name}.{field}"
+        if get_origin(kind) is Literal:
+            _one_of(full, value, get_args(kind))
+        elif get_origin(kind) is tuple:
+            if not (isinstance(value, tuple) and all(type(n) is int for n in value)):
+                raise RecipeError(f"{full} must be a list of whole numbers, not {value!r}")
+        else:
+            fits = isinstance(value, (int, float) if kind is float else kind)
+            if not fits or isinstance(value, bool) is not (kind is bool):
+                raise RecipeError(f"{full} must be {kind.__name__}, not {value!r}")
+
+
+def _one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise RecipeError(f'{name} is "{value}"; there is {" or ".join(choices)}')

@@ -1,6 +1,6 @@
 """A float network as a denoiser, for images of any size: what training makes and evaluates.
 
-Padding, grey images and batches live here, so that the U-Net does not know of them. The codec
+Padding, grey images and batches live here, so that networks do not know of them. The codec
 runs on integer networks only (diffcodec.exact.denoiser).
 """
 
@@ -17,13 +17,13 @@ from diffcodec.bitstream.types import Float32
 from diffcodec.errors import CheckpointError
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.grey import rgb_state
-from diffcodec.network.unet import UNet
+from diffcodec.network.kinds import build
 
 SMALL = 3 * 128 * 128  # values in a batch up to which one thread is best
 
 
 class NetworkDenoiser:
-    """x0_hat(y, v) by a trained U-Net; grey and RGB images of any size, as ExactDenoiser."""
+    """x0_hat(y, v) by a trained network; grey and RGB images of any size, as ExactDenoiser."""
 
     def __init__(self, checkpoint: Checkpoint, device: str = "cpu") -> None:
         self.checkpoint = checkpoint
@@ -32,19 +32,11 @@ class NetworkDenoiser:
         self.sigma2 = checkpoint.recipe.network.sigma2
         self.betas = checkpoint.recipe.network.betas
         self.device = torch.device(device)
-        self.unet = UNet(checkpoint.recipe.network)
-        state = {k: torch.from_numpy(w).float() for k, w in checkpoint.weights.items()}
-        try:
-            self.unet.load_state_dict(state)
-        except RuntimeError as error:
-            raise CheckpointError(
-                f"the weights of {self.name} do not fit its recipe; get the original file again"
-            ) from error
-        self.unet.eval().requires_grad_(False).to(self.device)
-        for weight in self.unet.parameters():
-            if weight.ndim == 4:
-                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
-        self.parameters = sum(p.numel() for p in self.unet.parameters())
+        self.network = build(checkpoint.recipe.network)
+        self.network.load(checkpoint)
+        self.network.eval().requires_grad_(False).to(self.device)
+        self.network.channels_last()
+        self.parameters = checkpoint.parameters
 
     @property
     def threads(self) -> int:
@@ -83,7 +75,7 @@ class NetworkDenoiser:
         state = state.contiguous(memory_format=torch.channels_last)
         noise = torch.from_numpy(v.astype(np.float32)).to(self.device)
         with torch.inference_mode(), _threads_for(state):
-            out = self.unet(state, noise).cpu().numpy()[:, :, :height, :width]
+            out = self.network(state, noise).cpu().numpy()[:, :, :height, :width]
         x0_hat, share = out[:, :3].clip(-1, 1), (out[:, 3:] + 1) / 2
         if channels == 1:
             x0_hat = x0_hat.mean(axis=1, keepdims=True)

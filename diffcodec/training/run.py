@@ -1,4 +1,4 @@
-"""A training run in a folder: its state, how it begins, and how it goes on."""
+"""A training run in a folder: its state, how it begins, and how it resumes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from torch import Tensor
 
 from diffcodec.errors import RecipeError
 from diffcodec.files import write_atomic
+from diffcodec.network.architecture import Network
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Recipe
-from diffcodec.network.unet import UNet
+from diffcodec.network.kinds import build
 from diffcodec.training.objective import Objective
 from diffcodec.training.optimizer import Optimizer
 
@@ -26,8 +27,8 @@ class Run:
     recipe: Recipe
     folder: Path
     device: torch.device
-    model: UNet
-    ema: UNet
+    model: Network
+    ema: Network
     optimizer: Optimizer
     objective: Objective
     step: int = 0
@@ -56,13 +57,12 @@ class Run:
             "steps": self.step,
             "hours": round(self.seconds / 3600, 3),
             "images": self.step * self.recipe.train.batch,
-            "parameters": sum(p.numel() for p in self.model.parameters()),
             "device": self.device.type,
         }
         return Checkpoint(self.recipe, weights, {}, card)
 
     def resume(self) -> None:
-        """Go on from state.pt if there is one."""
+        """Resume from state.pt if there is one."""
         path = self.folder / "state.pt"
         if not path.exists():
             return
@@ -82,16 +82,11 @@ def start(
     Raises RecipeError if `first` is another kind of network.
     """
     torch.manual_seed(recipe.train.seed)
-    model, ema = UNet(recipe.network).to(device), UNet(recipe.network).to(device)
-    for network in (model, ema):
-        for weight in network.parameters():
-            if weight.ndim == 4:
-                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    model, ema = (build(recipe.network).to(device).channels_last() for _ in range(2))
     if first is not None:
         if first.recipe.network != recipe.network:
             raise RecipeError("the network to start from has another [network] than the recipe")
-        state = {k: torch.from_numpy(w).float() for k, w in first.weights.items()}
-        model.load_state_dict(state)
+        model.load(first)
     ema.load_state_dict(model.state_dict())
     ema.requires_grad_(False)
     optimizer, objective = Optimizer(model, recipe.train), Objective(recipe, device)

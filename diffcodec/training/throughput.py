@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from diffcodec.network.config import NetworkConfig, Recipe
-from diffcodec.network.unet import Attention, UNet
+from diffcodec.network.kinds import build
+from diffcodec.network.windows import Attention
 
 # Dense bf16 FLOP/s with float32 sums, as the makers state them; the first name that fits counts.
 PEAKS = (
@@ -42,7 +43,7 @@ def flops_per_image(config: NetworkConfig, crop: int) -> int:
         elif isinstance(layer, Attention):  # of each pixel with all of its window, and back
             total += 4 * output.numel() * layer.window**2
 
-    network = UNet(config)
+    network = build(config)
     for layer in network.modules():
         layer.register_forward_hook(count)
     with torch.no_grad():

@@ -50,7 +50,7 @@ def with_integers(checkpoint: Checkpoint, graph: Graph, evaluate: Evaluator) -> 
         out = torch.from_numpy(evaluate(channels_last.numpy(), v.double().numpy()))
         return F.pixel_shuffle(out.permute(0, 3, 1, 2) * 2.0**-graph.output, graph.patch)
 
-    network.unet.residual = residual  # type: ignore[method-assign]
+    network.network.residual = residual  # type: ignore[method-assign]
     return network
 
 

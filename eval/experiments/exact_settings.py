@@ -116,11 +116,11 @@ def _floats(graph: Any, x: Any) -> Iterator[Answer]:
 
     from diffcodec.exact.export import float_network
     from diffcodec.network.config import Recipe
-    from diffcodec.network.unet import UNet
+    from diffcodec.network.kinds import build
 
-    unet = UNet(Recipe.from_dict(graph.facts["recipe"]).network)
-    unet.load_state_dict({k: torch.from_numpy(w) for k, w in float_network(graph).items()})
-    unet.eval().requires_grad_(False)
+    network = build(Recipe.from_dict(graph.facts["recipe"]).network)
+    network.load_state_dict({k: torch.from_numpy(w) for k, w in float_network(graph).items()})
+    network.eval().requires_grad_(False)
     nchw = torch.from_numpy(x).permute(0, 3, 1, 2)
     nchw = torch.nn.functional.pixel_shuffle(nchw, graph.patch)
     layouts = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
@@ -130,7 +130,7 @@ def _floats(graph: Any, x: Any) -> Iterator[Answer]:
         torch.set_num_threads(threads)
         with torch.backends.mkldnn.flags(enabled=onednn), torch.inference_mode():
             out = [
-                unet.residual(
+                network.residual(
                     nchw[i : i + batch].contiguous(memory_format=memory),
                     torch.full((len(nchw[i : i + batch]),), V),
                 ).numpy()

@@ -29,7 +29,7 @@ from diffcodec.exact.conformance import Evaluator
 from diffcodec.exact.graph import INPUT_FRACTION, Graph
 from diffcodec.exact.reference import Reference
 from diffcodec.network.config import Recipe
-from diffcodec.network.unet import UNet
+from diffcodec.network.kinds import build
 from diffcodec.zoo import load_graph
 
 CASES = ((1, 32, 32), (16, 32, 32), (1, 512, 768))  # images, height, width
@@ -42,17 +42,14 @@ Record = dict[str, Any]
 
 def float_path(graph: Graph, case: tuple[int, int, int]) -> Callable[[], Any]:
     """An evaluation of the network's recipe by torch; time does not depend on the weights."""
-    unet = UNet(Recipe.from_dict(graph.facts["recipe"]).network).eval()
-    for weight in unet.parameters():
-        if weight.ndim == 4:
-            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    network = build(Recipe.from_dict(graph.facts["recipe"]).network).eval().channels_last()
     n, height, width = case
     y = torch.randn(n, 3, height, width).contiguous(memory_format=torch.channels_last)
     v = torch.full((n,), NOISE)
 
     def evaluate() -> None:
         with torch.inference_mode():
-            unet(y, v)
+            network(y, v)
 
     return evaluate
 
