@@ -191,11 +191,13 @@ def _with_tables(
     checkpoint: Checkpoint, data: Path, split: str, output: Output, device: str = "cpu"
 ) -> Checkpoint:
     """The checkpoint with tables from crops as in its training."""
-    from diffcodec.network.tables import calibrate as measure
+    from diffcodec.network.denoiser import NetworkDenoiser
+    from diffcodec.network.tables import measure_tables
 
     crops = training_crops(checkpoint.recipe, data, split)
+    denoiser = NetworkDenoiser(checkpoint, device)
     with output.progress("measuring") as progress:
-        return measure(checkpoint, crops, progress=progress, device=device)
+        return checkpoint.with_tables(measure_tables(denoiser, crops, progress=progress))
 
 
 def training_crops(recipe: Recipe, data: Path, split: str) -> list[NDArray[np.uint8]]:

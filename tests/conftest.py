@@ -44,7 +44,8 @@ def tiny_float(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from diffcodec.network.checkpoint import Checkpoint
     from diffcodec.network.config import NetworkConfig, Recipe, TrainConfig
-    from diffcodec.network.tables import calibrate
+    from diffcodec.network.denoiser import NetworkDenoiser
+    from diffcodec.network.tables import measure_tables
     from diffcodec.network.unet import UNet
 
     torch.set_num_threads(1)
@@ -59,7 +60,8 @@ def tiny_float(tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkpoint = Checkpoint(Recipe("tiny", network, train), weights, {}, {"steps": 0})
     images = [synthetic_image(16, 16, 3, seed) for seed in range(100, 116)]
     path = tmp_path_factory.mktemp("network") / "tiny.safetensors"
-    calibrate(checkpoint, images).save(path)
+    tables = measure_tables(NetworkDenoiser(checkpoint), images)
+    checkpoint.with_tables(tables).save(path)
     return path
 
 

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.exact.graph import INPUT_FRACTION, Graph, Layer
-from diffcodec.network.tables import measure
-from diffcodec.theory.units import to_unit
+from diffcodec.network.tables import measure_tables
 
 FRACTION, OUTPUT = 11, 14  # of the streams, and of the last one
 WEIGHT = 8  # fraction of the weights
@@ -94,5 +93,4 @@ def build(name: str, patch: int = 1, width: int = 8, levels: int = 17, seed: int
 
 def calibrated(graph: Graph, images: Sequence[NDArray[np.uint8]]) -> Graph:
     """The network with tables measured on images (H, W, 3) of one size."""
-    x0 = np.stack([to_unit(image) for image in images])
-    return graph.with_tables(measure(ExactDenoiser(graph, threads=1), x0, seed=0))
+    return graph.with_tables(measure_tables(ExactDenoiser(graph, threads=1), images))

@@ -7,58 +7,45 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diffcodec.bitstream.pixels import GRID, best_sigma, ideal_bits
-from diffcodec.bitstream.types import Float64
-from diffcodec.network.checkpoint import Checkpoint
+from diffcodec.bitstream.types import Float32, Float64, Pixels, Progress
 from diffcodec.theory.chain import CHAIN_LENGTHS, Tables
 from diffcodec.theory.denoiser import BatchDenoiser
 from diffcodec.theory.levels import choose
 from diffcodec.theory.units import GREY, to_unit
 
 LEVELS_GREY = np.geomspace(0.4, 1000.0, 36)  # noise levels at which D is measured
-PIXELS_BELOW = 4.0  # grey levels: where handing over to the exact pixels is considered
+PIXELS_BELOW = 4.0  # grey levels: where switching to the residual is considered
 
 
-def calibrate(
-    checkpoint: Checkpoint,
-    images: list[NDArray[np.uint8]],
-    seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
-    device: str = "cpu",
-) -> Checkpoint:
-    """The checkpoint with tables measured on `images`, each (H, W, 3) uint8, all of one size."""
-    from diffcodec.network.denoiser import NetworkDenoiser  # torch; integer networks do without
-
-    x0 = np.stack([to_unit(image) for image in images])
-    tables = measure(NetworkDenoiser(checkpoint, device), x0, seed, progress)
-    return checkpoint.with_tables(tables)
-
-
-def measure(
+def measure_tables(
     denoiser: BatchDenoiser,
-    x0: NDArray[np.float32],
-    seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    images: Sequence[Pixels],
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> Tables:
-    """Tables from images (N, C, H, W) in [-1, 1]; progress(levels done, levels)."""
+    """The tables of a network, measured on images, (H, W, C) uint8 of one size.
+
+    seed: of the noise. progress(noise levels done, of).
+    """
+    x0 = np.stack([to_unit(image) for image in images])
     tables, pixel_bpd = survey(denoiser, x0, seed, progress)
     return dataclasses.replace(tables, chains=optimise(tables, pixel_bpd))
 
 
 def survey(
     denoiser: BatchDenoiser,
-    x0: NDArray[np.float32],
+    x0: Float32,
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Tables, Float64]:
-    """Tables without chains, and what the exact pixels cost at tables.v: bits/dim, inf: too much.
+    """Tables without chains, and what the residual costs at tables.v: bits/dim, inf: too much.
 
-    x0: (N, C, H, W) in [-1, 1]; progress(levels done, levels).
+    x0: (N, C, H, W) in [-1, 1]; progress(noise levels done, of).
     """
     rng = np.random.default_rng(seed)
     mean = x0.mean(axis=(0, 2, 3), dtype=np.float64)
@@ -78,9 +65,7 @@ def survey(
     return Tables((red, green, blue), prior, v, mse, {}), pixel_bpd
 
 
-def _denoise(
-    denoiser: BatchDenoiser, x0: NDArray[np.float32], v: float, rng: np.random.Generator
-) -> NDArray[np.float32]:
+def _denoise(denoiser: BatchDenoiser, x0: Float32, v: float, rng: np.random.Generator) -> Float32:
     out = np.empty_like(x0)
     for i in range(0, len(x0), 16):
         part = x0[i : i + 16]
@@ -89,8 +74,8 @@ def _denoise(
     return np.clip(out, -1, 1)
 
 
-def _pixel_bpd(x0: NDArray[np.float32], x0_hat: NDArray[np.float32]) -> float:
-    """Bits/dim of the exact pixels given x0_hat, one sigma an image."""
+def _pixel_bpd(x0: Float32, x0_hat: Float32) -> float:
+    """Bits/dim of the residual given x0_hat, one sigma an image."""
     bits = 0.0
     for truth, guess in zip(x0, x0_hat, strict=True):
         pixels = np.rint((truth.reshape(-1) + 1) * GREY).astype(np.uint8)
