@@ -120,6 +120,6 @@ def test_the_readmes_table(tmp_path: Path) -> None:
     text = networks.denoising(tmp_path)
     psnr = {row["sigma_grey"]: row["psnr_db"] for row in sets[0]["denoising"]}
     own = " | ".join(f"**{psnr[sigma]:.2f}**" for sigma in (15, 25, 50))
-    assert f"| **`photo`** | 3.0 M | 136 | {own} |" in text
+    assert f"| **`photo`** | {networks.parameters('photo')} | 136 | {own} |" in text  # of its card
     assert "| FFDNet | 0.85 M | 213 | 34.63 | 32.13 | 28.98 |" in text
     assert f"{sets[1]['implied']['bpp'][0]:.3f}" in text and "`made`" in text
