@@ -183,6 +183,7 @@ def list_models() -> list[dict[str, Any]]:
                 "fingerprint": graph.fingerprint.hex(),
                 "bytes": path.stat().st_size,
                 **graph.facts.get("card", {}),
+                "parameters": graph.parameters,
             }
         )
     return models

@@ -41,7 +41,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with what `ship` takes, and a zoo to ship to."""
     monkeypatch.setattr(ship, "ZOO", tmp_path / "zoo")
     (tmp_path / "zoo").mkdir()
-    made = {"hours": 0.5, "parameters": 1234, "steps": 9}
+    made = {"hours": 0.5, "steps": 9}
     graph = dataclasses.replace(exported(), facts={**exported().facts, "card": made})
     graph.save(tmp_path / "net.safetensors")
     (tmp_path / "tiny.toml").write_text(RECIPE)
@@ -98,6 +98,7 @@ def test_the_card_says_what_was_measured(files: Path) -> None:
     graph = Graph.load(files / "zoo" / "tiny.safetensors")
     for words in (
         graph.fingerprint.hex(),
+        f"| network | `unet`, {graph.parameters:,} parameters (all weights and biases, the",
         f"{macs_per_pixel(graph) / 1e3:.0f} thousand multiply-adds",
         "**4.250 +- 0.500 bits/dim** = L_T 0.00000 + sum L_(t-1) 2.0000 + L_0 2.2500",
         "At 50 levels (own, sigma^2 widened), 3 images of made: **3.750 bits/dim**",
@@ -116,6 +117,7 @@ def test_the_card_says_what_was_measured(files: Path) -> None:
         assert words in card
     assert card.count("\n| 1 | ") == ship.ROWS
     assert graph.facts["card"]["nelbo"]["bpd"] == 4.25
+    assert graph.facts["card"]["parameters"] == graph.parameters
     assert (files / "zoo" / "tiny.toml").read_text() == RECIPE
 
 

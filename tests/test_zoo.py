@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,12 +12,23 @@ from diffcodec import api, zoo
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.codec import Codec
 from diffcodec.errors import CheckpointError
+from diffcodec.eval.publish.tables import networks
 from diffcodec.exact.denoiser import ExactDenoiser
+from diffcodec.exact.export import float_network
 from diffcodec.exact.graph import Graph
 from diffcodec.exact.reference import Reference
 from diffcodec.network.checkpoint import Checkpoint
+from diffcodec.network.config import Recipe
 from diffcodec.network.denoiser import NetworkDenoiser
-from diffcodec.zoo import find, load_checkpoint, load_graph, load_network, stated_fingerprint
+from diffcodec.network.kinds import build
+from diffcodec.zoo import (
+    find,
+    load_checkpoint,
+    load_graph,
+    load_network,
+    model_card,
+    stated_fingerprint,
+)
 
 
 def test_each_kind_is_opened_as_what_it_is(tiny_network: Path, tiny_float: Path) -> None:
@@ -86,6 +98,18 @@ def test_other_files_are_no_networks(content: bytes, tmp_path: Path) -> None:
     for load in (load_graph, load_checkpoint, load_network):
         with pytest.raises(CheckpointError, match=str(path)):
             load(path)
+
+
+@pytest.mark.parametrize("model", api.list_models(), ids=lambda model: model["name"])
+def test_one_number_of_parameters_everywhere(model: dict[str, Any]) -> None:
+    """All weights and biases of the float network, the noise embedding included."""
+    graph = load_graph(model["name"])
+    network = build(Recipe.from_dict(graph.facts["recipe"]).network)
+    counted = sum(parameter.numel() for parameter in network.parameters())
+    assert counted == graph.parameters == model["parameters"] == graph.facts["card"]["parameters"]
+    assert counted == Checkpoint(model["name"], float_network(graph)).parameters  # type: ignore[arg-type]
+    assert f"{counted:,} parameters (all weights" in (model_card(model["name"]) or "")
+    assert networks.parameters(model["name"]) == f"{counted / 1e6:.1f} M"
 
 
 def test_a_file_states_its_fingerprint(tiny_network: Path, tiny_float: Path) -> None:

@@ -36,7 +36,8 @@ CARD = """# {name}
 
 | | |
 |---|---|
-| network | U-Net, {parameters:,} parameters, as an integer network of {bytes:,} bytes |
+| network | `{kind}`, {parameters:,} parameters (all weights and biases, the noise embedding \
+included), as an integer network of {bytes:,} bytes |
 | cost | {kmac:.0f} thousand multiply-adds a pixel and step, {mmac:.0f} million for 32x32 |
 | fingerprint | `{fingerprint}` |
 | training data | {data} |
@@ -106,7 +107,8 @@ def check(graph: Graph, *measured: dict[str, Any]) -> None:
 def facts(graph: Graph, nelbo: dict[str, Any], notes: dict[str, str]) -> dict[str, Any]:
     """The card's facts: training, NELBO with its split, and what the notes say; plain JSON."""
     split = {key: nelbo["nelbo"][key] for key in SPLIT}
-    return {**graph.facts["card"], **notes, "nelbo": {**split, "dataset": nelbo["dataset"]["name"]}}
+    measured = {"nelbo": {**split, "dataset": nelbo["dataset"]["name"]}}
+    return {**graph.facts["card"], **notes, "parameters": graph.parameters, **measured}
 
 
 def curve(logs: Sequence[Path]) -> str:
@@ -158,6 +160,7 @@ def card(
     spread = nelbo["nelbo"]["standard_error_bpd"]  # None: each t met fewer than two images
     values = {
         "error": "" if spread is None else f" +- {spread:.3f}",
+        "kind": Recipe.from_dict(graph.facts["recipe"]).network.kind,
         **graph.facts["recipe"]["train"],
         **graph.facts["card"],  # the steps that were made, not those that were planned
         **nelbo["nelbo"],
