@@ -22,7 +22,9 @@ BOUNDS = (
     ("improved DDPM, CIFAR-10", "4000 cosine, learned", "-", "2.94"),
     ("VDM, CIFAR-10", "continuous", "-", "2.65"),
 )
-DEFINITION = "Parameters: all weights and biases of the float network, its noise embedding included."
+DEFINITION = (
+    "Parameters: all weights and biases of the float network, its noise embedding included."
+)
 MEASURED = {
     "cifar10": ("nelbo-cifar10", "bound-cifar10-own", "bound-cifar10"),
     "photo": ("nelbo-photo", "bound-photo", "bound-kodak-own"),
