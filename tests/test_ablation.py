@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from diffcodec.eval.experiments import ablation
 from diffcodec.eval.likelihood.nll import Settings
@@ -17,6 +15,7 @@ from diffcodec.image import save
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Recipe
 from diffcodec.training import train as training
+from tests.measured import measured
 from tests.mini_recipe import RECIPE, to_toml
 from tests.synthetic import synthetic_image
 
@@ -61,23 +60,21 @@ def test_it_resumes_and_records_what_is_unstable(
     monkeypatch.setattr(training, "train", counted)
     monkeypatch.setattr(ablation, "Settings", partial(Settings, steps=10))
     ask = ["recipe.toml", "--data", ".", "--test", ".", "--steps", "1", "--predicts", "eps"]
-    ask += ["--out", "runs", "--json", "table.json"]
-    told = CliRunner().invoke(ablation.main, ask, catch_exceptions=False)
-    assert told.exit_code == 0, told.stderr
+    ask += ["--out", "runs"]
+    result, text = measured(ablation.main, *ask, out=Path("table.json"))
     names = ["as it is", "eps, hybrid, learned, linear", "eps, simple, beta, linear"]
     assert trained == names
-    result = json.loads(Path("table.json").read_text())
     reference, hybrid, simple = result["settings"]
     assert [row["name"] for row in result["settings"]] == names
     assert set(reference["nelbo"]) == {"beta", "beta_tilde"} and set(hybrid["nelbo"]) == {"learned"}
     assert hybrid["nelbo"]["learned"]["bpd"] > 0 and hybrid["outcome"] == "trained"
     assert list(hybrid["psnr_db"]) == ["0.5", "1.5", "3"]
     assert simple["outcome"] == "the loss is nan at step 1" and simple["nelbo"] == {}
-    assert told.stdout.count("\n") == 4 and "the loss is nan at step 1" in told.stdout
+    assert text.count("\n") == 4 and "the loss is nan at step 1" in text
     # The same again does nothing.
-    again = CliRunner().invoke(ablation.main, ask)
-    assert trained == names and again.stdout == told.stdout
-    assert json.loads(Path("table.json").read_text())["settings"] == result["settings"]
+    again, same = measured(ablation.main, *ask, out=Path("table.json"))
+    assert trained == names and same == text
+    assert again["settings"] == result["settings"]
     assert ablation._known(Path("table.json"), {**result["dataset"], "images": 9}) == {}
 
 

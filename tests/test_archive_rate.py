@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from diffcodec.eval.experiments import archive_rate, bitsback_benchmark
 from diffcodec.image import save
+from tests.measured import measured
 from tests.synthetic import synthetic_image
 
 
 def test_archive_rate(tiny_network: Path, tmp_path: Path) -> None:
     for i in range(6):
         save(synthetic_image(16, 16, 3, i), tmp_path / f"{i}.png")
-    out = tmp_path / "out.json"
-    options = ["-m", tiny_network, "--chain", "6", "--chain", "12", "--json", out]
-    result = CliRunner().invoke(archive_rate.main, [str(a) for a in (tmp_path, *options)])
-    assert result.exit_code == 0, result.output
-    record = json.loads(out.read_text())
+    ask = [tmp_path, "-m", tiny_network, "--chain", "6", "--chain", "12"]
+    record, _ = measured(archive_rate.main, *ask, out=tmp_path / "out.json")
     assert [row["steps"] for row in record["results"]] == [6, 12]
     for row in record["results"]:
         assert row["exact"]

@@ -23,7 +23,7 @@ IMAGES = [synthetic_image(20, 9, 3, 1), synthetic_image(8, 30, 3, 2), synthetic_
 
 
 def places(crop: NDArray[np.uint8]) -> list[tuple[int, int, int]]:
-    """Where a (3, S, S) crop lies in PICTURES: image, row, column."""
+    """Where a (3, S, S) crop lies in IMAGES: image, row, column."""
     side = crop.shape[1]
     return [
         (i, row, column)

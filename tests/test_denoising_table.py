@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from scipy.stats import norm
 
 from diffcodec import image
@@ -21,6 +20,7 @@ from diffcodec.theory.denoiser import GaussianDenoiser
 from diffcodec.theory.units import GREY
 from tests.exact_network import build
 from tests.exported import plain
+from tests.measured import measured
 from tests.synthetic import synthetic_image
 
 SPREAD = 40.0  # grey levels
@@ -36,8 +36,8 @@ def gaussian_image(height: int, width: int, seed: int) -> NamedImage:
 def summary() -> dict[str, Any]:
     """Of images of two sizes."""
     shapes = [(90, 120), (120, 90), (64, 64)]
-    pictures = [gaussian_image(*shape, i) for i, shape in enumerate(shapes)]
-    return denoising_table.summarise([denoising_table.measure(SOURCE, 0, p) for p in pictures])
+    images = [gaussian_image(*shape, i) for i, shape in enumerate(shapes)]
+    return denoising_table.summarise([denoising_table.measure(SOURCE, 0, one) for one in images])
 
 
 def test_errors_and_rates_are_those_of_the_source() -> None:
@@ -86,16 +86,14 @@ def test_multiplications_are_counted_at_their_resolution() -> None:
     assert macs_per_pixel(graph) == total
 
 
-def run(folder: Path, network: Path, *options: str) -> dict[str, Any]:
-    out = folder / "noise.json"
-    arguments = [str(network), str(folder / "a"), str(folder / "b"), "--json", str(out), *options]
-    result = CliRunner().invoke(denoising_table.main, arguments)
-    assert result.exit_code == 0, result.output
-    assert "implied bpp" in result.output
-    return dict(json.loads(out.read_text()))
+def run(folder: Path, network: Path, *options: object) -> dict[str, Any]:
+    ask = [network, folder / "a", folder / "b", *options]
+    result, text = measured(denoising_table.main, *ask, out=folder / "noise.json")
+    assert "implied bpp" in text
+    return result
 
 
-def test_the_command_goes_on_and_tells_two_sets(
+def test_the_command_resumes_and_reports_two_sets(
     tiny_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, sizes in {"a": [(16, 24), (24, 16)], "b": [(16, 16)]}.items():
@@ -103,11 +101,11 @@ def test_the_command_goes_on_and_tells_two_sets(
         for i, size in enumerate(sizes):
             image.save(synthetic_image(*size, 3, seed=i), tmp_path / name / f"{i}.png")
     records = tmp_path / "noise.jsonl"
-    first = run(tmp_path, tiny_network, "--records", str(records))
+    first = run(tmp_path, tiny_network, "--records", records)
     assert [found["dataset"]["images"] for found in first["sets"]] == [2, 1]
     assert first["model"]["kmac_per_pixel"] > 0 and len(records.read_text().splitlines()) == 3
     monkeypatch.setattr(denoising_table, "measure", lambda *_: pytest.fail("it is known"))
-    assert run(tmp_path, tiny_network, "--records", str(records))["sets"] == first["sets"]
+    assert run(tmp_path, tiny_network, "--records", records)["sets"] == first["sets"]
 
 
 def test_the_readmes_table(tmp_path: Path) -> None:

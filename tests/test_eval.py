@@ -89,16 +89,16 @@ def test_a_result_in_compressais_form_with_theory_and_peers(
     assert list(Path("out/jpeg").glob("*.png"))
 
 
-def test_an_interrupted_run_goes_on(
+def test_an_interrupted_run_resumes(
     folder: Path, evaluate: Diffcodec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measure, seen = rate_distortion.measure, []
 
-    def stop(codec: Any, settings: Any, picture: Any) -> Any:
-        seen.append(picture.name)
+    def stop(codec: Any, settings: Any, one: Any) -> Any:
+        seen.append(one.name)
         if len(seen) == 2:
             raise KeyboardInterrupt
-        return measure(codec, settings, picture)
+        return measure(codec, settings, one)
 
     arguments = ["set", "--cuts", "2,4", "--peers", "png", "--records", "r.jsonl", "--json"]
     monkeypatch.setattr(rate_distortion, "measure", stop)
@@ -210,7 +210,7 @@ def test_a_codec_given_by_a_template(folder: Path) -> None:
         ("cp {input} {output}; cp {output} {decoded}", "is not 'NAME=ENCODER"),
         ("x=cp {input} {output}", "is not 'NAME=ENCODER"),
         ("x=cp '{input} {output}; cp {output} {decoded}", "is not 'NAME=ENCODER"),
-        ("x=cp {input} a; cp {output} {decoded}", "--codec x: cp is not told {output}"),
+        ("x=cp {input} a; cp {output} {decoded}", "--codec x: cp does not get {output}"),
         ("x=cp {input.gif} {output}; cp {output} {decoded}", "not as .gif"),
         ("x=false {input} {output}; cp {output} {decoded}", "x: false failed"),
         ("x=true {input} {output}; cp {output} {decoded}", "x: true made no file"),

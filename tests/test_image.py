@@ -22,9 +22,9 @@ RGB = RNG.integers(0, 256, (13, 17, 3), dtype=np.uint8)
 GREY = RNG.integers(0, 256, (13, 17, 1), dtype=np.uint8)
 
 
-def pack(picture: Image.Image, format: str, **options: Any) -> bytes:
+def pack(made: Image.Image, format: str, **options: Any) -> bytes:
     stream = io.BytesIO()
-    picture.save(stream, format, **options)
+    made.save(stream, format, **options)
     return stream.getvalue()
 
 

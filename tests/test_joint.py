@@ -25,7 +25,7 @@ from tests.gaussian import gaussian_codec, gaussian_image
 from tests.synthetic import synthetic_image
 
 
-def pictures(n: int) -> list[NamedImage]:
+def gaussian_images(n: int) -> list[NamedImage]:
     """From the Gaussian source, whose codec is exact."""
     return [NamedImage(f"{i}", gaussian_image(seed=i)) for i in range(n)]
 
@@ -40,7 +40,7 @@ def test_each_image_of_a_stack_is_denoised_alone(tiny_codec: Codec) -> None:
 
 
 def test_together_they_take_fewer_bytes_and_come_back_exactly() -> None:
-    codec, single = gaussian_codec(), pictures(6)
+    codec, single = gaussian_codec(), gaussian_images(6)
     (stack,) = stacks(single, 8)
     assert stack.pixels.shape == (6 * 32, 32, 3) and stack.parts == 6
     settings = rate_distortion.Settings((0.3, 1.0, 3.0), chain="25")
@@ -57,7 +57,7 @@ def test_together_they_take_fewer_bytes_and_come_back_exactly() -> None:
 
 
 def test_a_stack_is_no_image_to_anyone_else() -> None:
-    codec, (stack,) = gaussian_codec(), stacks(pictures(2), 2)
+    codec, (stack,) = gaussian_codec(), stacks(gaussian_images(2), 2)
     own = as_one(codec, 32)
     data = own.encode(stack.pixels, chain="12", max_steps=2)
     assert parse_header(data)[0].height == 64
@@ -67,15 +67,15 @@ def test_a_stack_is_no_image_to_anyone_else() -> None:
 
 
 def test_stacks_of_one_size_only() -> None:
-    found = stacks(pictures(5), 2)
+    found = stacks(gaussian_images(5), 2)
     assert [one.parts for one in found] == [2, 2, 1] and len({one.name for one in found}) == 3
     with pytest.raises(JointError, match="one size, not 2"):
-        stacks([*pictures(1), NamedImage("b", synthetic_image(8, 8, 3, seed=0))], 2)
+        stacks([*gaussian_images(1), NamedImage("b", synthetic_image(8, 8, 3, seed=0))], 2)
 
 
 def test_records_of_stacks_have_names_of_their_own() -> None:
     codec, settings = gaussian_codec(), rate_distortion.Settings((1.0,))
-    (stack,) = stacks(pictures(2), 2)
+    (stack,) = stacks(gaussian_images(2), 2)
     tall = NamedImage("tall", stack.pixels)
     key = rate_distortion.record_key
     assert key(codec, settings, stack) != key(codec, settings, tall)

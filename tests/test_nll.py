@@ -103,9 +103,9 @@ def test_one_image_is_calc_bpd_loop_with_its_noise() -> None:
 
 def test_summary_adds_up() -> None:
     pixels = source_images(5)
-    pictures = images_of(named(pixels), SETTINGS, "00ff")
+    images = images_of(named(pixels), SETTINGS, "00ff")
     terms = terms_of(pixels)
-    result = summarise(terms, pictures, SETTINGS)
+    result = summarise(terms, images, SETTINGS)
     n, steps = result["nelbo"], result["per_step"]
     total = terms.prior + terms.vb.sum(axis=1)
     assert n["bpd"] == pytest.approx(total.mean())
@@ -121,7 +121,7 @@ def test_summary_adds_up() -> None:
     assert steps[3]["L_standard_error_bpd"] == pytest.approx(error)
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     assert f"{n['bpd']:.4f}" in to_text(result)
-    alone = summarise(terms_of(pixels[:1]), pictures[:1], SETTINGS)
+    alone = summarise(terms_of(pixels[:1]), images[:1], SETTINGS)
     assert alone["nelbo"]["standard_error_bpd"] is None
     assert alone["per_step"][0]["L_standard_error_bpd"] is None
 

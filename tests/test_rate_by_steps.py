@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from diffcodec import image
 from diffcodec.codec import Codec
@@ -21,6 +20,7 @@ from diffcodec.eval.rd.joint import stacks
 from diffcodec.eval.rd.mean_curve import quality_at, rate_at
 from diffcodec.exact.graph import Graph
 from diffcodec.theory.chain import Tables
+from tests.measured import measured
 from tests.synthetic import synthetic_image
 
 
@@ -57,13 +57,11 @@ def test_qualities_at_a_rate_lie_between_cuts() -> None:
     assert quality_at([1.0, 4.0], [28.0, 34.0], 4.5) is None and quality_at([], [], 1.0) is None
 
 
-def run(folder: Path, network: Path, *options: str) -> dict[str, Any]:
-    out = folder / "steps.json"
-    ask = ["--steps", "6", "--steps", "30", "--json", str(out), "--db", "20", *options]
-    result = CliRunner().invoke(rate_by_steps.main, [str(network), str(folder / "set"), *ask])
-    assert result.exit_code == 0, result.output
-    assert "bpp at 20 dB" in result.output
-    return dict(json.loads(out.read_text()))
+def run(folder: Path, network: Path, *options: object) -> dict[str, Any]:
+    ask = [network, folder / "set", "--steps", "6", "--steps", "30", "--db", "20", *options]
+    result, text = measured(rate_by_steps.main, *ask, out=folder / "steps.json")
+    assert "bpp at 20 dB" in text
+    return result
 
 
 def test_the_command_its_figure_and_the_readmes_table(
@@ -73,7 +71,7 @@ def test_the_command_its_figure_and_the_readmes_table(
     for i in range(2):
         image.save(synthetic_image(16, 16, 3, seed=i), tmp_path / "set" / f"{i}.png")
     records, figure = tmp_path / "steps.jsonl", tmp_path / "steps.svg"
-    result = run(tmp_path, tiny_network, "--records", str(records), "--plot", str(figure))
+    result = run(tmp_path, tiny_network, "--records", records, "--plot", figure)
     assert [row["steps"] for row in result["rows"]] == [6, 30]
     for row in result["rows"]:
         assert row["exact"] == 2 and row["visited"] <= row["steps"]
@@ -90,7 +88,7 @@ def test_the_command_its_figure_and_the_readmes_table(
     each = {"encode_seconds": {"total": 1.5}, "decode_seconds": {"total": 0.5}}
     assert rate_by_steps._seconds(seconds, [file]) == each
     monkeypatch.setattr(rate_distortion, "measure", lambda *_: pytest.fail("it is known"))
-    again = run(tmp_path, tiny_network, "--records", str(records))
+    again = run(tmp_path, tiny_network, "--records", records)
     assert again["rows"] == result["rows"]
     (tmp_path / "rate-by-steps-cifar10.json").write_text(json.dumps(result))
     text = choices.steps(tmp_path, "cifar10")

@@ -84,8 +84,8 @@ def test_samples_can_be_left_out_and_large_images_are_cropped(
 ) -> None:
     monkeypatch.setattr(report_views, "SIDE", 10)
     monkeypatch.setattr(report_views, "BESIDE", ())
-    picture = NamedImage("grey", small_grey)
-    view = report_views.view(tiny_codec, picture, chain="6", rates_bpp=(3.0,), samples=False).facts
+    one = NamedImage("grey", small_grey)
+    view = report_views.view(tiny_codec, one, chain="6", rates_bpp=(3.0,), samples=False).facts
     assert [layer["key"] for layer in view["layers"]] == ["mean"] and view["shown"] == [10, 10]
     shown = pixels_of(view["sources"][view["original"]])
     np.testing.assert_array_equal(shown[..., :1], small_grey[3:13, 3:13])

@@ -129,10 +129,10 @@ def main(
         **compare(found["float"], found["exact"], settings),
         **provenance(__name__, threads=torch.get_num_threads(), processes=1),
     }
-    spread = result["standard_error_bpd"]
+    spread, n = result["standard_error_bpd"], result["images"]
     click.echo(
         f"{result['exact_bpd']:.5f} - {result['float_bpd']:.5f} = {result['difference_bpd']:+.2e}"
-        f"{'' if spread is None else f' +- {spread:.1e}'} bits/dim ({count} images, T = {steps})"
+        f"{'' if spread is None else f' +- {spread:.1e}'} bits/dim ({n} images, T = {steps})"
     )
     if json_path is not None:
         write_result(json_path, result)

@@ -8,7 +8,7 @@ from diffcodec.eval.figures.figure import OURS, finish, prepare, tidy
 LINES = (
     ("even_bpd", "evenly spaced timesteps, T = 1000 linear", "0.25", "--"),
     ("total_bpd", "chosen noise levels", OURS, "-"),
-    ("steps_bpd", "of these the steps, until the hand-over", OURS, ":"),
+    ("steps_bpd", "of these the steps, until the residual", OURS, ":"),
 )
 
 

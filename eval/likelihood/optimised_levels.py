@@ -1,4 +1,4 @@
-"""The bound at noise levels that suit the network: its own chains, or the best of all levels.
+"""The bound at noise levels that suit the network: an optimised schedule, or the best of all.
 
 DDPM's betas are one choice, and a dear one: their last steps are far too coarse for a network that
 knows any noise level. "own:50" is the chain of 50 levels that the network's files visit,

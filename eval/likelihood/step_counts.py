@@ -11,7 +11,7 @@ from diffcodec.theory.levels import Choice, cost_of
 from diffcodec.theory.schedule import parse_steps
 from diffcodec.theory.units import GREY
 
-LENGTHS = (10, 12, 25, 50, 100, 250, 500, 1000)  # that are always told
+LENGTHS = (10, 12, 25, 50, 100, 250, 500, 1000)  # that are always reported
 
 
 def against_steps(
@@ -19,9 +19,9 @@ def against_steps(
 ) -> list[dict[str, Any]]:
     """One row a number of steps, ready for JSON.
 
-    In bits/dim of an ideal coder: steps_bpd until the hand-over, pixels_bpd from there to the exact
-    pixels, total_bpd; handover_grey: the noise then, in grey levels. even_bpd: the total of as many
-    timesteps of the linear T = 1000, evenly spaced.
+    In bits/dim of an ideal coder: steps_bpd until the residual, pixels_bpd of the residual,
+    total_bpd; handover_grey: the noise at the switch, in grey levels. even_bpd: the total of as
+    many timesteps of the linear T = 1000, evenly spaced.
     """
     return [
         {
@@ -38,7 +38,7 @@ def against_steps(
 
 def to_text(rows: list[dict[str, Any]]) -> str:
     """The rows for people."""
-    lines = ["steps  bits/dim = steps + pixels  hand-over (grey)  evenly spaced"]
+    lines = ["steps  bits/dim = steps + pixels     switch (grey)  evenly spaced"]
     lines += [
         f"{row['steps']:5}  {row['total_bpd']:8.4f}  {row['steps_bpd']:6.4f}"
         f"  {row['pixels_bpd']:6.4f}  {row['handover_grey']:16.2f}  {row['even_bpd']:13.4f}"

@@ -55,7 +55,7 @@ class CommandCodec:
         for words, fields in ((encoder, ("input", "output")), (decoder, ("output", "decoded"))):
             for field in fields:
                 if not any(f[1] == field for word in words for f in FIELD.finditer(word)):
-                    raise PeerError(f"--codec {name}: {words[0]} is not told {{{field}}}")
+                    raise PeerError(f"--codec {name}: {words[0]} does not get {{{field}}}")
         turns = any("{q}" in word for word in encoder)
         return CommandCodec(name, encoder, decoder, tuple(qualities) if turns else ("",))
 

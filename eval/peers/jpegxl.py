@@ -32,8 +32,8 @@ def version() -> str | None:
     """What cjxl says of itself."""
     if missing():
         return None
-    told = subprocess.run(["cjxl", "--version"], capture_output=True, text=True, check=False)
-    return told.stdout.partition("\n")[0].partition(" [")[0] or None
+    said = subprocess.run(["cjxl", "--version"], capture_output=True, text=True, check=False)
+    return said.stdout.partition("\n")[0].partition(" [")[0] or None
 
 
 def lossless(pixels: Pixels) -> File:

@@ -54,7 +54,7 @@ def is_rated(result: Result) -> bool:
 
 
 def curves_of(results: Mapping[Path, Result]) -> list[Curve]:
-    """All curves of the files, in their order; those of one name are told apart by their file."""
+    """All curves of the files, in their order; those of one name differ by the file's."""
     found: list[Curve] = []
     for path, result in results.items():
         own = list(_curves(path, result))

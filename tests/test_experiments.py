@@ -1,0 +1,73 @@
+"""Measurements without a test of their own: they run, and write what their tables read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from diffcodec.eval.experiments import (
+    bitsback_benchmark,
+    coder_benchmark,
+    exact_cost,
+    local_variance,
+    prefixes,
+)
+from diffcodec.eval.publish.tables import choices, coders
+from diffcodec.image import save
+from tests.exported import exported, untrained
+from tests.measured import measured
+from tests.synthetic import synthetic_image
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Three of (16, 16, 3)."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for seed in range(3):
+        save(synthetic_image(16, 16, 3, seed), folder / f"{seed}.png")
+    return folder
+
+
+def test_prefixes(tiny_network: Path, images: Path, tmp_path: Path) -> None:
+    ask = [images, "-m", tiny_network, "--images", 1]
+    result, _ = measured(prefixes.main, *ask, out=tmp_path / "prefixes.json")
+    (row,) = result["pictures"]
+    assert row["exact"] and row["prefixes_decoded"] == row["bytes"] - row["header_bytes"] + 1
+    assert result["dataset"]["images"] == 1 and result["dataset"]["name"] == "set"
+
+
+def test_local_variance(tiny_network: Path, images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "local-variance.json"
+    result, text = measured(local_variance.main, tiny_network, images, "--crop", 8, out=out)
+    assert result["dataset"]["images"] == 3 and len(result["pixels"]) == 3
+    assert "of their bits saved" in text and "saved at most" in choices.local_variance(tmp_path)
+
+
+def test_exact_cost(images: Path, tmp_path: Path) -> None:
+    files = tmp_path / "float.safetensors", tmp_path / "exact.safetensors"
+    for network, path in zip((untrained(), exported()), files, strict=True):
+        network.save(path)
+    ask = [*files, "--data", images, "--steps", 5]
+    result, text = measured(exact_cost.main, *ask, out=tmp_path / "cost.json")
+    assert result["difference_bpd"] == pytest.approx(result["exact_bpd"] - result["float_bpd"])
+    assert result["images"] == 3 and "(3 images, T = 5)" in text
+    done = CliRunner().invoke(exact_cost.main, [*map(str, ask), "--stride", "9"])
+    assert done.exit_code == 1 and done.output.startswith("Error: the stride must lie between 1")
+
+
+def test_coders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bitsback_benchmark, "SIGMAS", (4.0,))
+    result, text = measured(
+        bitsback_benchmark.main, "--symbols", 20_000, out=tmp_path / "bitsback.json"
+    )
+    assert {"push_ns", "pop_ns", "bits"} <= set(result["coders"][0]) and "loss_bits" in text
+    assert "constriction Categorical" in coders.stack(tmp_path)
+    monkeypatch.setattr(coder_benchmark, "MEMORIES", (8,))
+    monkeypatch.setattr(coder_benchmark, "DIMS_PER_BIT", (64,))
+    monkeypatch.setattr(coder_benchmark, "ROTATED", (3072,))
+    result, text = measured(coder_benchmark.main, "--bits", 64, out=tmp_path / "coder.json")
+    assert len(result["cells"]) == 7 and "4096 b" in text
+    assert "| 8 | " in coders.coder(tmp_path)
