@@ -47,7 +47,7 @@ class Header:
 
     @property
     def chain_name(self) -> str:
-        """As users name it: "25" of the network's own, "ddpm:50", "cosine:50"."""
+        """As users name it: "25" for an optimised schedule, "ddpm:50", "cosine:50"."""
         return name_of_chain(self.chain, self.nodes)
 
     @property

@@ -2,7 +2,7 @@
 
 A libm may round them as it likes, so what decides about bits or pixels is computed here: in
 decimals of 50 digits, and then rounded once, to an integer or a double. What is asked for is a real
-number; 50 digits tell how to round it, in whatever way they were reached.
+number; 50 digits decide how to round it, in whatever way they were reached.
 """
 
 from __future__ import annotations

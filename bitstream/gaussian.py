@@ -1,7 +1,7 @@
 """Integer tables of Gaussian probabilities for the ANS coder, the same on every machine.
 
 Symbol s in 0 .. n - 1 stands for the bin [s - 1/2, s + 1/2) of a Gaussian whose mean is a multiple
-of 1/PHASES; the bins of 0 and n - 1 go on to infinity. Whatever the mean, the cumulative frequency
+of 1/PHASES; the bins of 0 and n - 1 extend to infinity. Whatever the mean, the cumulative frequency
 of symbol s is one entry of a single table of Phi on a grid of 1/PHASES symbols, plus s, so that no
 symbol has frequency 0:
 
@@ -31,7 +31,7 @@ TOTAL = 1 << PRECISION
 PHASES = 64  # means are integers in units of 1/PHASES symbol
 SIGMA_UNIT = 1 << 20  # sigmas are integers in units of 1/SIGMA_UNIT symbol
 REACH = 6  # sigmas that the grid covers on either side; TOTAL Phi(-6) < 1/2
-HINT = 12  # leading bits of a slot that tell about where in the grid it lies
+HINT = 12  # leading bits of a slot, which say about where in the grid it lies
 _TRUST = 2.0**-44  # erfc is taken to be right to this; libms are right to about 2^-52
 
 

@@ -166,7 +166,7 @@ class PayloadWriter:
         return len(self.done) + -(-self.bits.length // 8)
 
     def copy(self) -> PayloadWriter:
-        """Another writer that may go on from here."""
+        """Another writer that continues from here."""
         other = PayloadWriter(self.plan)
         other.done, other.layer, other.crc = self.done.copy(), self.layer, self.crc
         other.bits.parts, other.bits.length = self.bits.parts.copy(), self.bits.length

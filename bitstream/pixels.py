@@ -1,7 +1,7 @@
 """The last step: x_0 given the last state, by the discretized decoder of DDPM's eq. 13.
 
 Every sub-pixel is a Gaussian around x0_hat, integrated over the bins of width 1 (the bins of 0 and
-255 go on to infinity), coded by constriction's range coder. Means lie on a grid of 1/32 grey level;
+255 extend to infinity), coded by constriction's range coder. Means lie on a grid of 1/32 grey level;
 one sigma serves the image and is stated in the stream.
 """
 
@@ -99,7 +99,7 @@ def decode_block(
             symbols = decoder.decode(_model(format), *parameters)
         except AssertionError:  # constriction's way to say that the words make no sense any more
             break
-        # Coding the symbols again tells how many words they needed.
+        # Coding the symbols again shows how many words they needed.
         shadow.encode(symbols, _model(format), *parameters)
         if shadow.num_words() > words:
             break

@@ -1,6 +1,6 @@
 """Codes of a step's message: what a relative entropy coder has to do, and those that files name.
 
-A step tells the receiver mu, which only the sender knows, through unit Gaussian noise: the sender
+A step sends the receiver mu, which only the sender knows, through unit Gaussian noise: the sender
 finds bits from which the receiver makes z = mu + noise. Both know sigma^2, the mean square of mu
 (an energy index, rate.py), and share randomness by a seed and the step's number.
 """
@@ -42,13 +42,13 @@ class StepCode(Protocol):
     ) -> tuple[Float32, int]:
         """z over `scale`, (D,), from the first len(bits) <= n_bits bits of a message.
 
-        The second value is how many coordinates, in the code's own order, those bits tell; the
+        The second value is how many coordinates, in the code's own order, those bits determine; the
         others are 0 in that order.
         """
         ...
 
     def known(self, received: int, n_bits: int, dims: int) -> int:
-        """How many coordinates the first `received` of n_bits bits tell, without decoding them."""
+        """How many coordinates the first `received` of n_bits bits determine, without decoding."""
         ...
 
 

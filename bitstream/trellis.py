@@ -77,7 +77,7 @@ class Trellis:
         return unrotate(z, seed, step), received
 
     def known(self, received: int, n_bits: int, dims: int) -> int:
-        """How many coordinates the first `received` bits tell."""
+        """How many coordinates the first `received` bits determine."""
         return coordinates_known(received, n_bits, dims, self.nu)
 
 
@@ -179,7 +179,7 @@ def coordinates_known(bits: int, n_bits: int, dims: int, nu: int) -> int:
 
 
 def _known(bits: int, stages: int, nu: int) -> int:
-    """Stages of a block that its first bits tell."""
+    """Stages of a block that its first bits determine."""
     return stages if bits == stages else max(0, bits - memory(stages, nu))
 
 

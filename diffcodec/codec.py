@@ -109,8 +109,8 @@ class Codec:
     ) -> bytes:
         """A .dfc file of an image, (H, W, 3) or (H, W, 1) uint8, with its exact pixels at the end.
 
-        max_bytes, bpp or max_steps: stop there instead; psnr: after the first step from which on
-        the decoded image has so many dB. effort: "fast", "default" or "best", which chooses chain
+        max_bytes, bpp or max_steps: stop there instead; psnr: stop once the reconstruction
+        reaches so many dB. effort: "fast", "default" or "best", which chooses chain
         and code to suit the size, where they are not given. chain: "25", "50", ... of the network's
         optimised schedules, "ddpm:1000" or "cosine:50". code: of the steps' messages, by name:
         "trellis:8" (fast) to "trellis:16" (small). Raises OptionError for what does not exist.

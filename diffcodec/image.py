@@ -22,7 +22,7 @@ from diffcodec.files import write_atomic
 
 MAX_PIXELS = 2**26
 PIECE = 1 << 18  # values that are floats at a time
-# Formats whose depth can be told before Pillow reduces it to 8 bits (JPEG 2000 and AVIF cannot).
+# Formats whose depth is known before Pillow reduces it to 8 bits (JPEG 2000 and AVIF cannot).
 READS = ("PNG", "WEBP", "JPEG", "PPM", "BMP", "TIFF", "GIF")
 WRITES = {".png": "png", ".ppm": "ppm", ".pgm": "ppm", ".pnm": "ppm"}
 
@@ -148,7 +148,7 @@ def _refuse(file: Image.Image, name: str) -> None:
 
 
 def _deep(file: Image.Image) -> bool:
-    """More than 8 bits a channel? Pillow shows 16-bit RGB as "RGB" and tells only its decoder."""
+    """More than 8 bits a channel? Pillow shows 16-bit RGB as "RGB" and knows better in its decoder only."""
     if file.mode in ("I", "F") or file.mode.startswith("I;"):
         return True
     if file.format == "TIFF":

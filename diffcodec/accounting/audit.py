@@ -1,7 +1,7 @@
 """The ledger of a progressive file: what was spent, from the file; the ideal, from its encoder.
 
 Every bit is counted where the parser meets it, so the sum is that of the file whatever the encoder
-believes. What the image would ideally cost only its encoder can tell (a Trace): without it the
+believes. What the image would ideally cost only its encoder knows (a Trace): without it the
 ideals of path bits and pixels are None.
 """
 
@@ -17,13 +17,13 @@ from diffcodec.bitstream.rate import energy_of
 from diffcodec.file import File
 from diffcodec.theory.gaussian import mi_bpd
 
-FILLING = 8  # fewer bits than this of a step tell nothing, not even of a trellis of 2^8 states
+FILLING = 8  # fewer bits than this of a step determine nothing, not even of a trellis of 2^8 states
 
 
 def audit(file: File, trace: Trace | None = None) -> Ledger:
     """The ledger of a file, or of a prefix of one, that was parsed to its end.
 
-    trace: what the encoder of the file told. Of a step or block of pixels that a cut left
+    trace: of the encoder of the file. Of a step or block of pixels that a cut left
     incomplete, the ideal is the share of its bits that is there.
     """
     entries = [Entry("header", 8 * file.start)]
@@ -62,8 +62,8 @@ def _path(piece: Piece, file: File, trace: Trace | None) -> Entry:
     v_from, v_to = file.chain.noise(step.start), file.chain.noise(step.end)
     if trace is None:
         return Entry("path", piece.bits, None, piece.step, v_from, v_to)
-    told = trace.steps[piece.step]
-    assert math.isclose(told.v_to, v_to) and told.path_bits == step.n_bits
+    traced = trace.steps[piece.step]
+    assert math.isclose(traced.v_to, v_to) and traced.path_bits == step.n_bits
     share = piece.bits / step.n_bits
     stated = (
         float(mi_bpd(energy_of(step.energy))) * file.header.dims
@@ -71,12 +71,12 @@ def _path(piece: Piece, file: File, trace: Trace | None) -> Entry:
     return Entry(
         kind="path",
         spent_bits=piece.bits,
-        ideal_bits=share * told.mi_bits,
+        ideal_bits=share * traced.mi_bits,
         step=piece.step,
         v_from=v_from,
         v_to=v_to,
-        kl_bits=share * told.kl_bits,
-        causes={"rounding of the energy": share * (stated - told.mi_bits)},
+        kl_bits=share * traced.kl_bits,
+        causes={"rounding of the energy": share * (stated - traced.mi_bits)},
     )
 
 

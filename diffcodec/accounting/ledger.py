@@ -39,7 +39,7 @@ class Entry:
     """Some bits of a file and what they are for.
 
     kind: a key of KINDS; spent_bits: in the file; ideal_bits: the least that theory asks for, 0
-    where it asks for nothing, None where only the encoder could tell. step: number of the step,
+    where it asks for nothing, None where only the encoder knew. step: number of the step,
     from 0; v_from, v_to: its noise variances in x0 units (inf: before anything is known); kl_bits:
     L_{t-1} of this very image, equal variances (DDPM eq. 5). causes: shares of the overhead that
     are known to be due to something else than what KINDS says, in bits.
@@ -163,7 +163,7 @@ def to_text(ledger: Ledger) -> str:
     """Three tables: the steps, what the file was spent on, and where the overhead comes from."""
     parts = [_steps_table(ledger), _kinds_table(ledger)]
     if ledger.ideal_bits is None:
-        parts.append("What the bits would ideally be, only the encoder can tell: encode --ledger.")
+        parts.append("Ideal bits are known to the encoder only: encode --ledger reports them.")
     else:
         parts.append(_overheads_table(ledger))
     return "\n\n".join(part for part in parts if part)

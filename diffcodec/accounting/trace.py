@@ -1,4 +1,4 @@
-"""What an encoder may tell of its work: seconds by kind, every step's theory beside its bits.
+"""Encoder instrumentation: seconds by kind, every step's theory beside its bits.
 
 Nothing here changes a file; measurements (eval/) pass a Trace or a Clock in and read it afterwards.
 """

@@ -15,7 +15,7 @@ class Written:
     """What an archive came to. All in bits but for the counts.
 
     8 file_bytes = net_bits + spent.progressive_bits + spent.graphics_bits + spent.packing_bits
-    + 8 head_bytes. resumed: groups that were there already; all but the counts tells of the others.
+    + 8 head_bytes. resumed: groups that were there already; all but the counts is of the others.
     """
 
     images: int = 0

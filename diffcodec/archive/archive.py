@@ -166,7 +166,7 @@ class Contents:
 def contents(file: BinaryIO, check: bool = False) -> Contents:
     """Read the heads of an archive (an open file), and with `check` the checksums of its bodies.
 
-    Raises BitstreamError if it has no readable header; other damage is told in the result.
+    Raises BitstreamError if it has no readable header; other damage is reported in the result.
     """
     file.seek(0)
     header = read_header(file)
@@ -214,8 +214,8 @@ def extract(
         try:
             shapes = [p.shape for p in group.images]
             body = read_body(file, group)
-            tell = within(len(wanted))
-            images = coder.decode(shapes, group.entries, body, wanted, tell)
+            report = within(len(wanted))
+            images = coder.decode(shapes, group.entries, body, wanted, report)
         except BitstreamError as error:
             images = error
         for i in sorted(wanted):

@@ -121,7 +121,7 @@ def _widened(v_s: float, v_t: float, error: float) -> float:
 def push(model: Model, stack: Stack, pixels: Pixels, balance: Balance | None = None) -> None:
     """Code images, (N, H, W, C) uint8, onto the stack; its lanes are open.
 
-    balance: is told what every step cost, beside theory. Raises StackEmpty.
+    balance: collects what every step cost, beside theory. Raises StackEmpty.
     """
     x0 = to_x0(pixels, model.format)
     meter = Meter(model, stack, x0, balance)

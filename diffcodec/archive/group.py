@@ -168,7 +168,7 @@ class GroupCoder:
         if zlib.crc32(pixels.tobytes()) != entry.crc:
             raise BitstreamError(
                 "the decoded pixels do not match their checksum, though the archive is intact: "
-                "this installation computes something wrong; diffcodec selftest tells what"
+                "this installation computes something wrong; diffcodec selftest reports what"
             )
         return pixels
 

@@ -64,7 +64,7 @@ def encoders(
 def progress_within(
     progress: Progress | None, done: int, total: int
 ) -> Callable[[int], Progress | None]:
-    """For each of the next groups, of so many images, what tells how far it is."""
+    """For each of the next groups, of so many images, what reports how far it is."""
     start = done
 
     def enter(images: int) -> Progress | None:

@@ -1,4 +1,4 @@
-"""The part file of an archive that is being written, and how an interrupted one goes on."""
+"""The part file of an archive that is being written, and how an interrupted one resumes."""
 
 from __future__ import annotations
 

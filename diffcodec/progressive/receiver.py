@@ -60,7 +60,7 @@ def receive(
     if whole and zlib.crc32(pixels.data) != payload.pixel_crc:
         raise BitstreamError(
             "the decoded pixels do not match the file's checksum, though the file is intact: this "
-            "installation computes something wrong; diffcodec selftest says what"
+            "installation computes something wrong; diffcodec selftest reports what"
         )
     return Received(pixels, walk.steps, whole)
 

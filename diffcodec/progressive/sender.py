@@ -1,4 +1,4 @@
-"""Encoding an image: Algorithm 3 until it is told to stop, then the exact pixels."""
+"""Encoding an image: Algorithm 3 until it is to stop, then the exact pixels."""
 
 from __future__ import annotations
 

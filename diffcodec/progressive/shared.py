@@ -102,7 +102,7 @@ def known(shared: Shared, step: Step) -> bool:
 
 
 def codeword(shared: Shared, step: Step) -> tuple[Float32, float]:
-    """z, mu plus unit noise as the bits tell it, and the share of it that was received."""
+    """z, mu plus unit noise as the bits determine it, and the share of it that was received."""
     with shared.clock.measure("trellis"):
         z, received = shared.code.decode(step.bits, step.n_bits, shared.dims, shared.seed, step.end)
         z *= np.float32(shared.code.scale(step.energy))
@@ -116,7 +116,7 @@ def advance(
 
     Where only a share f of z was received (the rest is 0), the state stands between the levels:
     v = f v_s + (1 - f) (r v_s + (1 - r^2) D), D the mean squared error of x0_hat, which the step's
-    energy tells.
+    energy states.
     """
     v_s = shared.chain.noise(step.end)
     a = np.float32(math.sqrt(posterior_variance(v_s, state.v)))

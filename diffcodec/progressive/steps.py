@@ -7,7 +7,7 @@ units of the step's noise, and sends it by a code for Gaussian noise (bitstream/
 What both do is `Walk.take`. At the end x_0 follows given x0_hat (residual.py).
 
 The sender runs the receiver, so it sees the true |mu|^2 and says so (the energy of a step): with a
-table alone, a step that gets too few bits leaves a noisier state than the network is told, which
+table alone, a step that gets too few bits leaves a noisier state than the network expects, which
 the network serves worse, which needs more bits still.
 """
 
@@ -38,7 +38,7 @@ class Walk:
     """Where a sender or a receiver stands on the chain, and how many steps led there.
 
     x0_hat is made when it is asked for, and kept. Before the first step there may be neither a
-    state nor an estimate: a file that tells nothing takes no memory.
+    state nor an estimate: a file with nothing in it takes no memory.
     """
 
     def __init__(self, shared: Shared) -> None:
@@ -65,7 +65,7 @@ class Walk:
         return self._x0_hat
 
     def take(self, step: Step) -> None:
-        """Move on by a complete step: y_s from y_t, x0_hat and what its message tells."""
+        """Move on by a complete step: y_s from y_t, x0_hat and what its message sends."""
         z, share = codeword(self.shared, step)
         self._state = advance(self.shared, self.state, self.x0_hat, z, step, share)
         self._x0_hat = None  # it is large, and not needed any more

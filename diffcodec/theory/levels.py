@@ -1,7 +1,7 @@
 """Which K noise levels cost least: dynamic programming over a network's measured error D(v).
 
 A chain spends  sum_k 1/2 log2(1 + dSNR_k D(v_k))  bits/dim on its steps, the mutual information of
-each, and hands over to the exact pixels at its last level, for what they were measured to cost
+each, and switches to the lossless residual at its last level, for what they were measured to cost
 there. The least total of K steps on a fine grid of noise levels is found exactly.
 """
 
