@@ -1,8 +1,8 @@
 """The last step: x_0 given the last state, by the discretized decoder of DDPM's eq. 13.
 
-Every sub-pixel is a Gaussian around x0_hat, integrated over the bins of width 1 (the bins of 0 and
-255 extend to infinity), coded by constriction's range coder. Means lie on a grid of 1/32 grey level;
-one sigma serves the image and is stated in the stream.
+Every sub-pixel is a Gaussian around x0_hat, integrated over the bins of width 1 (the first and the
+last extend to infinity), coded by constriction's range coder. Means lie on a grid of 1/32 grey
+level; one sigma serves the image and is stated in the stream.
 """
 
 from __future__ import annotations

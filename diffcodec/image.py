@@ -148,7 +148,7 @@ def _refuse(file: Image.Image, name: str) -> None:
 
 
 def _deep(file: Image.Image) -> bool:
-    """More than 8 bits a channel? Pillow shows 16-bit RGB as "RGB" and knows better in its decoder only."""
+    """More than 8 bits a channel? Pillow calls 16-bit RGB "RGB"; its decoder knows better."""
     if file.mode in ("I", "F") or file.mode.startswith("I;"):
         return True
     if file.format == "TIFF":

@@ -167,4 +167,4 @@ def test_json_and_tables() -> None:
     assert text.splitlines()[1].startswith("   0  inf -> ")
     alone = to_text(book(data))
     assert "trellis code" not in alone and "exact pixels" in alone
-    assert "only the encoder can tell" in alone and "only the encoder" not in text
+    assert "known to the encoder only" in alone and "only the encoder" not in text

@@ -1,8 +1,8 @@
 """Which noise levels a file visits, and what a step is expected to carry: known to both sides.
 
-A chain is a list of noise variances v_0 > v_1 > ... in x0 units. A network's optimised schedules minimise
-sum 1/2 log2(1 + dSNR D(v)) over the measured error D(v) of the network; DDPM's chains are there
-for comparison with papers. State -1 has seen nothing: v = inf, x0_hat = the training mean.
+A chain is a list of noise variances v_0 > v_1 > ... in x0 units. A network's optimised schedules
+minimise sum 1/2 log2(1 + dSNR D(v)) over the measured error D(v) of the network; DDPM's chains are
+there for comparison with papers. State -1 has seen nothing: v = inf, x0_hat = the training mean.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Chain:
 
 
 def choose_chain(name: str, tables: Tables) -> Chain:
-    """Chain by name: "25" of the network's optimised ones, or "ddpm:50", "cosine:100" (linear T = 1000).
+    """Chain by name: "25", an optimised one, or "ddpm:50" (linear, T = 1000), "cosine:100".
 
     Raises OptionError for anything else.
     """
