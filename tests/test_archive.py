@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 from diffcodec.archive import account as archive_account
 from diffcodec.archive import archive as archives
@@ -28,12 +27,12 @@ from diffcodec.bitstream.archive import (
 )
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.types import Pixels
-from diffcodec.cli.main import main
 from diffcodec.codec import Codec
 from diffcodec.errors import ImageError, OptionError
 from diffcodec.image import load, save
 from diffcodec.progressive.plain import graphics_bytes
 from diffcodec.theory.chain import choose_chain
+from tests.command import invoke
 from tests.gaussian import gaussian_codec, gaussian_image
 from tests.synthetic import synthetic_image
 
@@ -320,12 +319,6 @@ class TestSets:
 
 
 class TestCommands:
-    @staticmethod
-    def run(*args: str | Path, code: int = 0) -> Result:
-        result = CliRunner().invoke(main, [str(a) for a in args])
-        assert result.exit_code == code, (result.stderr, result.exception)
-        return result
-
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
         folder = tmp_path / "in"
@@ -339,37 +332,35 @@ class TestCommands:
         out, back = tmp_path / "a.dfa", tmp_path / "back"
         model = ("-m", tiny_network)
         ledger = tmp_path / "ledger.json"
-        made = self.run(
-            "archive", folder, out, *model, "--chain", "6", "--json", "--ledger", ledger
-        )
+        made = invoke("archive", folder, out, *model, "--chain", "6", "--json", "--ledger", ledger)
         facts = json.loads(made.stdout)
         assert facts["images"] == 6 and facts["bytes"] == out.stat().st_size
         assert json.loads(ledger.read_text())["file_bytes"] == out.stat().st_size
-        listing = json.loads(self.run("list", out, "--json", "--check").stdout)
+        listing = json.loads(invoke("list", out, "--json", "--check").stdout)
         assert {p["name"] for p in listing["images"]} >= {"3.png", "deep/grey.pgm"}
-        assert "6 images" in self.run("list", out).stdout
-        self.run("extract", out, "-o", back, *model)
+        assert "6 images" in invoke("list", out).stdout
+        invoke("extract", out, "-o", back, *model)
         for path in folder.rglob("*.p?m"):
             assert np.array_equal(load(path), load(back / path.relative_to(folder)))
-        assert "exists" in self.run("extract", out, "-o", back, *model, code=1).stderr
+        assert "exists" in invoke("extract", out, "-o", back, *model, code=1).stderr
         one = tmp_path / "one"
-        self.run("extract", out, "deep/grey.pgm", "-o", one, *model)
+        invoke("extract", out, "deep/grey.pgm", "-o", one, *model)
         assert [p.name for p in one.rglob("*.p*m")] == ["grey.pgm"]
-        assert "no image called" in self.run("extract", out, "x", "-o", one, *model, code=1).stderr
+        assert "no image called" in invoke("extract", out, "x", "-o", one, *model, code=1).stderr
 
     def test_bad_images_stop_or_are_skipped(
         self, folder: Path, tiny_network: Path, tmp_path: Path
     ) -> None:
         (folder / "2b.png").write_bytes(b"\x89PNG nonsense")
         out, options = tmp_path / "a.dfa", ("-m", tiny_network, "--chain", "6")
-        assert "2b.png" in self.run("archive", folder, out, *options, code=1).stderr
+        assert "2b.png" in invoke("archive", folder, out, *options, code=1).stderr
         assert not out.exists()
-        skipped = self.run("archive", folder, out, *options, "--on-error", "skip")
+        skipped = invoke("archive", folder, out, *options, "--on-error", "skip")
         assert "2b.png was left out" in skipped.stderr and "6 images" in skipped.stderr
         out.write_bytes(out.read_bytes()[:-30])
-        assert "damaged" in self.run("list", out, "--check", code=1).stderr
+        assert "damaged" in invoke("list", out, "--check", code=1).stderr
         assert (
-            "damaged" in self.run("extract", out, "-o", tmp_path / "x", *options[:2], code=1).stderr
+            "damaged" in invoke("extract", out, "-o", tmp_path / "x", *options[:2], code=1).stderr
         )
 
     def test_one_large_image(self, tiny_network: Path, tmp_path: Path) -> None:
@@ -377,17 +368,17 @@ class TestCommands:
         save(synthetic_image(40, 70, 3, 1), source)
         model = ("-m", tiny_network)
         options = ("--tile", "16", "--chain", "6", "--json")
-        facts = json.loads(self.run("archive", source, out, *model, *options).stdout)
+        facts = json.loads(invoke("archive", source, out, *model, *options).stdout)
         assert facts["bytes"] == out.stat().st_size
         assert facts["images"] == 1 and facts["net_bits"] > 0
-        self.run("extract", out, "-o", back, *model)
+        invoke("extract", out, "-o", back, *model)
         assert np.array_equal(load(source), load(back / "a.png"))
         for wrong in (("--bytes", "99"), ("--nu", "8"), ("--steps", "2"), ("--effort", "best")):
-            self.run("archive", source, out, *model, *wrong, "-f", code=2)
+            invoke("archive", source, out, *model, *wrong, "-f", code=2)
         for told in (
-            self.run("decode", out, back, *model, "-f", "--bytes", "99", code=1),
-            self.run("decode", out, tmp_path / "c.png", *model, code=1),
-            self.run("info", out, code=1),
+            invoke("decode", out, back, *model, "-f", "--bytes", "99", code=1),
+            invoke("decode", out, tmp_path / "c.png", *model, code=1),
+            invoke("info", out, code=1),
         ):
             assert told.stderr.count("\n") == 1
         assert "diffcodec list and extract" in told.stderr
@@ -401,9 +392,9 @@ class TestCommands:
             tagged = Image.fromarray(synthetic_image(16, 16, 3, 9))
             tagged.save(folder / f"{name}.png", icc_profile=b"profile")
         options = ("-m", tiny_network, "--chain", "6")
-        alone = self.run("archive", folder / "too.png", tmp_path / "a.dfa", *options)
+        alone = invoke("archive", folder / "too.png", tmp_path / "a.dfa", *options)
         assert "too.png: its ICC colour profile is not kept\n" in alone.stderr
-        several = self.run("archive", folder, tmp_path / "b.dfa", *options)
+        several = invoke("archive", folder, tmp_path / "b.dfa", *options)
         assert "tagged.png: its ICC colour profile is not kept; 1 more" in several.stderr
-        quiet = self.run("archive", folder, tmp_path / "c.dfa", *options, "-q")
+        quiet = invoke("archive", folder, tmp_path / "c.dfa", *options, "-q")
         assert quiet.stderr == ""

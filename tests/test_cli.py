@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from diffcodec import __version__, api, image
 from diffcodec.bitstream.types import Pixels
@@ -27,6 +27,7 @@ from diffcodec.cli.main import main
 from diffcodec.cli.options import BACKENDS, DEVICES
 from diffcodec.cli.output import Output
 from diffcodec.exact import backends
+from tests.command import invoke
 
 if TYPE_CHECKING:
     from diffcodec import Codec
@@ -85,11 +86,6 @@ def run(tmp_path: Path, tiny_network: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(zoo, "shipped_networks", shipped)
     monkeypatch.setattr(module, "default_model", lambda pixels: "tiny")
     monkeypatch.chdir(tmp_path)
-
-    def invoke(*args: str, input: bytes | None = None, code: int = 0) -> Result:
-        result = CliRunner().invoke(main, args, input=input)
-        assert result.exit_code == code, (result.stderr, result.exception)
-        return result
 
     return invoke
 

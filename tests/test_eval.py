@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from PIL import Image
 
 from diffcodec import image
-from diffcodec.cli.main import main
 from diffcodec.errors import DataError
 from diffcodec.eval.common import metrics
 from diffcodec.eval.common.coded import PeerError, Point, finish
@@ -24,6 +23,7 @@ from diffcodec.eval.common.similarity import ms_ssim
 from diffcodec.eval.peers.command_codec import CommandCodec
 from diffcodec.eval.peers.pillow_codecs import coded
 from diffcodec.eval.rd import rate_distortion
+from tests.command import invoke
 from tests.synthetic import synthetic_image
 
 Diffcodec = Callable[..., Result]
@@ -41,19 +41,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(*args: str | Path, code: int = 0) -> Result:
-    result = CliRunner().invoke(main, [*map(str, args)])
-    assert result.exit_code == code, (result.stderr, result.exception)
-    return result
-
-
 @pytest.fixture
 def evaluate(tiny_network: Path) -> Diffcodec:
     """`diffcodec eval` with the tiny network and few steps."""
 
     def call(*args: str | Path, code: int = 0) -> Result:
         options = ("-m", tiny_network, "--chain", "6", "--threads", "1")
-        return run("eval", *args, *options, code=code)
+        return invoke("eval", *args, *options, code=code)
 
     return call
 
@@ -148,7 +142,7 @@ def test_mistakes_are_told_in_one_sentence(
     Path("empty").mkdir()
     Path("taken.json").write_text("dear diary\n")
     peers = () if "--peers" in args else ("--no-peers",)
-    told = run("eval", *args, *peers, "-m", tiny_network, "-q", code=code)
+    told = invoke("eval", *args, *peers, "-m", tiny_network, "-q", code=code)
     errors = [line for line in told.stderr.splitlines() if line.startswith("diffcodec: ")]
     assert len(errors) == 1 and reason in errors[0] and told.stdout == ""
     assert Path("taken.json").read_text() == "dear diary\n"
@@ -178,13 +172,13 @@ def test_images_are_read_exactly_or_left_out(folder: Path) -> None:
 
 def test_bench_measures_what_eval_does(folder: Path, evaluate: Diffcodec) -> None:
     arguments = ["set", "--cuts", "4,8", "--peers", "jpeg,webp,png", "--records", "r.jsonl"]
-    alone = json.loads(run("bench", *arguments, "--json").stdout, parse_constant=pytest.fail)
+    alone = json.loads(invoke("bench", *arguments, "--json").stdout, parse_constant=pytest.fail)
     assert alone["codecs"]["webp"]["label"] == "WebP" and alone["dataset"]["images"] == 3
     beside = json.loads(evaluate(*arguments, "--json").stdout)
     assert beside["peers"] == alone["peers"]  # from the same records
     assert beside["lossless"]["peers"] == alone["lossless"]["peers"]
     assert set(alone["lossless"]["peers"]) == {"webp", "png"}
-    text = run("bench", *arguments).stdout
+    text = invoke("bench", *arguments).stdout
     assert f"{alone['lossless']['peers']['png']['bpd']:.4f}  PNG" in text
 
 
@@ -197,7 +191,7 @@ def test_a_codec_given_by_a_template(folder: Path) -> None:
     Path("dec.sh").write_text(DECODER)
     template = "half=sh enc.sh {input.ppm} {output} {q}; sh dec.sh {output} {decoded.ppm}"
     ask = ["bench", "set", "--split", "test", "--no-peers", "--codec", template, "--json"]
-    result = json.loads(run(*ask, "--qualities", "256,512,781").stdout)
+    result = json.loads(invoke(*ask, "--qualities", "256,512,781").stdout)
     curve = result["peers"]["half"]
     assert curve["q"] == ["256", "512"] and curve["bpp"] == [8.0, 16.0]
     assert curve["psnr-rgb"][1] > curve["psnr-rgb"][0]
@@ -226,9 +220,9 @@ def test_templates_that_do_not_work_are_refused(template: str, reason: str) -> N
 
 def test_what_is_not_installed_is_named_and_left_out(folder: Path) -> None:
     template = "x=no-such-encoder {input} {output}; cp {output} {decoded}"
-    told = run("bench", "set", "--codec", template, "--peers", "png")
+    told = invoke("bench", "set", "--codec", template, "--peers", "png")
     assert "x is left out: it needs no-such-encoder" in told.stderr and "PNG" in told.stdout
-    told = run("bench", "set", "--no-peers", "--codec", template, code=1)
+    told = invoke("bench", "set", "--no-peers", "--codec", template, code=1)
     assert "diffcodec: there is no codec to measure" in told.stderr
     assert shutil.which("no-such-encoder") is None
 

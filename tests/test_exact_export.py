@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
 
-from diffcodec.cli.main import main
 from diffcodec.errors import CheckpointError
 from diffcodec.exact.activation_ranges import network_input
 from diffcodec.exact.export import HEADROOM, export, float_network
@@ -25,6 +24,7 @@ from diffcodec.exact.reference import Reference
 from diffcodec.exact.rounding import round_together
 from diffcodec.network.config import Recipe, Skips
 from diffcodec.network.unet import UNet
+from tests.command import invoke
 from tests.exported import exported, images, plain, untrained
 from tests.synthetic import synthetic_image
 
@@ -80,10 +80,7 @@ def test_the_walk_is_the_unet(patch: int, blocks: int, skips: Skips) -> None:
         wanted = unet.residual(pixels, torch.from_numpy(v).float())
     walked = torch.nn.functional.pixel_shuffle(walked, patch)
     assert apart(walked.numpy(), wanted.numpy()).max() < 1e-5
-    names = {
-        layer.name
-        for layer in FloatNetwork(checkpoint, torch.float32).layers
-    }
+    names = {layer.name for layer in FloatNetwork(checkpoint, torch.float32).layers}
     assert names == {
         k.removesuffix(".bias") for k in checkpoint.weights if ".bias" in k and "embed" not in k
     }
@@ -312,10 +309,7 @@ def test_rounding_together_changes_the_output_less() -> None:
 # --- the command ---
 
 
-def run(*args: object, code: int = 0) -> Any:
-    result = CliRunner().invoke(main, ["export", *map(str, args)])
-    assert result.exit_code == code, (result.stderr, result.exception)
-    return result
+run = partial(invoke, "export")
 
 
 def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from diffcodec import image
 from diffcodec.cli.main import main
@@ -22,6 +22,7 @@ from diffcodec.theory.gaussian import mi_bpd
 from diffcodec.theory.levels import choose, cost_of, pixels_at
 from diffcodec.theory.schedule import parse_steps
 from diffcodec.zoo import load_checkpoint
+from tests.command import invoke
 from tests.exported import exported
 from tests.gaussian import source, tables
 from tests.synthetic import synthetic_image
@@ -80,10 +81,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(*args: Any, code: int = 0) -> Result:
-    result = CliRunner().invoke(main, ["schedule", *map(str, args), "--data", "a.png"])
-    assert result.exit_code == code, (result.stderr, result.exception)
-    return result
+run = partial(invoke, "schedule", "--data", "a.png")
 
 
 def test_an_integer_network_gets_the_chains_and_keeps_its_vector(folder: Path) -> None:

@@ -15,12 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
 from scipy.special import ndtr
 
 from diffcodec import image
 from diffcodec.bitstream.types import Float32, Float64, Pixels
-from diffcodec.cli.main import main
 from diffcodec.eval.common.records import RecordsError
 from diffcodec.eval.likelihood.elbo import COLUMNS, summarise, to_text
 from diffcodec.eval.likelihood.nll import (
@@ -36,6 +34,7 @@ from diffcodec.network.unet import UNet
 from diffcodec.theory.elbo import GaussianDiffusion
 from diffcodec.theory.schedule import Schedule
 from diffcodec.theory.units import to_x0
+from tests.command import invoke
 from tests.synthetic import synthetic_image
 from tests.white_source import SETTINGS, SOURCE, named, source_images, terms_of
 
@@ -239,10 +238,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(*args: str | Path, code: int = 0) -> Result:
-    result = CliRunner().invoke(main, ["nll", *map(str, args)])
-    assert result.exit_code == code, (result.stderr, result.exception)
-    return result
+run = partial(invoke, "nll")
 
 
 def test_json_csv_plot_and_records(folder: Path, tiny_network: Path) -> None:

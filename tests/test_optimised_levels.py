@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 from diffcodec import image
-from diffcodec.cli.main import main
 from diffcodec.errors import OptionError
 from diffcodec.eval.likelihood.elbo import summarise, to_text
 from diffcodec.eval.likelihood.nll import Settings, Terms, images_of
@@ -23,6 +22,7 @@ from diffcodec.theory.chain import Tables
 from diffcodec.theory.gaussian import mi_bpd
 from diffcodec.theory.schedule import Schedule
 from diffcodec.theory.units import GREY, to_x0
+from tests.command import invoke
 from tests.synthetic import synthetic_image
 from tests.white_source import SOURCE, named, source_images, terms_of
 
@@ -115,10 +115,7 @@ def test_levels_that_there_are_not() -> None:
 # --- the command --------------------------------------------------------------------------------
 
 
-def run(*args: str | Path, code: int = 0) -> Result:
-    result = CliRunner().invoke(main, ["nll", "a.png", *map(str, args)])
-    assert result.exit_code == code, (result.stderr, result.exception)
-    return result
+run = partial(invoke, "nll", "a.png")
 
 
 def test_the_command(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from diffcodec.cli.main import main
 from diffcodec.eval.publish.readme import RESULTS
 from diffcodec.eval.rd import curves
 from diffcodec.eval.rd.pooling import pool
+from tests.command import invoke
 from tests.made_up_record import a_record
 
 pytest.importorskip("matplotlib")
@@ -42,10 +42,7 @@ def save(name: str, result: Any) -> None:
     Path(f"{name}.json").write_text(json.dumps(result))
 
 
-def run(*args: str | Path, code: int = 0) -> Result:
-    result = CliRunner().invoke(main, ["plot", *map(str, args)])
-    assert result.exit_code == code, (result.stderr, result.exception)
-    return result
+run = partial(invoke, "plot")
 
 
 def test_curves_of_all_kinds_of_files_in_one_figure(folder: Path) -> None:

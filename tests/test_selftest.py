@@ -7,20 +7,20 @@ import os
 import platform
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from diffcodec import selftest, zoo
 from diffcodec.bitstream.types import Int16, Int32
-from diffcodec.cli.main import main
 from diffcodec.codec import Codec
 from diffcodec.exact.backends import BACKENDS, open_backend
 from diffcodec.exact.graph import Graph
 from diffcodec.golden import FOLDER, NETWORK, decode, golden_files
+from tests.command import invoke
 from tests.synthetic import synthetic_image
 
 ROOT = Path(__file__).parent.parent
@@ -84,10 +84,7 @@ def test_golden_files_decode_on_lesser_machines(lacking: str) -> None:
     subprocess.run([sys.executable, "-c", script], env=environment, check=True)
 
 
-def run(*args: str, code: int = 0) -> Any:
-    result = CliRunner().invoke(main, ["selftest", *args])
-    assert result.exit_code == code, (result.stderr, result.exception)
-    return result
+run = partial(invoke, "selftest")
 
 
 @pytest.fixture
