@@ -18,7 +18,8 @@ import torch
 from diffcodec.errors import RecipeError
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.training.run import start
-from diffcodec.training.train import Step, learning_rate, train
+from diffcodec.training.step import Step
+from diffcodec.training.train import learning_rate, train
 from tests.mini_recipe import RECIPE, weights
 
 

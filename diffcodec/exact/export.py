@@ -25,6 +25,7 @@ from diffcodec.exact.floats import FloatLayer, FloatNetwork
 from diffcodec.exact.graph import INPUT_FRACTION, TRAINED, Graph, Layer
 from diffcodec.exact.overflow import ROOM, accumulator, activation, prove
 from diffcodec.exact.rounding import round_together
+from diffcodec.exact.shapes import PEAK
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.noise import SIGMA_RANGE
 
@@ -33,7 +34,6 @@ BETWEEN = 16  # values of the noise embedding, from one level to the next, that 
 HEADROOM = 1.5  # room above the largest activation that was measured
 FRACTION = 11  # of the streams
 OUTPUT_FRACTION = 14
-PEAK = 32767  # of int16
 SCALE = 24  # most bits of a weight's fraction
 
 
@@ -113,10 +113,10 @@ def silu_table(fraction: int) -> NDArray[np.int16]:
 
 
 def _append(
-    graph: Graph, layer: FloatLayer, seen: Activations, rows: Float64 | None, out: int
+    graph: Graph, layer: FloatLayer, inputs: Activations, rows: Float64 | None, out: int
 ) -> Graph:
     """The graph with one more layer, whose output has the fraction `out`."""
-    made = _cut(layer, seen)
+    made = _cut(layer, inputs)
     fraction = activation_fraction(graph, made)
     scale = _first_scale(layer, made, rows, fraction)
     while True:
@@ -125,7 +125,7 @@ def _append(
                 f"the weights of {layer.name} are too large for 31 bits; train the network "
                 "longer, or at a lower rate"
             )
-        found = _integers(layer, seen, rows, fraction, out, scale)
+        found = _integers(layer, inputs, rows, fraction, out, scale)
         tensors = {f"{layer.name}.{key}": tensor for key, tensor in found.items()}
         grown = dataclasses.replace(
             graph, layers=(*graph.layers, made), tensors={**graph.tensors, **tensors}
@@ -137,11 +137,11 @@ def _append(
         scale = scale - over
 
 
-def _cut(layer: FloatLayer, seen: Activations) -> Layer:
+def _cut(layer: FloatLayer, inputs: Activations) -> Layer:
     """Shift and limit of the activations: as fine as int16 allows."""
     shift, limit = 0, PEAK
     if layer.sources != (0,):
-        largest = HEADROOM * max(seen.peak, 2.0**-FRACTION) * 2**FRACTION
+        largest = HEADROOM * max(inputs.peak, 2.0**-FRACTION) * 2**FRACTION
         while largest / 2**shift > PEAK:
             shift += 1
         limit = math.ceil(largest / 2**shift)
@@ -179,7 +179,7 @@ def _first_scale(
 
 def _integers(
     layer: FloatLayer,
-    seen: Activations,
+    inputs: Activations,
     rows: Float64 | None,
     fraction: int,
     out: int,
@@ -188,7 +188,7 @@ def _integers(
     """The tensors of a layer."""
     unit = 2.0**scale
     flat = layer.weight.reshape(len(scale), -1) * unit[:, None]
-    weight = round_together(flat, seen.moments, PEAK).reshape(layer.weight.shape)
+    weight = round_together(flat, inputs.moments, PEAK).reshape(layer.weight.shape)
     found: dict[str, NDArray[Any]] = {
         "weight": weight.astype(np.int16),
         "bias": np.rint(layer.bias * unit * 2.0**fraction).astype(np.int32),

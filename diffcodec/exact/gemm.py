@@ -8,8 +8,6 @@ bytes, and products of bytes are added up only as far as 2^24 is out of reach.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +20,7 @@ from torch.nn import functional as F
 from diffcodec.bitstream.types import Int16, Int32, Int64
 from diffcodec.errors import CheckpointError
 from diffcodec.exact.graph import Graph, Layer
+from diffcodec.network.threads import torch_threads
 
 BAND = 2048  # output pixels at a time on a CPU, so that their sums stay in its cache
 EXACT = {"float64": 1 << 53, "float32": 1 << 24}  # every integer up to here is one of the type
@@ -31,7 +30,7 @@ Tap = tuple[int, int, Tensor]  # row and column of the kernel, weights (c_in, c_
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """A sum that is exact in the path's type, of one part of the activations by some weights.
+    """A sum that is exact in the product's type, of one part of the activations by some weights.
 
     part: which of `split`'s parts of the activations; scale: what the sum is multiplied by.
     """
@@ -70,7 +69,7 @@ class Gemm:
     def __call__(self, x: Int16, v: NDArray[np.float64]) -> Int32:
         """Output (N, H, W, C') int32 for input (N, H, W, C) int16 and noise variances (N,)."""
         levels = [self.graph.biases(float(level)) for level in v]
-        with torch.inference_mode(), _threads(self.threads):
+        with torch.inference_mode(), torch_threads(self.threads):
             streams = [self._put(np.ascontiguousarray(x, np.int32))]
             for number, layer in enumerate(self.graph.layers):
                 bias = self._put(np.stack([biases[number] for biases in levels]).astype(np.int32))
@@ -160,16 +159,3 @@ class Gemm:
             values = np.ascontiguousarray(tap.T).astype(self.dtype)
             found[-1].taps.append((i, j, self._put(values)))
         return found
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    if count is None or count == before:
-        yield
-        return
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

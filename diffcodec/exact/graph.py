@@ -33,7 +33,7 @@ from diffcodec.theory.chain import Tables
 KEY = "diffcodec-exact"
 INPUT_FRACTION = 12  # the input, c_in y, counts 2^-12
 WEIGHTS = 8  # bits of the weights that interpolate between noise levels
-TRAINED = "trained."  # before the names of float tensors that only training goes on from
+TRAINED = "trained."  # before the names of float tensors, from which only training resumes
 
 
 @dataclass(frozen=True)

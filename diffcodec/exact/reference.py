@@ -1,4 +1,4 @@
-"""The integer network in plain numpy: the definition that every other path has to meet.
+"""The integer network in plain numpy: the definition that every backend has to meet.
 
 With int64 it is the definition itself. With float64 it says the same, faster, because numpy then
 multiplies matrices with BLAS: all sums stay below 2^31, far from 2^53, so nothing is rounded.

@@ -12,7 +12,7 @@ import numpy as np
 from diffcodec.errors import CheckpointError
 from diffcodec.exact.graph import Graph, Layer
 
-PEAK = 32767
+PEAK = 32767  # of int16
 MOST_SHIFT = {"activation": 15, "accumulator": 30}
 
 Shape = tuple[int, int]  # channels, and how often the resolution was halved

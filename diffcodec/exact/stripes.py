@@ -1,6 +1,6 @@
 """Rows of an integer network's streams, stripe by stripe: how far each one goes, what stays.
 
-A large image is evaluated in stripes. In each, every layer goes on as far as the next rows of the
+A large image is evaluated in stripes. In each, every layer proceeds as far as the next rows of the
 output ask for, so a layer that lies deeper is ahead by what the layers after it reach. Of a stream
 only those rows are kept that a layer still reads: memory grows with the width of the image, not
 with its height, and no row is computed twice.

@@ -6,9 +6,6 @@ runs on integer networks only (diffcodec.exact.denoiser).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,6 +15,7 @@ from diffcodec.errors import CheckpointError
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.grey import rgb_state
 from diffcodec.network.kinds import build
+from diffcodec.network.threads import torch_threads
 
 SMALL = 3 * 128 * 128  # values in a batch up to which one thread is best
 
@@ -74,24 +72,12 @@ class NetworkDenoiser:
         state = torch.from_numpy(np.pad(y, padding, mode="symmetric")).to(self.device)
         state = state.contiguous(memory_format=torch.channels_last)
         noise = torch.from_numpy(v.astype(np.float32)).to(self.device)
-        with torch.inference_mode(), _threads_for(state):
+        # Small images are faster with one thread, and sums do not depend on how many there are.
+        one = 1 if state.numel() <= SMALL else None
+        with torch.inference_mode(), torch_threads(one):
             out = self.network(state, noise).cpu().numpy()[:, :, :height, :width]
         x0_hat, share = out[:, :3].clip(-1, 1), (out[:, 3:] + 1) / 2
         if channels == 1:
             x0_hat = x0_hat.mean(axis=1, keepdims=True)
             share = share.mean(axis=1, keepdims=True) if share.size else share
         return np.ascontiguousarray(x0_hat, np.float32), np.ascontiguousarray(share, np.float32)
-
-
-@contextmanager
-def _threads_for(state: torch.Tensor) -> Iterator[None]:
-    """One thread for small images: it is faster, and sums do not depend on the thread count."""
-    before = torch.get_num_threads()
-    if before == 1 or state.numel() > SMALL:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SIGMA_RANGE = (0.3 / 127.5, 1000.0 / 127.5)  # noise levels the embedding tells apart
+from diffcodec.theory.units import GREY
+
+SIGMA_RANGE = (0.3 / GREY, 1000.0 / GREY)  # noise levels that the embedding distinguishes
 
 
 def noise_level(v: Tensor) -> Tensor:

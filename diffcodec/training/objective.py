@@ -133,7 +133,7 @@ class Objective:
         return kl.mean(dim=(1, 2, 3))
 
     def remember(self, draw: Draw, losses: Tensor) -> None:
-        """Tell importance sampling what came out, in all processes alike."""
+        """Give importance sampling the losses, in all processes alike."""
         if self.history is None:
             return
         assert draw.t is not None
@@ -143,11 +143,11 @@ class Objective:
         self.history.add(t.cpu(), found.cpu())
 
     def state_dict(self) -> dict[str, Tensor]:
-        """What `load_state_dict` needs to go on."""
+        """What `load_state_dict` needs to resume."""
         return {} if self.history is None else self.history.state_dict()
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Resume where `state_dict` was taken."""
         if self.history is not None and state:
             self.history.load_state_dict(state)
 

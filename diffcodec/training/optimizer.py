@@ -44,11 +44,11 @@ class Optimizer:
             weight.grad = None
 
     def state_dict(self) -> list[dict[str, Any]]:
-        """What `load_state_dict` needs to go on."""
+        """What `load_state_dict` needs to resume."""
         return [optimizer.state_dict() for optimizer in self.optimizers]
 
     def load_state_dict(self, states: list[dict[str, Any]]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Resume where `state_dict` was taken."""
         for optimizer, state in zip(self.optimizers, states, strict=True):
             optimizer.load_state_dict(state)
 

@@ -1,7 +1,4 @@
-"""Algorithm 1 of DDPM: draw x0, a noise level and eps; step on the weighted error; repeat.
-
-Which noise levels, and which error, is the recipe's objective (diffcodec.training.objective).
-"""
+"""A training: steps (step.py) on batches, with a schedule, a log and checkpoints, until its end."""
 
 from __future__ import annotations
 
@@ -11,26 +8,23 @@ import math
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.parallel import DistributedDataParallel
 
 from diffcodec.data import Batches, load_images
 from diffcodec.errors import RecipeError
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Recipe, TrainConfig
-from diffcodec.theory.units import GREY
 from diffcodec.training.crops import DeviceBatches
 from diffcodec.training.distributed import meet
 from diffcodec.training.run import Run, start, update_ema
+from diffcodec.training.step import Step
 from diffcodec.training.throughput import Progress
 
-NOISE = 0x6E6F6973  # tells the seed of a step's noise from that of its other draws
+SAVE_EVERY = 120.0  # seconds
 
 
 def learning_rate(config: TrainConfig, step: int, spent: float = 0.0) -> float:
@@ -41,59 +35,6 @@ def learning_rate(config: TrainConfig, step: int, spent: float = 0.0) -> float:
     up = min(1.0, (step + 1) / max(1, config.warmup))
     left = min(config.steps - step, (1 - spent) * config.steps)
     return config.lr * max(0.0, min(up, left / max(1.0, config.cooldown * config.steps), 1.0))
-
-
-class Step:
-    """One optimisation step; compiled on CUDA, where that pays.
-
-    The CPU runs ahead of a GPU, and would wait for it to see a loss: there `check` looks later.
-    """
-
-    def __init__(self, run: Run, world: int) -> None:
-        self.run = run
-        residual: Any = run.model
-        if run.device.type == "cuda":
-            torch.backends.cudnn.benchmark = True
-            residual = torch.compile(residual)
-        if world > 1:
-            residual = DistributedDataParallel(residual)
-        self.network = residual
-        self.unseen = torch.zeros(2, device=run.device)  # sums of losses and gradients
-
-    def __call__(
-        self, crops: NDArray[np.uint8] | Tensor, rng: torch.Generator, lr: float
-    ) -> Tensor:
-        """The loss; on a CPU it raises as `check` does, before a weight is spoilt."""
-        run, objective = self.run, self.run.objective
-        x0 = torch.as_tensor(crops, device=run.device).float() / GREY - 1
-        x0 = x0.contiguous(memory_format=torch.channels_last)
-        draw = objective.draw(len(x0), rng).to(run.device)
-        noise = torch.Generator(run.device)
-        noise.manual_seed(rng.initial_seed() ^ NOISE)
-        eps = torch.randn(x0.shape, generator=noise, device=run.device)
-        y = x0 + draw.v.sqrt()[:, None, None, None] * eps  # eq. 4 in x0 units
-        with torch.autocast(run.device.type, torch.bfloat16):
-            out = self.network(y, draw.v)
-        losses = objective.losses(x0, out, draw)
-        loss = (draw.weight * losses).mean()
-        torch.autograd.backward(loss)
-        gradient = torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
-        self.unseen += torch.stack([loss.detach(), gradient.detach()])
-        if run.device.type == "cpu":
-            self.check()
-        run.optimizer.step(lr)
-        objective.remember(draw, losses)
-        return loss.detach()
-
-    def check(self) -> None:
-        """Raises FloatingPointError if a loss or a gradient since the last check is not finite."""
-        for name, found in zip(("loss", "gradient"), self.unseen.tolist(), strict=True):
-            if not math.isfinite(found):
-                raise FloatingPointError(
-                    f"the {name} is {found} at step {self.run.step}; lower train.lr and run again "
-                    "to go on from the last checkpoint"
-                )
-        self.unseen.zero_()
 
 
 def train(
@@ -108,7 +49,7 @@ def train(
     first: Checkpoint | None = None,
     quiet: bool = False,
 ) -> Run:
-    """Train `recipe` on the images of `data`; running it again goes on where it stopped.
+    """Train `recipe` on the images of `data`; running it again resumes where it stopped.
 
     first: a network of the same sizes whose weights a new run starts from.
     folder: gets state.pt, model.safetensors and stats.jsonl (one line every 50 steps).
@@ -119,7 +60,22 @@ def train(
     Raises DataError, RecipeError, and FloatingPointError when the loss is not finite (the last
     checkpoint stays); OSError naming the file that a full disk does not take (the same).
     """
-    config = recipe.train
+    world, rank = _processes(recipe.train, device)
+    images = load_images(data, split, recipe.train.tile, minimum=recipe.train.crop)
+    folder.mkdir(parents=True, exist_ok=True)
+    run = start(recipe, folder, torch.device(device), first)
+    batches = _batches(images, run, rank, world)
+    bar = Progress(recipe, run.step, run.device, world, quiet=quiet or rank > 0)
+    ends = 60 * (minutes or math.inf), 60 * (finish_in or math.inf)
+    _steps(run, batches, bar, ends, rank, world)
+    if world > 1:
+        with contextlib.suppress(RuntimeError):
+            dist.barrier()
+    return run
+
+
+def _processes(config: TrainConfig, device: str) -> tuple[int, int]:
+    """How many processes torchrun started, and the number of this one, which joins the others."""
     world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     if config.batch % world:
         raise RecipeError(f"train.batch {config.batch} does not divide over {world} processes")
@@ -127,13 +83,19 @@ def train(
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     if world > 1:
         meet("nccl" if device == "cuda" else "gloo")
-    images = load_images(data, split, config.tile, minimum=config.crop)
-    folder.mkdir(parents=True, exist_ok=True)
-    run = start(recipe, folder, torch.device(device), first)
-    batches = _batches(images, run, rank, world)
-    step = Step(run, world)
-    bar = Progress(recipe, run.step, run.device, world, quiet=quiet or rank > 0)
-    ends = 60 * (minutes or math.inf), 60 * (finish_in or math.inf)  # of this call, of the run
+    return world, rank
+
+
+def _steps(
+    run: Run,
+    batches: Batches | DeviceBatches,
+    bar: Progress,
+    ends: tuple[float, float],
+    rank: int,
+    world: int,
+) -> None:
+    """Steps to the end, logged and saved; ends: seconds of this call, and of the whole run."""
+    config, step = run.recipe.train, Step(run, world)
     before, began, saved, share = run.seconds, time.monotonic(), 0.0, 0.0
     while run.step < config.steps and share < 1:
         rng = torch.Generator().manual_seed((config.seed * world + rank) << 32 | run.step)
@@ -148,23 +110,19 @@ def train(
         if line and rank == 0:
             step.check()
             known = {"lr": lr, "seconds": round(run.seconds, 1)}
-            _log(folder / "stats.jsonl", {**line, **known})
+            _log(run.folder / "stats.jsonl", {**line, **known})
         stop = now > ends[0]
-        if stop or now - saved > 120 or run.step == config.steps or share >= 1:
+        if stop or now - saved > SAVE_EVERY or run.step == config.steps or share >= 1:
             saved = now
             step.check()
             if rank == 0:
                 run.save()
         if stop:
             break
-    if world > 1:
-        with contextlib.suppress(RuntimeError):
-            dist.barrier()
-    return run
 
 
 def _log(path: Path, line: dict[str, float]) -> None:
-    """Append a line of JSON; raises OSError naming the file, as a full disk must be told."""
+    """Append a line of JSON; raises OSError naming the file, for a full disk to be reported."""
     try:
         with open(path, "a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
