@@ -58,7 +58,8 @@ def to_json(result: Result) -> str:
     return json.dumps(result, indent=1, allow_nan=False) + "\n"
 
 
-def write_result(path: Path, result: Result) -> None:
-    """Write the whole file at once, in a folder that is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, to_json(result).encode())
+def write_result(path: Path | None, result: Result) -> None:
+    """Write the whole file at once, in a folder that is made; nothing without a path."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, to_json(result).encode())

@@ -221,8 +221,7 @@ def main(
             f"the time outside the network, {'exact' if row['exact'] else 'NOT EXACT'}"
         )
         result["peak_memory_bytes"] = peak_memory_bytes()
-        if json_path is not None:  # after every chain: the next one may take hours
-            write_result(json_path, result)
+        write_result(json_path, result)  # after every chain: the next one may take hours
     for name, peer in result["peers_lossless"].items():
         click.echo(f"{name}: {peer['bpd']:.4f} bits/dim")
     if not all(row["exact"] for row in result["results"]):

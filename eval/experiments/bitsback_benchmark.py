@@ -189,8 +189,7 @@ def main(
     if model is not None and data is not None:
         result["share"] = share_outside(model, data, cut, chain, batch)
         click.echo(result["share"])
-    if json_path is not None:
-        write_result(json_path, result)
+    write_result(json_path, result)
 
 
 if __name__ == "__main__":

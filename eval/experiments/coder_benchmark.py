@@ -132,8 +132,7 @@ def main(json_path: Path | None, bits: int) -> None:
     }
     for rows in (table(cells), tabulate(in_numpy, "keys"), tabulate(rotations, "keys")):
         click.echo(f"{rows}\n")
-    if json_path is not None:
-        write_result(json_path, result)
+    write_result(json_path, result)
 
 
 if __name__ == "__main__":

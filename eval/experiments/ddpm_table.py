@@ -193,8 +193,7 @@ def main(
         "model": {"name": codec.name, "fingerprint": codec.fingerprint.hex(), "chain": chain},
         **provenance(__name__, threads=codec.workers, processes=1),
     }
-    if json_path is not None:
-        write_result(json_path, result)
+    write_result(json_path, result)
     if plot is not None:
         write_atomic(plot, draw(result, plot.suffix[1:] or "png", theory(limits)))
     click.echo(to_text(result))

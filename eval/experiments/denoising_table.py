@@ -206,8 +206,7 @@ def main(
         "seed": seed,
         **provenance(__name__, threads=threads, processes=processes),
     }
-    if json_path is not None:
-        write_result(json_path, result)
+    write_result(json_path, result)
     click.echo(to_text(result))
 
 

@@ -134,8 +134,7 @@ def main(
         f"{result['exact_bpd']:.5f} - {result['float_bpd']:.5f} = {result['difference_bpd']:+.2e}"
         f"{'' if spread is None else f' +- {spread:.1e}'} bits/dim ({n} images, T = {steps})"
     )
-    if json_path is not None:
-        write_result(json_path, result)
+    write_result(json_path, result)
 
 
 if __name__ == "__main__":

@@ -64,14 +64,13 @@ def main(network: str, json_path: Path | None, inside: bool) -> None:
         hashes = [a["sha256"] for a in found if a["kind"] == kind]
         counts[kind] = {"settings": len(hashes), "distinct": len(set(hashes))}
         click.echo(f"{kind}: {len(hashes)} settings, {len(set(hashes))} distinct answers")
-    if json_path is not None:
-        result = {
-            "network": network,
-            "counts": counts,
-            "answers": found,
-            **provenance(__name__, threads=1, processes=1),
-        }
-        write_result(json_path, result)
+    result = {
+        "network": network,
+        "counts": counts,
+        "answers": found,
+        **provenance(__name__, threads=1, processes=1),
+    }
+    write_result(json_path, result)
 
 
 def answers(network: str) -> Iterator[Answer]:

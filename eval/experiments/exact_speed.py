@@ -141,13 +141,12 @@ def main(
         measure(graph, case, n, rounds) for graph in graphs for n in threads for case in CASES
     ]
     click.echo(table(records))
-    if json_path is not None:
-        result = {
-            "records": records,
-            "rounds": rounds,
-            **provenance(__name__, threads=max(threads), processes=1),
-        }
-        write_result(json_path, result)
+    result = {
+        "records": records,
+        "rounds": rounds,
+        **provenance(__name__, threads=max(threads), processes=1),
+    }
+    write_result(json_path, result)
 
 
 if __name__ == "__main__":

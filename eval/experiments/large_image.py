@@ -82,8 +82,7 @@ def main(
     }
     for row in rows[1:]:
         del row["fingerprint"]
-    if json_path is not None:
-        write_result(json_path, result)
+    write_result(json_path, result)
     if not all(row["exact"] for row in rows):
         raise click.ClickException("an image did not come back exactly")
 

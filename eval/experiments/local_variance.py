@@ -125,8 +125,7 @@ def main(
         "pixels": [of_pixels(network, pixels, sigma) for sigma in HANDOVERS],
         **provenance(__name__, threads=network.threads, processes=1),
     }
-    if json_path is not None:
-        write_result(json_path, result)
+    write_result(json_path, result)
     for row in result["steps"]:
         click.echo(f"{row['steps']:4} steps: {row['saved']:.2%} of their bits saved")
     for row in result["pixels"]:

@@ -97,8 +97,7 @@ def main(model: str, side: int, threads: int, json_path: Path | None) -> None:
         "model": {"name": codec.name, "fingerprint": codec.fingerprint.hex()},
         **provenance(__name__, threads=threads, processes=1),
     }
-    if json_path is not None:
-        write_result(json_path, result)
+    write_result(json_path, result)
     click.echo(to_text(rows))
     if not all(one["exact"] for one in rows):
         raise click.ClickException("some images did not come back exactly")

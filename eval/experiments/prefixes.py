@@ -82,8 +82,7 @@ def main(data: Path, model: str, count: int, split: str, tile: int, json_path: P
         "model": {"name": codec.name, "fingerprint": codec.fingerprint.hex()},
         **provenance(__name__, threads=codec.workers, processes=1),
     }
-    if json_path is not None:
-        write_result(json_path, result)
+    write_result(json_path, result)
 
 
 if __name__ == "__main__":

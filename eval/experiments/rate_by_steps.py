@@ -199,8 +199,7 @@ def main(
         "model": {"name": own.name, "fingerprint": own.fingerprint.hex()},
         **provenance(__name__, threads=1, processes=processes),
     }
-    if json_path is not None:
-        write_result(json_path, result)
+    write_result(json_path, result)
     if plot is not None:
         write_atomic(plot, draw(result, plot.suffix[1:] or "png"))
     click.echo(to_text(result))
