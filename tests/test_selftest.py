@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from diffcodec import selftest, zoo
 from diffcodec.bitstream.types import Int16, Int32
@@ -103,6 +104,12 @@ def test_everything_passes_here(few: None) -> None:
         tried = [c["backend"] for c in told["checks"] if c["subject"] == network]
         assert tried == list(BACKENDS)
     assert {"backend", "subject", "available", "passes", "ms", "reason"} == set(told["checks"][0])
+    for check in told["checks"]:
+        assert check["available"] is (check["passes"] is True) is (check["reason"] is None)
+    if not torch.cuda.is_available():
+        missing = {c["backend"]: c["reason"] for c in told["checks"] if not c["available"]}
+        assert missing["cuda64"] == missing["cuda32"] == "there is no CUDA device"
+        assert "not here            there is no CUDA device" in table
     files = {c["subject"] for c in told["checks"]} - {"tiny", "golden"}
     assert files == {golden.name for golden in golden_files()}
 
@@ -121,6 +128,7 @@ def test_a_way_that_is_off_by_one_is_noticed(few: None, monkeypatch: pytest.Monk
     told = run("--json", code=1)
     failed = [c for c in json.loads(told.stdout)["checks"] if c["passes"] is False]
     assert {c["subject"] for c in failed} == {"tiny", "golden"}
+    assert all("not those of the definition" in c["reason"] for c in failed)
     assert told.stderr.startswith(f"diffcodec: {len(failed)} of ")
 
 

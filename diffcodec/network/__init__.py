@@ -1,1 +1,1 @@
-"""Trained networks: recipes, the U-Net, checkpoints and their tables."""
+"""Networks: recipes, architectures, checkpoints of trained ones, and their tables."""
