@@ -1,8 +1,7 @@
 """The tables of README and RESULTS.md, from the committed results so that they cannot disagree.
 
-    python -m diffcodec.eval.publish.readme README.md eval/RESULTS.md
-
-Replaces what stands between `<!-- name -->` and `<!-- end -->` lines; tests compare instead.
+Replaced is what stands between `<!-- name -->` and `<!-- end -->` lines; tests compare instead.
+`python -m diffcodec.eval.publish tables` writes them.
 """
 
 from __future__ import annotations
@@ -10,8 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-
-import click
 
 from diffcodec.eval.publish.tables import (
     choices,
@@ -24,6 +21,7 @@ from diffcodec.eval.publish.tables import (
 )
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
+MARK = re.compile(r"<!-- ([a-z0-9-]+) -->\n.*?<!-- end -->", re.DOTALL)
 RATES_BPP = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4)  # of photographs
 
 TABLES: dict[str, Callable[[Path], str]] = {
@@ -64,16 +62,10 @@ def render(text: str, results: Path = RESULTS) -> str:
         name = match.group(1)
         return f"<!-- {name} -->\n{TABLES[name](results)}\n<!-- end -->"
 
-    return re.sub(r"<!-- ([a-z0-9-]+) -->\n.*?<!-- end -->", replace, text, flags=re.DOTALL)
+    return MARK.sub(replace, text)
 
 
-@click.command()
-@click.argument("documents", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-def main(documents: tuple[Path, ...]) -> None:
-    """Write the tables of DOCUMENTS anew."""
-    for path in documents:
-        path.write_text(render(path.read_text(encoding="utf-8")), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+def documents(root: Path) -> list[Path]:
+    """The documents of the repository at `root` that have tables."""
+    paths = sorted([*root.glob("*.md"), *root.glob("eval/*.md")])
+    return [path for path in paths if MARK.search(path.read_text(encoding="utf-8"))]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from diffcodec.eval.common.results import Result, command_of, read_result
+from diffcodec.eval.publish.measurements import COMMANDS
 
 
 def load(results: Path, name: str) -> Result:
-    """One results file."""
-    return read_result(results / f"{name}.json")
+    """One results file, with the command that makes it today: options may have been renamed."""
+    result = read_result(results / f"{name}.json")
+    return {**result, "command": COMMANDS.get(f"{name}.json") or command_of(result)}
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -22,7 +24,7 @@ def machine(result: Result) -> str:
     """What it was measured on, and how."""
     e = result["environment"]
     return (
-        f"`{command_of(result)}`  \n{e['cpu']}, {e['cpus']} cores, {e['processes']} processes of "
+        f"`{result['command']}`  \n{e['cpu']}, {e['cpus']} cores, {e['processes']} processes of "
         f"{e['threads_per_process']} threads; torch {e['torch']}, Pillow {e['pillow']}."
     )
 

@@ -1,0 +1,371 @@
+"""What is measured: every file in eval/results, and the command that makes it.
+
+The most important come first, and what a measurement reads stands before it. A command is what one
+types in the repository, with the data sets in a folder `data`. Beside the code that the probes
+watch, a measurement's own module decides about it: who changes what it computes says so with
+`accept NAME --older "..."`, and the result counts as stale until it is measured again.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One command, and the file in eval/results that it makes.
+
+    name: of the file. command: its words with a "/" are what it reads, data/NAME below the folder
+    of data sets and all others below the repository; the rest it writes where it runs. minutes: on
+    two cores, estimated until a run is recorded. networks: the shipped ones that it measures.
+    probes: what of the code decides about it, names in `probes.PROBES`. also: other results that
+    the command writes. writes: what the command calls the file, where that is not `name`. tools:
+    programs that must be installed. by_hand: what a person makes of the file that is written.
+    """
+
+    name: str
+    command: str
+    minutes: float
+    networks: tuple[str, ...] = ()
+    probes: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    writes: str = ""
+    tools: tuple[str, ...] = ()
+    by_hand: str = ""
+
+    @property
+    def words(self) -> list[str]:
+        """Of the command, without "> FILE"."""
+        words = shlex.split(self.command)
+        return words[: words.index(">")] if ">" in words else words
+
+    @property
+    def prints(self) -> bool:
+        """Is the result what the command prints?"""
+        return ">" in shlex.split(self.command)
+
+    @property
+    def inputs(self) -> list[str]:
+        """Files and folders that it reads."""
+        return [word for word in self.words if "/" in word]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All results that the command makes."""
+        return (self.name, *self.also)
+
+    @property
+    def is_plot(self) -> bool:
+        """Drawn in a second from other results: anew whenever the tables are."""
+        return self.words[:2] == ["diffcodec", "plot"]
+
+
+PHOTO, CIFAR10 = ("photo",), ("cifar10",)
+RATES = ("files", "rates")
+CJXL = ("cjxl", "djxl")
+
+MEASUREMENTS = (
+    Measurement(
+        "rd-kodak.json",
+        "diffcodec eval data/kodak -m photo --threads 1 -j 1 "
+        "--peers jpeg,jpeg2000,webp,avif,png,jpegxl,jpegxl-cut "
+        "--records kodak.jsonl --json rd-kodak.json -f -q",
+        60,
+        PHOTO,
+        (*RATES, "peers"),
+        tools=CJXL,
+    ),
+    Measurement(
+        "rd-cifar10.json",
+        "diffcodec eval data/cifar10 -m cifar10 --split test --tile 32 --count 256 --threads 1 "
+        "-j 1 --peers jpeg,jpeg2000,webp,avif,png,jpegxl --records cifar.jsonl "
+        "--json rd-cifar10.json -f -q",
+        25,
+        CIFAR10,
+        (*RATES, "peers"),
+        tools=CJXL,
+    ),
+    Measurement(
+        "nelbo-cifar10.json",
+        "diffcodec nll --data data/cifar10 --split test --tile 32 -m cifar10 --stride 990 "
+        "--threads 1 -j 1 --records whole.jsonl --json -q > nelbo-cifar10.json",
+        18,
+        CIFAR10,
+        ("bound",),
+    ),
+    Measurement(
+        "nelbo-photo.json",
+        "diffcodec nll --data data/gb82 -m photo --stride 24 --threads 1 -j 1 "
+        "--records gb82.jsonl --json -q > nelbo-photo.json",
+        8,
+        PHOTO,
+        ("bound",),
+    ),
+    Measurement(
+        "denoising-photo.json",
+        "python -m diffcodec.eval.experiments.denoising_table photo data/kodak data/gb82 -j 1 "
+        "--records noise.jsonl --json denoising-photo.json",
+        6,
+        PHOTO,
+        ("denoising",),
+    ),
+    Measurement(
+        "denoising-cifar10.json",
+        "python -m diffcodec.eval.experiments.denoising_table cifar10 data/cifar10 --split test "
+        "--tile 32 --images 1000 --records denoise-cifar.jsonl --json denoising-cifar10.json",
+        8,
+        CIFAR10,
+        ("denoising",),
+    ),
+    Measurement(
+        "effort-fast.json",
+        "diffcodec eval data/kodak --split kodim23 -m photo --effort fast --threads 2 -j 1 "
+        "--no-peers --json effort-fast.json -f -q",
+        1,
+        PHOTO,
+        RATES,
+    ),
+    Measurement(
+        "effort-default.json",
+        "diffcodec eval data/kodak --split kodim23 -m photo --effort default --threads 2 -j 1 "
+        "--no-peers --json effort-default.json -f -q",
+        1,
+        PHOTO,
+        RATES,
+    ),
+    Measurement(
+        "effort-best.json",
+        "diffcodec eval data/kodak --split kodim23 -m photo --effort best --threads 2 -j 1 "
+        "--no-peers --json effort-best.json -f -q",
+        2,
+        PHOTO,
+        RATES,
+    ),
+    Measurement(
+        "rd-gb82.json",
+        "diffcodec eval data/gb82 -m photo --threads 1 -j 1 --peers jpeg2000,webp,png,jpegxl "
+        "--cuts 0.25,0.5,1 --records gb82-files.jsonl --json rd-gb82.json -f -q",
+        35,
+        PHOTO,
+        (*RATES, "peers"),
+        tools=CJXL,
+    ),
+    Measurement(
+        "rd-cifar10-joint.json",
+        "diffcodec eval data/cifar10 -m cifar10 --split test --tile 32 --count 256 --joint 64 "
+        "--threads 1 -j 1 --records joint.jsonl --json rd-cifar10-joint.json -f -q",
+        13,
+        CIFAR10,
+        RATES,
+    ),
+    Measurement(
+        "rd-kodak-best.json",
+        "diffcodec eval data/kodak -m photo --effort best --threads 1 -j 1 --no-peers "
+        "--cuts 0.25,0.5,1 --records kodak-best.jsonl --json rd-kodak-best.json -f -q",
+        55,
+        PHOTO,
+        RATES,
+    ),
+    Measurement(
+        "archive-cifar10.json",
+        "python -m diffcodec.eval.experiments.archive_rate data/cifar10 --split test --cut 32 "
+        "--images 128 -m cifar10 --chain 50 --json archive-cifar10.json",
+        4,
+        CIFAR10,
+        ("archives", "peers"),
+        tools=CJXL,
+    ),
+    Measurement(
+        "archive-kodak.json",
+        "python -m diffcodec.eval.experiments.archive_rate data/kodak --split kodim23 -m photo "
+        "--chain 50 --json archive-kodak.json",
+        4,
+        PHOTO,
+        ("archives", "peers"),
+        tools=CJXL,
+    ),
+    Measurement(
+        "bound-kodak-own.json",
+        "diffcodec nll --data data/kodak -m photo --chain 50 --threads 1 -j 1 "
+        "--records kodak-own.jsonl --json -q > bound-kodak-own.json",
+        7,
+        PHOTO,
+        ("bound",),
+    ),
+    Measurement(
+        "bound-kodak-own100.json",
+        "diffcodec nll --data data/kodak -m photo --chain 100 --stride 10 --threads 1 -j 1 "
+        "--records kodak-own100.jsonl --json -q > bound-kodak-own100.json",
+        4,
+        PHOTO,
+        ("bound",),
+    ),
+    Measurement(
+        "bound-cifar10-own.json",
+        "diffcodec nll --data data/cifar10 --split test --tile 32 --count 512 -m cifar10 "
+        "--chain 50 --threads 1 -j 1 --records cifar-own.jsonl --json -q > bound-cifar10-own.json",
+        8,
+        CIFAR10,
+        ("bound",),
+    ),
+    Measurement(
+        "bound-photo.json",
+        "diffcodec nll --data data/gb82 -m photo --chain chosen:1000 --stride 24 --threads 1 -j 1 "
+        "--records gb82-chosen.jsonl --json -q > bound-photo.json",
+        8,
+        PHOTO,
+        ("bound", "levels"),
+    ),
+    Measurement(
+        "bound-cifar10.json",
+        "diffcodec nll --data data/cifar10 --split test --tile 32 -m cifar10 "
+        "--chain chosen:1000 --stride 990 --threads 1 -j 1 --records whole-chosen.jsonl "
+        "--json -q > bound-cifar10.json",
+        38,
+        CIFAR10,
+        ("bound", "levels"),
+    ),
+    Measurement(
+        "ddpm-table.json",
+        "python -m diffcodec.eval.experiments.ddpm_table eval/results/nelbo-cifar10.json "
+        "data/cifar10 --split test --tile 32 --images 128 --joint 64 -m cifar10 "
+        "--json ddpm-table.json --plot figure5.png",
+        8,
+        CIFAR10,
+        RATES,
+        also=("figure5.png",),
+    ),
+    Measurement(
+        "odd-pictures.json",
+        "python -m diffcodec.eval.experiments.odd_images photo --json odd-pictures.json",
+        2,
+        PHOTO,
+        ("files", "peers"),
+    ),
+    Measurement(
+        "coder.json",
+        "python -m diffcodec.eval.experiments.coder_benchmark --json coder.json",
+        6,
+        probes=("coder",),
+    ),
+    Measurement(
+        "bitsback.json",
+        "python -m diffcodec.eval.experiments.bitsback_benchmark -m cifar10 --data data/cifar10 "
+        "--cut 32 --chain 50 --json bitsback.json",
+        1,
+        CIFAR10,
+        ("stack", "archives"),
+    ),
+    Measurement(
+        "schedule-cifar10.json",
+        "diffcodec schedule cifar10 --data data/cifar10 --split train --chain 50 "
+        "-o sc.safetensors -f -q --json > schedule-cifar10.json",
+        3,
+        CIFAR10,
+        ("levels",),
+    ),
+    Measurement(
+        "schedule-photo.json",
+        "diffcodec schedule photo --data data/photos --chain 50 "
+        "-o sp.safetensors -f -q --json > schedule-photo.json",
+        3,
+        PHOTO,
+        ("levels",),
+    ),
+    Measurement(
+        "rate-by-steps-cifar10.json",
+        "python -m diffcodec.eval.experiments.rate_by_steps cifar10 data/cifar10 --split test "
+        "--tile 32 --images 12 --steps 12 --steps 25 --steps 50 --steps 100 --steps 250 "
+        "--steps 1000 -j 1 --records steps.jsonl --json rate-by-steps-cifar10.json",
+        7,
+        CIFAR10,
+        (*RATES, "levels"),
+    ),
+    Measurement(
+        "local-variance.json",
+        "python -m diffcodec.eval.experiments.local_variance photo data/kodak --images 6 "
+        "--crop 256 --json local-variance.json",
+        1,
+        PHOTO,
+        ("network",),
+    ),
+    Measurement(
+        "exact-speed.json",
+        "python -m diffcodec.eval.experiments.exact_speed photo --json exact-speed.json --rounds 3",
+        10,
+        PHOTO,
+        ("network",),
+    ),
+    Measurement(
+        "exact-settings.json",
+        "python -m diffcodec.eval.experiments.exact_settings cifar10 --json exact-settings.json",
+        10,
+        CIFAR10,
+        ("network", "files", "training"),
+    ),
+    Measurement(
+        "exact-cost-cifar10.json",
+        "python -m diffcodec.eval.experiments.exact_cost runs/cifar10/model.safetensors "
+        "diffcodec/zoo/cifar10.safetensors --data data/cifar10 --split test --tile 32 "
+        "--images 256 --steps 50 --stride 2 --json exact-cost-cifar10.json",
+        5,
+        CIFAR10,
+        ("bound", "network", "training"),
+    ),
+    Measurement(
+        "exact-cost-photo.json",
+        "python -m diffcodec.eval.experiments.exact_cost runs/photo/model.safetensors "
+        "diffcodec/zoo/photo.safetensors --data data/gb82 --images 4 --crop 256 --steps 25 "
+        "--json exact-cost-photo.json",
+        2,
+        PHOTO,
+        ("bound", "network", "training"),
+    ),
+    Measurement(
+        "large.json",
+        "python -m diffcodec.eval.experiments.large_image tests/images/dog.png --megapixels 1 "
+        "--megapixels 4 --megapixels 24 --effort fast --json large.json",
+        40,
+        PHOTO,
+        ("files",),
+    ),
+    Measurement(
+        "ablation.json",
+        "python -m diffcodec.eval.experiments.ablation recipes/ablation.toml --data data/cifar10 "
+        "--split train --test data/cifar10/test-00.webp --images 256 --steps 1000 --predicts mu "
+        "--predicts eps --out ablation --json ablation.json",
+        60,
+        probes=("training", "bound", "denoising"),
+    ),
+    Measurement(
+        "rd-kodak.png",
+        "diffcodec plot eval/results/rd-kodak.json -o rd-kodak.png -f -q",
+        0.1,
+    ),
+    Measurement(
+        "rd-cifar10.png",
+        "diffcodec plot eval/results/rd-cifar10.json -o rd-cifar10.png -f -q",
+        0.1,
+    ),
+    Measurement(
+        "cuts.png",
+        "python -m diffcodec.eval.experiments.demo tests/images/dog.png --out .",
+        0.5,
+        PHOTO,
+        ("files",),
+        writes="dog-cuts.png",
+    ),
+    Measurement(
+        "report.png",
+        "diffcodec report tests/images/dog.png -o report.html --peers jpeg2000 -f -q",
+        2,
+        PHOTO,
+        ("files", "peers"),
+        writes="report.html",
+        by_hand="open report.html, choose JPEG 2000 on the right and about 860 bytes, and save "
+        "what is seen as eval/results/report.png",
+    ),
+)
+
+COMMANDS = {name: one.command for one in MEASUREMENTS for name in one.files}
