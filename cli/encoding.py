@@ -23,6 +23,18 @@ from diffcodec.cli.output import Output
 from diffcodec.cli.streams import PIPE, about, beside, name_of, print_json, read
 
 
+def _step_code(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """A name of STEP_CODES, which only who gives one has to import."""
+    if value is not None:
+        from diffcodec.bitstream.step_codes import STEP_CODES
+
+        names = [code.name for code in STEP_CODES]
+        if value not in names:
+            message = f"{value!r} is not one of {', '.join(names)}"
+            raise click.BadParameter(message, param=option)
+    return value
+
+
 @click.command()
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="[OUT]", required=False)
@@ -31,10 +43,11 @@ from diffcodec.cli.streams import PIPE, about, beside, name_of, print_json, read
 @effort_option
 @chain_option("as --effort and the size suggest")
 @click.option(
-    "--nu",
-    type=click.Choice(["8", "10", "12", "14", "16"]),
-    help="log2 of the trellis states: 8 is fastest, 16 makes the smallest files (default: as "
-    "--effort and the size suggest).",
+    "--code",
+    callback=_step_code,
+    metavar="NAME",
+    help="How steps are sent: trellis:8 is fastest, trellis:16 makes the smallest files (default: "
+    "as --effort and the size suggest).",
 )
 @seed_option("Of the randomness that encoder and decoder share")
 @ledger_option
@@ -46,7 +59,7 @@ def encode(
     cut: dict[str, Any],
     effort: str,
     chain: str | None,
-    nu: str | None,
+    code: str | None,
     seed: int,
     ledger: str | None,
     output: Output,
@@ -80,7 +93,6 @@ def encode(
     from diffcodec.accounting.trace import Trace
 
     trace = Trace() if ledger else None
-    code = None if nu is None else f"trellis:{nu}"
     coding = {"effort": effort, "chain": chain, "code": code, "seed": seed, **cut}
     began = time.perf_counter()
     with about(source), output.progress("encoding") as progress:

@@ -94,7 +94,7 @@ def run(tmp_path: Path, tiny_network: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def photo(run: Run, small_rgb: Pixels) -> Path:
     """photo.png and photo.dfc in the working folder."""
     image.save(small_rgb, Path("photo.png"))
-    run("encode", "photo.png", "-q", "--nu", "8")
+    run("encode", "photo.png", "-q", "--code", "trellis:8")
     return Path("photo.dfc")
 
 
@@ -143,7 +143,7 @@ def test_the_cut_is_the_same_word_everywhere(run: Run, photo: Path) -> None:
     assert Path("a.png").read_bytes() == Path("b.png").read_bytes()
     run("truncate", "photo.dfc", "bpp.dfc", "--bpp", "4.5")
     assert os.stat("bpp.dfc").st_size == 4.5 * 256 / 8
-    run("encode", "photo.png", "small.dfc", "--bytes", "200", "--nu", "8")
+    run("encode", "photo.png", "small.dfc", "--bytes", "200", "--code", "trellis:8")
     assert os.stat("small.dfc").st_size <= 200
     run("truncate", "photo.dfc", "steps.dfc", "--steps", "3")
     assert json.loads(run("info", "steps.dfc", "--json").stdout)["steps_available"] == 3
@@ -162,7 +162,7 @@ def test_a_psnr_and_a_preview(run: Run, photo: Path) -> None:
 
 @pytest.mark.parametrize("chain", ["ddpm:10", "6", "cosine:8"])
 def test_chains(run: Run, photo: Path, chain: str) -> None:
-    run("encode", "photo.png", "chain.dfc", "--nu", "8", "--seed", "7", "--chain", chain)
+    run("encode", "photo.png", "chain.dfc", "--code", "trellis:8", "--seed", "7", "--chain", chain)
     facts = json.loads(run("info", "chain.dfc", "--json").stdout)
     assert facts["chain"] == chain
     assert (facts["code"], facts["seed"]) == ("trellis:8", 7)
@@ -171,7 +171,11 @@ def test_chains(run: Run, photo: Path, chain: str) -> None:
 
 def test_effort(run: Run, photo: Path) -> None:
     facts = {}
-    for name, options in {"fast": [], "best": ["--nu", "8"], "default": ["--chain", "6"]}.items():
+    for name, options in {
+        "fast": [],
+        "best": ["--code", "trellis:8"],
+        "default": ["--chain", "6"],
+    }.items():
         run("encode", "photo.png", f"{name}.dfc", "--effort", name, *options)
         facts[name] = json.loads(run("info", f"{name}.dfc", "--json").stdout)
         assert "lossless" in run("decode", f"{name}.dfc").stderr
@@ -184,9 +188,9 @@ def test_effort(run: Run, photo: Path) -> None:
 
 def test_pipes(run: Run, photo: Path, small_rgb: Pixels) -> None:
     png = Path("photo.png").read_bytes()
-    coded = run("encode", "-", "--nu", "8", input=png)
+    coded = run("encode", "-", "--code", "trellis:8", input=png)
     assert coded.stdout_bytes == photo.read_bytes()
-    run("encode", "-", "named.dfc", "--nu", "8", input=png)
+    run("encode", "-", "named.dfc", "--code", "trellis:8", input=png)
     assert Path("named.dfc").read_bytes() == coded.stdout_bytes
     back = run("decode", "-", "--format", "ppm", input=coded.stdout_bytes)
     np.testing.assert_array_equal(image.load(back.stdout_bytes), small_rgb)
@@ -199,9 +203,9 @@ def test_what_is_not_kept_is_told(run: Run, small_rgb: Pixels) -> None:
     from PIL import Image
 
     Image.fromarray(small_rgb).save("tagged.png", icc_profile=b"profile")
-    told = run("encode", "tagged.png", "a.dfc", "--nu", "8")
+    told = run("encode", "tagged.png", "a.dfc", "--code", "trellis:8")
     assert told.stderr.startswith("tagged.png: its ICC colour profile is not kept\n")
-    assert run("encode", "tagged.png", "b.dfc", "--nu", "8", "-q").stderr == ""
+    assert run("encode", "tagged.png", "b.dfc", "--code", "trellis:8", "-q").stderr == ""
 
 
 def test_threads(run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +220,7 @@ def test_threads(run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None
         asked.append(self.threads)
 
     monkeypatch.setattr(denoiser.ExactDenoiser, "__init__", spy)
-    run("encode", "photo.png", "a.dfc", "--nu", "8", "--threads", "3")
+    run("encode", "photo.png", "a.dfc", "--code", "trellis:8", "--threads", "3")
     api._codec.cache_clear()
     run("decode", "a.dfc", "a.png")
     assert asked == [3, 7]
@@ -225,7 +229,7 @@ def test_threads(run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_backends_give_the_same_bytes(run: Run, photo: Path, tiny_network: Path) -> None:
     assert (*BACKENDS, *DEVICES) == (*backends.BACKENDS, *backends.PREFERRED)
     for backend in ("numpy", "integers", "cpu"):
-        told = run("encode", "photo.png", "-", "--nu", "8", "-q", "--backend", backend)
+        told = run("encode", "photo.png", "-", "--code", "trellis:8", "-q", "--backend", backend)
         assert told.stdout_bytes == photo.read_bytes()
     run("decode", "photo.dfc", "a.ppm", "--backend", "numpy")
     assert Path("a.ppm").read_bytes() == image.to_bytes(image.load(Path("photo.png")), "ppm")
@@ -423,7 +427,7 @@ def test_progress_bar_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
         ["encode", "a.png", "--psnr", "nan"],
         ["encode", "a.png", "--psnr", "40", "--bpp", "1"],
         ["decode", "a.dfc", "--scale", "1/3"],
-        ["encode", "a.png", "--nu", "9"],
+        ["encode", "a.png", "--code", "trellis:9"],
         ["encode", "a.png", "--effort", "heroic"],
         ["encode", "a.png", "--mode", "bitsback"],
         ["encode", "a.png", "--tile", "32"],
