@@ -86,7 +86,7 @@ def chosen_steps(results: Path) -> str:
         rows.append(row)
     head = ["steps"]
     for name in named:
-        head += [f"`{name}`, bits/dim", "hand-over (grey levels)", "evenly spaced t"]
+        head += [f"`{name}`, bits/dim", "residual from (grey levels)", "evenly spaced t"]
     return f"{table(head, rows)}\n\n" + "\n\n".join(map(machine, named.values()))
 
 
