@@ -373,7 +373,12 @@ class TestCommands:
         assert facts["images"] == 1 and facts["net_bits"] > 0
         invoke("extract", out, "-o", back, *model)
         assert np.array_equal(load(source), load(back / "a.png"))
-        for wrong in (("--bytes", "99"), ("--code", "trellis:8"), ("--steps", "2"), ("--effort", "best")):
+        for wrong in (
+            ("--bytes", "99"),
+            ("--code", "trellis:8"),
+            ("--steps", "2"),
+            ("--effort", "best"),
+        ):
             invoke("archive", source, out, *model, *wrong, "-f", code=2)
         for told in (
             invoke("decode", out, back, *model, "-f", "--bytes", "99", code=1),
