@@ -214,7 +214,7 @@ def test_a_failure_leaves_the_old_result(place: Place, code: str) -> None:
     assert measure_all([one, SECOND], place, said.append) == ["a.json"]
     assert (place.results / "a.json").read_text() == before
     assert load(place)[FIRST.name].command == FIRST.command
-    assert any("exit code 3" in line or "was not written" in line for line in said)
+    assert any("exit code 3" in line or "not written" in line for line in said)
 
 
 STOPPED = """
@@ -271,6 +271,7 @@ def test_status_accept_and_all(here: Place, marks: Marks) -> None:
     assert "b.json: 5 min" in typed("all", "--dry-run").output
     assert typed("accept", "b.json").exit_code == 0 and typed("status").output.count("fresh") == 2
     assert typed("accept", "b", "--older", "slower").exit_code == 0
+    assert typed("accept", "all").exit_code == 0
     assert "older code: slower" in typed("status").output
     done = typed("all")
     assert done.exit_code == 0 and "0 min left" in done.output
@@ -280,12 +281,17 @@ def test_status_accept_and_all(here: Place, marks: Marks) -> None:
 def test_what_could_not_be_measured_ends_in_exit_code_1(
     here: Place, marks: Marks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    marks["coder"] = "other"
+    marks["files"] = "other"
     lost = replace(FIRST, command=f"{FIRST.command} data/kodak")
     monkeypatch.setattr(publish, "MEASUREMENTS", (lost, SECOND))
     done = typed("all")
     assert done.exit_code == 1 and "not measured: a.json" in done.output
-    assert not reasons(SECOND, here)
+    assert "b.json: still fresh" in done.output
+    drawing = Measurement("a.png", "diffcodec plot nothing.json -o a.png -f", 1)
+    monkeypatch.setattr(publish, "MEASUREMENTS", (drawing,))
+    done = typed("tables")
+    assert done.exit_code == 1 and "Error: a.png: its command ended with exit code" in done.output
+    assert done.exception is None or isinstance(done.exception, SystemExit)
     unknown = typed("status", "nothing")
     assert unknown.exit_code == 1 and "there is no result nothing" in unknown.output
 

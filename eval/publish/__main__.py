@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 from tabulate import tabulate
 
+from diffcodec.eval.common import options
 from diffcodec.eval.publish.measure import draw, due, duration, lacking, measure_all, minutes
 from diffcodec.eval.publish.measurements import MEASUREMENTS, Measurement
 from diffcodec.eval.publish.readme import documents, render
@@ -27,7 +28,13 @@ data_option = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Publish(click.Group):
+    """Its commands fail in a sentence."""
+
+    command_class = options.Measurement
+
+
+@click.group(cls=Publish, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Measure the results in eval/results anew, as far as they are stale.
 
@@ -70,7 +77,7 @@ def measure(names: tuple[str, ...], data: Path | None, dry_run: bool) -> None:
     """Measure what is stale, the most important first; then write tables and plots.
 
     The same command resumes after an interruption. What lacks data or a program is skipped by
-    name; exit code 1 if any was.
+    name, and exit code 1 says that some were. Leave the code as it is meanwhile.
 
     \b
     Examples:
@@ -79,17 +86,19 @@ def measure(names: tuple[str, ...], data: Path | None, dry_run: bool) -> None:
     """
     place = Place(data=data and data.resolve())
     chosen = due(place, choose(names))
-    total = sum(minutes(one, place) for one in chosen)
-    click.echo(f"{len(chosen)} results to measure, about {duration(total)}")
+    skipped = {one.name: lack for one in chosen if (lack := lacking(one, place))}
+    for name, lack in skipped.items():
+        click.echo(f"{name} {lack}")
+    able = [one for one in chosen if one.name not in skipped]
+    total = duration(sum(minutes(one, place) for one in able))
+    click.echo(f"{len(chosen)} results are stale; {len(able)} to measure, about {total}")
     if dry_run:
-        for one in chosen:
+        for one in able:
             click.echo(f"{one.name}: {duration(minutes(one, place))}\n    {one.command}")
-            if lack := lacking(one, place):
-                click.echo(f"    {lack}")
         return
-    undone = measure_all(chosen, place, click.echo)
+    failed = measure_all(able, place, click.echo)
     write_tables(place)
-    if undone:
+    if undone := [*skipped, *failed]:
         raise click.ClickException(f"not measured: {', '.join(undone)}")
 
 
@@ -99,11 +108,17 @@ def measure(names: tuple[str, ...], data: Path | None, dry_run: bool) -> None:
     "--older", metavar="TEXT", help="They are of older code; say how it differs. They stay stale."
 )
 def accept(names: tuple[str, ...], older: str | None) -> None:
-    """Record that the present code makes these results as they are: other bytes would differ."""
+    """Record that the present code would make these results as they are, but for times.
+
+    all: but for those that are known to be of older code; they are accepted by name.
+    """
     place = Place()
     state = load(place)
     for one in choose(() if names == ("all",) else names):
-        state[one.name] = accepted(one, state.get(one.name), place, older)
+        known = state.get(one.name)
+        if names == ("all",) and known and known.older:
+            continue
+        state[one.name] = accepted(one, known, place, older)
         click.echo(f"{one.name}: {'; '.join(stale(one, state[one.name], place)) or 'fresh'}")
     save(place, state)
 

@@ -27,8 +27,7 @@ Say = Callable[[str], None]
 
 
 class MeasuringError(ValueError):
-    """A result that cannot be made here, or whose command failed: what follows its name, and what
-    to do."""
+    """A command that failed, or did not write what it should."""
 
 
 def due(place: Place, chosen: Sequence[Measurement] = MEASUREMENTS) -> list[Measurement]:
@@ -65,34 +64,26 @@ def lacking(one: Measurement, place: Place) -> str | None:
 
 
 def measure_all(chosen: Sequence[Measurement], place: Place, say: Say) -> list[str]:
-    """Measure them in order, recording each; the names of those that could not be."""
-    undone = []
+    """Measure them in order, recording each; the names of those that failed."""
+    failed = []
     for number, one in enumerate(chosen, start=1):
-        about = f"[{number}/{len(chosen)}] {one.name}"
-        try:
-            say(f"{about}: about {duration(minutes(one, place))}")
-            took = _measure(one, place)
-        except MeasuringError as error:
-            say(f"{about} {error}")
-            undone.append(one.name)
+        about, state = f"[{number}/{len(chosen)}] {one.name}", load(place)
+        if not stale(one, state.get(one.name), place):  # what it reads was not measured after all
+            say(f"{about}: still fresh")
             continue
+        say(f"{about}: about {duration(minutes(one, place))}")
+        began, made_with = time.monotonic(), present(one, place)
+        try:
+            run(one, place, made_with)
+        except MeasuringError as error:
+            say(str(error))
+            failed.append(one.name)
+            continue
+        took = (time.monotonic() - began) / 60
+        save(place, {**state, one.name: measured(one, place, made_with, took)})
         rest = sum(minutes(other, place) for other in chosen[number:])
         say(f"{about}: took {duration(took)}, {duration(rest)} left")
-    return undone
-
-
-def _measure(one: Measurement, place: Place) -> float:
-    """Minutes that it took, recorded; raises MeasuringError."""
-    state = load(place)
-    if not stale(one, state.get(one.name), place):
-        return 0.0  # what it reads was not measured after all
-    if lack := lacking(one, place):
-        raise MeasuringError(lack)
-    began, made_with = time.monotonic(), present(one, place)
-    run(one, place, made_with)
-    took = (time.monotonic() - began) / 60
-    save(place, {**state, one.name: measured(one, place, made_with, took)})
-    return took
+    return failed
 
 
 def draw(plot: Measurement, place: Place) -> None:
@@ -110,11 +101,14 @@ def run(one: Measurement, place: Place, made_with: Record) -> None:
     with open(folder / one.name if one.prints else os.devnull, "wb") as printed:
         done = subprocess.run(argv(one, place), cwd=folder, stdout=printed)
     if done.returncode:
-        raise MeasuringError(f"failed with exit code {done.returncode}; see above, or {folder}")
+        raise MeasuringError(
+            f"{one.name}: its command ended with exit code {done.returncode}; what it said is "
+            f"above, and what it wrote in {folder.relative_to(place.root)}"
+        )
     made = {name: folder / (one.writes or name) for name in one.files}
     for path in made.values():
         if not path.is_file() or not path.stat().st_size:
-            raise MeasuringError(f"was not written; try its command: {one.command}")
+            raise MeasuringError(f"{one.name}: not written by its command, {one.command}")
     for name, path in made.items():
         write_atomic(place.results / name, path.read_bytes())
     shutil.rmtree(folder)
