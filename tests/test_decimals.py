@@ -58,7 +58,7 @@ def test_the_callers_context_does_not_matter() -> None:
     """A program that computes money with 4 digits, rounded up, gets the same bits."""
 
     def everything() -> list[object]:
-        for cached in (rate.scale_for, rate.energy_of, rate._half_log2, sigma_of):
+        for cached in (rate.scale_for, rate.energy_of, rate.half_log2, sigma_of):
             cached.cache_clear()  # type: ignore[attr-defined]
         curve = PowerCurve([0.1, 3.0], [0.2, 0.7])
         return [
