@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from diffcodec.bitstream import gaussian, rate
 from diffcodec.bitstream.decimals import PI, PowerCurve, cosines, power_of_two, rounded_log2
 from diffcodec.bitstream.pixels import SIGMAS, sigma_of
+from diffcodec.bitstream.trellis import Trellis
 
 patient = settings(deadline=None)  # a busy machine is not a failure
 
@@ -62,7 +63,7 @@ def test_the_callers_context_does_not_matter() -> None:
             cached.cache_clear()  # type: ignore[attr-defined]
         curve = PowerCurve([0.1, 3.0], [0.2, 0.7])
         return [
-            *(rate.bits_for(3072, i, 14) for i in range(-400, 161, 7)),
+            *(Trellis(14).bits(3072, i) for i in range(-400, 161, 7)),
             *(rate.scale_for(i) for i in range(-400, 161, 7)),
             *(sigma_of(i) for i in range(SIGMAS)),
             *(curve(x) for x in (0.05, 0.11, 1.0, 2.9)),
