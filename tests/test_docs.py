@@ -53,10 +53,14 @@ def measured() -> list[str]:
 @pytest.mark.parametrize("document", ["README.md", "TRAINING.md", "eval/RESULTS.md"])
 def test_what_documents_link_to_is_there(document: str) -> None:
     path = ROOT / document
-    links = re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8"))
+    links = re.findall(r"\]\(([^)#]*)(#[^)]*)?\)", path.read_text(encoding="utf-8"))
     assert links
-    for link in links:
-        assert (path.parent / link).exists(), link
+    for link, heading in links:
+        target = path.parent / link if link else path
+        assert target.exists(), link
+        if heading:
+            titles = re.findall("^#+ (.*)", target.read_text(encoding="utf-8"), re.M)
+            assert heading[1:] in [title.lower().replace(" ", "-") for title in titles], heading
 
 
 def test_the_readme_is_short() -> None:
