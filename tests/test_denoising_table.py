@@ -14,6 +14,7 @@ from diffcodec import image
 from diffcodec.eval.common.images import NamedImage
 from diffcodec.eval.experiments import denoising_table
 from diffcodec.eval.likelihood.denoising import implied_rate
+from diffcodec.eval.publish.measurements import COMMANDS
 from diffcodec.eval.publish.tables import networks
 from diffcodec.exact.shapes import macs_per_pixel
 from diffcodec.theory.denoiser import GaussianDenoiser
@@ -120,4 +121,5 @@ def test_the_readmes_table(tmp_path: Path) -> None:
     own = " | ".join(f"**{psnr[sigma]:.2f}**" for sigma in (15, 25, 50))
     assert f"| **`photo`** | {networks.parameters('photo')} | 136 | {own} |" in text  # of its card
     assert "| FFDNet | 0.85 M | 213 | 34.63 | 32.13 | 28.98 |" in text
-    assert f"{sets[1]['implied']['bpp'][0]:.3f}" in text and "`made`" in text
+    assert f"{sets[1]['implied']['bpp'][0]:.3f}" in text
+    assert f"`{COMMANDS['denoising-photo.json']}`" in text

@@ -22,8 +22,8 @@ from tabulate import tabulate
 
 from diffcodec.bitstream.types import Pixels
 from diffcodec.data import digest
+from diffcodec.eval.common import options
 from diffcodec.eval.common.images import load_pixels
-from diffcodec.eval.common.options import count_option, measurement, split_option
 from diffcodec.eval.common.results import provenance, read_result, write_result
 from diffcodec.eval.likelihood.denoising import denoising_curve, implied_rate
 from diffcodec.eval.likelihood.elbo import nelbo
@@ -143,12 +143,12 @@ def to_text(rows: Sequence[dict[str, Any]]) -> str:
     return tabulate(lines, head, "plain", floatfmt=("", "", ".3f", *[".2f"] * len(RATES_BPP)))
 
 
-@measurement
+@options.measurement
 @click.argument("recipe", type=click.Path(exists=True, path_type=Path))
 @click.option("--data", required=True, type=click.Path(exists=True, path_type=Path))
-@split_option
+@options.split_option
 @click.option("--test", required=True, type=click.Path(exists=True, path_type=Path))
-@count_option(64)
+@options.count_option(64)
 @click.option("--steps", default=1000, show_default=True, help="Of every training.")
 @click.option(
     "--predicts",

@@ -31,17 +31,9 @@ from diffcodec.bitstream.tiles import tiles_of
 from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
 from diffcodec.data import load_images
+from diffcodec.eval.common import options
 from diffcodec.eval.common.environment import peak_memory_bytes
 from diffcodec.eval.common.images import about
-from diffcodec.eval.common.options import (
-    count_option,
-    data_argument,
-    json_option,
-    measurement,
-    model_option,
-    processes_option,
-    split_option,
-)
 from diffcodec.eval.common.processes import spread
 from diffcodec.eval.common.progress import progress_bar
 from diffcodec.eval.common.results import Result, provenance, write_result
@@ -177,17 +169,17 @@ def compare(images: list[Pixels]) -> Result:
     return {name: {"bytes": size, "bpd": 8 * size / values} for name, size in sizes.items()}
 
 
-@measurement
-@data_argument
-@model_option("cifar10")
-@count_option()
-@split_option
+@options.measurement
+@options.data_argument
+@options.model_option("cifar10")
+@options.count_option()
+@options.split_option
 @click.option("--cut", type=click.IntRange(0), default=0, help="Cut files into N x N images.")
 @click.option("--tile", type=int, default=TILE, show_default=True, help="Side of coded tiles.")
 @click.option("--chain", "chains", multiple=True, default=("50",), show_default=True)
-@processes_option
+@options.processes_option
 @click.option("--peers/--no-peers", "with_peers", default=True, help="Measure PNG and others too.")
-@json_option
+@options.json_option
 def main(
     data: Path,
     model: str,

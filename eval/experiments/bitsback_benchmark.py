@@ -28,7 +28,7 @@ from diffcodec.bitstream.gaussian import PHASES, SIGMA_UNIT
 from diffcodec.bitstream.latents import Code
 from diffcodec.codec import Codec
 from diffcodec.data import load_images
-from diffcodec.eval.common.options import json_option, measurement
+from diffcodec.eval.common import options
 from diffcodec.eval.common.results import Result, provenance, write_result
 from diffcodec.theory.chain import choose_chain
 
@@ -156,14 +156,14 @@ def share_outside(model: str, data: Path, cut: int, chain: str, batch: int) -> R
     }
 
 
-@measurement
+@options.measurement
 @click.option("--symbols", default=1_000_000, show_default=True)
 @click.option("-m", "--model", help="Also time a batch with this network.")
 @click.option("--data", type=click.Path(exists=True, path_type=Path), help="Images for it.")
 @click.option("--cut", type=click.IntRange(0), default=0, help="Cut files into N x N images.")
 @click.option("--chain", default="25", show_default=True)
 @click.option("--batch", default=16, show_default=True)
-@json_option
+@options.json_option
 def main(
     symbols: int,
     model: str | None,

@@ -27,7 +27,7 @@ from tabulate import tabulate
 from diffcodec.bitstream import viterbi
 from diffcodec.bitstream.rotation import rotate, unrotate
 from diffcodec.bitstream.trellis import MEMORIES, decode, encode
-from diffcodec.eval.common.options import json_option, measurement
+from diffcodec.eval.common import options
 from diffcodec.eval.common.progress import progress_bar
 from diffcodec.eval.common.results import provenance, write_result
 
@@ -107,8 +107,8 @@ def table(cells: list[dict[str, Any]]) -> str:
     return tabulate([[*key, *row] for key, row in rows.items()], head, stralign="right")
 
 
-@measurement
-@json_option
+@options.measurement
+@options.json_option
 @click.option("--bits", default=49_152, show_default=True, help="Bits sent for each cell.")
 def main(json_path: Path | None, bits: int) -> None:
     """Overhead and time of the relative entropy coder by block length and state bits."""

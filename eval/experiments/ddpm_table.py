@@ -22,17 +22,8 @@ from tabulate import tabulate
 
 from diffcodec.bitstream.types import Progress
 from diffcodec.codec import Codec
-from diffcodec.eval.common import metrics
+from diffcodec.eval.common import metrics, options
 from diffcodec.eval.common.images import NamedImage, about, load_named
-from diffcodec.eval.common.options import (
-    data_argument,
-    joint_option,
-    json_option,
-    measurement,
-    model_option,
-    plot_option,
-    set_options,
-)
 from diffcodec.eval.common.progress import progress_bar
 from diffcodec.eval.common.results import (
     Result,
@@ -156,15 +147,15 @@ def to_text(result: Result) -> str:
     return tabulate(rows, head, "plain", disable_numparse=True, stralign="right")
 
 
-@measurement
+@options.measurement
 @click.argument("bound", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@data_argument
-@model_option("cifar10")
+@options.data_argument
+@options.model_option("cifar10")
 @click.option("--chain", default="ddpm:100", show_default=True, help="Noise levels of the files.")
-@set_options
-@joint_option
-@json_option
-@plot_option
+@options.set_options
+@options.joint_option
+@options.json_option
+@options.plot_option
 def main(
     bound: Path,
     data: Path,

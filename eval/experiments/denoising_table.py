@@ -21,15 +21,8 @@ import numpy as np
 from tabulate import tabulate
 
 from diffcodec.archive.pixels import pixel_bits
-from diffcodec.eval.common import metrics
+from diffcodec.eval.common import metrics, options
 from diffcodec.eval.common.images import NamedImage, about, load_named
-from diffcodec.eval.common.options import (
-    json_option,
-    measurement,
-    processes_option,
-    records_option,
-    set_options,
-)
 from diffcodec.eval.common.progress import progress_bar
 from diffcodec.eval.common.records import Record, collect, key_of
 from diffcodec.eval.common.results import provenance, write_result
@@ -158,15 +151,15 @@ def record_key(fingerprint: str, seed: int, image: NamedImage) -> str:
     return key_of([fingerprint, seed, SIGMAS, PIXELS_BELOW, pixels.shape], pixels)
 
 
-@measurement
+@options.measurement
 @click.argument("model")
 @click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@set_options
+@options.set_options
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of the noise.")
-@records_option
-@processes_option
+@options.records_option
+@options.processes_option
 @click.option("--threads", type=click.IntRange(1), default=1, help="Of each process.")
-@json_option
+@options.json_option
 def main(
     model: str,
     data: tuple[Path, ...],

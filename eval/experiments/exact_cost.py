@@ -20,15 +20,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from diffcodec.data import digest
+from diffcodec.eval.common import options
 from diffcodec.eval.common.images import load_pixels
-from diffcodec.eval.common.options import (
-    count_option,
-    crop_option,
-    json_option,
-    measurement,
-    split_option,
-    tile_option,
-)
 from diffcodec.eval.common.progress import progress_bar
 from diffcodec.eval.common.results import provenance, write_result
 from diffcodec.eval.likelihood.elbo import standard_error
@@ -82,18 +75,18 @@ def compare(own: Terms, exact: Terms, settings: Settings) -> dict[str, Any]:
     }
 
 
-@measurement
+@options.measurement
 @click.argument("trained", metavar="FLOAT", type=click.Path(path_type=Path))
 @click.argument("exported", metavar="EXACT", type=click.Path(path_type=Path))
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Images.")
-@split_option
-@count_option(32)
-@tile_option
-@crop_option
+@options.split_option
+@options.count_option(32)
+@options.tile_option
+@options.crop_option
 @click.option("--steps", type=click.IntRange(1, 1000), default=100, help="Of DDPM's 1000 (100).")
 @click.option("--stride", type=click.IntRange(1), default=1, help="Every M-th t per image (1).")
 @click.option("--backend", type=click.Choice([*BACKENDS]), help="Of the integers (the fastest).")
-@json_option
+@options.json_option
 def main(
     trained: Path,
     exported: Path,

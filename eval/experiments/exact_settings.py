@@ -23,8 +23,8 @@ from typing import Any
 import click
 import numpy as np
 
+from diffcodec.eval.common import options
 from diffcodec.eval.common.environment import module_name
-from diffcodec.eval.common.options import json_option, measurement
 from diffcodec.eval.common.results import provenance, write_result
 
 ENVIRONMENTS: tuple[dict[str, str], ...] = (
@@ -39,9 +39,9 @@ BATCHES = (1, 3, 16)
 Answer = dict[str, Any]  # kind: "exact", "float" or "file"; setting; sha256
 
 
-@measurement
+@options.measurement
 @click.argument("network")
-@json_option
+@options.json_option
 @click.option("--inside", is_flag=True, hidden=True)
 def main(network: str, json_path: Path | None, inside: bool) -> None:
     """Count the distinct answers of NETWORK, a name or an integer network's file."""

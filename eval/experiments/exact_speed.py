@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from tabulate import tabulate
 
-from diffcodec.eval.common.options import json_option, measurement
+from diffcodec.eval.common import options
 from diffcodec.eval.common.results import provenance, write_result
 from diffcodec.exact.backends import open_backend
 from diffcodec.exact.compiled import Compiled, instruction_sets
@@ -127,9 +127,9 @@ def table(records: list[Record]) -> str:
     return tabulate(rows, head, floatfmt=("", "", "", ".2f", ".1f", ".2f"))
 
 
-@measurement
+@options.measurement
 @click.argument("networks", nargs=-1, required=True)
-@json_option
+@options.json_option
 @click.option("--threads", multiple=True, default=(1, 2), show_default=True, type=int)
 @click.option("--rounds", default=7, show_default=True, help="Least of so many.")
 def main(

@@ -22,7 +22,7 @@ import numpy as np
 
 from diffcodec.api import info
 from diffcodec.bitstream.types import Pixels
-from diffcodec.eval.common.options import json_option, measurement, model_option
+from diffcodec.eval.common import options
 from diffcodec.eval.common.results import Result, provenance, write_result
 from diffcodec.image import load, save
 from diffcodec.progressive.effort import EFFORTS
@@ -53,13 +53,13 @@ def run(*arguments: str) -> dict[str, float]:
     return {"seconds": time.perf_counter() - began, "peak_memory_bytes": usage.ru_maxrss * 1024}
 
 
-@measurement
+@options.measurement
 @click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--megapixels", type=float, multiple=True, default=(24.0,), show_default=True)
 @click.option("--effort", type=click.Choice(list(EFFORTS)), default="fast", show_default=True)
-@model_option("photo")
+@options.model_option("photo")
 @click.option("--threads", type=click.IntRange(1), default=os.cpu_count(), help="Default: all.")
-@json_option
+@options.json_option
 def main(
     image: Path,
     megapixels: tuple[float, ...],

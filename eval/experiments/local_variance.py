@@ -21,16 +21,8 @@ import numpy as np
 from diffcodec.bitstream.pixels import GRID, best_sigma, ideal_bits
 from diffcodec.bitstream.types import Float64, Pixels
 from diffcodec.data import digest
+from diffcodec.eval.common import options
 from diffcodec.eval.common.images import load_pixels
-from diffcodec.eval.common.options import (
-    count_option,
-    crop_option,
-    data_argument,
-    json_option,
-    measurement,
-    split_option,
-    tile_option,
-)
 from diffcodec.eval.common.results import Result, provenance, write_result
 from diffcodec.theory.chain import CHAIN_LENGTHS, Tables
 from diffcodec.theory.denoiser import BatchDenoiser
@@ -95,14 +87,14 @@ def _denoised(
         yield y[0].astype(np.float64), x0_hat[0], x_0[0]
 
 
-@measurement
+@options.measurement
 @click.argument("model")
-@data_argument
-@split_option
-@count_option(6)
-@tile_option
-@crop_option
-@json_option
+@options.data_argument
+@options.split_option
+@options.count_option(6)
+@options.tile_option
+@options.crop_option
+@options.json_option
 def main(
     model: str, data: Path, split: str, count: int, tile: int, crop: int, json_path: Path | None
 ) -> None:

@@ -19,8 +19,8 @@ from tabulate import tabulate
 
 from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
+from diffcodec.eval.common import options
 from diffcodec.eval.common.coded import measure
-from diffcodec.eval.common.options import json_option, measurement
 from diffcodec.eval.common.results import provenance, write_result
 from diffcodec.eval.peers.pillow_codecs import lossless
 
@@ -83,11 +83,11 @@ def to_text(rows: list[dict[str, Any]]) -> str:
     return tabulate(lines, head, intfmt=",", floatfmt=".2f")
 
 
-@measurement
+@options.measurement
 @click.argument("model")
 @click.option("--side", type=click.IntRange(8), default=SIDE, show_default=True, help="Pixels.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
-@json_option
+@options.json_option
 def main(model: str, side: int, threads: int, json_path: Path | None) -> None:
     """Lossless files of images that no photograph looks like, by MODEL."""
     codec = Codec.from_pretrained(model, threads)

@@ -18,17 +18,8 @@ from diffcodec.bitstream.container import parse_header
 from diffcodec.bitstream.errors import IncompleteHeader
 from diffcodec.codec import Codec
 from diffcodec.data import load_images
-from diffcodec.eval.common import metrics
+from diffcodec.eval.common import metrics, options
 from diffcodec.eval.common.images import about
-from diffcodec.eval.common.options import (
-    count_option,
-    data_argument,
-    json_option,
-    measurement,
-    model_option,
-    split_option,
-    tile_option,
-)
 from diffcodec.eval.common.results import provenance, write_result
 
 
@@ -61,13 +52,13 @@ def all_prefixes(codec: Codec, pixels: NDArray[np.uint8]) -> dict[str, Any]:
     }
 
 
-@measurement
-@data_argument
-@model_option("cifar10")
-@count_option(3)
-@split_option
-@tile_option
-@json_option
+@options.measurement
+@options.data_argument
+@options.model_option("cifar10")
+@options.count_option(3)
+@options.split_option
+@options.tile_option
+@options.json_option
 def main(data: Path, model: str, count: int, split: str, tile: int, json_path: Path | None) -> None:
     """Decode every prefix of the files of the first images in DATA."""
     images = load_images(data, split, tile)[:count]

@@ -23,17 +23,8 @@ from tabulate import tabulate
 
 from diffcodec.bitstream.types import Progress
 from diffcodec.codec import Codec
+from diffcodec.eval.common import options
 from diffcodec.eval.common.images import NamedImage, about, load_named
-from diffcodec.eval.common.options import (
-    data_argument,
-    joint_option,
-    json_option,
-    measurement,
-    plot_option,
-    processes_option,
-    records_option,
-    set_options,
-)
 from diffcodec.eval.common.progress import progress_bar
 from diffcodec.eval.common.results import Result, provenance, write_result
 from diffcodec.eval.likelihood.optimised_levels import MOST, chosen
@@ -155,17 +146,17 @@ def draw(result: dict[str, Any], format: str) -> bytes:
     return finish(figure, format)
 
 
-@measurement
+@options.measurement
 @click.argument("model")
-@data_argument
+@options.data_argument
 @click.option("--steps", type=click.IntRange(2, MOST), multiple=True, help=f"Of {STEPS}.")
-@set_options
-@joint_option
+@options.set_options
+@options.joint_option
 @click.option("--db", "decibels", type=float, default=30.0, show_default=True, help="Quality.")
-@records_option
-@processes_option
-@json_option
-@plot_option
+@options.records_option
+@options.processes_option
+@options.json_option
+@options.plot_option
 def main(
     model: str,
     data: Path,
@@ -187,10 +178,18 @@ def main(
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for K in sorted(set(steps or STEPS)):
-            options: dict[str, Any] = {"processes": processes, "path": records}
             network = network_with(model, K, Path(folder))
             with progress_bar(f"{K} steps") as progress:
-                rows.append(row(network, K, coded, decibels, progress=progress, **options))
+                found = row(
+                    network,
+                    K,
+                    coded,
+                    decibels,
+                    processes=processes,
+                    path=records,
+                    progress=progress,
+                )
+            rows.append(found)
     result: Result = {
         "rows": rows,
         "decibels": decibels,

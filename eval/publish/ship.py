@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from diffcodec.eval.common.options import measurement
+from diffcodec.eval.common import options
 from diffcodec.eval.common.results import ResultError, command_of, read_result
 from diffcodec.eval.rd.mean_curve import quality_at
 from diffcodec.exact.denoiser import graph_name
@@ -201,7 +201,7 @@ def rate_distortion(rd: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@measurement
+@options.measurement
 @click.argument("network", type=click.Path(exists=True, path_type=Path))
 @click.option("--recipe", required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--nelbo", required=True, type=click.Path(exists=True, path_type=Path))
