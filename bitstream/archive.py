@@ -7,31 +7,26 @@ and body have checksums of their own: damage hits one group, and the next one is
 
 from __future__ import annotations
 
-import json
-import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 from typing import BinaryIO
 
 from diffcodec.bitstream.container import (
     ARCHIVE_MAGIC,
     CHAINS,
     MAX_NODES,
-    MAX_PIXELS,
     ChainKind,
     crc16,
     name_of_chain,
     pack_varint,
     parse_varint,
 )
+from diffcodec.bitstream.directory import MAX_HEAD, ImageInfo, pack_directory, parse_directory
 from diffcodec.bitstream.errors import BitstreamError, IncompleteHeader
-from diffcodec.bitstream.sample_format import SAMPLE_FORMATS, SampleFormat
 
 GROUP, END = b"\x89dfg", b"\x89dfe"
 VERSION = 1
-MAX_HEAD = 1 << 24  # bytes of a head, packed or unpacked
 _LEAD = 4 + 2 * 6  # most bytes of a group's mark and lengths
 
 
@@ -57,26 +52,6 @@ class ArchiveHeader:
         )
         body += pack_varint(self.nodes) + pack_varint(self.tile)
         return body + crc16(body)
-
-
-@dataclass(frozen=True)
-class ImageInfo:
-    """An image's name, as a relative path with slashes, and its shape."""
-
-    name: str
-    height: int
-    width: int
-    channels: int
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(H, W, C)."""
-        return self.height, self.width, self.channels
-
-    @property
-    def format(self) -> SampleFormat:
-        """Of its pixels; archives of this version hold samples of 8 bits."""
-        return SampleFormat(self.channels, 8)
 
 
 @dataclass(frozen=True)
@@ -121,7 +96,7 @@ class Damage:
 
 def pack_group(images: list[ImageInfo], entries: list[Entry], body: bytes) -> bytes:
     """A whole group."""
-    directory = _pack_directory(images)
+    directory = pack_directory(images)
     head = pack_varint(len(directory)) + directory
     for entry in entries:
         head += pack_varint(entry.count) + entry.crc.to_bytes(4, "little")
@@ -134,25 +109,6 @@ def pack_end(groups: int, images: int) -> bytes:
     """What closes a file."""
     body = END + pack_varint(groups) + pack_varint(images)
     return body + _crc(body)
-
-
-def _pack_directory(images: list[ImageInfo]) -> bytes:
-    """JSON, compressed: shapes by runs; "" for a name that is the one before counted up by one."""
-    names, before = [], ""
-    for image in images:
-        names.append("" if image.name == _next_name(before) else image.name)
-        before = image.name
-    shapes = [[*shape, len(list(run))] for shape, run in groupby(p.shape for p in images)]
-    text = json.dumps([shapes, names], ensure_ascii=False, separators=(",", ":"))
-    return zlib.compress(text.encode(), 9)
-
-
-def _next_name(name: str) -> str:
-    """The name with its last number one higher, of the same width if it fits."""
-    parts = re.split(r"([0-9]+)(?=[^0-9]*$)", name, maxsplit=1)
-    if len(parts) != 3 or len(parts[1]) > 18:
-        return ""
-    return f"{parts[0]}{int(parts[1]) + 1:0{len(parts[1])}}{parts[2]}"
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -233,7 +189,7 @@ def _read_head(file: BinaryIO, offset: int) -> Group:
     if len(head) < head_bytes or check != _crc(lead[:at] + head):
         raise BitstreamError("a group's head is damaged or cut short")
     size, start = parse_varint(head, 0)
-    images = _parse_directory(head[start : start + size])
+    images = parse_directory(head[start : start + size])
     entries = tuple(_parse_entries(head, start + size))
     return Group(offset, images, entries, offset + at + head_bytes + 4, body_bytes)
 
@@ -245,35 +201,6 @@ def _parse_entries(head: bytes, at: int) -> Iterator[Entry]:
         if not count:
             size, at = parse_varint(head, at)
         yield Entry(count, crc, size)
-
-
-def _parse_directory(data: bytes) -> tuple[ImageInfo, ...]:
-    try:
-        unpacker = zlib.decompressobj()
-        text = unpacker.decompress(data, MAX_HEAD)
-        shapes, names = json.loads(text)
-        if sum(count for *_, count in shapes) != len(names):
-            raise ValueError("another number of names than of shapes")
-        sizes = [(int(h), int(w), int(c)) for h, w, c, count in shapes for _ in range(count)]
-        images, before = [], ""
-        for name, (height, width, channels) in zip(names, sizes, strict=True):
-            before = str(name) or _next_name(before)
-            images.append(ImageInfo(before, height, width, channels))
-    except (zlib.error, ValueError, TypeError, RecursionError, OverflowError) as error:
-        raise BitstreamError("a group's list of images makes no sense") from error
-    for image in images:
-        area = image.height * image.width
-        if not 0 < area <= MAX_PIXELS or image.format not in SAMPLE_FORMATS or image.height < 0:
-            raise BitstreamError(f"the archive claims an impossible size for {image.name!r}")
-        if not is_safe(image.name):
-            raise BitstreamError(f"the archive has a name that leads elsewhere: {image.name!r}")
-    return tuple(images)
-
-
-def is_safe(name: str) -> bool:
-    """Is it a relative path that stays below the folder it is put into?"""
-    parts = name.split("/")
-    return not any(p in ("", ".", "..") for p in parts) and not re.search(r"[\x00-\x1f\\]", name)
 
 
 def _find(file: BinaryIO, at: int) -> int | None:

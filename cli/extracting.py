@@ -13,7 +13,7 @@ from diffcodec.cli.streams import about, print_json, warn
 
 if TYPE_CHECKING:
     from diffcodec.archive.archive import Contents
-    from diffcodec.bitstream.archive import ImageInfo
+    from diffcodec.bitstream.directory import ImageInfo
 
 
 @click.command()

@@ -17,14 +17,8 @@ from diffcodec.archive import group
 from diffcodec.archive.account import Written
 from diffcodec.archive.archive import contents, extract, make_header, write_archive
 from diffcodec.archive.groups import Source
-from diffcodec.bitstream.archive import (
-    ImageInfo,
-    _next_name,
-    _parse_directory,
-    is_safe,
-    pack_group,
-    read_groups,
-)
+from diffcodec.bitstream.archive import pack_group, read_groups
+from diffcodec.bitstream.directory import ImageInfo, is_safe, next_name, parse_directory
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
@@ -289,7 +283,7 @@ class TestDamage:
         texts = (b"", b"[]", b"[[[1,2,3,4]],[]]", b'[[[0,1,3,1]],["a"]]', b'[[[1,1,3,1]],[""]]')
         for text in (*texts, b'[[[1,1,2,1]],["a"]]', b'[[[1,1,3,1e99]],["a"]]', b"[" * 5000):
             with pytest.raises(BitstreamError):
-                _parse_directory(zlib.compress(text))
+                parse_directory(zlib.compress(text))
 
 
 class TestSets:
@@ -315,7 +309,7 @@ class TestSets:
         [("a9.png", "a10.png"), ("007", "008"), ("x1/99.b2", "x1/99.b3"), ("none", "")],
     )
     def test_names_count_up(self, name: str, after: str) -> None:
-        assert _next_name(name) == after
+        assert next_name(name) == after
 
 
 class TestCommands:

@@ -12,8 +12,9 @@ import pytest
 
 from diffcodec.api import list_models
 from diffcodec.bitstream.container import Header, parse_header
-from diffcodec.bitstream.payload import CRC, FEWEST_BITS, LAYER
+from diffcodec.bitstream.payload import CRC, LAYER
 from diffcodec.bitstream.pixels import CHUNK
+from diffcodec.bitstream.plan import FEWEST_BITS
 from diffcodec.bitstream.sample_format import RGB8
 from diffcodec.bitstream.trellis import Trellis
 from diffcodec.codec import Codec

@@ -12,8 +12,9 @@ from diffcodec.accounting.trace import Trace
 from diffcodec.bitstream.container import parse_header
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.graphics import GRAPHICS, decode_strip, encode_strip, strips
-from diffcodec.bitstream.payload import PayloadWriter, Plan, parse_payload
+from diffcodec.bitstream.payload import PayloadWriter, parse_payload
 from diffcodec.bitstream.pixels import CHUNK, SIGMAS, STORED
+from diffcodec.bitstream.plan import Plan
 from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.trellis import Trellis
 from diffcodec.bitstream.types import Pixels

@@ -18,17 +18,9 @@ from diffcodec.bitstream.bits import (
     write_skip,
 )
 from diffcodec.bitstream.errors import BitstreamError
-from diffcodec.bitstream.payload import (
-    CRC,
-    ENERGY,
-    FEWEST_BITS,
-    LAYER,
-    PayloadWriter,
-    Plan,
-    block_sizes,
-    parse_payload,
-)
+from diffcodec.bitstream.payload import CRC, LAYER, PayloadWriter, block_sizes, parse_payload
 from diffcodec.bitstream.pixels import CHUNK
+from diffcodec.bitstream.plan import ENERGY, FEWEST_BITS, Plan
 from diffcodec.bitstream.trellis import Trellis
 
 PLAN = Plan(

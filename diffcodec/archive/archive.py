@@ -24,12 +24,12 @@ from diffcodec.bitstream.archive import (
     ArchiveHeader,
     Damage,
     Group,
-    ImageInfo,
     pack_end,
     read_body,
     read_groups,
     read_header,
 )
+from diffcodec.bitstream.directory import ImageInfo
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.codec import Codec

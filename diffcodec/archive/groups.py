@@ -11,7 +11,8 @@ from pathlib import Path
 
 from diffcodec.accounting.trace import Balance, Clock
 from diffcodec.archive.group import GroupCoder, Spent
-from diffcodec.bitstream.archive import ArchiveHeader, ImageInfo, pack_group
+from diffcodec.bitstream.archive import ArchiveHeader, pack_group
+from diffcodec.bitstream.directory import ImageInfo
 from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.codec import Codec
 from diffcodec.errors import ImageError

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.accounting.trace import Clock
-from diffcodec.bitstream.payload import Plan, Step
+from diffcodec.bitstream.plan import Plan, Step
 from diffcodec.bitstream.rate import energy_of
 from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.step_codes import StepCode

@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diffcodec.bitstream.payload import FEWEST_BITS, PayloadWriter, Step, StepHead
+from diffcodec.bitstream.payload import PayloadWriter
+from diffcodec.bitstream.plan import FEWEST_BITS, Step, StepHead
 from diffcodec.bitstream.types import Float32, Pixels
 from diffcodec.progressive.shared import (
     Shared,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from diffcodec.bitstream.container import ChainKind, Header
 from diffcodec.bitstream.decimals import PowerCurve, rounded_log2
 from diffcodec.bitstream.errors import BitstreamError
-from diffcodec.bitstream.payload import Plan
+from diffcodec.bitstream.plan import Plan
 from diffcodec.bitstream.step_codes import StepCode
 from diffcodec.errors import CheckpointError, OptionError
 from diffcodec.theory.schedule import parse_steps
