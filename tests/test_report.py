@@ -36,7 +36,9 @@ def made(tiny_network: Path, small_rgb: Pixels, tmp_path_factory: pytest.TempPat
     image.save(small_rgb, folder / "a <b> & c.png")
     words = ["report", str(folder / "a <b> & c.png"), "-o", str(folder / "report.html"), "-q"]
     words += ["-m", str(tiny_network), "--chain", "6", "--peers", "png", "--cuts", "2,4,8"]
-    done = CliRunner().invoke(main, words, catch_exceptions=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["diffcodec", *words])  # the page states its command
+        done = CliRunner().invoke(main, words, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return folder / "report.html"
 
@@ -60,7 +62,7 @@ def test_the_page_stands_alone(made: Path) -> None:
     assert "default-src 'none'" in text and "{{" not in text
     assert not re.search(r"https?://|(?:src|href)=\"(?!data:|#)", text)
     assert "a &lt;b&gt; &amp; c" in text and "<b>" not in text
-    assert text.count("<svg") == 3 and "<code>diffcodec " in text and "the file" in text
+    assert text.count("<svg") == 3 and "<code>diffcodec report " in text and "the file" in text
     identifiers = re.findall(r'\bid="([^"]+)"', text)
     assert len(identifiers) == len(set(identifiers))
 
