@@ -52,7 +52,7 @@ def test_tuning_constants_change_no_decoding(module: str, monkeypatch: pytest.Mo
 
 def test_the_rule_for_first_tiles() -> None:
     """Section 4 of FORMAT-archive.md: 100 bits of 2.5 bits/dim to a step."""
-    assert FIRST_CODE == Trellis(14) and FIRST_CHAINS == (6, 12, 25, 50)
+    assert Trellis(14) == FIRST_CODE and FIRST_CHAINS == (6, 12, 25, 50)
     for dims, chain in ((1, "6"), (479, "6"), (480, "12"), (999, "12"), (1000, "25"), (1999, "25")):
         assert first_chain(dims) == chain
     assert first_chain(2000) == first_chain(10**9) == "50"
