@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from diffcodec.accounting.trace import Balance
-from diffcodec.archive.bitsback import BINS, Model, pop, push
+from diffcodec.archive.bitsback import pop, push
+from diffcodec.archive.model import BINS, Model
 from diffcodec.bitstream.ans import Stack, StackEmpty
 from diffcodec.bitstream.gaussian import PHASES, SIGMA_UNIT
 from diffcodec.bitstream.types import Pixels

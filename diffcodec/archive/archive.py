@@ -16,9 +16,9 @@ from typing import BinaryIO
 from diffcodec import api
 from diffcodec.accounting.trace import Clock
 from diffcodec.archive.account import Written
-from diffcodec.archive.bitsback import BINS
 from diffcodec.archive.group import GroupCoder
 from diffcodec.archive.groups import Source, encoders, progress_within
+from diffcodec.archive.model import BINS
 from diffcodec.archive.part import part_file, resumable
 from diffcodec.bitstream.archive import (
     ArchiveHeader,

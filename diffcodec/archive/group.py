@@ -19,7 +19,8 @@ from typing import cast
 import numpy as np
 
 from diffcodec.accounting.trace import Balance, Clock, Trace
-from diffcodec.archive.bitsback import Model, pop, push
+from diffcodec.archive.bitsback import pop, push
+from diffcodec.archive.model import Model
 from diffcodec.bitstream.ans import LANES, Stack, StackEmpty
 from diffcodec.bitstream.archive import ArchiveHeader, Entry
 from diffcodec.bitstream.container import Header, parse_header

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from diffcodec.accounting.trace import Balance
+from diffcodec.archive.model import Model
 from diffcodec.bitstream.ans import Stack
 from diffcodec.bitstream.types import Float64, Int64
 from diffcodec.theory.gaussian import posterior_variance, step_ratio
-
-if TYPE_CHECKING:
-    from diffcodec.archive.bitsback import Model
 
 AnyFloat = TypeVar("AnyFloat", float, Float64)
 

@@ -21,7 +21,8 @@ import numpy as np
 from tabulate import tabulate
 
 from diffcodec.accounting.trace import Clock
-from diffcodec.archive.bitsback import Model, push
+from diffcodec.archive.bitsback import push
+from diffcodec.archive.model import Model
 from diffcodec.bitstream import ans
 from diffcodec.bitstream.ans import Stack
 from diffcodec.bitstream.gaussian import PHASES, SIGMA_UNIT

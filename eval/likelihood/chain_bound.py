@@ -16,8 +16,8 @@ from itertools import groupby
 
 import numpy as np
 
-from diffcodec.archive.bitsback import Model
 from diffcodec.archive.meter import kl_bits
+from diffcodec.archive.model import Model
 from diffcodec.archive.pixels import pixel_bits
 from diffcodec.bitstream.types import Float64, Pixels, Progress
 from diffcodec.codec import Codec
