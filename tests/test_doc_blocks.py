@@ -1,4 +1,4 @@
-"""Code blocks of the documents: README's run as they stand, the others' options exist."""
+"""Code blocks of documents and cards: README's run as they stand, the others' options exist."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ import pytest
 
 from diffcodec.cli.main import main
 from diffcodec.image import load, save
+from diffcodec.zoo import shipped_networks
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "TRAINING.md", "eval/RESULTS.md")
+CARDS = tuple(f"diffcodec/zoo/{name}.md" for name, _ in shipped_networks())
+DOCUMENTS = ("README.md", "TRAINING.md", "eval/RESULTS.md", *CARDS)
 # Blocks that install, and so do not run here: the Makefile's targets and the extras are checked.
 INSTALLING = ("make", "pip")
 

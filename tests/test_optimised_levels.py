@@ -105,7 +105,7 @@ def test_an_exact_pixel_costs_its_entropy() -> None:
 def test_levels_that_there_are_not() -> None:
     known = dataclasses.replace(tables(), chains={"6": (1.0, 0.1), "12": (2.0, 0.2)})
     assert levels_of("own", 6, known) == (0.1, 1.0)
-    with pytest.raises(OptionError, match="no chain of 7 levels of its own, only 6, 12"):
+    with pytest.raises(OptionError, match="no optimised schedule of 7 levels, only 6, 12"):
         levels_of("own", 7, known)
     for steps in (1, 1001):
         with pytest.raises(OptionError, match=f"2 to 1000 noise levels can be chosen, not {steps}"):

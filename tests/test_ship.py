@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from diffcodec.eval.publish import ship
+from diffcodec.eval.publish.measurements import COMMANDS
 from diffcodec.exact.graph import Graph
 from diffcodec.exact.shapes import macs_per_pixel
 from tests.exported import exported, untrained
@@ -73,7 +74,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def shipped(files: Path) -> Any:
+def shipped(files: Path, bound: str = "bound.json") -> Any:
     about = [
         "--description",
         "For tests.",
@@ -86,7 +87,7 @@ def shipped(files: Path) -> Any:
     ]
     about += ["--hardware", "a lap", "--commands", "train first\ntrain then"]
     given = [str(files / "net.safetensors"), "--recipe", str(files / "tiny.toml")]
-    given += ["--nelbo", str(files / "nelbo.json"), "--bound", str(files / "bound.json")]
+    given += ["--nelbo", str(files / "nelbo.json"), "--bound", str(files / bound)]
     given += ["--denoising", str(files / "noise.json"), "--rd", str(files / "rd.json")]
     return CliRunner().invoke(ship.main, [*given, "--log", str(files / "stats.jsonl"), *about])
 
@@ -119,6 +120,13 @@ def test_the_card_says_what_was_measured(files: Path) -> None:
     assert graph.facts["card"]["nelbo"]["bpd"] == 4.25
     assert graph.facts["card"]["parameters"] == graph.parameters
     assert (files / "zoo" / "tiny.toml").read_text() == RECIPE
+
+
+def test_the_card_gives_the_command_of_the_list(files: Path) -> None:
+    (files / "bound.json").rename(files / "bound-photo.json")
+    done = shipped(files, "bound-photo.json")
+    assert done.exit_code == 0, done.output
+    assert f"\n\n    {COMMANDS['bound-photo.json']}\n" in (files / "zoo" / "tiny.md").read_text()
 
 
 def test_numbers_of_another_network_are_refused(files: Path) -> None:

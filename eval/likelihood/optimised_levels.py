@@ -1,9 +1,10 @@
 """The bound at noise levels that suit the network: an optimised schedule, or the best of all.
 
 DDPM's betas are one choice, and a dear one: their last steps are far too coarse for a network that
-knows any noise level. "own:50" is the chain of 50 levels that the network's files visit,
-"chosen:1000" the best 1000 levels for its measured error D(v) (diffcodec.theory.levels). p_theta
-is the codec's: beta_tilde widened by that error, N(x0_hat, D(v_1)) for the exact pixels.
+knows any noise level. "own" are the levels of its optimised schedule, which its files visit
+(`nll --chain 50`), "chosen" the best ones for its measured error D(v) (`nll --chain chosen:1000`,
+diffcodec.theory.levels). p_theta is the codec's: beta_tilde widened by that error, and N(x0_hat,
+D(v_1)) for the exact pixels.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def levels_of(kind: str, steps: int, tables: Tables) -> tuple[float, ...]:
         return chosen(tables, [steps])[steps][::-1]
     if str(steps) not in tables.chains:
         known = ", ".join(sorted(tables.chains, key=int))
-        raise OptionError(f"the network has no chain of {steps} levels of its own, only {known}")
+        raise OptionError(f"the network has no optimised schedule of {steps} levels, only {known}")
     return tables.chains[str(steps)][::-1]
 
 

@@ -19,7 +19,8 @@ from typing import Any
 import click
 
 from diffcodec.eval.common import options
-from diffcodec.eval.common.results import ResultError, command_of, read_result
+from diffcodec.eval.common.results import ResultError
+from diffcodec.eval.publish.tables.markdown import read
 from diffcodec.eval.rd.mean_curve import quality_at
 from diffcodec.exact.denoiser import graph_name
 from diffcodec.exact.graph import Graph
@@ -134,7 +135,7 @@ def other_bounds(measured: Sequence[dict[str, Any]]) -> str:
             f"\nAt {bound['T']} levels ({bound['schedule']}, sigma^2 {bound['sigma2']}), {n:,} "
             f"images of {result['dataset']['name']}: **{bound['bpd']:.3f} bits/dim** = "
             f"L_T {bound['L_T_bpd']:.5f} + sum L_(t-1) {bound['L_steps_bpd']:.4f} + "
-            f"L_0 {bound['L_0_bpd']:.4f}.\n\n    {command_of(result)}\n"
+            f"L_0 {bound['L_0_bpd']:.4f}.\n\n    {result['command']}\n"
         )
     return text
 
@@ -171,11 +172,11 @@ def card(
         "fingerprint": graph.fingerprint.hex(),
         "shape": f" of {shape[1]} x {shape[0]}" if shape else "",
         "dataset": nelbo["dataset"]["name"],
-        "command": command_of(nelbo),
+        "command": nelbo["command"],
         "rows": "\n".join(rows),
         "denoised": table["dataset"]["images"],
         "denoised_set": table["dataset"]["name"],
-        "denoising_command": command_of(denoising),
+        "denoising_command": denoising["command"],
         "kmac": macs_per_pixel(graph) / 1e3,
         "mmac": macs_per_pixel(graph) * 1024 / 1e6,
         "bounds": other_bounds(bounds),
@@ -194,7 +195,7 @@ def rate_distortion(rd: dict[str, Any]) -> dict[str, Any]:
         "coded": rd["dataset"]["images"],
         "coded_set": rd["dataset"]["name"],
         "lossless": rd["lossless"]["bpd"],
-        "rd_command": command_of(rd),
+        "rd_command": rd["command"],
         "rates": " | ".join(f"{bpp:g}" for bpp in RATES_BPP),
         "rule": "|".join("---" for _ in RATES_BPP),
         "psnr": " | ".join("-" if db is None else f"{db:.1f}" for db in psnr),
@@ -226,7 +227,7 @@ def main(
     **notes: str,
 ) -> None:
     """Put NETWORK into diffcodec/zoo with its recipe and model card."""
-    bound, table, files, *others = map(read_result, (nelbo, denoising, rd, *bounds))
+    bound, table, files, *others = map(read, (nelbo, denoising, rd, *bounds))
     if (size := network.stat().st_size) > LIMIT:
         raise click.ClickException(f"{size} bytes; a shipped network has at most {LIMIT}")
     graph = load_graph(network)

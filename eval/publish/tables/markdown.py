@@ -1,4 +1,4 @@
-"""What the README's tables are made of: results files, rows, and what they were measured on."""
+"""What tables and cards are made of: results files, rows, and what they were measured on."""
 
 from __future__ import annotations
 
@@ -9,9 +9,18 @@ from diffcodec.eval.publish.measurements import COMMANDS
 
 
 def load(results: Path, name: str) -> Result:
-    """One results file, with the command that makes it today: options may have been renamed."""
-    result = read_result(results / f"{name}.json")
-    return {**result, "command": COMMANDS.get(f"{name}.json") or command_of(result)}
+    """The results file of this name, without its suffix, as `read` gives it."""
+    return read(results / f"{name}.json")
+
+
+def read(path: Path) -> Result:
+    """A results file, its "command" as one types it today; raises ResultError if it is none.
+
+    Options are renamed at times, and the list of measurements has the present ones by the file's
+    name; other files' commands stand as they were given.
+    """
+    result = read_result(path)
+    return {**result, "command": COMMANDS.get(path.name) or command_of(result)}
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
