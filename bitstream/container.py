@@ -21,7 +21,8 @@ VERSION = 1
 CHAINS = ("own", "linear", "cosine")  # where the noise levels come from, by code
 MAX_PIXELS = 1 << 26
 MAX_NODES = 1000
-LOSSLESS = 0x40  # flag: the encoder went on to the exact pixels, and the file's length is stated
+assert len(SAMPLE_FORMATS) <= 2 and len(STEP_CODES) <= 8 and len(CHAINS) <= 4  # bits of the flags
+LOSSLESS = 0x40  # flag: the encoder continued to the exact pixels, and the file's length is stated
 
 ChainKind = Literal["own", "linear", "cosine"]
 

@@ -13,7 +13,7 @@ from itertools import groupby
 
 from diffcodec.bitstream.container import MAX_PIXELS
 from diffcodec.bitstream.errors import BitstreamError
-from diffcodec.bitstream.sample_format import SAMPLE_FORMATS, SampleFormat
+from diffcodec.bitstream.sample_format import SAMPLE_FORMATS, SampleFormat, archived
 
 MAX_HEAD = 1 << 24  # bytes of a head, packed or unpacked
 
@@ -34,8 +34,8 @@ class ImageInfo:
 
     @property
     def format(self) -> SampleFormat:
-        """Of its pixels; archives of this version hold samples of 8 bits."""
-        return SampleFormat(self.channels, 8)
+        """Of its pixels."""
+        return archived(self.channels)
 
 
 def pack_directory(images: list[ImageInfo]) -> bytes:

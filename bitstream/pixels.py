@@ -23,7 +23,7 @@ SIGMAS = 96  # sigma index 0 .. 95: sigma = 2^(index / 8 - 5) grey levels, 0.03 
 STORED = 255  # in place of a sigma index: the pixels follow as they are, one byte each
 CHUNK = 1 << 16  # sub-pixels coded as one block
 SMALL = 1 << 13  # sub-pixels up to which a block's last word is trimmed
-_TRY = 512  # symbols decoded at a time where a block is cut
+CUT_RUN = 512  # samples of a cut block are shown in runs of so many (part of the format)
 
 
 @lru_cache(maxsize=SIGMAS)
@@ -93,8 +93,8 @@ def decode_block(
     words = len(data) // 4
     decoder, shadow = _decoder(data[: 4 * words]), constriction.stream.queue.RangeEncoder()
     done = np.empty(0, format.dtype)
-    for start in range(0, len(means), _TRY):
-        parameters = _parameters(means[start : start + _TRY], index)
+    for start in range(0, len(means), CUT_RUN):
+        parameters = _parameters(means[start : start + CUT_RUN], index)
         try:
             symbols = decoder.decode(_model(format), *parameters)
         except AssertionError:  # constriction's way to say that the words make no sense any more

@@ -52,5 +52,6 @@ class StepCode(Protocol):
         ...
 
 
-# By the number that a file's header states. A code that was in a file once stays.
+# By the number that a file's header states in 3 bits. A code that was in a file once stays, and so
+# do its lengths.
 STEP_CODES: tuple[StepCode, ...] = tuple(Trellis(nu) for nu in MEMORIES)

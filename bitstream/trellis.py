@@ -40,6 +40,7 @@ from diffcodec.bitstream.types import Float32
 from diffcodec.bitstream.viterbi import labels
 
 MEMORIES = (8, 10, 12, 14, 16)  # state bits nu that exist
+# Part of the format (FORMAT-coder.md), and frozen: who changes a length makes old files unreadable.
 # What the code loses at low rates, in thousandths of the ideal, by nu; at h bits a coordinate it
 # loses 1 / (1 + 0.3 h) of that. And a step loses 1 bit, or the ideal where that is less. Fitted to
 # what the code delivers, 0.01 .. 2 bits a coordinate and 8 .. 4096 bits a step.
@@ -84,6 +85,7 @@ class Trellis:
 def bits_for(dims: int, log2_energy16: int, nu: int) -> int:
     """Bits for a target of sigma^2 = 2^(log2_energy16 / 16) per coordinate, in integers only.
 
+    A frozen part of the format: how many bits an encoder *wants* to spend is a matter of its chain.
     The ideal is dims * h, h = 0.5 log2(1 + sigma^2); with the code's loss on top, it delivers the
     ideal information on average.
     """

@@ -88,13 +88,21 @@ def decode(
     return codec.decode(data, **options)
 
 
-def open_file(data: bytes, model: str | Path | None = None, **limits: Any) -> File:
+def open_file(
+    data: bytes,
+    model: str | Path | None = None,
+    *,
+    max_bytes: int | None = None,
+    bpp: float | None = None,
+    max_steps: int | None = None,
+) -> File:
     """A file taken apart, its layers verified: what `decode`, `info` and `ledger` also take.
 
-    limits: max_bytes, bpp or max_steps. No network is run; its tables are needed. Raises
-    BitstreamError, and CheckpointError where `model` is not the file's network.
+    max_bytes, bpp or max_steps: only so much of it. No network is run; its tables are needed.
+    Raises BitstreamError, and CheckpointError where `model` is not the file's network.
     """
-    return File.parse(data, _tables(_network_for(parse_header(data)[0], model)), **limits)
+    tables = _tables(_network_for(parse_header(data)[0], model))
+    return File.parse(data, tables, max_bytes=max_bytes, bpp=bpp, max_steps=max_steps)
 
 
 def truncate(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -159,64 +158,79 @@ class Codec:
         self,
         data: bytes | File,
         *,
+        max_bytes: int | None = None,
+        bpp: float | None = None,
+        max_steps: int | None = None,
         reconstruct: Reconstruct | str | None = None,
         scale: int = 1,
         clock: Clock | None = None,
         progress: Progress | None = None,
-        **limits: Any,
     ) -> Decoded:
         """The best image that a file, or any prefix of one, holds.
 
-        limits: max_bytes, bpp or max_steps: use only that much of it. reconstruct: shows a cut
-        otherwise than by its mean x0_hat: a name of diffcodec.sampling.SAMPLERS, or what
+        max_bytes, bpp or max_steps: use only that much of it. reconstruct: shows a cut otherwise
+        than by its mean x0_hat: a name of diffcodec.sampling.SAMPLERS, or what
         diffcodec.sampling.reconstruction returns. scale: 2, 4 or 8 for a preview that is so many
         times smaller, from the steps that matter to it (diffcodec.progressive.preview). Raises
         BitstreamError for damage, and for a file that was made with another network, OptionError
         for another scale or name, and for a preview that is to be reconstructed.
         """
-        if isinstance(reconstruct, str):
-            reconstruct = reconstruction(reconstruct)
+        shown = _sampler(reconstruct)
         if scale != 1 and scale not in SCALES:
             raise OptionError(f"there is no preview at 1/{scale}, only at 1/2, 1/4 and 1/8")
-        if scale != 1 and reconstruct is not None:
+        if scale != 1 and shown is not None:
             raise OptionError("a preview shows the mean only; leave out the scale to see a sample")
         clock = clock if clock is not None else Clock()
         with clock.measure("total"):
-            file = data if isinstance(data, File) else self.open(data, **limits)
+            file = self.open(data, max_bytes=max_bytes, bpp=bpp, max_steps=max_steps)
             walk = Walk(self._shared(file.header, file.chain, clock))
             if scale == 1:
-                return _decoded(file, receive(file.payload, walk, progress, reconstruct))
+                return _decoded(file, receive(file.payload, walk, progress, shown))
             return _decoded(file, preview(file.payload, walk, scale, progress))
 
     def decode_cuts(
-        self, data: bytes, sizes: Iterable[int], reconstruct: Reconstruct | None = None
+        self,
+        data: bytes,
+        sizes: Iterable[int],
+        reconstruct: Reconstruct | str | None = None,
     ) -> Iterator[Decoded]:
         """The image after each of these numbers of bytes, in increasing order.
 
         As decoding every prefix, but what they share is done once. reconstruct: as in `decode`.
         """
-        walk = None
+        shown, walk = _sampler(reconstruct), None
         for size in sizes:
             file = self.open(data, max_bytes=size)
             walk = walk or Walk(self._shared(file.header, file.chain, Clock()))
-            yield _decoded(file, receive(file.payload, walk, None, reconstruct))
+            yield _decoded(file, receive(file.payload, walk, None, shown))
 
     def progressive(self, data: bytes) -> Iterator[Decoded]:
         """The image after every complete step, and at last after all of the file."""
         yield from self.decode_cuts(data, [*self.open(data).step_ends, len(data)])
 
-    def open(self, data: bytes, **limits: Any) -> File:
-        """A file taken apart, for `decode`; limits: max_bytes, bpp or max_steps, as there.
+    def open(
+        self,
+        data: bytes | File,
+        *,
+        max_bytes: int | None = None,
+        bpp: float | None = None,
+        max_steps: int | None = None,
+    ) -> File:
+        """A file taken apart, or only so much of it.
 
         Raises BitstreamError for damage and for another network's file.
         """
-        header, _ = parse_header(data)
+        header = data.header if isinstance(data, File) else parse_header(data)[0]
         if header.fingerprint != self.fingerprint:
             raise BitstreamError(
                 f"the file was made with network {header.fingerprint.hex()}, not with {self.name} "
                 f"({self.fingerprint.hex()})"
             )
-        return File.parse(data, self.tables, **limits)
+        if isinstance(data, File):
+            if max_bytes is bpp is max_steps is None:
+                return data
+            data = data.data
+        return File.parse(data, self.tables, max_bytes=max_bytes, bpp=bpp, max_steps=max_steps)
 
     def _shared(self, header: Header, levels: Chain, clock: Clock) -> Shared:
         return Shared(
@@ -229,6 +243,10 @@ class Codec:
             clock=clock,
             workers=self.workers,
         )
+
+
+def _sampler(reconstruct: Reconstruct | str | None) -> Reconstruct | None:
+    return reconstruction(reconstruct) if isinstance(reconstruct, str) else reconstruct
 
 
 def _decoded(file: File, received: Received) -> Decoded:

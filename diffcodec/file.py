@@ -1,4 +1,4 @@
-"""A .dfc file, or what was received of one, taken apart: once, whoever asks."""
+"""A .dfc file, or what was received of one, taken apart once for all who need its parts."""
 
 from __future__ import annotations
 

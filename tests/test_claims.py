@@ -15,26 +15,13 @@ from diffcodec.bitstream.plan import ENERGY
 from diffcodec.bitstream.sample_format import RGB8
 from diffcodec.bitstream.trellis import Trellis
 from diffcodec.bitstream.trellis_labels import memory
-from diffcodec.bitstream.types import Float32
 from diffcodec.codec import Codec
 from diffcodec.progressive.shared import FIRST
 from diffcodec.theory.chain import chain_of
+from tests.counting import Counting
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-class Counting:
-    """A codec's network, and how often it was called."""
-
-    def __init__(self, codec: Codec) -> None:
-        self.calls = 0
-        self.network = codec.denoiser
-        self.codec = Codec(self, codec.tables, fingerprint=codec.fingerprint)
-
-    def __call__(self, y: Float32, v: float) -> Float32:
-        self.calls += 1
-        return self.network(y, v)
 
 
 def claim(codec: Codec, side: int, **fields: object) -> Header:

@@ -34,6 +34,7 @@ TUNING = {
     "diffcodec.archive.archive": {"GROUP_VALUES": 9, "TILE": 8, "SHORT": 1, "CHAIN": "100"},
     "diffcodec.archive.group": {"GRAPHICS_BPD": 99.0, "BATCH": 1},
     "diffcodec.archive.model": {"BINS": 9},
+    "diffcodec.bitstream.pixels": {"SMALL": 0},
     "diffcodec.bitstream.trellis_search": {"EXHAUSTIVE": 1, "CHUNK": 999},
     "diffcodec.exact.compiled": {"SMALL": 1, "WORTHWHILE": 1, "WHOLE": 1, "STRIPE": 1},
     "diffcodec.exact.denoiser": {"AT_ONCE": 1},

@@ -17,7 +17,7 @@ from diffcodec.bitstream.rate import energy_of
 from diffcodec.file import File
 from diffcodec.theory.gaussian import mi_bpd
 
-FILLING = 8  # fewer bits than this of a step determine nothing, not even of a trellis of 2^8 states
+FILLING = 8  # fewer bits than this of a step determine nothing, whatever its code
 
 
 def audit(file: File, trace: Trace | None = None) -> Ledger:

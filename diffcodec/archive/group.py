@@ -25,7 +25,7 @@ from diffcodec.bitstream.ans import LANES, Stack, StackEmpty
 from diffcodec.bitstream.archive import ArchiveHeader, Entry
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
-from diffcodec.bitstream.sample_format import SampleFormat
+from diffcodec.bitstream.sample_format import archived
 from diffcodec.bitstream.tiles import FIRST_CODE, FIRST_SEED, Shape, first_chain, tiles_of
 from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.codec import Codec
@@ -117,7 +117,7 @@ class GroupCoder:
             raise BitstreamError("a group's tiles do not fit its images")
         first = next((i for i, e in enumerate(entries) if e.count), None)
         stack = Stack.unpack(body, first is not None)
-        images = {i: np.empty(shapes[i], np.uint8) for i in wanted}
+        images = {i: np.empty(shapes[i], archived(shapes[i][2]).dtype) for i in wanted}
         end, left = len(tiles), sum(t.image in wanted for t in tiles)
         for i in reversed(range(len(entries))):
             if not left:
@@ -198,7 +198,7 @@ class GroupCoder:
             denoiser=self.codec.denoiser,
             chain=self._first_chain((height, width, channels)),
             size=(height, width),
-            format=SampleFormat(channels, 8),
+            format=archived(channels),
             code=FIRST_CODE,
             seed=FIRST_SEED,
             clock=self.clock,
@@ -227,7 +227,7 @@ class GroupCoder:
         draft = Header(
             width=width,
             height=height,
-            format=SampleFormat(channels, 8),
+            format=archived(channels),
             fingerprint=self.codec.fingerprint,
             code=FIRST_CODE,
             chain=levels.kind,

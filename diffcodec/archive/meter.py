@@ -17,7 +17,7 @@ AnyFloat = TypeVar("AnyFloat", float, Float64)
 
 
 class Meter:
-    """Tells a Balance what the stack gained in every step, and what theory asks for.
+    """Reports to a Balance what the stack gained in every step, and what theory asks for.
 
     The stack gains -log2 p(y_t | y_{t+1}) where y_t is pushed and loses -log2 q(y_{t+1} | y_t)
     where y_{t+1} is popped. Adding the change of -log2 q(y_t | x0) makes that the cost of step t,

@@ -17,7 +17,7 @@ from diffcodec.bitstream.decimals import rounded_log2
 from diffcodec.bitstream.gaussian import PHASES
 from diffcodec.bitstream.latents import BELL, Grid
 from diffcodec.bitstream.pixels import SIGMAS, sigma_of
-from diffcodec.bitstream.sample_format import SampleFormat
+from diffcodec.bitstream.sample_format import archived
 from diffcodec.bitstream.types import Float64, Int64
 from diffcodec.theory.chain import Chain
 from diffcodec.theory.denoiser import BatchDenoiser
@@ -43,7 +43,7 @@ class Model:
         phases: int = PHASES,
     ) -> None:
         self.denoiser, self.shape, self.clock = denoiser, shape, clock or Clock()
-        self.format = SampleFormat(shape[0], 8)
+        self.format = archived(shape[0])
         self.v = chain.v[::-1]
         self.levels = len(self.v)
         self.prior_mean = np.array(chain.tables.mean(shape[0]))[:, None, None]

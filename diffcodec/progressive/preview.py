@@ -17,7 +17,7 @@ from diffcodec.bitstream.types import Float32, Progress
 from diffcodec.progressive.plain import PLAIN
 from diffcodec.progressive.receiver import Received, receive, walk_along
 from diffcodec.progressive.steps import Walk
-from diffcodec.theory.units import GREY, from_unit, to_unit
+from diffcodec.theory.units import from_unit, to_unit
 
 SCALES = (2, 4, 8)
 
@@ -34,7 +34,7 @@ def preview(payload: Payload, walk: Walk, scale: int, progress: Progress | None 
             from_unit(shrink(to_unit(whole.pixels, format), scale), format), whole.steps, False
         )
     chain = walk.shared.chain
-    noisy = [s for s in payload.steps if chain.noise(s.start) > (scale / GREY) ** 2]
+    noisy = [s for s in payload.steps if chain.noise(s.start) > (scale / format.half) ** 2]
     at = walk_along(replace(payload, steps=noisy, sigma_index=None), walk, progress)
     shared = at.shared
     x0_hat = at.x0_hat if at.begun else np.broadcast_to(shared.prior_mean, shared.shape)

@@ -104,7 +104,7 @@ def psnr(planes: Pixels, x0_hat: Float32, format: SampleFormat) -> float:
     squares = 0
     for levels, mean in pieces(planes, x0_hat):
         off = to_levels(mean, format).astype(np.int32) - levels
-        squares += int(np.square(off).sum(dtype=np.int64))
+        squares += int(np.square(off, dtype=np.int64).sum())
     return 10 * math.log10(format.peak**2 * planes.size / squares) if squares else math.inf
 
 

@@ -67,15 +67,16 @@ class Walk:
 
     def take(self, step: Step) -> None:
         """Move on by a complete step: y_s from y_t, x0_hat and what its message sends."""
+        x0_hat = self.x0_hat  # made before z is: the network needs the memory
         z, share = codeword(self.shared, step)
-        self._state = advance(self.shared, self.state, self.x0_hat, z, step, share)
+        self._state = advance(self.shared, self.state, x0_hat, z, step, share)
         self._x0_hat = None  # it is large, and not needed any more
         self.steps += 1
 
     def beyond(self, step: Step) -> Walk:
         """Where the first part of a step's message leads; this walk stays where it is."""
         other = Walk(self.shared)
-        other._state, other._x0_hat = self._state, self._x0_hat
+        other._state, other._x0_hat = self.state, self.x0_hat
         other.take(step)
         other.steps = self.steps  # complete ones
         return other
@@ -95,7 +96,8 @@ class Sent(NamedTuple):
 def send_steps(planes: Pixels, walk: Walk, writer: PayloadWriter, most: float) -> Iterator[Sent]:
     """Write the steps of an image (C, H, W), one by one, to the end of the chain.
 
-    Who has seen enough stops asking; steps end early where the payload exceeds `most` bytes.
+    The caller stops iterating when it has enough; steps end early where the payload exceeds `most`
+    bytes.
     """
     shared = walk.shared
     while True:
