@@ -137,7 +137,7 @@ def test_the_command(
     assert grey == pytest.approx(GREY * np.sqrt(chain))
     beta = json.loads(run("-m", tiny_network, "--chain", "12", "--sigma2", "beta", "--json").stdout)
     assert beta["nelbo"]["bpd"] != told["nelbo"]["bpd"]
-    assert "has no chain of 7 levels" in run("-m", tiny_network, "--chain", "7", code=2).stderr
+    assert "no optimised schedule of 7 levels" in run("-m", tiny_network, "--chain", "7", code=2).stderr
     graph = Graph.load(tiny_network)
     dataclasses.replace(graph, facts={**graph.facts, "tables": {}}).save(Path("bare.safetensors"))
     bare = run("-m", "bare.safetensors", "--chain", "chosen:9", code=1)

@@ -20,7 +20,7 @@ from diffcodec.eval.publish import __main__ as publish
 from diffcodec.eval.publish import measure, state
 from diffcodec.eval.publish.measure import due, measure_all, workplace
 from diffcodec.eval.publish.measurements import MEASUREMENTS, Measurement
-from diffcodec.eval.publish.probes import PROBES, digest
+from diffcodec.eval.publish.probes import PEERS, PROBES, digest
 from diffcodec.eval.publish.readme import documents
 from diffcodec.eval.publish.state import Place, Record, accepted, load, present, save, stale
 from diffcodec.zoo import shipped_networks
@@ -88,8 +88,16 @@ def test_a_result_states_the_command_of_the_list(path: Path) -> None:
 
 def test_probes_have_digests() -> None:
     assert {name for one in MEASUREMENTS for name in one.probes} == set(PROBES)
-    for name in ("network", "coder", "stack", "peers"):
+    for name in ("network", "coder", "stack", *PEERS):
         assert re.fullmatch("[0-9a-f]{16}", digest(name))
+
+
+@pytest.mark.parametrize("one", MEASUREMENTS, ids=lambda one: one.name)
+def test_results_depend_on_the_codecs_that_they_compare_with(one: Measurement) -> None:
+    if "--peers" in one.words:
+        names = one.words[one.words.index("--peers") + 1].split(",")
+        assert {name for name in names if not name.startswith("jpegxl")} == {*one.probes} & {*PEERS}
+        assert bool(one.tools) == any(name.startswith("jpegxl") for name in names)
 
 
 def test_documents_with_tables_are_found() -> None:

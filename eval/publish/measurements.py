@@ -64,6 +64,7 @@ class Measurement:
 PHOTO, CIFAR10 = ("photo",), ("cifar10",)
 RATES = ("files", "rates")
 CJXL = ("cjxl", "djxl")
+LOSSLESS = ("png", "webp", "jpeg2000")  # the codecs that archives are compared with
 
 MEASUREMENTS = (
     Measurement(
@@ -73,7 +74,7 @@ MEASUREMENTS = (
         "--records kodak.jsonl --json rd-kodak.json -f -q",
         60,
         PHOTO,
-        (*RATES, "peers"),
+        (*RATES, "jpeg", "jpeg2000", "webp", "avif", "png"),
         tools=CJXL,
     ),
     Measurement(
@@ -83,7 +84,7 @@ MEASUREMENTS = (
         "--json rd-cifar10.json -f -q",
         25,
         CIFAR10,
-        (*RATES, "peers"),
+        (*RATES, "jpeg", "jpeg2000", "webp", "avif", "png"),
         tools=CJXL,
     ),
     Measurement(
@@ -148,7 +149,7 @@ MEASUREMENTS = (
         "--cuts 0.25,0.5,1 --records gb82-files.jsonl --json rd-gb82.json -f -q",
         35,
         PHOTO,
-        (*RATES, "peers"),
+        (*RATES, "jpeg2000", "webp", "png"),
         tools=CJXL,
     ),
     Measurement(
@@ -173,7 +174,7 @@ MEASUREMENTS = (
         "--images 128 -m cifar10 --chain 50 --json archive-cifar10.json",
         4,
         CIFAR10,
-        ("archives", "peers"),
+        ("archives", *LOSSLESS),
         tools=CJXL,
     ),
     Measurement(
@@ -182,7 +183,7 @@ MEASUREMENTS = (
         "--chain 50 --json archive-kodak.json",
         4,
         PHOTO,
-        ("archives", "peers"),
+        ("archives", *LOSSLESS),
         tools=CJXL,
     ),
     Measurement(
@@ -241,7 +242,7 @@ MEASUREMENTS = (
         "python -m diffcodec.eval.experiments.odd_images photo --json odd-pictures.json",
         2,
         PHOTO,
-        ("files", "peers"),
+        ("files", "png", "webp"),
     ),
     Measurement(
         "coder.json",
@@ -361,7 +362,7 @@ MEASUREMENTS = (
         "diffcodec report tests/images/dog.png -o report.html --peers jpeg2000 -f -q",
         2,
         PHOTO,
-        ("files", "peers"),
+        ("files", "jpeg2000"),
         writes="report.html",
         by_hand="open report.html, choose JPEG 2000 on the right and about 860 bytes, and save "
         "what is seen as eval/results/report.png",

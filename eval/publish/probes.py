@@ -2,7 +2,8 @@
 
 Sources are not compared, so that names may change and files move. Each probe computes something
 small and fixed, with the network of the golden files, which never changes; numbers in floating
-point count to `DIGITS` digits, since machines differ in the last ones.
+point count to `DIGITS` digits, since machines differ in the last ones. What it computes is named
+here, efforts and codecs for instance: one that is added makes no result stale.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ import numpy as np
 from diffcodec.bitstream.types import Float32, Pixels
 from diffcodec.codec import Codec
 from diffcodec.golden import NETWORK
-from diffcodec.progressive.effort import EFFORTS
 
 DIGITS = 6  # significant ones
+EFFORTS = ("fast", "default", "best")
+PEERS = ("jpeg", "jpeg2000", "webp", "avif", "png")  # of JPEG XL results state the version
 
 
 def image(height: int, width: int, seed: int = 0, grain: int = 23) -> Pixels:
@@ -75,10 +77,10 @@ def archives() -> list[Any]:
 
 def coder() -> list[Any]:
     """The path bits of fixed targets, and what they decode to."""
-    from diffcodec.bitstream.trellis import MEMORIES, decode, encode
+    from diffcodec.bitstream.trellis import decode, encode
 
     mu = noise(2048)
-    paths = {nu: encode(mu, 128, nu, 1, 0) for nu in MEMORIES}
+    paths = {nu: encode(mu, 128, nu, 1, 0) for nu in (8, 10, 12, 14, 16)}
     return [*paths.values(), *(decode(paths[nu], 128, mu.size, nu, 1, 0)[0] for nu in paths)]
 
 
@@ -165,17 +167,14 @@ def rates() -> list[Any]:
     return [*kept, ms_ssim(image(176, 176), image(176, 176, 1))]
 
 
-def peers() -> list[Any]:
-    """Sizes of the files that Pillow's codecs write; of JPEG XL results state the version."""
-    from diffcodec.eval.peers.peers import PEERS
+def peer(name: str) -> list[Any]:
+    """Sizes of the files that one of Pillow's codecs writes."""
+    from diffcodec.eval.peers import peers
 
-    pixels, sizes = image(48, 64), []
-    for name, peer in PEERS.items():
-        if not name.startswith("jpegxl"):
-            made = [*(peer.lossy(pixels, (700, 3000)) if peer.lossy else ())]
-            made += [peer.lossless(pixels)] if peer.lossless else []
-            sizes.append([name, *(file and file.point.bytes for file in made)])
-    return sizes
+    codec, pixels = peers.PEERS[name], image(48, 64)
+    made = [*(codec.lossy(pixels, (700, 3000)) if codec.lossy else ())]
+    made += [codec.lossless(pixels)] if codec.lossless else []
+    return [file and file.point.bytes for file in made]
 
 
 def training() -> list[Any]:
@@ -220,8 +219,8 @@ PROBES: dict[str, Callable[[], list[Any]]] = {
     "network": network,
     "coder": coder,
     "stack": stack,
-    "peers": peers,
     "training": training,
+    **{name: partial(peer, name) for name in PEERS},
 }
 
 
