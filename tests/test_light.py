@@ -90,3 +90,37 @@ def test_what_needs_more_says_so(
     assert len(errors) == len(lines) and "Traceback" not in said
     for error, package in zip(errors, ("torch", "torch", "torch", "scipy"), strict=True):
         assert package in error and "pip install 'diffcodec[train]'" in error
+
+
+# Imports every measurement where the packages that only measuring needs are missing, and runs it.
+MEASURING = """
+import importlib, sys
+import click
+sys.path.insert(0, sys.argv.pop(1))
+from diffcodec.eval.common.options import PACKAGES, Measurement
+sys.modules.update(dict.fromkeys(PACKAGES))
+for name in sys.argv[1:]:
+    main = importlib.import_module(f"diffcodec.eval.{name}").main
+    for command in getattr(main, "commands", {"": main}).values():
+        assert isinstance(command, Measurement)
+        try:
+            command.invoke(click.Context(command))
+        except click.ClickException as error:
+            print(error.format_message())
+"""
+
+
+def test_measurements_say_so_before_they_begin() -> None:
+    names = [f"experiments.{path.stem}" for path in (ROOT / "eval" / "experiments").glob("*.py")]
+    names = [name for name in names if not name.endswith(("__init__", "demo"))]  # needs no more
+    names += ["publish.__main__", "publish.ship"]
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURING, str(ROOT), *names],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert len(said) >= len(names)
+    assert set(said) == {"measuring needs torch: pip install 'diffcodec[eval]'"}

@@ -1,10 +1,13 @@
 """What measurements run by `python -m` share on their command line, and with the program's own.
 
 A measurement fails as the program's commands do: in one sentence, what is wrong and what to do.
+So packages that come with the extra "eval" are imported inside of functions only, and it is before
+the work begins that one is found missing.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +15,7 @@ from typing import Any, TypeVar
 import click
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+PACKAGES = ("torch", "scipy", "matplotlib", "pytorch_msssim", "tabulate")  # of the extra "eval"
 
 
 class Measurement(click.Command):
@@ -19,6 +23,11 @@ class Measurement(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run; ClickException instead of an error that is raised for the user's sake."""
+        for package in PACKAGES:
+            if importlib.util.find_spec(package) is None:
+                raise click.ClickException(
+                    f"measuring needs {package}: pip install 'diffcodec[eval]'"
+                )
         try:
             return super().invoke(ctx)
         except OSError as error:

@@ -18,7 +18,6 @@ from typing import Any
 
 import click
 import numpy as np
-from tabulate import tabulate
 
 from diffcodec.bitstream.types import Pixels
 from diffcodec.data import digest
@@ -133,6 +132,8 @@ def folder_of(recipe: Recipe) -> str:
 
 def to_text(rows: Sequence[dict[str, Any]]) -> str:
     """The table for people: the best variance of each network."""
+    from tabulate import tabulate
+
     head = ["prediction, objective, variance, betas", "outcome", "NELBO"]
     lines = []
     for row in rows:

@@ -18,7 +18,6 @@ from typing import Any
 import click
 import constriction
 import numpy as np
-from tabulate import tabulate
 
 from diffcodec.accounting.trace import Clock
 from diffcodec.archive.bitsback import push
@@ -175,6 +174,8 @@ def main(
     json_path: Path | None,
 ) -> None:
     """Time and bits a symbol of the bits-back coder alone, and its share beside a network."""
+    from tabulate import tabulate
+
     rows = []
     for sigma in SIGMAS:
         if ans.KERNEL is not None:

@@ -22,7 +22,6 @@ from typing import Any
 import click
 import numpy as np
 from numpy.typing import NDArray
-from tabulate import tabulate
 
 from diffcodec.bitstream import viterbi
 from diffcodec.bitstream.rotation import rotate, unrotate
@@ -98,6 +97,8 @@ def _delivered(z: NDArray[np.float32], mu: NDArray[np.float32]) -> float:
 
 def table(cells: list[dict[str, Any]]) -> str:
     """Overhead over the ideal in percent, encode, decode us a bit; a row per nu and dims/bit."""
+    from tabulate import tabulate
+
     rows: dict[tuple[int, int], list[str]] = {}
     for c in cells:
         times = f"{c['encode_us_per_bit']:.1f} {c['decode_us_per_bit']:.2f}"
@@ -112,6 +113,8 @@ def table(cells: list[dict[str, Any]]) -> str:
 @click.option("--bits", default=49_152, show_default=True, help="Bits sent for each cell.")
 def main(json_path: Path | None, bits: int) -> None:
     """Overhead and time of the relative entropy coder by block length and state bits."""
+    from tabulate import tabulate
+
     cells = []
     every = list(product(MEMORIES, DIMS_PER_BIT, LENGTHS))
     with progress_bar("coding") as progress:

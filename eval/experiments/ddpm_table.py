@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from tabulate import tabulate
 
 from diffcodec.bitstream.types import Progress
 from diffcodec.codec import Codec
@@ -141,6 +140,8 @@ def table(
 
 def to_text(result: Result) -> str:
     """The table for people."""
+    from tabulate import tabulate
+
     kinds = ("theory", "files", "paper")
     head = ["T-t+1", *(name for kind in kinds for name in (f"{kind}\nbits/dim", "\nRMSE"))]
     rows = [cells(row) for row in result["ddpm_table"]]

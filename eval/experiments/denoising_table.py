@@ -18,7 +18,6 @@ from typing import Any
 
 import click
 import numpy as np
-from tabulate import tabulate
 
 from diffcodec.archive.pixels import pixel_bits
 from diffcodec.eval.common import metrics, options
@@ -128,6 +127,8 @@ def _rates(curve: Sequence[dict[str, Any]], channels: float) -> list[float | Non
 
 def to_text(result: dict[str, Any]) -> str:
     """All sets for people."""
+    from tabulate import tabulate
+
     lines = []
     for found in result["sets"]:
         lines.append(f"{found['dataset']['name']}, {found['dataset']['images']} images")

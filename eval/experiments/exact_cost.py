@@ -11,13 +11,10 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from diffcodec.data import digest
 from diffcodec.eval.common import options
@@ -30,11 +27,20 @@ from diffcodec.exact.backends import BACKENDS, open_backend
 from diffcodec.exact.conformance import Evaluator
 from diffcodec.exact.graph import INPUT_FRACTION, Graph
 from diffcodec.network.checkpoint import Checkpoint
-from diffcodec.network.denoiser import NetworkDenoiser
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from diffcodec.network.denoiser import NetworkDenoiser
 
 
 def with_integers(checkpoint: Checkpoint, graph: Graph, evaluate: Evaluator) -> NetworkDenoiser:
     """The network whose F comes from the integers."""
+    import torch
+    from torch.nn import functional as F
+
+    from diffcodec.network.denoiser import NetworkDenoiser
+
     network = NetworkDenoiser(checkpoint)
 
     def residual(x: Tensor, v: Tensor) -> Tensor:
@@ -101,6 +107,10 @@ def main(
     json_path: Path | None,
 ) -> None:
     """The difference in bits/dim between the network EXACT and the network FLOAT it came from."""
+    import torch
+
+    from diffcodec.network.denoiser import NetworkDenoiser
+
     settings = Settings(steps=steps, stride=stride)
     checkpoint, graph = Checkpoint.load(trained), Graph.load(exported)
     pixels = load_pixels(data, split, count, tile, crop)

@@ -18,8 +18,6 @@ from typing import Any
 
 import click
 import numpy as np
-import torch
-from tabulate import tabulate
 
 from diffcodec.eval.common import options
 from diffcodec.eval.common.results import provenance, write_result
@@ -29,7 +27,6 @@ from diffcodec.exact.conformance import Evaluator
 from diffcodec.exact.graph import INPUT_FRACTION, Graph
 from diffcodec.exact.reference import Reference
 from diffcodec.network.config import Recipe
-from diffcodec.network.kinds import build
 from diffcodec.zoo import load_graph
 
 CASES = ((1, 32, 32), (16, 32, 32), (1, 512, 768))  # images, height, width
@@ -42,6 +39,10 @@ Record = dict[str, Any]
 
 def float_path(graph: Graph, case: tuple[int, int, int]) -> Callable[[], Any]:
     """An evaluation of the network's recipe by torch; time does not depend on the weights."""
+    import torch
+
+    from diffcodec.network.kinds import build
+
     network = build(Recipe.from_dict(graph.facts["recipe"]).network).eval().channels_last()
     n, height, width = case
     y = torch.randn(n, 3, height, width).contiguous(memory_format=torch.channels_last)
@@ -82,6 +83,8 @@ def products(graph: Graph, case: tuple[int, int, int]) -> int:
 
 def measure(graph: Graph, case: tuple[int, int, int], threads: int, rounds: int) -> Record:
     """Least processor and wall seconds of every path; RuntimeError if integers differ."""
+    import torch
+
     torch.set_num_threads(threads)
     paths = {TORCH: float_path(graph, case), **exact_paths(graph, case, threads)}
     least = {name: [float("inf")] * 2 for name in paths}
@@ -115,6 +118,8 @@ def measure(graph: Graph, case: tuple[int, int, int], threads: int, rounds: int)
 
 def table(records: list[Record]) -> str:
     """Milliseconds a case, products a second, and the ratio to torch with as many threads."""
+    from tabulate import tabulate
+
     rows = []
     for record in records:
         case = "{pictures} x {height} x {width}, {threads} threads".format(**record)

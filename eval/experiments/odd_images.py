@@ -15,7 +15,6 @@ from typing import Any
 import click
 import numpy as np
 from PIL import Image, ImageDraw
-from tabulate import tabulate
 
 from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
@@ -75,6 +74,8 @@ def row(codec: Codec, name: str, pixels: Pixels) -> dict[str, Any]:
 
 def to_text(rows: list[dict[str, Any]]) -> str:
     """The rows for people."""
+    from tabulate import tabulate
+
     lines = []
     for one in rows:
         sizes = [int(np.prod(one["shape"])), one["bytes"], *one["peers_bytes"].values()]

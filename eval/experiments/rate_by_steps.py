@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from tabulate import tabulate
 
 from diffcodec.bitstream.types import Progress
 from diffcodec.codec import Codec
@@ -106,6 +105,8 @@ def _seconds(of_files: dict[str, dict[str, float]], files: Sequence[NamedImage])
 
 def to_text(result: dict[str, Any]) -> str:
     """The rows for people."""
+    from tabulate import tabulate
+
     kinds = ("total", "network", "trellis", "rest")
     rows = [
         [*(one[key] for key in ("steps", "visited", "bpd", "bpd_ideal", "bpp_pooled"))]

@@ -5,12 +5,10 @@ python -m diffcodec.eval.publish {status,all,accept,tables}
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from tabulate import tabulate
 
 from diffcodec.eval.common import options
 from diffcodec.eval.publish.measure import draw, due, duration, lacking, measure_all, minutes
@@ -40,9 +38,6 @@ def main() -> None:
 
     NAME is a file there, with its suffix or without; no name stands for all.
     """
-    for module in ("torch", "scipy", "matplotlib", "pytorch_msssim"):
-        if importlib.util.find_spec(module) is None:
-            raise click.ClickException(f"measuring needs {module}: pip install 'diffcodec[eval]'")
 
 
 def choose(names: Sequence[str]) -> list[Measurement]:
@@ -58,6 +53,8 @@ def choose(names: Sequence[str]) -> list[Measurement]:
 @names_argument
 def status(names: tuple[str, ...]) -> None:
     """Which results are fresh, which stale and why, how long they take and what they need."""
+    from tabulate import tabulate
+
     place, rows = Place(), []
     state = load(place)
     for one in choose(names):
