@@ -195,7 +195,7 @@ def _load(
 
 
 def _own_gpu() -> str:
-    """The device of this process: under torchrun each has a GPU of its own, if there are enough."""
+    """The GPU of this process: under torchrun each has its own, if there are enough."""
     import torch
 
     if not torch.cuda.is_available():

@@ -72,3 +72,10 @@ def test_a_device_stands_for_its_fastest_backend(tiny_network: Path) -> None:
     y = np.random.default_rng(0).standard_normal((2, 3, 13, 7)).astype(np.float32)
     wanted = load_network(tiny_network).batch(y, 0.3)
     assert np.array_equal(denoiser.batch(y, 0.3), wanted)
+
+
+def test_a_process_evaluates_on_the_gpu_that_it_was_given(tiny_network: Path) -> None:
+    last = torch.cuda.device_count() - 1
+    denoiser = load_network(tiny_network, f"cuda:{last}")
+    assert isinstance(denoiser, ExactDenoiser) and isinstance(denoiser.evaluate, Gemm)
+    assert denoiser.evaluate.silu.device.index == last

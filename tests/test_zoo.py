@@ -10,6 +10,7 @@ import torch
 
 from diffcodec import api, zoo
 from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.cli import nll
 from diffcodec.codec import Codec
 from diffcodec.errors import CheckpointError
 from diffcodec.eval.publish.tables import networks
@@ -116,3 +117,18 @@ def test_a_file_states_its_fingerprint(tiny_network: Path, tiny_float: Path) -> 
     assert stated_fingerprint(tiny_network) == Graph.load(tiny_network).fingerprint
     assert stated_fingerprint(tiny_float) is None
     assert stated_fingerprint(tiny_float.with_name("missing.safetensors")) is None
+
+
+def test_one_of_several_gpus_is_the_processs_own(
+    tiny_network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen: list[str] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    load_network(tiny_network, "cuda:1", backend="numpy")
+    load_network(tiny_network, "cpu")
+    assert chosen == ["cuda:1"]
+    for rank, device in (("0", "cuda:0"), ("1", "cuda:1"), ("2", "cuda:0")):
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        assert nll._own_gpu() == device

@@ -74,10 +74,16 @@ def load_network(
 ) -> ExactDenoiser | NetworkDenoiser:
     """A denoiser of either kind; raises CheckpointError. Only float networks need torch.
 
-    device: "cpu", "cuda" or one of several, "cuda:1". backend: of an integer network, by name
-    (diffcodec.exact.backends); by default the fastest one on the device. threads: of the network,
-    or of torch in all of this process; as many as suit by default.
+    device: "cpu", "cuda" or one of several, "cuda:1", which is this process's from then on.
+    backend: of an integer network, by name (diffcodec.exact.backends); by default the fastest one
+    on the device. threads: of the network, or of torch in all of this process; as many as suit by
+    default.
     """
+    if device.startswith("cuda:"):
+        import torch
+
+        if torch.cuda.is_available():  # what is opened below says so if it is not
+            torch.cuda.set_device(device)  # backends evaluate on the current one
     if EXACT in _metadata(find(model)):
         from diffcodec.exact.denoiser import ExactDenoiser
 
