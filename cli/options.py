@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
 
-# Of diffcodec.exact.backends, which imports numpy; a test sees to it that they are all here.
+# Of diffcodec.exact.backends and diffcodec.progressive.effort, which import numpy; tests see to it
+# that they are all here.
 BACKENDS = ("compiled", "numpy", "integers", "torch64", "torch32", "cuda64", "cuda32")
 DEVICES = ("cpu", "cuda")  # the fastest backend there
+EFFORTS = ("fast", "default", "best")
 CHAIN = (
     "Noise levels: K of the network's optimised schedule (6, 12, 25, 50 or 100), or N of DDPM's "
     "T = 1000 timesteps (ddpm:1000, cosine:100)"
@@ -164,7 +166,7 @@ encoder_cut_options = grouped(
 
 effort_option = click.option(
     "--effort",
-    type=click.Choice(["fast", "default", "best"]),
+    type=click.Choice(EFFORTS),
     default="default",
     help="Time against bytes: fast (up to 25 steps) halves encoding time, for files 2 % larger; "
     "best (up to 100) doubles encoding and decoding time, for files 1 % smaller; the default takes "

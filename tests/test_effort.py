@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.trellis import Trellis
+from diffcodec.cli import options
+from diffcodec.cli.encoding import encode
 from diffcodec.codec import Codec
 from diffcodec.errors import OptionError
+from diffcodec.eval.publish.tables import photographs
 from diffcodec.image import load
 from diffcodec.progressive.effort import DEFAULT, EFFORTS
 from tests.gaussian import gaussian_codec, gaussian_image
@@ -64,3 +68,9 @@ def test_what_is_given_counts() -> None:
 def test_an_effort_that_does_not_exist() -> None:
     with pytest.raises(OptionError, match='no effort "heroic", only fast, default, best'):
         CODEC.encode(IMAGE, effort="heroic")
+
+
+def test_commands_and_tables_list_them_all() -> None:
+    assert options.EFFORTS == photographs.EFFORTS == tuple(EFFORTS)
+    (option,) = (o for o in encode.params if isinstance(o, click.Option) and o.name == "effort")
+    assert all(effort in (option.help or "") for effort in EFFORTS)

@@ -9,7 +9,7 @@ from diffcodec.eval.publish.tables.markdown import load, machine, table
 from diffcodec.eval.publish.tables.rates import QUALITY
 from diffcodec.eval.rd.mean_curve import quality_at
 
-EFFORTS = ("fast", "default", "best")
+EFFORTS = ("fast", "default", "best")  # that are measured: all
 RATES_BPP = (0.1, 0.25, 0.5, 1.0, 2.0)
 
 
