@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -141,3 +142,9 @@ def test_another_recipe_is_refused(files: Path) -> None:
     done = shipped(files)
     assert done.exit_code == 1 and "another recipe" in done.output
     assert not list((files / "zoo").iterdir())
+
+
+def test_the_docstring_names_every_required_option() -> None:
+    usage = (ship.__doc__ or "").partition("\n\n")[2].partition("\n\n")[0]
+    required = {o.opts[0] for o in ship.main.params if isinstance(o, click.Option) and o.required}
+    assert required == {word for word in usage.split() if word.startswith("--")}

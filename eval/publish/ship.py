@@ -1,11 +1,12 @@
 """From an exported network to a shipped one: the integers with their facts, and the model card.
 
-    python -m diffcodec.eval.publish.ship NETWORK --nelbo NLL.json --denoising TABLE.json \
-        --rd RD.json --description ... --licence ...
+    python -m diffcodec.eval.publish.ship NETWORK --recipe RECIPE.toml --nelbo NLL.json \
+        --denoising TABLE.json --rd RD.json --log stats.jsonl --description ... --history ... \
+        --data ... --licence ... --hardware ... --commands ...
 
 The card's numbers are copied from the measurements' JSON (`diffcodec nll --json`,
 `diffcodec.eval.experiments.denoising_table`, `diffcodec eval`) and from the training's log, never
-typed.
+typed. "Ship it" in TRAINING.md has all steps.
 """
 
 from __future__ import annotations
