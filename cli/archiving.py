@@ -13,6 +13,7 @@ from diffcodec.cli.ledger import claim_ledger, ledger_option, write_ledger
 from diffcodec.cli.options import Network, chain_option, network_options, output_options
 from diffcodec.cli.output import Output, listed
 from diffcodec.cli.streams import PIPE, about, print_json, warn
+from diffcodec.eval.common.words import counted
 
 if TYPE_CHECKING:
     from diffcodec.archive.account import Written
@@ -76,7 +77,7 @@ def archive(
     if ledger is not None:
         claim_ledger(output, source, target, ledger)
     if ledger is not None and resume:
-        raise click.UsageError("--ledger needs the whole run; it does not go with --resume")
+        raise click.UsageError("--ledger needs the whole run; leave out --resume")
 
     from diffcodec.data import list_images
 
@@ -114,24 +115,25 @@ def archive(
 
         levels = choose_chain(header.chain_name, codec.tables)
         write_ledger(output, ledger, account.ledger(written, levels))
-    output.say(f"archived {written.images:,} images in {written.file_bytes:,} bytes")
+    output.say(f"archived {counted(written.images, 'image')} in {written.file_bytes:,} bytes")
     if output.as_json:
         names = {"input": str(source), "output": target, "model": codec.name}
         print_json({**names, **_facts(written), "archiving_seconds": round(seconds, 3)})
 
 
 def _say_what_is_lost(paths: list[Path], output: Output) -> None:
-    """Images may carry more than pixels; of one it is said what is not kept, of others how many."""
+    """Say what is not kept of the first image that holds more than pixels, and how many follow."""
     from diffcodec.errors import ImageError
     from diffcodec.image import notes
 
     carry: dict[Path, list[str]] = {}
     for path in () if output.quiet else paths:
-        with suppress(ImageError, OSError):  # what cannot be read is dealt with where it is coded
+        with suppress(ImageError, OSError):  # reported where it is coded
             if found := notes(path):
                 carry[path] = found
     for path, found in list(carry.items())[:1]:
-        more = f"; {len(carry) - 1:,} more images lose metadata, too" if len(carry) > 1 else ""
+        others = counted(len(carry) - 1, "more image")
+        more = f"; {others} with metadata that is not kept" if len(carry) > 1 else ""
         output.say(f"{path}: {listed(found)} is not kept{more}")
 
 

@@ -58,7 +58,7 @@ def bench(
 ) -> None:
     """Measure other codecs on the images below DATA, as `eval` does.
 
-    Codecs with a quality dial show, at each rate, the best of their files that is not larger.
+    Codecs with a quality setting show, at each rate, their best file that is not larger.
     Progressive ones are also cut like ours. What is not installed is named and left out.
 
     \b

@@ -89,5 +89,5 @@ bound_options = grouped(
         metavar="M",
         help="Each image meets every M-th t only (and t = 1 to 10): the same means, less precise.",
     ),
-    seed_option("Of the noise in x_t"),
+    seed_option("the noise in x_t"),
 )

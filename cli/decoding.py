@@ -52,13 +52,13 @@ shown_options = grouped(
         + "; ".join(f"{name}, {sampler.about}" for name, sampler in SAMPLERS.items())
         + " (default: mean).",
     ),
-    seed_option("Of what a sampler adds to what was received"),
+    seed_option("what a sampler adds to what was received"),
     click.option(
         "--sampler-steps",
         type=click.IntRange(1),
         default=STEPS,
         metavar="N",
-        help=f"Of a sampler that may choose them, such as ddim (default: {STEPS}).",
+        help=f"Steps of a sampler that takes any number, such as ddim (default: {STEPS}).",
     ),
 )
 
@@ -79,7 +79,7 @@ shown_options = grouped(
     "--format",
     "format_",
     type=click.Choice(["png", "ppm"]),
-    help="Of OUT, where it has no suffix to say so (default: png).",
+    help="Format of OUT, if its suffix does not name one (default: png).",
 )
 @output_options
 def decode(

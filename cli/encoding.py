@@ -24,7 +24,7 @@ from diffcodec.cli.streams import PIPE, about, beside, name_of, print_json, read
 
 
 def _step_code(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """A name of STEP_CODES, which only who gives one has to import."""
+    """A name of STEP_CODES, which are imported only where one is given."""
     if value is not None:
         from diffcodec.bitstream.step_codes import STEP_CODES
 
@@ -49,7 +49,7 @@ def _step_code(_: click.Context, option: click.Parameter, value: str | None) -> 
     help="How steps are sent: trellis:8 is fastest, trellis:16 makes the smallest files (default: "
     "as --effort and the size suggest).",
 )
-@seed_option("Of the randomness that encoder and decoder share")
+@seed_option("the randomness that encoder and decoder share")
 @ledger_option
 @output_options
 def encode(
@@ -67,8 +67,8 @@ def encode(
     """Compress the image IN to the file OUT; `-` is a pipe.
 
     OUT is IN with the suffix .dfc, unless it is given. Without a cut it is lossless at its full
-    length, and any beginning of it is an image. With one the encoder stops as soon as it gets
-    there.
+    length, and any beginning of it is an image. With one the encoder stops as soon as the cut
+    is reached.
 
     \b
     Examples:

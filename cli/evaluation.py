@@ -51,8 +51,8 @@ def evaluate(
     """Measure rate and distortion on the images below DATA.
 
     Each is encoded once, cut at many sizes and decoded. Rates are of whole files, errors of 8-bit
-    pixels, beside what theory asks for and what other codecs do (as `diffcodec bench` has it). Exit
-    code 1 if a file does not come back exactly.
+    pixels, beside theory and other codecs (as `diffcodec bench` measures them). Exit code 1 if a
+    file does not come back exactly.
 
     \b
     Examples:

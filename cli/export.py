@@ -25,7 +25,7 @@ PIXELS = 2**18  # that activations are measured on, at every noise level
     "-o",
     "--out",
     metavar="OUT",
-    help="The integer network's file (NETWORK with .exact before its suffix).",
+    help="The integer network's file (default: NETWORK with .exact before its suffix).",
 )
 @file_options
 def export(network: Path, data: Path, split: str, out: str | None, output: Output) -> None:

@@ -10,6 +10,7 @@ import click
 from diffcodec.cli.options import Network, file_network_options, json_option, output_options
 from diffcodec.cli.output import Output
 from diffcodec.cli.streams import about, print_json, warn
+from diffcodec.eval.common.words import counted
 
 if TYPE_CHECKING:
     from diffcodec.archive.archive import Contents
@@ -66,7 +67,7 @@ def extract(
     for problem in lost:
         warn(problem)
     _warn_of_damage(source, held)
-    output.say(f"extracted {len(done):,} images")
+    output.say(f"extracted {counted(len(done), 'image')}")
     if output.as_json:
         print_json({"input": source, "output": str(folder), "images": done, "lost": lost})
     if lost or (held.damage and not names):
@@ -97,7 +98,7 @@ def list_(source: str, check: bool, as_json: bool) -> None:
             click.echo(f"{image.width:>6} x {image.height:<6} {kind:<4}  {image.name}")
         bpd = 8 * held.file_bytes / max(1, sum(_size(p) for p in held.images))
         click.echo(
-            f"{len(held.images):,} images in {len(held.groups):,} groups, "
+            f"{counted(len(held.images), 'image')} in {counted(len(held.groups), 'group')}, "
             f"{held.file_bytes:,} bytes, {bpd:.3f} bits/dim"
         )
     _warn_of_damage(source, held)

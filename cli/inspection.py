@@ -52,7 +52,7 @@ def truncate(
 def info(source: str, model: str | None, ledger: bool, as_json: bool) -> None:
     """Report what the file IN holds, without decoding it.
 
-    What its bits would ideally be, only the encoder knows (encode --ledger).
+    Only the encoder knows how many bits would be ideal (encode --ledger).
 
     \b
     Examples:

@@ -102,10 +102,10 @@ peers_options = grouped(
     click.option(
         "--peers",
         metavar="NAME,...",
-        help="Of the other codecs only these: jpeg, jpeg2000, jpeg2000-cut, webp, avif, png, "
+        help="Compare with these codecs only: jpeg, jpeg2000, jpeg2000-cut, webp, avif, png, "
         "jpegxl, ... (default: all that are installed).",
     ),
-    click.option("--no-peers", is_flag=True, help="No other codecs."),
+    click.option("--no-peers", is_flag=True, help="Compare with no other codec."),
 )
 reconstructions_option = click.option(
     "--save-reconstructions",

@@ -36,7 +36,7 @@ network_options = grouped(
     Network,
     model_option,
     threads_option,
-    backend_option("the fastest of --device; of integer networks"),
+    backend_option("the fastest of --device; for integer networks only"),
 )
 
 

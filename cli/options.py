@@ -180,13 +180,13 @@ def chain_option(default: str) -> Decorator[Any]:
 
 
 def seed_option(what: str) -> Decorator[Any]:
-    """--seed of some randomness."""
+    """--seed N of what is random."""
     return click.option(
         "--seed",
         type=click.IntRange(0, 2**32 - 1),
         default=0,
         metavar="N",
-        help=f"{what} (default: 0).",
+        help=f"Seed of {what} (default: 0).",
     )
 
 

@@ -58,15 +58,15 @@ figure_options = grouped(
         "--metric",
         type=click.Choice(["psnr", "ms-ssim", "rmse"]),
         default="psnr",
-        help="Of kind rd (default: psnr).",
+        help="Measure of quality, for kind rd (default: psnr).",
     ),
     click.option(
         "--rate",
         type=click.Choice(["bpp", "bpd"]),
         default="bpp",
-        help="Of kind rd (default: bpp).",
+        help="Unit of the rate, for kind rd (default: bpp).",
     ),
-    click.option("--title", metavar="TEXT", help="Instead of the data set's name."),
+    click.option("--title", metavar="TEXT", help="Title (default: the data set's name)."),
 )
 
 

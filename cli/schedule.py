@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     "-o",
     "--out",
     metavar="OUT",
-    help="The network with the schedules (NETWORK with .scheduled before its suffix).",
+    help="The network with the schedules (default: NETWORK with .scheduled before its suffix).",
 )
 @output_options
 def schedule(

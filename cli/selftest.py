@@ -14,8 +14,8 @@ from diffcodec.cli.streams import print_json
 def selftest(as_json: bool) -> None:
     """Try every backend, and decode files of known pixels with it.
 
-    All that this machine has must give the same numbers to the bit; of the others it is said what
-    they lack. Exit code 1 if one does not.
+    All that this machine has must give the same numbers to the bit; backends that are missing are
+    listed with the reason. Exit code 1 if a check fails.
 
     \b
     Examples:

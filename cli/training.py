@@ -28,7 +28,7 @@ split_option = click.option(
     "--split",
     default="all",
     metavar="NAME",
-    help="Of the folder only files or folders whose name begins so.",
+    help="Only files or folders of the folder whose name begins with NAME.",
 )
 
 

@@ -19,6 +19,7 @@ from diffcodec.eval.common.results import (
     read_result,
     write_result,
 )
+from diffcodec.eval.common.words import counted
 
 RESULTS = Path(__file__).parent.parent / "eval" / "results"
 
@@ -63,3 +64,9 @@ def test_what_is_no_result_is_neither_written_nor_read(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(ResultError, match=says):
             read_result(path)
+
+
+def test_nouns_follow_their_number() -> None:
+    assert [counted(n, "image") for n in (0, 1, 2000)] == ["0 images", "1 image", "2,000 images"]
+    assert counted(1, "process", "processes") == "1 process"
+    assert counted(2, "process", "processes") == "2 processes"

@@ -51,7 +51,7 @@ split_option = click.option(
     "--split",
     default="all",
     metavar="NAME",
-    help="Of DATA only files or folders whose name begins so.",
+    help="Only files or folders of DATA whose name begins with NAME.",
 )
 tile_option = click.option(
     "--tile",
@@ -110,7 +110,12 @@ def model_option(default: str) -> Callable[[Function], Function]:
 
 
 processes_option = click.option(
-    "-j", "--processes", type=click.IntRange(1), default=1, metavar="N", help="Processes (1)."
+    "-j",
+    "--processes",
+    type=click.IntRange(1),
+    default=1,
+    metavar="N",
+    help="Number of processes (default: 1).",
 )
 records_option = click.option(
     "--records",

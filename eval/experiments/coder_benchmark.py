@@ -1,7 +1,7 @@
 """What the relative entropy coder costs: bits over the ideal, and processor time a bit.
 
 Targets are Gaussian, as after rotation. With z decoded for a target mu of D coordinates, the bits
-delivered are -(D/2) log2(1 - cos^2(z, mu)), the information that the direction of z tells about mu:
+delivered are -(D/2) log2(1 - cos^2(z, mu)), the information that the direction of z has about mu:
 the rest of z is noise, which an exact sample would have as well. The overhead is bits sent /
 delivered - 1; over the KL divergence of the same-variance coder, which needs
 (2^(2h) - 1) / (2 ln 2) >= h bits a coordinate to deliver h, it is smaller.

@@ -12,6 +12,7 @@ import numpy as np
 
 from diffcodec.bitstream.types import Float64, Int64, Pixels
 from diffcodec.data import digest
+from diffcodec.eval.common.words import counted
 from diffcodec.eval.likelihood.nll import NamedImage, Settings, Terms, evaluate, images_of
 from diffcodec.theory.denoiser import BatchDenoiser
 from diffcodec.theory.units import GREY
@@ -130,7 +131,7 @@ def about_set(
     """What was measured: `data` is a folder, or None for images by their names."""
     images = [pixels for _, pixels in named]
     shapes = {pixels.shape for pixels in images}
-    own = Path(named[0][0]).name if len(named) == 1 else "pictures"
+    own = Path(named[0][0]).name if len(named) == 1 else "images"
     return {
         "name": own if data is None else data.name,
         "split": split or "all",
@@ -155,7 +156,7 @@ def to_text(result: dict[str, Any]) -> str:
     n = result["nelbo"]
     error = n["standard_error_bpd"]
     spread = "" if error is None else f" +- {error:.4f}"
-    count = "1 image" if n["images"] == 1 else f"{n['images']} images"
+    count = counted(n["images"], "image")
     chain = n["schedule"] + (", sigma2 widened" if n["sigma2"] == "widened" else "")
     lines = [
         f"{n['bpd']:.4f}{spread} bits/dim = L_T {n['L_T_bpd']:.5f} + steps {n['L_steps_bpd']:.4f} "

@@ -79,7 +79,7 @@ def levels_of(kind: str, steps: int, tables: Tables) -> tuple[float, ...]:
 
 
 def chosen(tables: Tables, lengths: Iterable[int]) -> dict[int, tuple[float, ...]]:
-    """The best chains, decreasing noise variances, as far as the tables alone can tell."""
+    """The best chains, decreasing noise variances, by the tables alone."""
     near = tables.v <= (PIXELS_BELOW / GREY) ** 2
     pixels = np.array([pixel_bpd(mse) for mse in tables.mse])
     best = choose(tables, np.where(near, pixels, np.inf), lengths)

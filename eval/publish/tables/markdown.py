@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from diffcodec.eval.common.results import Result, command_of, read_result
+from diffcodec.eval.common.words import counted
 from diffcodec.eval.publish.measurements import COMMANDS
 
 
@@ -32,9 +33,11 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 def machine(result: Result) -> str:
     """What it was measured on, and how."""
     e = result["environment"]
+    processes = counted(e["processes"], "process", "processes")
+    threads = counted(e["threads_per_process"], "thread")
     return (
-        f"`{result['command']}`  \n{e['cpu']}, {e['cpus']} cores, {e['processes']} processes of "
-        f"{e['threads_per_process']} threads; torch {e['torch']}, Pillow {e['pillow']}."
+        f"`{result['command']}`  \n{e['cpu']}, {counted(e['cpus'], 'core')}, {processes} of "
+        f"{threads}; torch {e['torch']}, Pillow {e['pillow']}."
     )
 
 
