@@ -12,7 +12,6 @@ from diffcodec.eval.experiments import (
     coder_benchmark,
     exact_cost,
     local_variance,
-    prefixes,
 )
 from diffcodec.eval.publish.tables import choices, coders
 from diffcodec.image import save
@@ -29,14 +28,6 @@ def images(tmp_path: Path) -> Path:
     for seed in range(3):
         save(synthetic_image(16, 16, 3, seed), folder / f"{seed}.png")
     return folder
-
-
-def test_prefixes(tiny_network: Path, images: Path, tmp_path: Path) -> None:
-    ask = [images, "-m", tiny_network, "--images", 1]
-    result, _ = measured(prefixes.main, *ask, out=tmp_path / "prefixes.json")
-    (row,) = result["pictures"]
-    assert row["exact"] and row["prefixes_decoded"] == row["bytes"] - row["header_bytes"] + 1
-    assert result["dataset"]["images"] == 1 and result["dataset"]["name"] == "set"
 
 
 def test_local_variance(tiny_network: Path, images: Path, tmp_path: Path) -> None:

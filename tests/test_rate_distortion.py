@@ -148,11 +148,3 @@ def test_demo(name: str, tiny_network: Path, tmp_path: Path) -> None:
     assert "exact" in run.output and (tmp_path / "demo" / f"{name}.dfc").exists()
     with Image.open(tmp_path / "demo" / f"{name}-cuts.png") as strip:
         assert strip.width > 6 * 150
-
-
-def test_all_prefixes_of_a_small_file(tiny_codec: Codec, small_rgb: Pixels) -> None:
-    from diffcodec.eval.experiments.prefixes import all_prefixes
-
-    record = all_prefixes(tiny_codec, small_rgb)
-    assert record["exact"] and record["largest_fall_db"] >= 0
-    assert record["prefixes_decoded"] == record["bytes"] - record["header_bytes"] + 1
