@@ -43,8 +43,6 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "ablation": choices.ablation,
     "chosen-steps": choices.chosen_steps,
     "cifar10-steps": lambda r: choices.steps(r, "cifar10"),
-    "cifar10-joint-steps": lambda r: choices.steps(r, "cifar10-joint"),
-    "kodak-steps": lambda r: choices.steps(r, "kodak"),
     "local-variance": choices.local_variance,
     "archives": coders.archives,
     "coder": coders.coder,
