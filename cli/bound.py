@@ -11,7 +11,7 @@ import click
 from diffcodec.cli.options import CHAIN, grouped, seed_option
 
 if TYPE_CHECKING:
-    from diffcodec.eval.likelihood.nll import Settings
+    from diffcodec.eval.likelihood.plan import Settings
     from diffcodec.exact.denoiser import ExactDenoiser
     from diffcodec.network.denoiser import NetworkDenoiser
 

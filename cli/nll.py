@@ -140,7 +140,8 @@ def _measure(
     from diffcodec.api import default_model_of
     from diffcodec.eval.common.results import provenance
     from diffcodec.eval.likelihood.elbo import summarise
-    from diffcodec.eval.likelihood.nll import batch_size, evaluate, images_of, measurer
+    from diffcodec.eval.likelihood.nll import batch_size, evaluate, measurer
+    from diffcodec.eval.likelihood.plan import images_of
     from diffcodec.zoo import load_network
 
     name = network.model or default_model_of([pixels for _, pixels in named])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from diffcodec.eval.experiments import ablation
-from diffcodec.eval.likelihood.nll import Settings
+from diffcodec.eval.likelihood.plan import Settings
 from diffcodec.image import save
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Recipe

@@ -572,7 +572,7 @@ def test_fine_tuning_tells_the_bound_before_and_after(
     run: Run, small_rgb: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from diffcodec.eval.likelihood import validation
-    from diffcodec.eval.likelihood.nll import Settings
+    from diffcodec.eval.likelihood.plan import Settings
     from diffcodec.network.config import Recipe
     from diffcodec.zoo import load_checkpoint, load_weights
     from tests.exported import exported

@@ -10,7 +10,7 @@ from PIL import Image
 from diffcodec.eval.common.images import load_pixels
 from diffcodec.eval.likelihood.denoising import denoising_curve, implied_rate
 from diffcodec.eval.likelihood.elbo import nelbo
-from diffcodec.eval.likelihood.nll import Settings
+from diffcodec.eval.likelihood.plan import Settings
 from diffcodec.theory.denoiser import GaussianDenoiser, OracleDenoiser
 from diffcodec.theory.units import to_x0
 

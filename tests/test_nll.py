@@ -21,13 +21,8 @@ from diffcodec import image
 from diffcodec.bitstream.types import Float32, Float64, Pixels
 from diffcodec.eval.common.records import RecordsError
 from diffcodec.eval.likelihood.elbo import COLUMNS, summarise, to_text
-from diffcodec.eval.likelihood.nll import (
-    NamedImage,
-    Settings,
-    images_of,
-    measure,
-    noise,
-)
+from diffcodec.eval.likelihood.nll import measure
+from diffcodec.eval.likelihood.plan import NamedImage, Settings, images_of, noise
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import NetworkConfig, Recipe, TrainConfig
 from diffcodec.network.unet import UNet

@@ -14,8 +14,9 @@ import pytest
 from diffcodec import image
 from diffcodec.errors import OptionError
 from diffcodec.eval.likelihood.elbo import summarise, to_text
-from diffcodec.eval.likelihood.nll import Settings, Terms, images_of
+from diffcodec.eval.likelihood.nll import Terms
 from diffcodec.eval.likelihood.optimised_levels import chosen, levels_of, pixel_bpd
+from diffcodec.eval.likelihood.plan import Settings, images_of
 from diffcodec.eval.publish.tables import networks
 from diffcodec.exact.graph import Graph
 from diffcodec.theory.chain import Tables
@@ -137,7 +138,10 @@ def test_the_command(
     assert grey == pytest.approx(GREY * np.sqrt(chain))
     beta = json.loads(run("-m", tiny_network, "--chain", "12", "--sigma2", "beta", "--json").stdout)
     assert beta["nelbo"]["bpd"] != told["nelbo"]["bpd"]
-    assert "no optimised schedule of 7 levels" in run("-m", tiny_network, "--chain", "7", code=2).stderr
+    assert (
+        "no optimised schedule of 7 levels"
+        in run("-m", tiny_network, "--chain", "7", code=2).stderr
+    )
     graph = Graph.load(tiny_network)
     dataclasses.replace(graph, facts={**graph.facts, "tables": {}}).save(Path("bare.safetensors"))
     bare = run("-m", "bare.safetensors", "--chain", "chosen:9", code=1)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from diffcodec.bitstream.types import Pixels
-from diffcodec.eval.likelihood.nll import Settings, Terms, evaluate, images_of
+from diffcodec.eval.likelihood.nll import Terms, evaluate
+from diffcodec.eval.likelihood.plan import Settings, images_of
 from diffcodec.theory.denoiser import GaussianDenoiser
 
 SETTINGS = Settings(steps=30, sigma2="beta_tilde")

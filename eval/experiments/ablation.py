@@ -26,7 +26,7 @@ from diffcodec.eval.common.images import load_pixels
 from diffcodec.eval.common.results import provenance, read_result, write_result
 from diffcodec.eval.likelihood.denoising import denoising_curve, implied_rate
 from diffcodec.eval.likelihood.elbo import nelbo
-from diffcodec.eval.likelihood.nll import Settings
+from diffcodec.eval.likelihood.plan import Settings
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Betas, Predicts, Recipe
 from diffcodec.theory.elbo import Variance

@@ -26,7 +26,8 @@ from diffcodec.eval.common.progress import progress_bar
 from diffcodec.eval.common.records import Record, collect, key_of
 from diffcodec.eval.common.results import provenance, write_result
 from diffcodec.eval.likelihood.denoising import batches, implied_rate
-from diffcodec.eval.likelihood.nll import batch_size, noise
+from diffcodec.eval.likelihood.nll import batch_size
+from diffcodec.eval.likelihood.plan import noise
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.exact.shapes import macs_per_pixel
 from diffcodec.theory.denoiser import BatchDenoiser

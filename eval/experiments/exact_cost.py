@@ -22,7 +22,8 @@ from diffcodec.eval.common.images import load_pixels
 from diffcodec.eval.common.progress import progress_bar
 from diffcodec.eval.common.results import provenance, write_result
 from diffcodec.eval.likelihood.elbo import standard_error
-from diffcodec.eval.likelihood.nll import Settings, Terms, batch_size, evaluate, images_of
+from diffcodec.eval.likelihood.nll import Terms, batch_size, evaluate
+from diffcodec.eval.likelihood.plan import Settings, images_of
 from diffcodec.exact.backends import BACKENDS, open_backend
 from diffcodec.exact.conformance import Evaluator
 from diffcodec.exact.graph import INPUT_FRACTION, Graph

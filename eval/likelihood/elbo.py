@@ -13,7 +13,8 @@ import numpy as np
 from diffcodec.bitstream.types import Float64, Int64, Pixels
 from diffcodec.data import digest
 from diffcodec.eval.common.words import counted
-from diffcodec.eval.likelihood.nll import NamedImage, Settings, Terms, evaluate, images_of
+from diffcodec.eval.likelihood.nll import Terms, evaluate
+from diffcodec.eval.likelihood.plan import NamedImage, Settings, images_of
 from diffcodec.theory.denoiser import BatchDenoiser
 from diffcodec.theory.units import GREY
 

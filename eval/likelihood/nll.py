@@ -1,104 +1,37 @@
 """Every term of the bound for every image of a set, whatever the batches, processes and stops.
 
-The noise of an image at a timestep depends on the seed, the image and the timestep alone (in
-the numbering of the full chain, so a subset of the steps sees the same x_t). An image's terms are
-therefore the same number in whatever company it is evaluated, up to the rounding of a network's
-batches, and can be kept: one JSON line an image.
+An image's noise depends on nothing but the image, the timestep and the seed (plan.py). Its terms
+are therefore the same numbers in whatever company it is evaluated, up to the rounding of a
+network's batches, and can be kept: one JSON line an image.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from diffcodec.bitstream.types import Float64, Int64, Pixels, Progress
-from diffcodec.errors import OptionError
+from diffcodec.bitstream.types import Float64, Pixels, Progress
 from diffcodec.eval.common.processes import spread
 from diffcodec.eval.common.ranks import Ranks
 from diffcodec.eval.common.records import Record, append, rows
 from diffcodec.eval.likelihood.denoising import batches
+from diffcodec.eval.likelihood.plan import NamedImage, Settings, noise
 from diffcodec.theory.denoiser import BatchDenoiser
-from diffcodec.theory.elbo import GaussianDiffusion, Variance
-from diffcodec.theory.schedule import Schedule
 from diffcodec.theory.units import GREY, to_x0
 from diffcodec.zoo import load_network
 
 BATCH_PIXELS = {"cpu": 1 << 16, "cuda": 1 << 19}  # of all images in a call of the network
 DIGITS = 9  # significant ones that are kept: more than a float32 network has
-# With a stride, every image still meets t = 1..10: half of all bits, and most of the variance
-# between images, lie in these terms.
-DENSE = 10
-
-
-class Network(BatchDenoiser, Protocol):
-    """A denoiser with a name for its weights."""
-
-    fingerprint: str
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the terms of an image depend on besides network and pixels.
-
-    chain: "linear", "cosine" with so many of the T = 1000 `steps`; sigma2: the variance of p_theta.
-    stride m > 1: each image meets t = 1..10 and every m-th of the other steps; which ones rotates
-    from image to image in random order, so that every term is still the mean of an unbiased
-    sample of the images and the cost falls m-fold. levels: noise variances, increasing,
-    that make another chain of so many steps; errors: what GaussianDiffusion expects at each step.
-    """
-
-    chain: str = "linear"
-    steps: int = 1000
-    sigma2: Variance = "beta"
-    stride: int = 1
-    seed: int = 0
-    levels: tuple[float, ...] = ()
-    errors: tuple[float, ...] = ()
-
-    @property
-    def schedule(self) -> Schedule:
-        """Raises ValueError for a chain that does not exist."""
-        if self.levels:
-            return Schedule.of_noise(self.chain, self.levels)
-        return Schedule.named(self.chain).respaced(self.steps)
-
-    @property
-    def diffusion(self) -> GaussianDiffusion:
-        """q and p_theta."""
-        errors = np.array(self.errors) if self.errors else None
-        return GaussianDiffusion(self.schedule, self.sigma2, error=errors)
-
-    def offsets(self, N: int) -> Int64:
-        """Which steps each of N images meets with a stride, (N,) in 0 .. stride - 1.
-
-        Raises OptionError for a stride above N: some steps would be met by no image.
-        """
-        if self.stride > N:
-            raise OptionError(f"the stride must lie between 1 and the number of images, {N}")
-        return np.asarray(np.random.default_rng(self.seed).permutation(N) % self.stride)
-
-
-@dataclass(frozen=True, eq=False)
-class NamedImage:
-    """(H, W, C) uint8 pixels and the timesteps they meet; key: of all that its terms depend on."""
-
-    name: str
-    pixels: Pixels
-    t: Int64
-    key: str
 
 
 @dataclass(frozen=True, eq=False)
 class Terms:
-    """The bound of N images, as diffcodec.theory.elbo.BpdTerms: bits/dim, and MSE in x0
-    units.
+    """The bound of N images, as diffcodec.theory.elbo.BpdTerms: bits/dim, and MSE in x0 units.
 
     prior: (N,); vb, mse: (N, T), column t - 1 holds L_{t-1}; NaN: not evaluated (stride).
     """
@@ -106,46 +39,6 @@ class Terms:
     prior: Float64
     vb: Float64
     mse: Float64
-
-
-def plan(T: int, stride: int, offset: Int64) -> Int64:
-    """(K, N) timesteps, row by row, 0 for none: 1..DENSE for all, then every stride-th of the rest
-    with each image's `offset` (N,) in 0..stride - 1."""
-    dense = np.arange(1, min(T, DENSE) + 1)
-    sparse = np.arange(DENSE + 1, T + 1, stride)
-    rows = np.concatenate([dense[:, None] + 0 * offset, sparse[:, None] + offset])
-    rows[rows > T] = 0
-    return np.asarray(rows[rows.any(axis=1)][::-1], dtype=np.int64)
-
-
-def images_of(
-    named: Sequence[tuple[str, Pixels]], settings: Settings, fingerprint: str
-) -> list[NamedImage]:
-    """Names and pixels with the work that each needs."""
-    T, own = settings.schedule.T, [settings.levels, settings.errors]
-    plans = plan(T, settings.stride, settings.offsets(len(named)))  # (K, N)
-    images = []
-    for (name, pixels), column in zip(named, plans.T, strict=True):
-        t = column[column > 0]
-        about = [fingerprint, settings.chain, T, settings.sigma2, settings.seed, t.tolist()]
-        about += own if any(own) else []
-        key = hashlib.sha256(_digest(pixels) + json.dumps(about).encode()).hexdigest()
-        images.append(NamedImage(name, pixels, t, key))
-    return images
-
-
-def _digest(pixels: Pixels) -> bytes:
-    shape = json.dumps(pixels.shape).encode()
-    return hashlib.sha256(shape + np.ascontiguousarray(pixels).tobytes()).digest()
-
-
-def noise(pixels: Pixels, timestep: int, seed: int) -> Float64:
-    """N(0, 1) for one image at one timestep of the full chain: (C, H, W) float64."""
-    height, width, channels = pixels.shape
-    words = np.frombuffer(_digest(pixels), "<u4").tolist()
-    return np.random.default_rng([seed, timestep, *words]).standard_normal(
-        (channels, height, width)
-    )
 
 
 def measure(

@@ -16,7 +16,7 @@ import numpy as np
 
 from diffcodec.bitstream.types import Float64
 from diffcodec.errors import OptionError
-from diffcodec.eval.likelihood.nll import Settings
+from diffcodec.eval.likelihood.plan import Settings
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.network.tables import PIXELS_BELOW
 from diffcodec.theory.chain import Tables

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from diffcodec.data import load_images
 from diffcodec.eval.likelihood.elbo import nelbo
-from diffcodec.eval.likelihood.nll import Settings
+from diffcodec.eval.likelihood.plan import Settings
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import TrainConfig
 from diffcodec.network.denoiser import NetworkDenoiser

@@ -108,7 +108,7 @@ def network() -> list[Any]:
 def bound() -> list[Any]:
     """The variational bound of two images: DDPM's, with a stride, at the network's own levels."""
     from diffcodec.eval.likelihood.elbo import nelbo
-    from diffcodec.eval.likelihood.nll import Settings
+    from diffcodec.eval.likelihood.plan import Settings
     from diffcodec.zoo import load_network
 
     denoiser, pixels = (
