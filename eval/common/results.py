@@ -15,8 +15,8 @@ from diffcodec.files import write_atomic
 
 Result = dict[str, Any]
 
-# Measurements were modules of diffcodec.eval itself; these had other names, too.
-RENAMED = {"large_picture": "large_image", "odd_pictures": "odd_images"}
+# Measurements were modules of diffcodec.eval itself; one had another name, too.
+RENAMED = {"large_picture": "large_image"}
 
 
 class ResultError(ValueError):
