@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from diffcodec.eval.rd.curves import Curve
 
 KINDS = ("rd", "terms", "overhead", "lossless", "steps")
+METRICS = ("psnr", "ms-ssim", "rmse")  # all of SIMILARITIES: a test sees to it
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ figure_options = grouped(
     click.option("-o", "--output", "path", metavar="OUT", help="The figure: .png, .svg or .pdf."),
     click.option(
         "--metric",
-        type=click.Choice(["psnr", "ms-ssim", "rmse"]),
+        type=click.Choice(METRICS),
         default="psnr",
         help="Measure of quality, for kind rd (default: psnr).",
     ),
@@ -83,7 +84,7 @@ figure_options = grouped(
     "--curves",
     "keys",
     metavar="NAME,...",
-    help="Of kind rd: only these, for example 'diffcodec photo,jpegxl'.",
+    help="Plot these curves only, for kind rd, for example 'diffcodec photo,jpegxl'.",
 )
 @click.option(
     "--bd",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from functools import partial
 from pathlib import Path
@@ -9,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from diffcodec.cli import plot
+from diffcodec.eval.common.coded import Point
+from diffcodec.eval.common.similarity import SIMILARITIES
 from diffcodec.eval.publish.readme import RESULTS
-from diffcodec.eval.rd import curves
+from diffcodec.eval.rd import curves, mean_curve
 from diffcodec.eval.rd.pooling import pool
 from tests.command import invoke
 from tests.made_up_record import a_record
@@ -146,3 +150,10 @@ def test_mistakes_are_told_in_one_line(
 def test_committed_results_are_drawn(folder: Path, name: str) -> None:
     run(RESULTS / f"{name}.json", "-o", "a.svg")
     assert "diffcodec" in Path("a.svg").read_text()
+
+
+def test_every_measure_of_similarity_can_be_plotted() -> None:
+    assert set(plot.METRICS) == {"psnr", "rmse", *SIMILARITIES}
+    fields = {field.name for field in dataclasses.fields(Point)}
+    for one in SIMILARITIES.values():
+        assert one.field in fields and one.columns[0] in mean_curve.COLUMNS

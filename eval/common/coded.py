@@ -9,7 +9,7 @@ from pathlib import Path
 
 from diffcodec.bitstream.types import Pixels
 from diffcodec.eval.common import metrics
-from diffcodec.eval.common.similarity import available, large_enough, ms_ssim
+from diffcodec.eval.common.similarity import SIMILARITIES, similarities
 
 Decode = Callable[[bytes], Pixels]
 
@@ -22,8 +22,8 @@ class PeerError(ValueError):
 class Point:
     """One file: its size, MSE of its pixels in grey levels squared, seconds to make and to read.
 
-    ms_ssim: None where the image is too small, or it was not measured. part_mses: of each image
-    of a stack.
+    ms_ssim: as in SIMILARITIES, None where it does not apply, or was not measured. part_mses: of
+    each image of a stack.
     """
 
     bytes: int
@@ -61,16 +61,16 @@ def read_again(pixels: Pixels, data: bytes, decode: Decode, encode_seconds: floa
 
 
 def finish(file: File, pixels: Pixels, target: Path | None = None) -> Point:
-    """The point of a file that was chosen, with MS-SSIM; its pixels go to `target` (.png).
+    """The point of a file that was chosen, with SIMILARITIES; its pixels go to `target` (.png).
 
     What takes longer than MSE is measured here, not for all files that a search meets.
     """
-    if target is None and not (large_enough(pixels.shape) and available()):
+    if target is None and not any(one.applies(pixels.shape) for one in SIMILARITIES.values()):
         return file.point
     decoded = file.decode(file.data)
     if target is not None:
         save(decoded, target)
-    return replace(file.point, ms_ssim=ms_ssim(pixels, decoded))
+    return replace(file.point, **similarities(pixels, decoded))
 
 
 def save(pixels: Pixels, target: Path) -> None:

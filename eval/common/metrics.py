@@ -5,7 +5,8 @@ PSNRs* averages the images' decibels (what CompressAI tables hold, "psnr-rgb" in
 *pooled PSNR* is the PSNR of all samples' squared errors taken together ("psnr-rgb-pooled"), which
 the worst images dominate. Rates are means over images of bits per pixel.
 
-An exact image has no PSNR: None stands for it, so that no Infinity can enter a JSON file.
+An exact image has no PSNR: None stands for it, so that no Infinity can enter a JSON file. Other
+measures than the squared error, MS-SSIM for one, are in similarity.py.
 """
 
 from __future__ import annotations

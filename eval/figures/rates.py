@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from diffcodec.eval.common.results import Result, ResultError
+from diffcodec.eval.common.similarity import SIMILARITIES
 from diffcodec.eval.figures.figure import COLOURS, OTHERS, OURS, finish, log_rates, prepare, tidy
 from diffcodec.eval.rd.curves import Curve, Metric, Rate, column_of, values
 
@@ -16,7 +17,7 @@ RATES = {"bpp": "bits per pixel", "bpd": "bits per dimension"}
 VALUES = {
     "psnr-rgb-pooled": "PSNR of the pooled MSE [dB]",
     "psnr-rgb": "mean PSNR [dB]",
-    "ms-ssim-rgb": "MS-SSIM, -10 log10(1 - x) [dB]",
+    **{one.columns[0]: one.label for one in SIMILARITIES.values()},
 }
 LINES = {"": "-", "cut": "--", "lossless-cut": ":"}
 Points = list[tuple[float, float]]

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
 from diffcodec.eval.common.results import Result, ResultError
+from diffcodec.eval.common.similarity import SIMILARITIES
 from diffcodec.eval.peers.peers import PEERS
 
-Metric = Literal["psnr", "ms-ssim", "rmse"]
+Metric = str  # "psnr", "rmse" or a name of SIMILARITIES
 Rate = Literal["bpp", "bpd"]
 # What the columns are called: here, in CompressAI, in its older files.
 COLUMNS = {
@@ -19,7 +20,7 @@ COLUMNS = {
     "bpd": ("bpd",),
     "psnr-rgb-pooled": ("psnr-rgb-pooled",),
     "psnr-rgb": ("psnr-rgb", "psnr"),
-    "ms-ssim-rgb": ("ms-ssim-rgb", "ms-ssim"),
+    **{one.columns[0]: one.columns for one in SIMILARITIES.values()},
 }
 
 
@@ -106,18 +107,19 @@ def choose(curves: Sequence[Curve], keys: Sequence[str] | None) -> list[Curve]:
 
 def column_of(curves: Sequence[Curve], metric: Metric) -> str:
     """The column that stands for a metric: the pooled PSNR where all (but theory) have it."""
-    if metric == "ms-ssim":
-        return "ms-ssim-rgb"
+    if metric in SIMILARITIES:
+        return SIMILARITIES[metric].columns[0]
     real = [curve for curve in curves if curve.kind != "theory"]
     pooled = real and all(curve.columns.get("psnr-rgb-pooled") is not None for curve in real)
     return "psnr-rgb-pooled" if pooled else "psnr-rgb"
 
 
 def values(curve: Curve, rate: Rate, metric: Metric, column: str) -> list[tuple[float, float]]:
-    """(rate, value) as it is drawn: dB, MS-SSIM as -10 log10(1 - x), RMSE in grey levels."""
+    """(rate, value) as it is drawn: dB, RMSE in grey levels, SIMILARITIES as they say."""
     pairs = curve.points(rate, column)
-    if metric == "ms-ssim":
-        return [(x, -10 * math.log10(1 - y)) for x, y in pairs if y < 1]
+    if metric in SIMILARITIES:
+        drawn = ((x, SIMILARITIES[metric].drawn(y)) for x, y in pairs)
+        return [(x, y) for x, y in drawn if y is not None]
     if metric == "rmse":
         return [(x, 255 * 10 ** (-y / 20)) for x, y in pairs]
     return pairs

@@ -13,15 +13,17 @@ import numpy as np
 
 from diffcodec.eval.common import metrics
 from diffcodec.eval.common.coded import Point
+from diffcodec.eval.common.similarity import SIMILARITIES
 
 Record = dict[str, Any]
+SIMILAR = {one.columns[0]: one.field for one in SIMILARITIES.values()}
 COLUMNS = (
     "bpp",
     "bpd",
     "psnr-rgb",
     "psnr-rgb-pooled",
     "rmse-rgb-pooled",
-    "ms-ssim-rgb",
+    *SIMILAR,
     "encoding_time",
     "decoding_time",
 )
@@ -49,20 +51,19 @@ def curve(
             {"q": qualities[j], **mean(files, shapes)} if qualities else mean(files, shapes)
         )
     keys = [*(["q"] if qualities else []), *COLUMNS]
-    if not all(row["ms-ssim-rgb"] is not None for row in rows):
-        keys.remove("ms-ssim-rgb")
-    return {key: [row[key] for row in rows] for key in keys}
+    columns = {key: [row[key] for row in rows] for key in keys}
+    return {k: column for k, column in columns.items() if k not in SIMILAR or None not in column}
 
 
 def mean(files: Sequence[Point], shapes: Sequence[tuple[int, ...]]) -> Record:
     """One entry of a mean curve: a file of each image, none exact, and its (H, W, C).
 
-    "ms-ssim-rgb" is None unless every image has one, "psnr-rgb" where a part of a stack is exact.
+    One of SIMILARITIES is None unless all images have it, "psnr-rgb" where a part of a stack is
+    exact.
     """
     samples = [int(np.prod(shape)) for shape in shapes]
     mses = [point.mse for point in files]
     apart = [mse for point in files for mse in point.part_mses or (point.mse,)]
-    similar = [point.ms_ssim for point in files if point.ms_ssim is not None]
     pairs = list(zip(files, shapes, strict=True))
     return {
         "bpp": float(np.mean([metrics.bpp(p.bytes, s) for p, s in pairs])),
@@ -70,10 +71,15 @@ def mean(files: Sequence[Point], shapes: Sequence[tuple[int, ...]]) -> Record:
         "psnr-rgb": metrics.mean_psnr(apart),
         "psnr-rgb-pooled": metrics.pooled_psnr(mses, samples),
         "rmse-rgb-pooled": metrics.pooled_rmse(mses, samples),
-        "ms-ssim-rgb": float(np.mean(similar)) if len(similar) == len(files) else None,
+        **{key: _mean([getattr(p, field) for p in files]) for key, field in SIMILAR.items()},
         "encoding_time": float(np.mean([p.encode_seconds for p in files])),
         "decoding_time": float(np.mean([p.decode_seconds for p in files])),
     }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None
 
 
 def rate_at(bpp: Sequence[float], quality: Sequence[float | None], decibels: float) -> float | None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from diffcodec.eval.common import metrics
 from diffcodec.eval.common.coded import Point
+from diffcodec.eval.common.similarity import SIMILARITIES
 from diffcodec.eval.rd.mean_curve import curve
 
 Record = dict[str, Any]
@@ -58,8 +59,8 @@ def _points(record: Record) -> list[Point | None]:
             cut["mse"],
             encode,
             cut["seconds"],
-            cut.get("ms_ssim"),
-            tuple(cut.get("part_mse", ())),
+            part_mses=tuple(cut.get("part_mse", ())),
+            **{one.field: cut.get(one.field) for one in SIMILARITIES.values()},
         )
         for cut in record["cuts"]
     ]

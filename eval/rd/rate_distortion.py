@@ -29,7 +29,7 @@ from diffcodec.eval.common.coded import save
 from diffcodec.eval.common.environment import peak_memory_bytes
 from diffcodec.eval.common.images import NamedImage
 from diffcodec.eval.common.records import Record, collect, key_of
-from diffcodec.eval.common.similarity import ms_ssim
+from diffcodec.eval.common.similarity import similarities
 from diffcodec.eval.rd.pooling import pool
 from diffcodec.theory.units import GREY
 
@@ -140,9 +140,9 @@ def _cuts(
 
 
 def _similarity(decoded: Pixels, image: NamedImage) -> Record:
-    """What else is known of a decoded cut: of an image MS-SSIM, of a stack each part's error."""
+    """What else is known of a decoded cut: of an image SIMILARITIES, of a stack parts' errors."""
     if image.parts == 1:
-        return {"ms_ssim": ms_ssim(image.pixels, decoded)}
+        return {**similarities(image.pixels, decoded)}
     pairs = (np.split(pixels, image.parts) for pixels in (decoded, image.pixels))
     return {"part_mse": [metrics.mse(*pair) for pair in zip(*pairs, strict=True)]}
 
