@@ -108,34 +108,17 @@ class Codec:
     ) -> bytes:
         """A .dfc file of an image, (H, W, 3) or (H, W, 1) uint8, with its exact pixels at the end.
 
-        max_bytes, bpp or max_steps: stop there instead; psnr: stop once the reconstruction
-        reaches so many dB. effort: "fast", "default" or "best", which chooses chain
-        and code to suit the size, where they are not given. chain: "25", "50", ... of the network's
-        optimised schedules, "ddpm:1000" or "cosine:50". code: of the steps' messages, by name:
-        "trellis:8" (fast) to "trellis:16" (small). Raises OptionError for what does not exist.
+        max_bytes, bpp or max_steps: stop there instead; psnr: stop once the reconstruction reaches
+        so many dB. effort: "fast", "default" or "best", which chooses chain and code to suit the
+        size, where they are not given. chain: "25", "50", ... of the network's optimised schedules,
+        "ddpm:1000" or "cosine:50". code: of the steps' messages, by name: "trellis:8" (fast) to
+        "trellis:16" (small). Raises OptionError for what does not exist.
         """
         pixels = np.ascontiguousarray(pixels)
-        format = SampleFormat.of(pixels)
-        if format is None:
-            raise OptionError("pixels must be uint8 of shape (H, W, 3) or (H, W, 1)")
-        if not pixels.size:
-            raise OptionError("the image has no pixels")
-        clock = Clock() if trace is None else trace.clock
         if psnr is not None and not psnr > 0:
             raise OptionError(f"{psnr} dB is no PSNR to stop at; it must be above 0")
-        work = effort_of(effort)
-        levels = choose_chain(chain or work.chain(pixels.size), self.tables)
-        height, width, _ = pixels.shape
-        draft = Header(
-            width=width,
-            height=height,
-            format=format,
-            fingerprint=self.fingerprint,
-            code=_code(code) if code else work.code(pixels.size),
-            chain=levels.kind,
-            nodes=len(levels.v),
-            seed=seed,
-        )
+        draft, levels = self._draft(pixels, effort, chain, code, seed)
+        clock = Clock() if trace is None else trace.clock
         header_bytes = len(draft.pack())
         if bpp is not None:
             max_bytes = bytes_of_bpp(bpp, draft)
@@ -231,6 +214,30 @@ class Codec:
                 return data
             data = data.data
         return File.parse(data, self.tables, max_bytes=max_bytes, bpp=bpp, max_steps=max_steps)
+
+    def _draft(
+        self, pixels: Pixels, effort: str, chain: str | None, code: str | None, seed: int
+    ) -> tuple[Header, Chain]:
+        """The header of a file without its length, and the noise levels that it names."""
+        format = SampleFormat.of(pixels)
+        if format is None:
+            raise OptionError("pixels must be uint8 of shape (H, W, 3) or (H, W, 1)")
+        if not pixels.size:
+            raise OptionError("the image has no pixels")
+        work = effort_of(effort)
+        levels = choose_chain(chain or work.chain(pixels.size), self.tables)
+        height, width, _ = pixels.shape
+        header = Header(
+            width=width,
+            height=height,
+            format=format,
+            fingerprint=self.fingerprint,
+            code=_code(code) if code else work.code(pixels.size),
+            chain=levels.kind,
+            nodes=len(levels.v),
+            seed=seed,
+        )
+        return header, levels
 
     def _shared(self, header: Header, levels: Chain, clock: Clock) -> Shared:
         return Shared(
