@@ -127,7 +127,7 @@ class Codec:
         room = None if max_bytes is None else max_bytes - header_bytes
         with clock.measure("total"):
             payload, lossless = send(
-                self._shared(draft, levels, clock),
+                self.shared(draft, levels, clock),
                 pixels,
                 Stop(room, max_steps, psnr),
                 header_bytes=header_bytes,
@@ -166,7 +166,7 @@ class Codec:
         clock = clock if clock is not None else Clock()
         with clock.measure("total"):
             file = self.open(data, max_bytes=max_bytes, bpp=bpp, max_steps=max_steps)
-            walk = Walk(self._shared(file.header, file.chain, clock))
+            walk = Walk(self.shared(file.header, file.chain, clock))
             if scale == 1:
                 return _decoded(file, receive(file.payload, walk, progress, shown))
             return _decoded(file, preview(file.payload, walk, scale, progress))
@@ -184,7 +184,7 @@ class Codec:
         shown, walk = _sampler(reconstruct), None
         for size in sizes:
             file = self.open(data, max_bytes=size)
-            walk = walk or Walk(self._shared(file.header, file.chain, Clock()))
+            walk = walk or Walk(self.shared(file.header, file.chain, Clock()))
             yield _decoded(file, receive(file.payload, walk, None, shown))
 
     def progressive(self, data: bytes) -> Iterator[Decoded]:
@@ -239,7 +239,8 @@ class Codec:
         )
         return header, levels
 
-    def _shared(self, header: Header, levels: Chain, clock: Clock) -> Shared:
+    def shared(self, header: Header, levels: Chain, clock: Clock) -> Shared:
+        """What sender and receiver of a file share."""
         return Shared(
             denoiser=self.denoiser,
             chain=levels,

@@ -25,14 +25,13 @@ from diffcodec.bitstream.ans import LANES, Stack, StackEmpty
 from diffcodec.bitstream.archive import ArchiveHeader, Entry
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.payload import PayloadWriter
 from diffcodec.bitstream.sample_format import archived
 from diffcodec.bitstream.tiles import FIRST_CODE, FIRST_SEED, Shape, first_chain, tiles_of
 from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.codec import Codec
 from diffcodec.file import with_length
-from diffcodec.progressive.fallback import send_plain
-from diffcodec.progressive.plain import graphics_bytes
-from diffcodec.progressive.shared import Shared
+from diffcodec.progressive.plain import graphics_bytes, plain_payload
 from diffcodec.theory.chain import Chain, choose_chain
 from diffcodec.theory.denoiser import BatchDenoiser
 
@@ -79,8 +78,8 @@ class GroupCoder:
         stack, entries, at = Stack(), list[Entry](), 0
         kinds = [(t.shape, is_graphics(t.of(images[t.image]))) for t in tiles]
         while at < len(tiles):
-            shape, drawn = kinds[at]
-            most = 0 if drawn else self._largest_batch(stack, shape)
+            shape, graphics = kinds[at]
+            most = 0 if graphics else self._largest_batch(stack, shape)
             alike = sum(1 for _ in takewhile(kinds[at].__eq__, kinds[at : at + most]))
             batch = tiles[at : at + max(1, alike)]
             pixels = np.stack([t.of(images[t.image]) for t in batch])
@@ -88,7 +87,7 @@ class GroupCoder:
             if done:
                 entries.append(Entry(done, zlib.crc32(pixels[:done].tobytes())))
             else:
-                code = self._graphics if drawn else self._progressive
+                code = self._graphics if graphics else self._progressive
                 payload = code(pixels[0], spent)
                 stack.put_bytes(payload)
                 entries.append(Entry(0, zlib.crc32(pixels[0].tobytes()), len(payload)))
@@ -188,22 +187,27 @@ class GroupCoder:
 
     # --- progressive tiles and graphics: .dfc files without their headers ---
 
-    def _first_chain(self, shape: Shape) -> Chain:
-        """The noise levels of a progressive tile (H, W, C)."""
-        return choose_chain(first_chain(math.prod(shape)), self.codec.tables)
+    def _draft(self, shape: Shape) -> tuple[Header, Chain]:
+        """The header that a tile (H, W, C) does without, and its noise levels."""
+        height, width, channels = shape
+        levels = choose_chain(first_chain(math.prod(shape)), self.codec.tables)
+        header = Header(
+            width=width,
+            height=height,
+            format=archived(channels),
+            fingerprint=self.codec.fingerprint,
+            code=FIRST_CODE,
+            chain=levels.kind,
+            nodes=len(levels.v),
+            seed=FIRST_SEED,
+        )
+        return header, levels
 
     def _graphics(self, pixels: Pixels, spent: Spent | None) -> bytes:
         height, width, channels = pixels.shape
-        shared = Shared(
-            denoiser=self.codec.denoiser,
-            chain=self._first_chain((height, width, channels)),
-            size=(height, width),
-            format=archived(channels),
-            code=FIRST_CODE,
-            seed=FIRST_SEED,
-            clock=self.clock,
-        )
-        payload = send_plain(shared, pixels)
+        shared = self.codec.shared(*self._draft((height, width, channels)), self.clock)
+        planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        payload, _ = plain_payload(shared, PayloadWriter(shared.plan), -1, planes)
         if spent is not None:
             spent.graphics_bits += 32 * -(-len(payload) // 4)
             spent.graphics_values += pixels.size
@@ -222,19 +226,8 @@ class GroupCoder:
         return payload
 
     def _from_progressive(self, payload: bytes, shape: Shape) -> Pixels:
-        height, width, channels = shape
-        levels = self._first_chain(shape)
-        draft = Header(
-            width=width,
-            height=height,
-            format=archived(channels),
-            fingerprint=self.codec.fingerprint,
-            code=FIRST_CODE,
-            chain=levels.kind,
-            nodes=len(levels.v),
-            seed=FIRST_SEED,
-        )
-        decoded = self.codec.decode(with_length(draft, payload))
+        header, _ = self._draft(shape)
+        decoded = self.codec.decode(with_length(header, payload))
         if not decoded.lossless:
             raise BitstreamError("a progressive tile is damaged")
         return decoded.pixels

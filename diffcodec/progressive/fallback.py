@@ -7,13 +7,9 @@ large as the image as graphics. Its pixels then follow plain, after the steps th
 
 from __future__ import annotations
 
-import zlib
-
-import numpy as np
-
 from diffcodec.bitstream.payload import PayloadWriter
 from diffcodec.bitstream.types import Pixels
-from diffcodec.progressive.plain import encode_plain, graphics_bytes
+from diffcodec.progressive.plain import graphics_bytes, plain_payload
 from diffcodec.progressive.shared import Shared
 from diffcodec.progressive.steps import Walk
 
@@ -44,15 +40,6 @@ class Fallback:
         if writer.length <= self._room:
             self._preview, self._node, self.steps = writer.copy(), walk.state.node, walk.steps
 
-    def payload(self, shared: Shared, crc: int) -> tuple[bytes, list[bytes]]:
+    def payload(self, shared: Shared) -> tuple[bytes, list[bytes]]:
         """The preview's steps and the plain pixels; and the pixels' blocks."""
-        self._preview.switch(self._node)
-        kind, blocks = encode_plain(shared, self.planes)
-        return self._preview.finish(kind, blocks, crc), blocks
-
-
-def send_plain(shared: Shared, pixels: Pixels) -> bytes:
-    """The payload of an image, (H, W, C) uint8, that has plain pixels and no steps."""
-    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
-    writer, crc = PayloadWriter(shared.plan), zlib.crc32(np.ascontiguousarray(pixels).data)
-    return Fallback(planes, writer, narrow=False).payload(shared, crc)[0]
+        return plain_payload(shared, self._preview, self._node, self.planes)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
 
 from diffcodec.bitstream.graphics import GRAPHICS, decode_strip, encode_strip, strips
-from diffcodec.bitstream.payload import Payload
+from diffcodec.bitstream.payload import Payload, PayloadWriter
 from diffcodec.bitstream.pixels import STORED
 from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.types import Pixels
@@ -23,6 +24,20 @@ def encode_plain(shared: Shared, planes: Pixels) -> tuple[int, list[bytes]]:
     if sum(map(len, graphics)) < planes.size:
         return GRAPHICS, graphics
     return STORED, [planes.reshape(-1)[where].tobytes() for where, _ in blocks_of(shared)]
+
+
+def plain_payload(
+    shared: Shared, writer: PayloadWriter, node: int, planes: Pixels
+) -> tuple[bytes, list[bytes]]:
+    """The payload whose steps end at a node, plain pixels following; and the pixels' blocks."""
+    writer.switch(node)
+    kind, blocks = encode_plain(shared, planes)
+    return writer.finish(kind, blocks, pixel_crc(planes)), blocks
+
+
+def pixel_crc(planes: Pixels) -> int:
+    """CRC-32 of an image (C, H, W), row by row, channels interleaved."""
+    return zlib.crc32(np.ascontiguousarray(planes.transpose(1, 2, 0)).data)
 
 
 def decode_plain(shared: Shared, payload: Payload, planes: Pixels) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +12,7 @@ from diffcodec.bitstream.payload import PayloadWriter
 from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.types import Float32, Pixels, Progress
 from diffcodec.progressive.fallback import Fallback
+from diffcodec.progressive.plain import pixel_crc
 from diffcodec.progressive.residual import encode_residual
 from diffcodec.progressive.shared import Shared, pieces
 from diffcodec.progressive.steps import Sent, Walk, difference, mean_square, next_step, send_steps
@@ -76,27 +76,22 @@ def _send_pixels(
 ) -> bytes:
     """The whole payload, with the residual, or plain pixels if that takes less."""
     mse = mean_square(difference(planes, walk))
-    crc, payload = pixel_crc(planes), None
+    payload = None
     if next_step(walk.shared, walk.state, mse) is None:
         writer.switch(walk.state.node)
         sigma, blocks = encode_residual(walk, planes, trace)
-        payload = writer.finish(sigma, blocks, crc)
+        payload = writer.finish(sigma, blocks, pixel_crc(planes))
         if trace is not None:
             trace.final_mse = mse
         if len(payload) <= fallback.most:
             return payload
     # An image that the network knows nothing of, graphics or noise for instance.
-    plain, blocks = fallback.payload(walk.shared, crc)
+    plain, blocks = fallback.payload(walk.shared)
     if payload is not None and len(payload) <= len(plain):
         return payload
     if trace is not None:
         trace.store(fallback.steps, [len(block) for block in blocks], mse)
     return plain
-
-
-def pixel_crc(planes: Pixels) -> int:
-    """CRC-32 of an image (C, H, W), row by row, channels interleaved."""
-    return zlib.crc32(np.ascontiguousarray(planes.transpose(1, 2, 0)).data)
 
 
 def psnr(planes: Pixels, x0_hat: Float32, format: SampleFormat) -> float:
