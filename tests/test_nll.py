@@ -22,7 +22,7 @@ from diffcodec.bitstream.types import Float32, Float64, Pixels
 from diffcodec.eval.common.records import RecordsError
 from diffcodec.eval.likelihood.elbo import COLUMNS, summarise, to_text
 from diffcodec.eval.likelihood.nll import measure
-from diffcodec.eval.likelihood.plan import NamedImage, Settings, images_of, noise
+from diffcodec.eval.likelihood.plan import PlannedImage, Settings, images_of, noise
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import NetworkConfig, Recipe, TrainConfig
 from diffcodec.network.unet import UNet
@@ -383,4 +383,4 @@ def test_what_torchrun_starts_agrees_with_one_process(folder: Path, tiny_float: 
 
 def test_images_keep_their_names() -> None:
     (found,) = images_of(named(source_images(1)), SETTINGS, "00ff")
-    assert isinstance(found, NamedImage) and found.name == "image 0"
+    assert isinstance(found, PlannedImage) and found.name == "image 0"

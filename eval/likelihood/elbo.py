@@ -14,7 +14,7 @@ from diffcodec.bitstream.types import Float64, Int64, Pixels
 from diffcodec.data import digest
 from diffcodec.eval.common.words import counted
 from diffcodec.eval.likelihood.nll import Terms, evaluate
-from diffcodec.eval.likelihood.plan import NamedImage, Settings, images_of
+from diffcodec.eval.likelihood.plan import PlannedImage, Settings, images_of
 from diffcodec.theory.denoiser import BatchDenoiser
 from diffcodec.theory.units import GREY
 
@@ -45,7 +45,7 @@ def nelbo(
     return summarise(terms, named, settings)
 
 
-def summarise(terms: Terms, images: Sequence[NamedImage], settings: Settings) -> dict[str, Any]:
+def summarise(terms: Terms, images: Sequence[PlannedImage], settings: Settings) -> dict[str, Any]:
     """The means over images, ready for JSON; bits/dim, and grey levels (0..255).
 
     "nelbo": bpd = L_T_bpd + L_steps_bpd + L_0_bpd. "per_step", from T down to 1: L_bpd is L_{t-1},
@@ -109,7 +109,7 @@ def _errors(vb: Float64) -> Float64:
     return error
 
 
-def _per_image(terms: Terms, images: Sequence[NamedImage]) -> list[dict[str, Any]]:
+def _per_image(terms: Terms, images: Sequence[PlannedImage]) -> list[dict[str, Any]]:
     return [
         {
             "name": image.name,

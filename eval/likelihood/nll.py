@@ -20,7 +20,7 @@ from diffcodec.eval.common.processes import spread
 from diffcodec.eval.common.ranks import Ranks
 from diffcodec.eval.common.records import Record, append, rows
 from diffcodec.eval.likelihood.denoising import batches
-from diffcodec.eval.likelihood.plan import NamedImage, Settings, noise
+from diffcodec.eval.likelihood.plan import PlannedImage, Settings, noise
 from diffcodec.theory.denoiser import BatchDenoiser
 from diffcodec.theory.units import GREY, to_x0
 from diffcodec.zoo import load_network
@@ -45,7 +45,7 @@ def measure(
     denoiser: BatchDenoiser,
     settings: Settings,
     batch: Callable[[Pixels], int],
-    images: Sequence[NamedImage],
+    images: Sequence[PlannedImage],
     report: Callable[[int], None] = lambda count: None,
 ) -> list[Record]:
     """The records of images of one size, (image, t) pairs in batches; report: pairs done."""
@@ -90,7 +90,7 @@ def measurer(
     settings: Settings,
     batch: Callable[[Pixels], int],
     backend: str | None = None,
-) -> Callable[[Sequence[NamedImage]], list[Record]]:
+) -> Callable[[Sequence[PlannedImage]], list[Record]]:
     """`measure` with a network of its own: what a worker process starts with."""
     return partial(measure, load_network(model, device, threads, backend), settings, batch)
 
@@ -103,12 +103,12 @@ def batch_size(device: str, given: int | None, pixels: Pixels) -> int:
 
 def evaluate(
     denoiser: BatchDenoiser,
-    images: Sequence[NamedImage],
+    images: Sequence[PlannedImage],
     settings: Settings,
     *,
     batch: Callable[[Pixels], int],
     ranks: Ranks | None = None,
-    worker: Callable[[], Callable[[Sequence[NamedImage]], list[Record]]] | None = None,
+    worker: Callable[[], Callable[[Sequence[PlannedImage]], list[Record]]] | None = None,
     processes: int = 1,
     path: Path | None = None,
     progress: Progress | None = None,
@@ -153,10 +153,10 @@ def evaluate(
 
 
 def _jobs(
-    images: Sequence[NamedImage], batch: Callable[[Pixels], int], processes: int
-) -> list[list[NamedImage]]:
+    images: Sequence[PlannedImage], batch: Callable[[Pixels], int], processes: int
+) -> list[list[PlannedImage]]:
     """Images of one size that fill a batch together, but no more: a stop loses what is open."""
-    by_shape: dict[tuple[int, ...], list[NamedImage]] = {}
+    by_shape: dict[tuple[int, ...], list[PlannedImage]] = {}
     for image in images:
         by_shape.setdefault(image.pixels.shape, []).append(image)
     jobs = []

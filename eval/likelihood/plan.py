@@ -66,7 +66,7 @@ class Settings:
 
 
 @dataclass(frozen=True, eq=False)
-class NamedImage:
+class PlannedImage:
     """(H, W, C) uint8 pixels and the timesteps they meet; key: of all that its terms depend on."""
 
     name: str
@@ -87,7 +87,7 @@ def plan(T: int, stride: int, offset: Int64) -> Int64:
 
 def images_of(
     named: Sequence[tuple[str, Pixels]], settings: Settings, fingerprint: str
-) -> list[NamedImage]:
+) -> list[PlannedImage]:
     """Names and pixels with the work that each needs."""
     T, own = settings.schedule.T, [settings.levels, settings.errors]
     plans = plan(T, settings.stride, settings.offsets(len(named)))  # (K, N)
@@ -97,7 +97,7 @@ def images_of(
         about = [fingerprint, settings.chain, T, settings.sigma2, settings.seed, t.tolist()]
         about += own if any(own) else []
         key = hashlib.sha256(_digest(pixels) + json.dumps(about).encode()).hexdigest()
-        images.append(NamedImage(name, pixels, t, key))
+        images.append(PlannedImage(name, pixels, t, key))
     return images
 
 
