@@ -17,7 +17,7 @@ from diffcodec.bitstream.step_codes import STEP_CODES, StepCode
 
 MAGIC = b"\x89dfc"
 ARCHIVE_MAGIC = b"\x89dfa"
-VERSION = 1
+VERSIONS = (1, 2)  # that are read; encoders write the last
 CHAINS = ("own", "linear", "cosine")  # where the noise levels come from, by code
 MAX_PIXELS = 1 << 26
 MAX_NODES = 1000
@@ -33,7 +33,8 @@ class Header:
 
     fingerprint: 8 bytes naming the network; code: of the steps' messages; chain, nodes: which noise
     levels; seed: of the shared randomness; total_bytes: length of the whole file, None if the
-    encoder stopped before the exact pixels.
+    encoder stopped before the exact pixels; version: of the format, which says what the payload
+    may hold.
     """
 
     width: int
@@ -45,6 +46,7 @@ class Header:
     nodes: int
     seed: int = 0
     total_bytes: int | None = None
+    version: int = VERSIONS[-1]
 
     @property
     def chain_name(self) -> str:
@@ -61,7 +63,7 @@ class Header:
         flags = SAMPLE_FORMATS.index(self.format) | STEP_CODES.index(self.code) << 1
         flags |= CHAINS.index(self.chain) << 4
         flags |= LOSSLESS if self.total_bytes is not None else 0
-        body = MAGIC + bytes([VERSION, flags]) + self.fingerprint
+        body = MAGIC + bytes([self.version, flags]) + self.fingerprint
         numbers = [self.width, self.height, self.nodes, self.seed]
         if self.total_bytes is not None:
             numbers.append(self.total_bytes)
@@ -85,9 +87,10 @@ def parse_header(data: bytes) -> tuple[Header, int]:
         raise BitstreamError("this is a .dfa archive: see diffcodec list and extract")
     if data[:4] != MAGIC[: len(data)]:
         raise BitstreamError("this is not a .dfc file")
-    if len(data) > 4 and data[4] != VERSION:
+    if len(data) > 4 and data[4] not in VERSIONS:
+        known = " and ".join(map(str, VERSIONS))
         raise BitstreamError(
-            f"the file has format version {data[4]}; this diffcodec reads version {VERSION}"
+            f"the file has format version {data[4]}; this diffcodec reads versions {known}"
         )
     if len(data) < 14:
         raise IncompleteHeader("the file was cut inside its header; no image is left in it")
@@ -120,6 +123,7 @@ def parse_header(data: bytes) -> tuple[Header, int]:
         nodes=nodes,
         seed=seed,
         total_bytes=total,
+        version=data[4],
     )
     end = at + 2
     if total is not None and total < end:

@@ -139,7 +139,7 @@ def info(data: bytes | File, model: str | Path | None = None) -> dict[str, Any]:
 
 def _about(header: Header, start: int, length: int) -> dict[str, Any]:
     return {
-        "format": 1,
+        "format": header.version,
         "width": header.width,
         "height": header.height,
         "channels": header.format.channels,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from diffcodec.bitstream.container import (
     CHAINS,
     MAX_PIXELS,
+    VERSIONS,
     Header,
     crc16,
     pack_varint,
@@ -34,6 +35,7 @@ headers = st.builds(
     nodes=st.integers(0, 1000),
     seed=st.integers(0, 2**32 - 1),
     total_bytes=st.none() | st.integers(64, 2**30),
+    version=st.sampled_from(VERSIONS),
 )
 SMALL = Header(32, 32, RGB8, bytes(8), Trellis(14), "own", 25, 0, 1500)
 
@@ -88,8 +90,8 @@ def test_unknown_flags_and_versions_are_refused() -> None:
         body[at] = value
         with pytest.raises(BitstreamError, match="does not know"):
             parse_header(bytes(body) + crc16(bytes(body)))
-    with pytest.raises(BitstreamError, match="version 2"):
-        parse_header(b"\x89dfc\x02" + bytes(40))
+    with pytest.raises(BitstreamError, match="version 3; this diffcodec reads versions 1 and 2"):
+        parse_header(b"\x89dfc\x03" + bytes(40))
 
 
 def test_what_is_not_a_file_of_ours() -> None:

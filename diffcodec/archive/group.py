@@ -200,6 +200,7 @@ class GroupCoder:
             chain=levels.kind,
             nodes=len(levels.v),
             seed=FIRST_SEED,
+            version=1,  # an archive's payloads hold nothing newer
         )
         return header, levels
 
