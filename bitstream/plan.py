@@ -21,13 +21,14 @@ class Plan:
 
     code: of the steps' messages. nodes: number of noise levels K, numbered 0 .. K - 1 from noisy to
     clean; state -1 knows nothing. expected(start, end): energy index of that step for an ordinary
-    image.
+    image. strips: of the adaptive coder; 0 where the file's version has none.
     """
 
     dims: int
     code: StepCode
     nodes: int
     expected: Callable[[int, int], int]
+    strips: int = 0
 
     @property
     def unit(self) -> int:

@@ -21,6 +21,7 @@ from diffcodec.file import File, bytes_of_bpp, with_length
 from diffcodec.progressive.effort import effort_of
 from diffcodec.progressive.preview import SCALES, preview
 from diffcodec.progressive.receiver import Received, Reconstruct, receive
+from diffcodec.progressive.residual import Ending, Residual, Switch, check_residual, last_node
 from diffcodec.progressive.sender import Stop, send
 from diffcodec.progressive.shared import Shared
 from diffcodec.progressive.steps import Walk
@@ -28,6 +29,8 @@ from diffcodec.sampling import reconstruction
 from diffcodec.theory.chain import Chain, Tables, choose_chain
 from diffcodec.theory.denoiser import Denoiser
 from diffcodec.zoo import load_graph
+
+RESIDUAL: Residual = "gaussian"  # of files, where nobody chooses
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,8 @@ class Codec:
         effort: str = "default",
         chain: str | None = None,
         code: str | None = None,
+        switch: Switch | None = None,
+        residual: Residual = RESIDUAL,
         seed: int = 0,
         trace: Trace | None = None,
         progress: Progress | None = None,
@@ -112,24 +117,34 @@ class Codec:
         so many dB. effort: "fast", "default" or "best", which chooses chain and code to suit the
         size, where they are not given. chain: "25", "50", ... of the network's optimised schedules,
         "ddpm:1000" or "cosine:50". code: of the steps' messages, by name: "trellis:8" (fast) to
-        "trellis:16" (small). Raises OptionError for what does not exist.
+        "trellis:16" (small). residual: what codes the exact pixels, "adaptive" or "gaussian" (as in
+        DDPM). switch: the noise in grey levels at which steps end and the exact pixels follow; or
+        "none", for no steps and no network at all. By default it is the effort's; but with the
+        Gaussian, or where the file is to stop somewhere, steps go on to the end of the chain.
+        Raises OptionError for what does not exist.
         """
         pixels = np.ascontiguousarray(pixels)
         if psnr is not None and not psnr > 0:
             raise OptionError(f"{psnr} dB is no PSNR to stop at; it must be above 0")
         draft, levels = self._draft(pixels, effort, chain, code, seed)
+        check_residual(residual)
         clock = Clock() if trace is None else trace.clock
         header_bytes = len(draft.pack())
         if bpp is not None:
             max_bytes = bytes_of_bpp(bpp, draft)
         if max_bytes is not None and max_bytes < header_bytes:
             raise OptionError(f"a file of this image needs at least {header_bytes} bytes")
-        room = None if max_bytes is None else max_bytes - header_bytes
+        stop = Stop(None if max_bytes is None else max_bytes - header_bytes, max_steps, psnr)
+        work, adaptive = effort_of(effort), residual == "adaptive"
+        if switch is None and adaptive and stop == Stop():
+            switch = work.switch
+        node = last_node(switch, levels, draft.format)
         with clock.measure("total"):
             payload, lossless = send(
                 self.shared(draft, levels, clock),
                 pixels,
-                Stop(room, max_steps, psnr),
+                stop,
+                Ending(node, work.level if adaptive else None),
                 header_bytes=header_bytes,
                 trace=trace,
                 progress=progress,

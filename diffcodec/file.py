@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from diffcodec.bitstream.container import Header, parse_header
-from diffcodec.bitstream.payload import Payload, parse_payload
+from diffcodec.bitstream.payload import Payload
+from diffcodec.bitstream.payload_parser import parse_payload
+from diffcodec.bitstream.strips import strip_count
 from diffcodec.errors import OptionError
 from diffcodec.theory.chain import Chain, Tables, chain_of
 
@@ -40,7 +42,8 @@ class File:
         data = cut(data, header, start, max_bytes, bpp)
         chain = chain_of(header, tables)
         total = None if header.total_bytes is None else header.total_bytes - start
-        plan = chain.plan(header.dims, header.code)
+        strips = strip_count(header.width) if header.version >= 2 else 0
+        plan = chain.plan(header.dims, header.code, strips)
         payload = parse_payload(data[start:], plan, total, max_steps)
         used = len(data)
         if max_steps is not None and len(payload.steps) >= max_steps:

@@ -10,7 +10,7 @@ import pytest
 from diffcodec.api import info
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
-from diffcodec.bitstream.payload import PayloadWriter
+from diffcodec.bitstream.payload_writer import PayloadWriter
 from diffcodec.bitstream.plan import ENERGY
 from diffcodec.bitstream.sample_format import RGB8
 from diffcodec.bitstream.trellis import Trellis

@@ -12,7 +12,8 @@ from diffcodec.accounting.trace import Trace
 from diffcodec.bitstream.container import parse_header
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.graphics import GRAPHICS, decode_strip, encode_strip, strips
-from diffcodec.bitstream.payload import PayloadWriter, parse_payload
+from diffcodec.bitstream.payload_parser import parse_payload
+from diffcodec.bitstream.payload_writer import PayloadWriter, PixelCode
 from diffcodec.bitstream.pixels import CHUNK, SIGMAS, STORED
 from diffcodec.bitstream.plan import Plan
 from diffcodec.bitstream.sample_format import SampleFormat
@@ -159,7 +160,9 @@ def test_a_cut_that_comes_first_is_an_ordinary_file(tiny_codec: Codec) -> None:
 def payload(kind: int, sizes: tuple[int, int]) -> bytes:
     writer = PayloadWriter(PLAN)
     writer.switch(-1)
-    return writer.finish(kind, [bytes(size) for size in sizes], zlib.crc32(bytes(PLAN.dims)))
+    return writer.finish(
+        PixelCode(kind, [bytes(size) for size in sizes]), zlib.crc32(bytes(PLAN.dims))
+    )
 
 
 def test_blocks_that_are_stored_have_their_size_and_no_other() -> None:

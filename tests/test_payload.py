@@ -18,7 +18,9 @@ from diffcodec.bitstream.bits import (
     write_skip,
 )
 from diffcodec.bitstream.errors import BitstreamError
-from diffcodec.bitstream.payload import CRC, LAYER, PayloadWriter, block_sizes, parse_payload
+from diffcodec.bitstream.payload import CRC, LAYER, block_sizes
+from diffcodec.bitstream.payload_parser import parse_payload
+from diffcodec.bitstream.payload_writer import PayloadWriter, PixelCode
 from diffcodec.bitstream.pixels import CHUNK
 from diffcodec.bitstream.plan import ENERGY, FEWEST_BITS, Plan
 from diffcodec.bitstream.trellis import Trellis
@@ -79,7 +81,7 @@ def written(
         steps.append((state, end, PLAN.energy(state, end, offset), path.tolist()))
         state = end
     writer.switch(state)
-    return writer.finish(40, [rng.bytes(700)], 0x12345678), steps
+    return writer.finish(PixelCode(40, [rng.bytes(700)]), 0x12345678), steps
 
 
 @pytest.mark.parametrize("early", [False, True])
@@ -177,7 +179,7 @@ def test_several_blocks() -> None:
     plan = Plan(dims=3 * CHUNK + 5, code=Trellis(8), nodes=0, expected=lambda start, end: 0)
     assert block_sizes(plan.dims) == [CHUNK, CHUNK, CHUNK, 5]
     blocks = [bytes([i]) * (100 + i) for i in range(4)]
-    data = PayloadWriter(plan).finish(7, blocks, 1)
+    data = PayloadWriter(plan).finish(PixelCode(7, blocks), 1)
     payload = parse_payload(data, plan, len(data), None)
     assert [b.data for b in payload.blocks] == blocks and payload.layers == 4
     for length in range(len(data)):

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from diffcodec.bitstream.payload_writer import PixelCode
+
 
 @dataclass
 class Clock:
@@ -64,19 +66,26 @@ class Trace:
     clock: Clock = field(default_factory=Clock)
     steps: list[StepTrace] = field(default_factory=list)
     final_mse: float = 0.0  # of x0_hat at the last state, before the exact pixels
-    # Of each block of pixels, -log2 p(x_0 | last state), and the bytes that it takes
+    # Of each block of pixels, -log2 p(x_0 | last state) of the coder in use, the same by the
+    # discretized Gaussian (empty where there is no state), and the bytes that it takes
     # (pixels that are stored take no less than what they take):
     block_bits: list[float] = field(default_factory=list)
+    gaussian_bits: list[float] = field(default_factory=list)
     block_bytes: list[int] = field(default_factory=list)
 
-    def store(self, steps: int, sizes: list[int], mse: float) -> None:
-        """Only the first steps were kept, and the pixels were stored in blocks of these sizes.
+    def keep(self, code: PixelCode, mse: float) -> None:
+        """The pixels were coded so; mse: of the last estimate."""
+        self.final_mse, self.block_bytes = mse, [len(block) for block in code.blocks]
+        self.block_bits = code.ideal_bits or [8.0 * size for size in self.block_bytes]
+        self.gaussian_bits = code.gaussian_bits
+
+    def keep_plain(self, steps: int, code: PixelCode, mse: float) -> None:
+        """Only the first steps were kept, and the pixels follow plain.
 
         mse: of the last estimate, whatever became of it.
         """
-        self.final_mse = self.steps[steps].mse if steps < len(self.steps) else mse
+        self.keep(code, self.steps[steps].mse if steps < len(self.steps) else mse)
         del self.steps[steps:]
-        self.block_bytes, self.block_bits = sizes, [8.0 * size for size in sizes]
 
     @property
     def lossless_bits(self) -> float:

@@ -25,13 +25,13 @@ from diffcodec.bitstream.ans import LANES, Stack, StackEmpty
 from diffcodec.bitstream.archive import ArchiveHeader, Entry
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
-from diffcodec.bitstream.payload import PayloadWriter
+from diffcodec.bitstream.payload_writer import PayloadWriter
 from diffcodec.bitstream.sample_format import archived
 from diffcodec.bitstream.tiles import FIRST_CODE, FIRST_SEED, Shape, first_chain, tiles_of
 from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.codec import Codec
 from diffcodec.file import with_length
-from diffcodec.progressive.plain import graphics_bytes, plain_payload
+from diffcodec.progressive.plain import encode_plain, graphics_bytes, plain_payload
 from diffcodec.theory.chain import Chain, choose_chain
 from diffcodec.theory.denoiser import BatchDenoiser
 
@@ -208,7 +208,8 @@ class GroupCoder:
         height, width, channels = pixels.shape
         shared = self.codec.shared(*self._draft((height, width, channels)), self.clock)
         planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
-        payload, _ = plain_payload(shared, PayloadWriter(shared.plan), -1, planes)
+        code = encode_plain(shared, planes, None)
+        payload = plain_payload(PayloadWriter(shared.plan), -1, planes, code)
         if spent is not None:
             spent.graphics_bits += 32 * -(-len(payload) // 4)
             spent.graphics_values += pixels.size
@@ -217,7 +218,12 @@ class GroupCoder:
     def _progressive(self, pixels: Pixels, spent: Spent | None) -> bytes:
         trace, chain = Trace(), first_chain(pixels.size)
         data = self.codec.encode(
-            pixels, chain=chain, code=FIRST_CODE.name, seed=FIRST_SEED, trace=trace
+            pixels,
+            chain=chain,
+            code=FIRST_CODE.name,
+            seed=FIRST_SEED,
+            residual="gaussian",
+            trace=trace,
         )
         payload = data[parse_header(data)[1] :]
         if spent is not None:

@@ -1,7 +1,7 @@
-"""How much work goes into a file: how many steps, and how thorough the search in each.
+"""How much work goes into a file: how many steps, how thorough the search in each, what follows.
 
-More steps cost a call of the network each, in the encoder and in the decoder; a code with more
-states costs the encoder alone.
+More steps cost a call of the network each, in the encoder and in the decoder, and so does a switch
+to the exact pixels at less noise; a code with more states costs the encoder alone.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ SHORT = Trellis(14)
 @dataclass(frozen=True)
 class Effort:
     """longest: of the network's optimised schedules, at most so many steps; code_of_long: of the
-    messages of steps of SHORT_BITS and more."""
+    messages of steps of SHORT_BITS and more; switch: grey levels of noise at which the exact pixels
+    follow; level: of the adaptive coder, bitstream.adaptive.LEVELS."""
 
     longest: int
     code_of_long: StepCode
+    switch: float
+    level: int
 
     def chain(self, dims: int) -> str:
         """The chain for so many sub-pixels: as many steps as leave STEP_BITS to each."""
@@ -38,10 +41,14 @@ class Effort:
         return self.code_of_long if long else SHORT
 
 
-DEFAULT = Effort(50, Trellis(16))
+DEFAULT = Effort(50, Trellis(16), switch=3.0, level=1)
 # Of kodim23 (768x512) against the default: 2 % more bytes in half of the encoder's and two thirds
 # of the decoder's time; 1 % fewer in about twice the time.
-EFFORTS = {"fast": Effort(25, SHORT), "default": DEFAULT, "best": Effort(100, Trellis(16))}
+EFFORTS = {
+    "fast": Effort(25, SHORT, switch=6.0, level=0),
+    "default": DEFAULT,
+    "best": Effort(100, Trellis(16), switch=3.0, level=2),
+}
 
 
 def effort_of(name: str) -> Effort:

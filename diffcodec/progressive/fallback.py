@@ -2,19 +2,22 @@
 
 Steps end where the file would become larger than its pixels by a 128th and SPARE bytes, or twice as
 large as the image as graphics. Its pixels then follow plain, after the steps that are at most a
-128th of the pixels' bytes, or a 16th of the graphics'.
+128th of the pixels' bytes, or a 16th of the graphics'. The adaptive coder does without a network,
+too: a file that is no smaller than graphics by DOUBT has to be smaller than what it makes alone.
 """
 
 from __future__ import annotations
 
-from diffcodec.bitstream.payload import PayloadWriter
+from diffcodec.bitstream.payload_writer import PayloadWriter, PixelCode
 from diffcodec.bitstream.types import Pixels
-from diffcodec.progressive.plain import graphics_bytes, plain_payload
+from diffcodec.progressive.plain import encode_graphics, encode_plain, plain_payload
 from diffcodec.progressive.shared import Shared
 from diffcodec.progressive.steps import Walk
 
 PREVIEW, GRAPHICS_PREVIEW = 128, 16
 SPARE, GRAPHICS_MOST = 32, 2
+# Of the bytes as graphics: photographs take less with steps, and need not be coded twice.
+DOUBT = 0.9
 # A shorter side than this, and the network, which pads to 32, takes too long for what it saves.
 NARROW = 8
 
@@ -22,24 +25,33 @@ NARROW = 8
 class Fallback:
     """The steps of an image that are kept if its pixels follow plain.
 
-    most: bytes of a payload above which they do. steps: those of the preview.
+    most: bytes of a payload above which they do; enough: up to which the payload is surely the
+    smaller one. steps: those of the preview.
     """
 
-    def __init__(self, planes: Pixels, writer: PayloadWriter, *, narrow: bool) -> None:
-        """planes: (C, H, W) uint8; narrow: whether a narrow image gets plain pixels at once."""
-        graphics = graphics_bytes(planes)
-        self.planes, self.steps = planes, 0
+    def __init__(
+        self, planes: Pixels, writer: PayloadWriter, level: int | None, *, narrow: bool
+    ) -> None:
+        """planes: (C, H, W) uint8; narrow: whether a narrow image gets plain pixels at once.
+
+        level: of the adaptive coder; None, and it codes no plain pixels.
+        """
+        self._graphics = encode_graphics(planes)
+        graphics = sum(map(len, self._graphics))
+        self.planes, self.level, self.steps = planes, level, 0
         self._preview, self._node = writer.copy(), -1
         self._room = min(planes.size // PREVIEW, graphics // GRAPHICS_PREVIEW)
         self.most = min(planes.size + planes.size // PREVIEW + SPARE, GRAPHICS_MOST * graphics)
         if narrow and min(planes.shape[1:]) < NARROW:
             self.most = self._room
+        self.enough = self.most if level is None else min(self.most, DOUBT * graphics)
 
     def remember(self, writer: PayloadWriter, walk: Walk) -> None:
         """Keep the steps so far if there is room for them before plain pixels."""
         if writer.length <= self._room:
             self._preview, self._node, self.steps = writer.copy(), walk.state.node, walk.steps
 
-    def payload(self, shared: Shared) -> tuple[bytes, list[bytes]]:
-        """The preview's steps and the plain pixels; and the pixels' blocks."""
-        return plain_payload(shared, self._preview, self._node, self.planes)
+    def payload(self, shared: Shared) -> tuple[bytes, PixelCode]:
+        """The preview's steps and the plain pixels; and how these are coded."""
+        code = encode_plain(shared, self.planes, self.level, self._graphics)
+        return plain_payload(self._preview, self._node, self.planes, code), code

@@ -1,4 +1,4 @@
-"""Exact pixels without x0_hat: graphics, as image files of some rows each, or stored bytes."""
+"""Exact pixels without any state: graphics, as image files of some rows each, bytes, or strips."""
 
 from __future__ import annotations
 
@@ -8,31 +8,41 @@ from collections.abc import Iterator
 import numpy as np
 
 from diffcodec.bitstream.graphics import GRAPHICS, decode_strip, encode_strip, strips
-from diffcodec.bitstream.payload import Payload, PayloadWriter
+from diffcodec.bitstream.payload import Payload
+from diffcodec.bitstream.payload_writer import PayloadWriter, PixelCode
 from diffcodec.bitstream.pixels import STORED
 from diffcodec.bitstream.sample_format import SampleFormat
+from diffcodec.bitstream.strips import ADAPTIVE
 from diffcodec.bitstream.types import Pixels
-from diffcodec.progressive.residual import blocks_of
+from diffcodec.progressive.adaptive_residual import decode_adaptive, encode_adaptive
+from diffcodec.progressive.gaussian_residual import blocks_of
 from diffcodec.progressive.shared import Shared
 
-PLAIN = (STORED, GRAPHICS)  # kinds of pixels that need no x0_hat
+# Bits of a sub-pixel as graphics below which nothing else is tried: it would take much longer.
+FLAT = 0.5
 
 
-def encode_plain(shared: Shared, planes: Pixels) -> tuple[int, list[bytes]]:
-    """GRAPHICS and strips, or STORED and blocks of a byte for each sub-pixel, of (C, H, W)."""
-    graphics = _encode_strips(planes)
-    if sum(map(len, graphics)) < planes.size:
-        return GRAPHICS, graphics
-    return STORED, [planes.reshape(-1)[where].tobytes() for where, _ in blocks_of(shared)]
+def encode_plain(
+    shared: Shared, planes: Pixels, level: int | None, graphics: list[bytes] | None = None
+) -> PixelCode:
+    """The pixels (C, H, W) in the way that takes the fewest bytes.
+
+    level: of the adaptive coder, None to leave it out; graphics: what encode_graphics makes.
+    """
+    graphics = encode_graphics(planes) if graphics is None else graphics
+    code = PixelCode(GRAPHICS, graphics)
+    if code.size >= planes.size:
+        flat = planes.reshape(-1)
+        code = PixelCode(STORED, [flat[where].tobytes() for where, _ in blocks_of(shared)])
+    if level is None or 8 * code.size < FLAT * planes.size:
+        return code
+    return min(code, encode_adaptive(shared, None, planes, level), key=lambda code: code.size)
 
 
-def plain_payload(
-    shared: Shared, writer: PayloadWriter, node: int, planes: Pixels
-) -> tuple[bytes, list[bytes]]:
-    """The payload whose steps end at a node, plain pixels following; and the pixels' blocks."""
+def plain_payload(writer: PayloadWriter, node: int, planes: Pixels, code: PixelCode) -> bytes:
+    """The payload whose steps end at a node, the plain pixels of (C, H, W) following."""
     writer.switch(node)
-    kind, blocks = encode_plain(shared, planes)
-    return writer.finish(kind, blocks, pixel_crc(planes)), blocks
+    return writer.finish(code, pixel_crc(planes))
 
 
 def pixel_crc(planes: Pixels) -> int:
@@ -45,6 +55,9 @@ def decode_plain(shared: Shared, payload: Payload, planes: Pixels) -> None:
     if payload.sigma_index == GRAPHICS:
         _decode_strips(payload, planes, shared.format)
         return
+    if payload.sigma_index == ADAPTIVE:
+        decode_adaptive(shared, None, payload, planes)
+        return
     for block, (where, _) in zip(payload.blocks, blocks_of(shared), strict=False):
         values = np.frombuffer(block.data, planes.dtype)
         planes.reshape(-1)[where[: len(values)]] = values
@@ -52,10 +65,11 @@ def decode_plain(shared: Shared, payload: Payload, planes: Pixels) -> None:
 
 def graphics_bytes(planes: Pixels) -> int:
     """What an image (C, H, W) takes as graphics."""
-    return sum(map(len, _encode_strips(planes)))
+    return sum(map(len, encode_graphics(planes)))
 
 
-def _encode_strips(planes: Pixels) -> list[bytes]:
+def encode_graphics(planes: Pixels) -> list[bytes]:
+    """The strips of an image (C, H, W)."""
     parts = [planes[:, rows].transpose(1, 2, 0) for rows in _rows(planes)]
     return [encode_strip(np.ascontiguousarray(part)) for part in parts]
 

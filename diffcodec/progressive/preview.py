@@ -14,7 +14,6 @@ import numpy as np
 
 from diffcodec.bitstream.payload import Payload
 from diffcodec.bitstream.types import Float32, Progress
-from diffcodec.progressive.plain import PLAIN
 from diffcodec.progressive.receiver import Received, receive, walk_along
 from diffcodec.progressive.steps import Walk
 from diffcodec.theory.units import from_unit, to_unit
@@ -28,14 +27,14 @@ def preview(payload: Payload, walk: Walk, scale: int, progress: Progress | None 
     walk: at the beginning. steps: those that it took. Plain pixels are all read.
     """
     format = walk.shared.format
-    if payload.sigma_index in PLAIN:
+    if payload.plain:
         whole = receive(payload, walk, progress)
         return Received(
             from_unit(shrink(to_unit(whole.pixels, format), scale), format), whole.steps, False
         )
     chain = walk.shared.chain
     noisy = [s for s in payload.steps if chain.noise(s.start) > (scale / format.half) ** 2]
-    at = walk_along(replace(payload, steps=noisy, sigma_index=None), walk, progress)
+    at = walk_along(replace(payload, steps=noisy, sigma_index=None, coding=None), walk, progress)
     shared = at.shared
     x0_hat = at.x0_hat if at.begun else np.broadcast_to(shared.prior_mean, shared.shape)
     return Received(from_unit(shrink(x0_hat, scale), format), at.steps, False)

@@ -11,7 +11,7 @@ import numpy as np
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.payload import Payload
 from diffcodec.bitstream.types import Float32, Pixels, Progress
-from diffcodec.progressive.plain import PLAIN, decode_plain
+from diffcodec.progressive.plain import decode_plain
 from diffcodec.progressive.residual import decode_residual
 from diffcodec.progressive.shared import Shared, State
 from diffcodec.progressive.steps import Walk, follow
@@ -46,13 +46,13 @@ def receive(
     BitstreamError if a whole file's pixels do not match their checksum.
     """
     whole = payload.pixel_crc is not None
-    if whole and payload.sigma_index in PLAIN:
+    if whole and payload.plain:
         walk.steps = len(payload.steps)  # all pixels are here
         planes = _flat(walk.shared)
     else:
         at = walk_along(payload, walk, progress)
         planes = _shown(payload, at, None if whole else reconstruct)
-    if payload.sigma_index in PLAIN:
+    if payload.plain:
         decode_plain(walk.shared, payload, planes)
     elif payload.sigma_index is not None:
         decode_residual(walk, payload, planes)
@@ -78,7 +78,7 @@ def _shown(payload: Payload, at: Walk, reconstruct: Reconstruct | None) -> Pixel
     """The image at a state, (C, H, W)."""
     if reconstruct is not None:
         return to_levels(reconstruct(at.shared, at.state, at.x0_hat), at.shared.format)
-    if at.begun or payload.sigma_index not in (None, *PLAIN):
+    if at.begun or (payload.sigma_index is not None and not payload.plain):
         return to_levels(at.x0_hat, at.shared.format)
     return _flat(at.shared)
 

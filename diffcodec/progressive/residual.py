@@ -1,63 +1,70 @@
-"""The lossless residual: x_0 given x0_hat of the last state, by DDPM's discretized decoder.
-
-Sub-pixels are coded in the order of the rotation's permutation, so that what a cut leaves lies all
-over the image.
-"""
+"""The end of a file, x_0 given the last state: which coder, and from which node on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
+import math
+from dataclasses import dataclass
+from typing import Literal
 
-import numpy as np
-
-from diffcodec.accounting.trace import Trace
-from diffcodec.bitstream.payload import Payload, block_sizes
-from diffcodec.bitstream.pixels import GRID, best_sigma, decode_block, encode_block, ideal_bits
-from diffcodec.bitstream.rotation import permutation
-from diffcodec.bitstream.types import Int32, Pixels
-from diffcodec.progressive.shared import Shared
+from diffcodec.bitstream.payload import Payload
+from diffcodec.bitstream.payload_writer import PixelCode
+from diffcodec.bitstream.sample_format import SampleFormat
+from diffcodec.bitstream.strips import ADAPTIVE
+from diffcodec.bitstream.types import Pixels
+from diffcodec.errors import OptionError
+from diffcodec.progressive.adaptive_residual import decode_adaptive, encode_adaptive
+from diffcodec.progressive.gaussian_residual import decode_gaussian, encode_gaussian
 from diffcodec.progressive.steps import Walk
+from diffcodec.theory.chain import Chain
+
+Residual = Literal["adaptive", "gaussian"]
+Switch = float | Literal["none"]
+RESIDUALS = ("adaptive", "gaussian")
 
 
-def encode_residual(walk: Walk, planes: Pixels, trace: Trace | None) -> tuple[int, list[bytes]]:
-    """The sigma index that suits an image (C, H, W), and the code of each block of sub-pixels."""
-    means, values = np.empty(planes.size, np.int32), np.empty(planes.size, planes.dtype)
-    for where, (a, b) in blocks_of(walk.shared):
-        means[a:b] = _means(walk, where)
-        values[a:b] = planes.reshape(-1)[where]
-    format = walk.shared.format
-    sigma = best_sigma(values, means, format)
-    parts = [(values[a:b], means[a:b]) for _, (a, b) in blocks_of(walk.shared)]
-    blocks = [encode_block(*part, sigma, format) for part in parts]
-    if trace is not None:
-        trace.block_bits = [ideal_bits(*part, sigma, format) for part in parts]
-        trace.block_bytes = [len(block) for block in blocks]
-    return sigma, blocks
+@dataclass(frozen=True)
+class Ending:
+    """Where the steps of a file end, and what follows them.
+
+    node: the last one, -1 for no steps at all; level: of the adaptive coder, None for the Gaussian.
+    """
+
+    node: int
+    level: int | None
+
+
+def last_node(switch: Switch | None, chain: Chain, format: SampleFormat) -> int:
+    """The first node of a chain whose noise is at most so many grey levels.
+
+    The chain's end if there is none such, or switch is None; -1 for "none". Raises OptionError for
+    what is no noise.
+    """
+    if switch == "none":
+        return -1
+    if switch is None:
+        return len(chain.v) - 1
+    if isinstance(switch, str) or not (math.isfinite(switch) and switch > 0):
+        raise OptionError(f'{switch} is no noise to switch at: say grey levels above 0, or "none"')
+    below = (i for i, v in enumerate(chain.v) if math.sqrt(v) * format.half <= switch)
+    return next(below, len(chain.v) - 1)
+
+
+def check_residual(residual: str) -> None:
+    """Raises OptionError for one that does not exist."""
+    if residual not in RESIDUALS:
+        raise OptionError(f'there is no residual "{residual}", only {" and ".join(RESIDUALS)}')
+
+
+def encode_residual(walk: Walk, planes: Pixels, level: int | None, *, count: bool) -> PixelCode:
+    """The exact pixels of an image (C, H, W); level: as in Ending. count: all ideal bits, too."""
+    if level is None:
+        return encode_gaussian(walk, planes, count=count)
+    return encode_adaptive(walk.shared, walk, planes, level, count=count)
 
 
 def decode_residual(walk: Walk, payload: Payload, planes: Pixels) -> None:
-    """Write the sub-pixels that are there over the estimate of them, (C, H, W)."""
-    assert payload.sigma_index is not None
-    for block, (where, _) in zip(payload.blocks, blocks_of(walk.shared), strict=False):
-        means = _means(walk, where)
-        values = decode_block(
-            block.data, block.complete, means, payload.sigma_index, walk.shared.format
-        )
-        planes.reshape(-1)[where[: len(values)]] = values
-        if len(values) < len(where):
-            break
-
-
-def blocks_of(shared: Shared) -> Iterator[tuple[Int32, tuple[int, int]]]:
-    """Where the sub-pixels of each block lie in the image, and in the file's order."""
-    order = permutation(shared.seed, shared.dims)
-    edges = np.cumsum([0, *block_sizes(shared.dims)]).tolist()
-    for a, b in pairwise(edges):
-        yield order[a:b], (a, b)
-
-
-def _means(walk: Walk, where: Int32) -> Int32:
-    """x0_hat as means of the pixel coder."""
-    unit = walk.x0_hat.reshape(-1)[where].astype(np.float64) + 1
-    return np.rint(unit * (walk.shared.format.half * GRID)).astype(np.int32)
+    """Write the pixels that are there over the estimate of them, (C, H, W)."""
+    if payload.sigma_index == ADAPTIVE:
+        decode_adaptive(walk.shared, walk, payload, planes)
+    else:
+        decode_gaussian(walk, payload, planes)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from diffcodec.accounting.trace import StepTrace, Trace
-from diffcodec.bitstream.payload import PayloadWriter
+from diffcodec.bitstream.payload_writer import PayloadWriter
 from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.types import Float32, Pixels, Progress
 from diffcodec.progressive.fallback import Fallback
 from diffcodec.progressive.plain import pixel_crc
-from diffcodec.progressive.residual import encode_residual
+from diffcodec.progressive.residual import Ending, encode_residual
 from diffcodec.progressive.shared import Shared, pieces
 from diffcodec.progressive.steps import Sent, Walk, difference, mean_square, next_step, send_steps
 from diffcodec.theory.gaussian import kl_bits, mi_bpd, step_precision
@@ -43,6 +43,7 @@ def send(
     shared: Shared,
     pixels: Pixels,
     stop: Stop,
+    ending: Ending,
     *,
     header_bytes: int = 0,
     trace: Trace | None = None,
@@ -54,10 +55,10 @@ def send(
     """
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
     walk, writer = Walk(shared), PayloadWriter(shared.plan)
-    fallback = Fallback(planes, writer, narrow=stop == Stop())
+    fallback = Fallback(planes, writer, ending.level, narrow=stop == Stop())
     if stop.quality(planes, walk):
         return writer.lossy(), False
-    for sent in send_steps(planes, walk, writer, fallback.most):
+    for sent in send_steps(planes, walk, writer, ending.node, fallback.most):
         if trace is not None:
             trace.steps.append(_traced(shared, sent, writer, header_bytes))
         fallback.remember(writer, walk)
@@ -68,29 +69,35 @@ def send(
             progress(walk.state.node + 1, len(shared.chain.v))
         if stop.quality(planes, walk):
             return writer.lossy(), False
-    return _send_pixels(walk, writer, planes, fallback, trace), True
+    return _send_pixels(walk, writer, planes, ending, fallback, trace), True
 
 
 def _send_pixels(
-    walk: Walk, writer: PayloadWriter, planes: Pixels, fallback: Fallback, trace: Trace | None
+    walk: Walk,
+    writer: PayloadWriter,
+    planes: Pixels,
+    ending: Ending,
+    fallback: Fallback,
+    trace: Trace | None,
 ) -> bytes:
     """The whole payload, with the residual, or plain pixels if that takes less."""
     mse = mean_square(difference(planes, walk))
     payload = None
-    if next_step(walk.shared, walk.state, mse) is None:
+    given = walk.steps > 0 or ending.level is None  # the adaptive coder needs a state, or has none
+    if given and next_step(walk.shared, walk.state, ending.node, mse) is None:
         writer.switch(walk.state.node)
-        sigma, blocks = encode_residual(walk, planes, trace)
-        payload = writer.finish(sigma, blocks, pixel_crc(planes))
+        code = encode_residual(walk, planes, ending.level, count=trace is not None)
+        payload = writer.finish(code, pixel_crc(planes))
         if trace is not None:
-            trace.final_mse = mse
-        if len(payload) <= fallback.most:
+            trace.keep(code, mse)
+        if len(payload) <= fallback.enough:
             return payload
-    # An image that the network knows nothing of, graphics or noise for instance.
-    plain, blocks = fallback.payload(walk.shared)
+    # Perhaps an image that the network knows nothing of, graphics or noise for instance.
+    plain, code = fallback.payload(walk.shared)
     if payload is not None and len(payload) <= len(plain):
         return payload
     if trace is not None:
-        trace.store(fallback.steps, [len(block) for block in blocks], mse)
+        trace.keep_plain(fallback.steps, code, mse)
     return plain
 
 

@@ -21,6 +21,7 @@ from diffcodec.bitstream.plan import Plan, Step
 from diffcodec.bitstream.rate import energy_of
 from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.step_codes import StepCode
+from diffcodec.bitstream.strips import strip_count
 from diffcodec.bitstream.types import Float32
 from diffcodec.theory.chain import Chain
 from diffcodec.theory.denoiser import Denoiser
@@ -62,7 +63,7 @@ class Shared:
     @cached_property
     def plan(self) -> Plan:
         """What the bitstream has to know."""
-        return self.chain.plan(self.dims, self.code)
+        return self.chain.plan(self.dims, self.code, strip_count(self.size[1]))
 
     @property
     def prior_mean(self) -> Float32:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diffcodec.bitstream.payload import PayloadWriter
+from diffcodec.bitstream.payload_writer import PayloadWriter
 from diffcodec.bitstream.plan import FEWEST_BITS, Step, StepHead
 from diffcodec.bitstream.types import Float32, Pixels
 from diffcodec.progressive.shared import (
@@ -93,8 +93,10 @@ class Sent(NamedTuple):
 # --- Algorithm 3: sending -----------------------------------------------------------------------
 
 
-def send_steps(planes: Pixels, walk: Walk, writer: PayloadWriter, most: float) -> Iterator[Sent]:
-    """Write the steps of an image (C, H, W), one by one, to the end of the chain.
+def send_steps(
+    planes: Pixels, walk: Walk, writer: PayloadWriter, last: int, most: float
+) -> Iterator[Sent]:
+    """Write the steps of an image (C, H, W), one by one, up to the node `last`.
 
     The caller stops iterating when it has enough; steps end early where the payload exceeds `most`
     bytes.
@@ -103,7 +105,7 @@ def send_steps(planes: Pixels, walk: Walk, writer: PayloadWriter, most: float) -
     while True:
         error = difference(planes, walk)  # x0 - x0_hat: what only the sender knows
         v, mse = walk.state.v, mean_square(error)
-        head = next_step(shared, walk.state, mse)
+        head = next_step(shared, walk.state, last, mse)
         if head is None or writer.length > most:
             return
         with shared.clock.measure("trellis"):
@@ -137,13 +139,13 @@ def follow(steps: Sequence[Step], walk: Walk) -> Iterator[Walk]:
 # --- what only the sender needs -------------------------------------------------------------------
 
 
-def next_step(shared: Shared, state: State, mse: float) -> StepHead | None:
-    """The step to the first node worth FEWEST_BITS; None at the end.
+def next_step(shared: Shared, state: State, last: int, mse: float) -> StepHead | None:
+    """The step to the first node worth FEWEST_BITS, of those up to `last`; None at the end.
 
     A step that would carry less is left out: the next one carries both. mse: of the state's x0_hat.
     """
     plan, chain = shared.plan, shared.chain
-    for end in range(state.node + 1, plan.nodes):
+    for end in range(state.node + 1, last + 1):
         gain = step_precision(chain.noise(end), state.v)
         head = plan.closest(state.node, end, 16 * math.log2(max(gain * mse, 2.0**-24)))
         if head.n_bits >= FEWEST_BITS:

@@ -99,9 +99,9 @@ class Chain:
         gain = 1 / self.noise(end) - 1 / self.noise(start)
         return rounded_log2(gain * self.tables.error(self.noise(start)), 16)
 
-    def plan(self, dims: int, code: StepCode) -> Plan:
-        """What the bitstream has to know."""
-        return Plan(dims, code, len(self.v), self.expected)
+    def plan(self, dims: int, code: StepCode, strips: int = 0) -> Plan:
+        """What the bitstream has to know; strips: of the adaptive coder, 0 if there are none."""
+        return Plan(dims, code, len(self.v), self.expected, strips)
 
 
 def choose_chain(name: str, tables: Tables) -> Chain:
