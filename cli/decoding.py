@@ -19,7 +19,7 @@ from diffcodec.cli.options import (
     seed_option,
 )
 from diffcodec.cli.output import Output
-from diffcodec.cli.streams import PIPE, about, beside, name_of, print_json, read
+from diffcodec.cli.streams import PIPE, about, beside, name_of, print_json, read, warn
 from diffcodec.sampling import SAMPLERS, STEPS, reconstruction
 
 if TYPE_CHECKING:
@@ -74,7 +74,9 @@ shown_options = grouped(
     help="A smaller preview, from the steps that matter to it.",
 )
 @shown_options
-@click.option("--strict", is_flag=True, help="Fail unless IN is whole, to the exact pixels.")
+@click.option(
+    "--strict", is_flag=True, help="Fail unless IN is whole and intact, to the exact pixels."
+)
 @click.option(
     "--format",
     "format_",
@@ -95,7 +97,8 @@ def decode(
 ) -> None:
     """Turn the file IN, or a beginning of it, into the image OUT.
 
-    OUT is IN with the suffix .png, unless it is given. A cut leaves the rest of IN unused. The
+    OUT is IN with the suffix .png, unless it is given. A cut leaves the rest of IN unused. Where
+    exact pixels are damaged, OUT shows what the steps say, and a message names the place. The
     images of an archive come out by `diffcodec extract`.
 
     \b
@@ -116,8 +119,8 @@ def decode(
     from diffcodec import api
 
     with about(source):
-        if strict and not (facts := api.info(data, network.model))["complete"]:
-            raise click.ClickException(f"{name_of(source)} is cut short, {how_far(facts)}")
+        if strict:
+            _refuse_less(api.info(data, network.model), name_of(source))
         file = api.open_file(data, network.model, **cut)
         began = time.perf_counter()
         with output.progress("decoding") as progress:
@@ -131,8 +134,11 @@ def decode(
             )
     seconds = time.perf_counter() - began
     output.write(target, image.to_bytes(decoded.pixels, kind))
+    for damage in decoded.damage:
+        warn(f"{name_of(source)}: {damage}")
     total = "" if decoded.total_bytes is None else f" of {decoded.total_bytes:,}"
     end = "lossless" if decoded.lossless else f"step {decoded.steps} of {decoded.steps_total}"
+    end = "damaged" if decoded.damage else end
     output.say(f"decoded {decoded.bytes_used:,}{total} bytes, {end}")
     if output.as_json:
         facts = api.info(file, network.model)
@@ -152,7 +158,16 @@ def decode(
                 "steps": decoded.steps,
                 "steps_total": decoded.steps_total,
                 "lossless": decoded.lossless,
+                "damage": list(decoded.damage),
                 "reconstruction": "exact" if decoded.lossless else shown.reconstruction,
                 "decoding_seconds": round(seconds, 3),
             }
         )
+
+
+def _refuse_less(facts: dict[str, Any], name: str) -> None:
+    """Raise ClickException for a file, by its api.info, that is cut short or damaged."""
+    if not facts["complete"]:
+        raise click.ClickException(f"{name} is cut short, {how_far(facts)}")
+    if facts["damage"]:
+        raise click.ClickException(f"{name}: {facts['damage'][0]}")

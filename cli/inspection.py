@@ -82,6 +82,10 @@ def info(source: str, model: str | None, ledger: bool, as_json: bool) -> None:
         f"network  {facts['model'] or 'not a shipped one'} ({facts['fingerprint']})\n"
         f"coding   chain {facts['chain']}, {facts['code']}, seed {facts['seed']}"
     )
+    if facts["pixels"] is not None:
+        click.echo(f"pixels   {facts['pixels']}")
+    for damage in facts["damage"] or ():
+        click.echo(f"damage   {damage}")
     if book is not None:
         click.echo(f"\n{to_text(book)}")
 
@@ -120,6 +124,8 @@ def models(name: str | None, as_json: bool) -> None:
 
 def how_far(facts: dict[str, Any]) -> str:
     """How far a file goes, from its api.info."""
+    if facts["damage"]:
+        return "damaged"
     if facts["complete"]:
         return "lossless"
     steps = "an unknown step" if (at := facts["steps_available"]) is None else f"step {at}"

@@ -13,8 +13,12 @@ from typing import Any
 from diffcodec.accounting.audit import audit
 from diffcodec.accounting.ledger import Ledger
 from diffcodec.accounting.trace import Trace
+from diffcodec.bitstream.adaptive import LEVELS
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.graphics import GRAPHICS
+from diffcodec.bitstream.payload import Payload
+from diffcodec.bitstream.pixels import STORED
 from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec, Decoded
 from diffcodec.errors import CheckpointError
@@ -123,8 +127,9 @@ def truncate(
 def info(data: bytes | File, model: str | Path | None = None) -> dict[str, Any]:
     """What a file, or a prefix of one, says about itself; verifies its complete layers.
 
-    Plain JSON types; bpp in bits per pixel, bytes of the prefix at hand. Where the network is not
-    at hand (model is None), what needs its tables is None.
+    Plain JSON types; bpp in bits per pixel, bytes of the prefix at hand; damage: to strips of the
+    exact pixels, a sentence on each. Where the network is not at hand (model is None), what needs
+    its tables is None.
     """
     if isinstance(data, File):
         return _about(data.header, data.start, len(data.data)) | _about_payload(data, model)
@@ -155,8 +160,10 @@ def _about(header: Header, start: int, length: int) -> dict[str, Any]:
         "bpp": 8 * length / (header.width * header.height),
         "steps_available": None,
         "steps_total": header.nodes,
+        "pixels": None,
         "layers_verified": None,
         "bytes_verified": None,
+        "damage": None,
     }
 
 
@@ -164,9 +171,20 @@ def _about_payload(file: File, model: str | Path | None) -> dict[str, Any]:
     return {
         "model": graph_name(_network_for(file.header, model)),
         "steps_available": len(file.step_ends),
+        "pixels": _pixels(file.payload),
         "layers_verified": file.payload.layers,
         "bytes_verified": file.start + file.payload.verified,
+        "damage": list(file.damage),
     }
+
+
+def _pixels(payload: Payload) -> str | None:
+    """What codes the exact pixels; None where they have not begun."""
+    if payload.coding is not None:
+        given = ", without a state" if payload.coding.stateless else ""
+        return f"adaptive, {LEVELS[payload.coding.level]}{given}"
+    plain = {None: None, STORED: "stored", GRAPHICS: "graphics"}
+    return plain.get(payload.sigma_index, "gaussian")
 
 
 def ledger(

@@ -39,7 +39,8 @@ class Decoded:
 
     pixels: (H, W, C) uint8, a preview's smaller; bytes_used of total_bytes (None: the file has no
     lossless end); steps complete of steps_total; lossless: these are the exact pixels, their
-    checksum matches.
+    checksum matches; damage: a sentence on each part whose exact pixels are damaged, and which is
+    shown as the steps have it.
     """
 
     pixels: Pixels
@@ -49,6 +50,7 @@ class Decoded:
     steps_total: int
     lossless: bool
     header: Header
+    damage: tuple[str, ...] = ()
 
 
 class Codec:
@@ -170,8 +172,9 @@ class Codec:
         than by its mean x0_hat: a name of diffcodec.sampling.SAMPLERS, or what
         diffcodec.sampling.reconstruction returns. scale: 2, 4 or 8 for a preview that is so many
         times smaller, from the steps that matter to it (diffcodec.progressive.preview). Raises
-        BitstreamError for damage, and for a file that was made with another network, OptionError
-        for another scale or name, and for a preview that is to be reconstructed.
+        BitstreamError for damage, except to a strip of the exact pixels (Decoded.damage), and for a
+        file that was made with another network, OptionError for another scale or name, and for a
+        preview that is to be reconstructed.
         """
         shown = _sampler(reconstruct)
         if scale != 1 and scale not in SCALES:
@@ -281,6 +284,7 @@ def _decoded(file: File, received: Received) -> Decoded:
         steps_total=file.header.nodes,
         lossless=received.lossless,
         header=file.header,
+        damage=file.damage,
     )
 
 

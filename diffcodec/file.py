@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.payload import Payload
 from diffcodec.bitstream.payload_parser import parse_payload
-from diffcodec.bitstream.strips import strip_count
+from diffcodec.bitstream.strips import strip_count, strips
 from diffcodec.errors import OptionError
 from diffcodec.theory.chain import Chain, Tables, chain_of
 
@@ -59,6 +59,17 @@ class File:
     def step_ends(self) -> list[int]:
         """Bytes of the file up to the end of every complete step."""
         return [self.start + step.bytes_end for step in self.payload.steps if step.complete]
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """A sentence on each strip of exact pixels that is damaged; other damage is not parsed."""
+        columns, blocks = strips(self.header.width), self.payload.blocks
+        return tuple(
+            f"the exact pixels of columns {part.start} to {part.stop - 1} (strip {i + 1} of "
+            f"{len(columns)}) are damaged"
+            for i, (block, part) in enumerate(zip(blocks, columns, strict=False))
+            if block.damaged
+        )
 
 
 def cut(data: bytes, header: Header, start: int, max_bytes: int | None, bpp: float | None) -> bytes:

@@ -51,7 +51,9 @@ INFO_KEYS = {
     "bpp",
     "steps_available",
     "steps_total",
+    "pixels",
     "layers_verified",
+    "damage",
     "bytes_verified",
 }
 DECODE_KEYS = {
@@ -68,6 +70,7 @@ DECODE_KEYS = {
     "steps",
     "steps_total",
     "lossless",
+    "damage",
     "reconstruction",
     "decoding_seconds",
 }
