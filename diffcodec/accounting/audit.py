@@ -12,8 +12,9 @@ from collections.abc import Iterator
 
 from diffcodec.accounting.ledger import Entry, Ledger
 from diffcodec.accounting.trace import Trace
-from diffcodec.bitstream.payload import Payload, Piece
+from diffcodec.bitstream.payload import Piece
 from diffcodec.bitstream.rate import energy_of
+from diffcodec.bitstream.strips import strips
 from diffcodec.file import File
 from diffcodec.theory.gaussian import mi_bpd
 
@@ -27,12 +28,13 @@ def audit(file: File, trace: Trace | None = None) -> Ledger:
     incomplete, the ideal is the share of its bits that is there.
     """
     entries = [Entry("header", 8 * file.start)]
-    ideals = _ideals_of_blocks(file.payload, trace)
+    number = 0  # of a block of pixels
     for piece in _named(file):
         if piece.kind == "path":
             entries.append(_path(piece, file, trace))
         elif piece.kind == "pixels":
-            entries.append(Entry("pixels", piece.bits, next(ideals)))
+            entries.append(_pixels(piece, number, file, trace))
+            number += 1
         else:
             entries.append(Entry(piece.kind, piece.bits, step=piece.step))
     return Ledger("progressive", len(file.data), tuple(entries)).check()
@@ -80,11 +82,15 @@ def _path(piece: Piece, file: File, trace: Trace | None) -> Entry:
     )
 
 
-def _ideals_of_blocks(payload: Payload, trace: Trace | None) -> Iterator[float | None]:
-    """What each block of pixels would ideally cost, as far as it is there."""
-    for i, block in enumerate(payload.blocks):
-        if trace is None:
-            yield None
-        else:
-            share = 1.0 if block.complete else len(block.data) / trace.block_bytes[i]
-            yield share * trace.block_bits[i]
+def _pixels(piece: Piece, number: int, file: File, trace: Trace | None) -> Entry:
+    """A block of pixels; its ideals are known as far as the block is there."""
+    block, columns = file.payload.blocks[number], None
+    if file.payload.coding is not None:
+        strip = strips(file.header.width)[number]
+        columns = strip.start, strip.stop - 1
+    if trace is None:
+        return Entry("pixels", piece.bits, None, columns=columns)
+    share = 1.0 if block.complete else len(block.data) / trace.block_bytes[number]
+    gaussian = share * trace.gaussian_bits[number] if trace.gaussian_bits else None
+    ideal = share * trace.block_bits[number]
+    return Entry("pixels", piece.bits, ideal, kl_bits=gaussian, columns=columns)

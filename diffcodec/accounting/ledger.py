@@ -23,7 +23,7 @@ KINDS = {
     "side": ("energy of the steps, nodes left out", "energy signalling"),
     "latent": ("steps of the chain, net", "entropy coder of the steps"),
     "pixels": ("exact pixels", "pixel coder"),
-    "sigma": ("deviation of the exact pixels", "side information of the pixels"),
+    "sigma": ("how the exact pixels are coded", "side information of the pixels"),
     "length": ("lengths of blocks", "side information of the pixels"),
     "index": ("names, sizes and places of images", "index"),
     "initial": ("initial bits that were not got back", "initial bits"),
@@ -41,8 +41,10 @@ class Entry:
     kind: a key of KINDS; spent_bits: in the file; ideal_bits: the least that theory asks for, 0
     where it asks for nothing, None where only the encoder knew. step: number of the step,
     from 0; v_from, v_to: its noise variances in x0 units (inf: before anything is known); kl_bits:
-    L_{t-1} of this very image, equal variances (DDPM eq. 5). causes: shares of the overhead that
-    are known to be due to something else than what KINDS says, in bits.
+    of a step L_{t-1} of this very image, equal variances (DDPM eq. 5), of pixels L_0 by DDPM's
+    discretized Gaussian, whatever codes them. columns: first and last one of a strip of pixels.
+    causes: shares of the overhead that are known to be due to something else than what KINDS says,
+    in bits.
     """
 
     kind: str
@@ -52,6 +54,7 @@ class Entry:
     v_from: float | None = None
     v_to: float | None = None
     kl_bits: float | None = None
+    columns: tuple[int, int] | None = None
     causes: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -148,6 +151,7 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
         "step": entry.step,
         "sigma_grey_from": _grey(entry.v_from),
         "sigma_grey_to": _grey(entry.v_to),
+        "columns": None if entry.columns is None else list(entry.columns),
         "kl_bits": entry.kl_bits,
         "ideal_bits": entry.ideal_bits,
         "spent_bits": entry.spent_bits,
@@ -160,8 +164,8 @@ def _grey(v: float | None) -> float | None:
 
 
 def to_text(ledger: Ledger) -> str:
-    """Three tables: the steps, what the file was spent on, and where the overhead comes from."""
-    parts = [_steps_table(ledger), _kinds_table(ledger)]
+    """Tables: steps, exact pixels, what the file was spent on, and where the overhead is from."""
+    parts = [_steps_table(ledger), _pixels_table(ledger), _kinds_table(ledger)]
     if ledger.ideal_bits is None:
         parts.append("Ideal bits are known to the encoder only: encode --ledger reports them.")
     else:
@@ -186,6 +190,27 @@ def _steps_table(ledger: Ledger) -> str:
         numbers = " ".join(f"{_bits(bits):>{width}}" for bits, width in columns)
         lines.append(f"{entry.step:>4}  {noise:<22} {numbers}")
     return "\n".join(lines) if len(lines) > 1 else ""
+
+
+def _pixels_table(ledger: Ledger) -> str:
+    """A line a strip, and all of the exact pixels: x_0 given the last state, by two models."""
+    blocks = [entry for entry in ledger.entries if entry.kind == "pixels"]
+    if not blocks:
+        return ""
+    lines = ["exact pixels                L_0 (Gaussian)   ideal bits   spent bits"]
+    strips = [entry for entry in blocks if entry.columns is not None]
+    named = [("columns {} to {}".format(*entry.columns or ()), [entry]) for entry in strips]
+    for name, entries in [*named, ("all", blocks)]:
+        of = (
+            total(entry.kl_bits for entry in entries),
+            total(entry.ideal_bits for entry in entries),
+            _sum(entry.spent_bits for entry in entries),
+        )
+        columns = zip(of, (15, 12, 12), strict=True)
+        lines.append(
+            f"{name:<26} " + " ".join(f"{_bits(bits):>{width}}" for bits, width in columns)
+        )
+    return "\n".join(lines)
 
 
 def _kinds_table(ledger: Ledger) -> str:
