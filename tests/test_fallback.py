@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
 
 from diffcodec.accounting.audit import audit
 from diffcodec.accounting.trace import Trace
+from diffcodec.bitstream.adaptive import Coded, Side
 from diffcodec.bitstream.container import parse_header
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.graphics import GRAPHICS, decode_strip, encode_strip, strips
@@ -17,9 +19,11 @@ from diffcodec.bitstream.payload_writer import PayloadWriter, PixelCode
 from diffcodec.bitstream.pixels import CHUNK, SIGMAS, STORED
 from diffcodec.bitstream.plan import Plan
 from diffcodec.bitstream.sample_format import SampleFormat
+from diffcodec.bitstream.strips import Coding
 from diffcodec.bitstream.trellis import Trellis
 from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
+from tests.counting import Counting
 
 PLAN = Plan(dims=CHUNK + 10, code=Trellis(8), nodes=3, expected=lambda start, end: 0)
 
@@ -163,6 +167,61 @@ def payload(kind: int, sizes: tuple[int, int]) -> bytes:
     return writer.finish(
         PixelCode(kind, [bytes(size) for size in sizes]), zlib.crc32(bytes(PLAN.dims))
     )
+
+
+@pytest.fixture
+def knowing(monkeypatch: pytest.MonkeyPatch) -> Pixels:
+    """An image of noise that the adaptive coder knows by heart, if no state confuses it."""
+    pixels = noise(50, 70)
+    module = "diffcodec.progressive.adaptive_residual"
+    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+    def encode_strip(part: Pixels, side: Side | None, *_: object) -> Coded:
+        return Coded(bytes(99), 790.0) if side is None else Coded(part.tobytes(), 8.0 * part.size)
+
+    monkeypatch.setattr(f"{module}.encode_strip", encode_strip)
+    monkeypatch.setattr(f"{module}.decode_strip", lambda *_: (planes, 50 * 70))
+    return pixels
+
+
+def test_what_takes_less_without_the_network_goes_without_it(
+    tiny_codec: Codec, knowing: Pixels
+) -> None:
+    trace = Trace()
+    options: dict[str, Any] = {"code": "trellis:8", "residual": "adaptive"}
+    data = tiny_codec.encode(knowing, **options, trace=trace)
+    file = tiny_codec.open(data)
+    assert file.payload.coding == Coding(1, True) and file.payload.plain
+    assert 0 < len(file.payload.steps) == len(trace.steps)  # a preview
+    assert trace.block_bits == [790.0] and not trace.gaussian_bits
+    assert audit(file, trace).ideal_bits is not None
+    counting = Counting(tiny_codec)
+    assert np.array_equal(counting.codec.decode(data).pixels, knowing) and not counting.calls
+    assert tiny_codec.decode(data[: file.step_ends[-1]]).steps == len(trace.steps)
+    assert kind(tiny_codec, tiny_codec.encode(knowing, **options | {"residual": "gaussian"})) == (
+        STORED
+    )
+
+
+def test_a_narrow_image_and_one_without_steps_may_be_adaptive(
+    tiny_codec: Codec, knowing: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tiny_codec.encode(knowing, switch="none", residual="adaptive")
+    assert tiny_codec.open(data).payload.coding == Coding(1, True)
+    assert not tiny_codec.open(data).payload.steps and tiny_codec.decode(data).lossless
+    monkeypatch.setattr("diffcodec.progressive.fallback.NARROW", 99)
+    data = tiny_codec.encode(knowing, residual="adaptive", effort="best")
+    assert tiny_codec.open(data).payload.coding == Coding(2, True)
+
+
+def test_flat_graphics_are_not_coded_twice(
+    tiny_codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("diffcodec.progressive.adaptive_residual.encode_strip")
+    for switch in (None, "none"):
+        pixels = graphics(130, 140)
+        data = tiny_codec.encode(pixels, code="trellis:8", residual="adaptive", switch=switch)
+        assert kind(tiny_codec, data) == GRAPHICS and tiny_codec.decode(data).lossless
 
 
 def test_blocks_that_are_stored_have_their_size_and_no_other() -> None:

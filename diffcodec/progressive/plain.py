@@ -36,7 +36,7 @@ def encode_plain(
         code = PixelCode(STORED, [flat[where].tobytes() for where, _ in blocks_of(shared)])
     if level is None or 8 * code.size < FLAT * planes.size:
         return code
-    return min(code, encode_adaptive(shared, None, planes, level), key=lambda code: code.size)
+    return min(encode_adaptive(shared, None, planes, level), code, key=lambda code: code.size)
 
 
 def plain_payload(writer: PayloadWriter, node: int, planes: Pixels, code: PixelCode) -> bytes:
