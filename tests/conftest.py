@@ -73,6 +73,13 @@ def tiny_codec(tiny_network: Path) -> Codec:
     return Codec.from_pretrained(tiny_network, threads=1)
 
 
+@pytest.fixture
+def steps_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No image is one that the network knows nothing of, not even a tiny network."""
+    for name in ("SPARE", "GRAPHICS_MOST", "DOUBT"):
+        monkeypatch.setattr(f"diffcodec.progressive.fallback.{name}", 10**9)
+
+
 @pytest.fixture(scope="session")
 def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve images of 24x20, one that is too small, and one that is none."""

@@ -55,8 +55,9 @@ def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refuse:
 
 @pytest.fixture(scope="session")
 def coded(tiny_codec: Codec) -> bytes:
-    """A whole file of several layers."""
-    data = tiny_codec.encode(synthetic_image(24, 24, 3, seed=3), code="trellis:8")
+    """A whole file of several layers, each of which must be intact."""
+    pixels = synthetic_image(24, 24, 3, seed=3)
+    data = tiny_codec.encode(pixels, code="trellis:8", residual="gaussian")
     assert tiny_codec.open(data).payload.layers >= 2
     return data
 

@@ -56,6 +56,8 @@ INFO_KEYS = {
     "damage",
     "bytes_verified",
 }
+# Of files for which it does not matter how they are made, as long as they have steps.
+FAST = ("--code", "trellis:8", "--residual", "gaussian")
 DECODE_KEYS = {
     "input",
     "output",
@@ -97,7 +99,7 @@ def run(tmp_path: Path, tiny_network: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def photo(run: Run, small_rgb: Pixels) -> Path:
     """photo.png and photo.dfc in the working folder."""
     image.save(small_rgb, Path("photo.png"))
-    run("encode", "photo.png", "-q", "--code", "trellis:8")
+    run("encode", "photo.png", "-q", *FAST)
     return Path("photo.dfc")
 
 
@@ -191,9 +193,9 @@ def test_effort(run: Run, photo: Path) -> None:
 
 def test_pipes(run: Run, photo: Path, small_rgb: Pixels) -> None:
     png = Path("photo.png").read_bytes()
-    coded = run("encode", "-", "--code", "trellis:8", input=png)
+    coded = run("encode", "-", *FAST, input=png)
     assert coded.stdout_bytes == photo.read_bytes()
-    run("encode", "-", "named.dfc", "--code", "trellis:8", input=png)
+    run("encode", "-", "named.dfc", *FAST, input=png)
     assert Path("named.dfc").read_bytes() == coded.stdout_bytes
     back = run("decode", "-", "--format", "ppm", input=coded.stdout_bytes)
     np.testing.assert_array_equal(image.load(back.stdout_bytes), small_rgb)
@@ -232,7 +234,7 @@ def test_threads(run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_backends_give_the_same_bytes(run: Run, photo: Path, tiny_network: Path) -> None:
     assert (*BACKENDS, *DEVICES) == (*backends.BACKENDS, *backends.PREFERRED)
     for backend in ("numpy", "integers", "cpu"):
-        told = run("encode", "photo.png", "-", "--code", "trellis:8", "-q", "--backend", backend)
+        told = run("encode", "photo.png", "-", *FAST, "-q", "--backend", backend)
         assert told.stdout_bytes == photo.read_bytes()
     run("decode", "photo.dfc", "a.ppm", "--backend", "numpy")
     assert Path("a.ppm").read_bytes() == image.to_bytes(image.load(Path("photo.png")), "ppm")

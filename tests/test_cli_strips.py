@@ -16,10 +16,8 @@ from tests.synthetic import synthetic_image
 
 
 @pytest.fixture
-def wide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pixels:
+def wide(tmp_path: Path, steps_pay: None, monkeypatch: pytest.MonkeyPatch) -> Pixels:
     """wide.png in the working folder: two strips, of 310 columns each."""
-    for name in ("SPARE", "GRAPHICS_MOST", "DOUBT"):  # whether steps pay is not the question here
-        monkeypatch.setattr(f"diffcodec.progressive.fallback.{name}", 10**9)
     monkeypatch.chdir(tmp_path)
     pixels = synthetic_image(12, 620, 3, seed=5)
     image.save(pixels, Path("wide.png"))

@@ -55,6 +55,7 @@ def evaluate(tiny_network: Path) -> Diffcodec:
 # --- eval ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("steps_pay")
 def test_a_result_in_compressais_form_with_theory_and_peers(
     folder: Path, evaluate: Diffcodec, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ TUNING = {
         "SPARE": 0,
         "GRAPHICS_MOST": 9,
         "DOUBT": 0.1,
+        "WORTH": 0.1,
         "NARROW": 99,
     },
     "diffcodec.progressive.plain": {"FLAT": 9.0},

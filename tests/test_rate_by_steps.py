@@ -64,6 +64,7 @@ def run(folder: Path, network: Path, *options: object) -> dict[str, Any]:
     return result
 
 
+@pytest.mark.usefixtures("steps_pay")
 def test_the_command_its_figure_and_the_readmes_table(
     tiny_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

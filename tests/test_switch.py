@@ -24,7 +24,8 @@ from diffcodec.progressive.effort import EFFORTS
 from tests.counting import Counting
 from tests.gaussian import gaussian_codec, gaussian_image
 
-FALLBACK = "diffcodec.progressive.fallback"
+pytestmark = pytest.mark.usefixtures("steps_pay")
+
 CODEC = gaussian_codec()
 IMAGE = gaussian_image()
 # (10, 620, 3): two strips, of 310 columns each.
@@ -39,13 +40,6 @@ class Silent:
 
 
 SILENT = Codec(Silent(), CODEC.tables, fingerprint=CODEC.fingerprint)
-
-
-@pytest.fixture(autouse=True)
-def steps_pay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No image is one that the network knows nothing of: it is the steps that are looked at."""
-    for name in ("SPARE", "GRAPHICS_MOST", "DOUBT"):
-        monkeypatch.setattr(f"{FALLBACK}.{name}", 10**9)
 
 
 def encode(pixels: Pixels, **options: Any) -> bytes:
@@ -174,7 +168,9 @@ def alike(decoded: Decoded, pixels: Pixels) -> NDArray[np.bool_]:
 def test_a_cut_shows_strips_as_far_as_they_go_and_the_last_state(
     switch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"{FALLBACK}.encode_graphics", lambda planes: [bytes(2 * planes.size)])
+    monkeypatch.setattr(
+        "diffcodec.progressive.fallback.encode_graphics", lambda planes: [bytes(2 * planes.size)]
+    )
     data = encode(WIDE, switch=switch)
     codec = SILENT if switch == "none" else CODEC
     payload = codec.open(data).payload

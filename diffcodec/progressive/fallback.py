@@ -2,8 +2,8 @@
 
 Steps end where the file would become larger than its pixels by a 128th and SPARE bytes, or twice as
 large as the image as graphics. Its pixels then follow plain, after the steps that are at most a
-128th of the pixels' bytes, or a 16th of the graphics'. The adaptive coder does without a network,
-too: a file that is no smaller than graphics by DOUBT has to be smaller than what it makes alone.
+128th of the pixels' bytes, or a 16th of the graphics'. The same happens to a file that is WORTH
+times as large as one with plain pixels, which the adaptive coder makes smaller than graphics often.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from diffcodec.progressive.steps import Walk
 
 PREVIEW, GRAPHICS_PREVIEW = 128, 16
 SPARE, GRAPHICS_MOST = 32, 2
+# What steps may cost: they make previews, but where the network is no help, more than they give.
+WORTH = 1.1
 # Of the bytes as graphics: photographs take less with steps, and need not be coded twice.
 DOUBT = 0.9
 # A shorter side than this, and the network, which pads to 32, takes too long for what it saves.
@@ -25,8 +27,8 @@ NARROW = 8
 class Fallback:
     """The steps of an image that are kept if its pixels follow plain.
 
-    most: bytes of a payload above which they do; enough: up to which the payload is surely the
-    smaller one. steps: those of the preview.
+    most: bytes of a payload above which they do; enough: up to which they surely do not. steps:
+    those of the preview.
     """
 
     def __init__(
@@ -55,3 +57,7 @@ class Fallback:
         """The preview's steps and the plain pixels; and how these are coded."""
         code = encode_plain(shared, self.planes, self.level, self._graphics)
         return plain_payload(self._preview, self._node, self.planes, code), code
+
+    def worth(self, payload: bytes, plain: bytes) -> bool:
+        """Whether a payload with all steps is not much larger than the plain one."""
+        return len(payload) <= (1 if self.level is None else WORTH) * len(plain)

@@ -94,7 +94,7 @@ def _send_pixels(
             return payload
     # Perhaps an image that the network knows nothing of, graphics or noise for instance.
     plain, code = fallback.payload(walk.shared)
-    if payload is not None and len(payload) <= len(plain):
+    if payload is not None and fallback.worth(payload, plain):
         return payload
     if trace is not None:
         trace.keep_plain(fallback.steps, code, mse)
