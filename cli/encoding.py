@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,13 @@ from diffcodec.cli.options import (
     chain_option,
     effort_option,
     encoder_cut_options,
+    ending_options,
     network_options,
     output_options,
     seed_option,
 )
 from diffcodec.cli.output import Output
 from diffcodec.cli.streams import PIPE, about, beside, name_of, print_json, read
-
-RESIDUALS = ("adaptive", "gaussian")  # of diffcodec.progressive.residual, which imports numpy
 
 
 def _step_code(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
@@ -36,19 +34,6 @@ def _step_code(_: click.Context, option: click.Parameter, value: str | None) -> 
             message = f"{value!r} is not one of {', '.join(names)}"
             raise click.BadParameter(message, param=option)
     return value
-
-
-def _switch(_: click.Context, option: click.Parameter, value: str | None) -> float | str | None:
-    """Grey levels, or "none"."""
-    if value in (None, "none"):
-        return value
-    try:
-        sigma = float(value or "")
-    except ValueError:
-        sigma = 0.0
-    if not (math.isfinite(sigma) and sigma > 0):
-        raise click.BadParameter(f"{value!r} is no number above 0, nor none", param=option)
-    return sigma
 
 
 @click.command()
@@ -65,22 +50,7 @@ def _switch(_: click.Context, option: click.Parameter, value: str | None) -> flo
     help="How steps are sent: trellis:8 is fastest, trellis:16 makes the smallest files (default: "
     "as --effort and the size suggest).",
 )
-@click.option(
-    "--switch",
-    callback=_switch,
-    metavar="SIGMA|none",
-    help="Noise in grey levels at which steps end and the exact pixels follow (default: as "
-    "--effort suggests; with a cut, or --residual gaussian, the end of the chain). A cut inside "
-    "the exact pixels shows a part of the image exact and the rest as the last step left it; 0.6 "
-    "keeps cuts fine up to 54 dB, for files 1 to 3 % larger and 50 % more time. none: no steps and "
-    "no network at all, so the first bytes are no preview.",
-)
-@click.option(
-    "--residual",
-    type=click.Choice(RESIDUALS),
-    help="What codes the exact pixels: adaptive, a model that learns as it goes; or gaussian, one "
-    f"Gaussian for the image as in DDPM, for files some 10 % larger (default: {RESIDUALS[0]}).",
-)
+@ending_options
 @seed_option("the randomness that encoder and decoder share")
 @ledger_option
 @output_options
@@ -92,8 +62,7 @@ def encode(
     effort: str,
     chain: str | None,
     code: str | None,
-    switch: float | str | None,
-    residual: str | None,
+    ending: dict[str, Any],
     seed: int,
     ledger: str | None,
     output: Output,
@@ -128,8 +97,7 @@ def encode(
     from diffcodec.accounting.trace import Trace
 
     trace = Trace() if ledger else None
-    coding = {"effort": effort, "chain": chain, "code": code, "switch": switch, "seed": seed, **cut}
-    coding |= {"residual": residual} if residual else {}
+    coding = {"effort": effort, "chain": chain, "code": code, "seed": seed, **ending, **cut}
     began = time.perf_counter()
     with about(source), output.progress("encoding") as progress:
         data = api.encode(

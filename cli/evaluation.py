@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,7 +18,13 @@ from diffcodec.cli.measuring_options import (
     run_options,
     selection_options,
 )
-from diffcodec.cli.options import Network, chain_option, effort_option, network_options
+from diffcodec.cli.options import (
+    Network,
+    chain_option,
+    effort_option,
+    ending_options,
+    network_options,
+)
 from diffcodec.cli.output import Results
 from diffcodec.cli.streams import about, warn
 from diffcodec.eval.common.options import joint_option
@@ -30,6 +37,7 @@ from diffcodec.eval.common.options import joint_option
 @cuts_option
 @effort_option
 @chain_option("as --effort and the size suggest")
+@ending_options
 @joint_option
 @peers_options
 @reconstructions_option
@@ -42,6 +50,7 @@ def evaluate(
     cuts: tuple[float, ...] | None,
     effort: str,
     chain: str | None,
+    ending: dict[str, Any],
     joint: int | None,
     peers: tuple[str, ...] | None,
     reconstructions: Path | None,
@@ -81,7 +90,7 @@ def evaluate(
     if not rates:
         output.say("the smallest image is too small for a cut; only whole files count")
     folder = None if reconstructions is None else str(reconstructions)
-    settings = Settings(rates, chain, codec.workers, folder, effort, network.backend)
+    settings = Settings(rates, chain, codec.workers, folder, effort, network.backend, **ending)
     with about(data):
         result = measure(codec, name, coded, settings, others, run, output)
     result |= about_run(data, images, selection, codec.workers, run.processes)

@@ -21,7 +21,7 @@ from diffcodec.file import File, bytes_of_bpp, with_length
 from diffcodec.progressive.effort import effort_of
 from diffcodec.progressive.preview import SCALES, preview
 from diffcodec.progressive.receiver import Received, Reconstruct, receive
-from diffcodec.progressive.residual import Ending, Residual, Switch, check_residual, last_node
+from diffcodec.progressive.residual import RESIDUAL, Residual, Switch, ending_of
 from diffcodec.progressive.sender import Stop, send
 from diffcodec.progressive.shared import Shared
 from diffcodec.progressive.steps import Walk
@@ -29,8 +29,6 @@ from diffcodec.sampling import reconstruction
 from diffcodec.theory.chain import Chain, Tables, choose_chain
 from diffcodec.theory.denoiser import Denoiser
 from diffcodec.zoo import load_graph
-
-RESIDUAL: Residual = "gaussian"  # of files, where nobody chooses
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,6 @@ class Codec:
         if psnr is not None and not psnr > 0:
             raise OptionError(f"{psnr} dB is no PSNR to stop at; it must be above 0")
         draft, levels = self._draft(pixels, effort, chain, code, seed)
-        check_residual(residual)
         clock = Clock() if trace is None else trace.clock
         header_bytes = len(draft.pack())
         if bpp is not None:
@@ -137,16 +134,20 @@ class Codec:
         if max_bytes is not None and max_bytes < header_bytes:
             raise OptionError(f"a file of this image needs at least {header_bytes} bytes")
         stop = Stop(None if max_bytes is None else max_bytes - header_bytes, max_steps, psnr)
-        work, adaptive = effort_of(effort), residual == "adaptive"
-        if switch is None and adaptive and stop == Stop():
-            switch = work.switch
-        node = last_node(switch, levels, draft.format)
+        ending = ending_of(
+            effort_of(effort),
+            levels,
+            draft.format,
+            switch=switch,
+            residual=residual,
+            stops=stop != Stop(),
+        )
         with clock.measure("total"):
             payload, lossless = send(
                 self.shared(draft, levels, clock),
                 pixels,
                 stop,
-                Ending(node, work.level if adaptive else None),
+                ending,
                 header_bytes=header_bytes,
                 trace=trace,
                 progress=progress,

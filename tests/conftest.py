@@ -9,6 +9,7 @@ import pytest
 
 from diffcodec.bitstream.types import Pixels
 from tests.synthetic import synthetic_image
+from tests.trusting import trust_steps
 
 if TYPE_CHECKING:
     from diffcodec import Codec
@@ -75,9 +76,8 @@ def tiny_codec(tiny_network: Path) -> Codec:
 
 @pytest.fixture
 def steps_pay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No image is one that the network knows nothing of, not even a tiny network."""
-    for name in ("SPARE", "GRAPHICS_MOST", "DOUBT"):
-        monkeypatch.setattr(f"diffcodec.progressive.fallback.{name}", 10**9)
+    """Steps are not given up for plain pixels, tiny as the network may be."""
+    trust_steps(monkeypatch)
 
 
 @pytest.fixture(scope="session")

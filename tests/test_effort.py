@@ -17,6 +17,7 @@ from diffcodec.errors import OptionError
 from diffcodec.eval.publish.tables import photographs
 from diffcodec.image import load
 from diffcodec.progressive.effort import DEFAULT, EFFORTS
+from diffcodec.progressive.residual import RESIDUALS
 from tests.gaussian import gaussian_codec, gaussian_image
 
 CODEC = gaussian_codec()
@@ -72,5 +73,6 @@ def test_an_effort_that_does_not_exist() -> None:
 
 def test_commands_and_tables_list_them_all() -> None:
     assert options.EFFORTS == photographs.EFFORTS == tuple(EFFORTS)
+    assert options.RESIDUALS == RESIDUALS
     (option,) = (o for o in encode.params if isinstance(o, click.Option) and o.name == "effort")
     assert all(effort in (option.help or "") for effort in EFFORTS)

@@ -23,6 +23,7 @@ from diffcodec.codec import Codec
 from diffcodec.eval.common.images import NamedImage
 from diffcodec.eval.report import views as report_views
 from diffcodec.eval.report.figures import inside
+from tests.trusting import trust_steps
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -37,6 +38,7 @@ def made(tiny_network: Path, small_rgb: Pixels, tmp_path_factory: pytest.TempPat
     words = ["report", str(folder / "a <b> & c.png"), "-o", str(folder / "report.html"), "-q"]
     words += ["-m", str(tiny_network), "--chain", "6", "--peers", "png", "--cuts", "2,4,8"]
     with pytest.MonkeyPatch.context() as patch:
+        trust_steps(patch)
         patch.setattr("sys.argv", ["diffcodec", *words])  # the page states its command
         done = CliRunner().invoke(main, words, catch_exceptions=False)
     assert done.exit_code == 0, done.output
@@ -67,6 +69,7 @@ def test_the_page_stands_alone(made: Path) -> None:
     assert len(identifiers) == len(set(identifiers))
 
 
+@pytest.mark.usefixtures("steps_pay")
 def test_the_cuts_are_the_codecs(made: Path, tiny_codec: Codec, small_rgb: Pixels) -> None:
     view = facts(made)
     data = tiny_codec.encode(small_rgb, chain="6")

@@ -67,10 +67,12 @@ def receive(
 
 def walk_along(payload: Payload, walk: Walk, progress: Progress | None) -> Walk:
     """Where the steps of a payload lead: the walk itself, or beyond it if they are cut inside."""
-    at = walk
+    at, last = walk, len(walk.shared.chain.v)
+    if payload.steps and payload.sigma_index is not None:
+        last = payload.steps[-1].end + 1  # no more steps follow
     for at in follow(payload.steps, walk):
         if progress and at is walk:
-            progress(at.state.node + 1, len(walk.shared.chain.v))
+            progress(at.state.node + 1, last)
     return at
 
 

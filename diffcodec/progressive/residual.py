@@ -13,6 +13,7 @@ from diffcodec.bitstream.strips import ADAPTIVE
 from diffcodec.bitstream.types import Pixels
 from diffcodec.errors import OptionError
 from diffcodec.progressive.adaptive_residual import decode_adaptive, encode_adaptive
+from diffcodec.progressive.effort import Effort
 from diffcodec.progressive.gaussian_residual import decode_gaussian, encode_gaussian
 from diffcodec.progressive.steps import Walk
 from diffcodec.theory.chain import Chain
@@ -20,6 +21,7 @@ from diffcodec.theory.chain import Chain
 Residual = Literal["adaptive", "gaussian"]
 Switch = float | Literal["none"]
 RESIDUALS = ("adaptive", "gaussian")
+RESIDUAL: Residual = "gaussian"  # where nobody chooses
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,29 @@ class Ending:
 
     node: int
     level: int | None
+
+
+def ending_of(
+    work: Effort,
+    chain: Chain,
+    format: SampleFormat,
+    *,
+    switch: Switch | None,
+    residual: str,
+    stops: bool,
+) -> Ending:
+    """The ending that an effort suggests, or that was asked for.
+
+    stops: whether the file is to stop somewhere; its steps then go on to the end of the chain, as
+    those before the Gaussian do, unless a switch is given. Raises OptionError for what does not
+    exist.
+    """
+    if residual not in RESIDUALS:
+        raise OptionError(f'there is no residual "{residual}", only {" and ".join(RESIDUALS)}')
+    adaptive = residual == "adaptive"
+    if switch is None and adaptive and not stops:
+        switch = work.switch
+    return Ending(last_node(switch, chain, format), work.level if adaptive else None)
 
 
 def last_node(switch: Switch | None, chain: Chain, format: SampleFormat) -> int:
@@ -47,12 +72,6 @@ def last_node(switch: Switch | None, chain: Chain, format: SampleFormat) -> int:
         raise OptionError(f'{switch} is no noise to switch at: say grey levels above 0, or "none"')
     below = (i for i, v in enumerate(chain.v) if math.sqrt(v) * format.half <= switch)
     return next(below, len(chain.v) - 1)
-
-
-def check_residual(residual: str) -> None:
-    """Raises OptionError for one that does not exist."""
-    if residual not in RESIDUALS:
-        raise OptionError(f'there is no residual "{residual}", only {" and ".join(RESIDUALS)}')
 
 
 def encode_residual(walk: Walk, planes: Pixels, level: int | None, *, count: bool) -> PixelCode:

@@ -66,7 +66,7 @@ def send(
         if stop.length(walk.steps, min(writer.length, fallback.most - 1)):
             return writer.lossy(), False
         if progress:
-            progress(walk.state.node + 1, len(shared.chain.v))
+            progress(walk.state.node + 1, ending.node + 1)
         if stop.quality(planes, walk):
             return writer.lossy(), False
     return _send_pixels(walk, writer, planes, ending, fallback, trace), True

@@ -31,6 +31,7 @@ from diffcodec.eval.common.images import NamedImage
 from diffcodec.eval.common.records import Record, collect, key_of
 from diffcodec.eval.common.similarity import similarities
 from diffcodec.eval.rd.pooling import pool
+from diffcodec.progressive.residual import RESIDUAL, Residual, Switch
 from diffcodec.theory.units import GREY
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Settings:
     reconstructions: str | None = None  # folder for the decoded cuts
     effort: str = "default"
     backend: str | None = None  # as in Codec.from_pretrained
+    switch: Switch | None = None  # this and the next: as in Codec.encode
+    residual: Residual = RESIDUAL
 
 
 def grid_bpp(images: Sequence[Pixels]) -> tuple[float, ...]:
@@ -78,7 +81,14 @@ def measure(codec: Codec, settings: Settings, image: NamedImage) -> Record:
         codec = as_one(codec, pixels.shape[0] // image.parts)
     trace, clock = Trace(), Clock()
     start = time.perf_counter()
-    data = codec.encode(pixels, effort=settings.effort, chain=settings.chain, trace=trace)
+    data = codec.encode(
+        pixels,
+        effort=settings.effort,
+        chain=settings.chain,
+        switch=settings.switch,
+        residual=settings.residual,
+        trace=trace,
+    )
     encoded = time.perf_counter()
     exact = _exact(codec, data, pixels, clock)
     decoded = time.perf_counter()
