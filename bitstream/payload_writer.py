@@ -1,4 +1,4 @@
-"""Writes the payload of a .dfc file; payload.py reads it."""
+"""Writes the payload of a .dfc file; payload_parser.py takes it apart."""
 
 from __future__ import annotations
 

@@ -51,7 +51,8 @@ def receive(
         planes = _flat(walk.shared)
     else:
         at = walk_along(payload, walk, progress)
-        planes = _shown(payload, at, None if whole else reconstruct)
+        nothing = payload.plain and not payload.steps  # that an image could be made from
+        planes = _shown(payload, at, None if whole or nothing else reconstruct)
     if payload.plain:
         decode_plain(walk.shared, payload, planes)
     elif payload.sigma_index is not None:
