@@ -24,6 +24,8 @@ from diffcodec.sampling import SAMPLERS, STEPS, reconstruction
 
 if TYPE_CHECKING:
     from diffcodec.bitstream.types import Progress
+    from diffcodec.codec import Decoded
+    from diffcodec.file import File
     from diffcodec.progressive.receiver import Reconstruct
 
 
@@ -137,9 +139,7 @@ def decode(
     for damage in decoded.damage:
         warn(f"{name_of(source)}: {damage}")
     total = "" if decoded.total_bytes is None else f" of {decoded.total_bytes:,}"
-    end = "lossless" if decoded.lossless else f"step {decoded.steps} of {decoded.steps_total}"
-    end = "damaged" if decoded.damage else end
-    output.say(f"decoded {decoded.bytes_used:,}{total} bytes, {end}")
+    output.say(f"decoded {decoded.bytes_used:,}{total} bytes, {_end(file, decoded)}")
     if output.as_json:
         facts = api.info(file, network.model)
         height, width, channels = decoded.pixels.shape
@@ -163,6 +163,17 @@ def decode(
                 "decoding_seconds": round(seconds, 3),
             }
         )
+
+
+def _end(file: File, decoded: Decoded) -> str:
+    """How far the image goes."""
+    if decoded.damage:
+        return "damaged"
+    if decoded.lossless:
+        return "lossless"
+    if file.payload.plain and not file.payload.steps:
+        return "part of the exact pixels"
+    return f"step {decoded.steps} of {decoded.steps_total}"
 
 
 def _refuse_less(facts: dict[str, Any], name: str) -> None:

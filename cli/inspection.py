@@ -128,5 +128,7 @@ def how_far(facts: dict[str, Any]) -> str:
         return "damaged"
     if facts["complete"]:
         return "lossless"
+    if facts["pixels"] and not facts["steps_available"]:
+        return "part of the exact pixels"
     steps = "an unknown step" if (at := facts["steps_available"]) is None else f"step {at}"
     return f"{steps} of {facts['steps_total']}"

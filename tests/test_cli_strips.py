@@ -52,6 +52,16 @@ def test_switch_and_residual(wide: Pixels, tiny_network: Path) -> None:
             assert ("pixels   adaptive, default\n" in told) == ("adaptive" in options)
 
 
+def test_a_cut_without_steps_is_a_part_of_the_pixels(wide: Pixels, tiny_network: Path) -> None:
+    data = encode(tiny_network, "--residual", "adaptive", "--switch", "none")
+    Path("cut.dfc").write_bytes(data[: 3 * len(data) // 4])
+    for command in (["decode", "cut.dfc"], ["truncate", "cut.dfc", "a.dfc", "--bytes", "99"]):
+        told = invoke(*command, "-m", tiny_network)
+        assert told.stderr.endswith(", part of the exact pixels\n")
+    told = invoke("info", "cut.dfc", "-m", tiny_network)
+    assert "image    part of the exact pixels\n" in told.stdout
+
+
 @pytest.mark.parametrize("switch", ["0", "-3", "nan", "inf", "soon"])
 def test_what_is_no_switch(wide: Pixels, tiny_network: Path, switch: str) -> None:
     told = invoke("encode", "wide.png", "-m", tiny_network, "--switch", switch, code=2)
