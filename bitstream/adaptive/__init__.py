@@ -1,0 +1,124 @@
+"""x_0 given the last state, by a model that learns while it codes: one strip of an image.
+
+DDPM, section 3.3: the independent decoder of eq. 13 may be replaced by a conditional autoregressive
+one. Sample after sample, in rows, the model forms a distribution from x0_hat, the state and what is
+coded already: least squares fits and classic predictors are experts, whose chances of binary
+decisions are mixed by weights that learn. FORMAT-residual.md specifies it. A compiled kernel and
+numpy do the same, bit for bit; DIFFCODEC_PURE=1 forces numpy, which takes a thousand times as long.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from diffcodec.bitstream.adaptive.code import code_strip
+from diffcodec.bitstream.adaptive.grid import ColourGrid, find_grid
+from diffcodec.bitstream.adaptive.starts import start_of
+from diffcodec.bitstream.kernel import load_kernel
+from diffcodec.bitstream.sample_format import SampleFormat
+from diffcodec.bitstream.types import Int32, Pixels, UInt16
+
+LEVELS = ("fast", "default", "best")  # how much model; the number is in the file
+ROOM = 64  # bytes of a strip's code beyond what its samples take, at most
+KERNEL = load_kernel("diffcodec.bitstream.adaptive._kernel")
+
+
+@dataclass(frozen=True)
+class Side:
+    """What both sides know of a strip besides its pixels.
+
+    means: x0_hat in 1/GRID grey level, states: y in the same units, clamped to
+    [-peak GRID, 2 peak GRID]; both (C, h, w). sigma: noise of the state in grey levels.
+    """
+
+    means: Int32
+    states: Int32
+    sigma: float
+
+
+@dataclass(frozen=True)
+class Coded:
+    """The code of a strip; bits: -log2 of the probability that the model gave to its pixels."""
+
+    data: bytes
+    bits: float
+
+
+def encode_strip(planes: Pixels, side: Side | None, level: int, format: SampleFormat) -> Coded:
+    """The code of planes (C, h, w); side: None where there is no state."""
+    samples = _samples(planes)
+    grid = find_grid(samples, format.depth)
+    room = 2 * samples.size + ROOM
+    while True:
+        data = bytearray(room)
+        _, size, bits = _code(samples.copy(), side, level, format, grid, data, room)
+        if size <= room:
+            return Coded(bytes([grid.byte]) + bytes(data[:size]), bits)
+        room = size
+
+
+def decode_strip(
+    data: bytes,
+    complete: bool,
+    size: tuple[int, int],
+    side: Side | None,
+    level: int,
+    format: SampleFormat,
+) -> tuple[Pixels, int]:
+    """Planes (C, h, w) of a strip of size (h, w), and how many of its pixels are surely right.
+
+    Pixels are counted row by row, all channels of each: h w of them if the data is complete. Never
+    raises, whatever the bytes.
+    """
+    height, width = size
+    samples = np.zeros((height, width, format.channels), np.uint16)
+    done = 0
+    if data or complete:
+        grid, code = ColourGrid.of(data[0] if data else 0), bytearray(data[1:])
+        done, _, _ = _code(
+            samples, side, level, format, grid, code, len(code), decoding=True, cut=not complete
+        )
+    planes = samples[:, :, np.argsort(_order(format.channels))].transpose(2, 0, 1)
+    return np.ascontiguousarray(planes, format.dtype), done
+
+
+def _code(
+    samples: UInt16,
+    side: Side | None,
+    level: int,
+    format: SampleFormat,
+    grid: ColourGrid,
+    data: bytearray,
+    size: int,
+    *,
+    decoding: bool = False,
+    cut: bool = False,
+) -> tuple[int, int, float]:
+    """Code samples (h, w, C) into data, or decode them: pixels, bytes and bits by the model."""
+    height, width, channels = samples.shape
+    estimate = state = np.empty(0, np.int32)
+    if side is not None:
+        order = _order(channels)
+        estimate = np.ascontiguousarray(side.means[order])
+        state = np.ascontiguousarray(side.states[order])
+    sigma = 1.0 if side is None else side.sigma
+    learnt = start_of(level, channels, None if side is None else sigma)
+    shift = format.depth - 8
+    known = ((channels, height, width), shift, grid.period, grid.known, sigma, estimate, state)
+    coded = (samples, learnt, data, size, decoding, cut)
+    if KERNEL is None:
+        return code_strip(level, *known, *coded)
+    done, length, bits = KERNEL.code(level, *known, *coded)
+    return done, length, bits
+
+
+def _samples(planes: Pixels) -> UInt16:
+    """Planes (C, h, w) as the kernel takes them: (h, w, C), channels in coding order."""
+    return np.ascontiguousarray(planes[_order(len(planes))].transpose(1, 2, 0), np.uint16)
+
+
+def _order(channels: int) -> list[int]:
+    """Green before red: most is known of a pixel once it is there."""
+    return [1, 0, *range(2, channels)] if channels > 2 else list(range(channels))
