@@ -12,7 +12,7 @@ BIN := .venv/bin
 .PHONY: setup demo test lint clean
 setup: .venv/ready
 
-KERNELS := $(wildcard bitstream/*.c bitstream/*.h diffcodec/exact/*.[ch])
+KERNELS := $(wildcard bitstream/*.[ch] bitstream/adaptive/*.[ch] diffcodec/exact/*.[ch])
 
 .venv/codec: pyproject.toml $(KERNELS)
 	@echo "installing the codec into .venv: numpy, Pillow and a few small packages, no PyTorch"

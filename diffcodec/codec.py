@@ -138,6 +138,7 @@ class Codec:
             effort_of(effort),
             levels,
             draft.format,
+            draft.width * draft.height,
             switch=switch,
             residual=residual,
             stops=stop != Stop(),

@@ -18,7 +18,7 @@ from diffcodec.bitstream.adaptive.grid import ColourGrid, find_grid
 from diffcodec.bitstream.adaptive.starts import start_of
 from diffcodec.bitstream.kernel import load_kernel
 from diffcodec.bitstream.sample_format import SampleFormat
-from diffcodec.bitstream.types import Int32, Pixels, UInt16
+from diffcodec.bitstream.types import Float32, Int32, Pixels, UInt16
 
 LEVELS = ("fast", "default", "best")  # how much model; the number is in the file
 ROOM = 64  # bytes of a strip's code beyond what its samples take, at most
@@ -46,14 +46,23 @@ class Coded:
     bits: float
 
 
-def encode_strip(planes: Pixels, side: Side | None, level: int, format: SampleFormat) -> Coded:
-    """The code of planes (C, h, w); side: None where there is no state."""
+def encode_strip(
+    planes: Pixels,
+    side: Side | None,
+    level: int,
+    format: SampleFormat,
+    learnt: Float32 | None = None,
+) -> Coded:
+    """The code of planes (C, h, w); side: None where there is no state.
+
+    learnt: in place of the start, to train one; it becomes what the model has learnt at the end.
+    """
     samples = _samples(planes)
     grid = find_grid(samples, format.depth)
     room = 2 * samples.size + ROOM
     while True:
-        data = bytearray(room)
-        _, size, bits = _code(samples.copy(), side, level, format, grid, data, room)
+        data, start = bytearray(room), _start(samples, side, level) if learnt is None else learnt
+        _, size, bits = _code(samples.copy(), side, level, format, grid, start, data, room)
         if size <= room:
             return Coded(bytes([grid.byte]) + bytes(data[:size]), bits)
         room = size
@@ -77,8 +86,9 @@ def decode_strip(
     done = 0
     if data or complete:
         grid, code = ColourGrid.of(data[0] if data else 0), bytearray(data[1:])
+        learnt, room = _start(samples, side, level), len(code)
         done, _, _ = _code(
-            samples, side, level, format, grid, code, len(code), decoding=True, cut=not complete
+            samples, side, level, format, grid, learnt, code, room, decoding=True, cut=not complete
         )
     planes = samples[:, :, np.argsort(_order(format.channels))].transpose(2, 0, 1)
     return np.ascontiguousarray(planes, format.dtype), done
@@ -90,6 +100,7 @@ def _code(
     level: int,
     format: SampleFormat,
     grid: ColourGrid,
+    learnt: Float32,
     data: bytearray,
     size: int,
     *,
@@ -104,7 +115,6 @@ def _code(
         estimate = np.ascontiguousarray(side.means[order])
         state = np.ascontiguousarray(side.states[order])
     sigma = 1.0 if side is None else side.sigma
-    learnt = start_of(level, channels, None if side is None else sigma)
     shift = format.depth - 8
     known = ((channels, height, width), shift, grid.period, grid.known, sigma, estimate, state)
     coded = (samples, learnt, data, size, decoding, cut)
@@ -112,6 +122,12 @@ def _code(
         return code_strip(level, *known, *coded)
     done, length, bits = KERNEL.code(level, *known, *coded)
     return done, length, bits
+
+
+def _start(samples: UInt16, side: Side | None, level: int) -> Float32:
+    """What the model of samples (h, w, C) starts from."""
+    height, width, channels = samples.shape
+    return start_of(level, channels, height * width, None if side is None else side.sigma)
 
 
 def _samples(planes: Pixels) -> UInt16:

@@ -1,9 +1,9 @@
 """Whether colours lie on a grid, and on which.
 
 Most photographs were luminance and chrominance in whole numbers once (JPEG's YCbCr, video's, Photo
-CD's): few of the possible colours occur. Where the transform is one of GRIDS, what they were follows
-from a colour, and how far that is from whole numbers is a context of the third channel. Of any
-transform the grid looks the same some steps brighter, after 1 step for JPEG, after 7 for video
+CD's): few of the possible colours occur. Where the transform is one of GRIDS, what they were
+follows from a colour, and how far that is from whole numbers is a context of the third channel. Of
+any transform the grid looks the same some steps brighter, after 1 step for JPEG, after 7 for video
 (255/219), after 19 for Photo CD (1.3584), and other contexts know the phase. An encoder looks for
 both, and states them.
 """
@@ -44,7 +44,7 @@ class ColourGrid:
 
 def find_grid(samples: UInt16, depth: int) -> ColourGrid:
     """The grid of samples (h, w, C) in coding order."""
-    height, width, channels = samples.shape
+    channels = samples.shape[2]
     if channels < 3:
         return ColourGrid(1, 0)
     colours = samples.reshape(-1, channels)[:, :3].astype(np.int64)

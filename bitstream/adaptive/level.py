@@ -48,10 +48,13 @@ GRIDS = (
 
 @dataclass(frozen=True)
 class Level:
-    """experts: groups of 16 of them; sets: of mixing weights; tables: of offsets; classic:
-    predictors; fits: means by least squares; wide: whether there is a window between the local one
-    and the whole; switched: fits of a class of samples each; hashed: bits of a hashed table's slots,
-    at most."""
+    """How much model.
+
+    experts: groups of 16 of them; sets: of mixing weights; tables: of offsets; classic: predictors;
+    fits: means by least squares; wide: whether there is a window between the local one and the
+    whole; switched: fits of a class of samples each; hashed: bits of a hashed table's slots, at
+    most.
+    """
 
     experts: int
     sets: int
@@ -72,7 +75,7 @@ class Level:
         """Of all sets of mixing weights."""
         return sum(SET_SIZES[: self.sets])
 
-    # Lanes of the experts: the blend with the learnt scale, the blend of fits, the fits, then these.
+    # Lanes of the experts: the blend with the learnt scale, the blend of fits, the fits, then:
 
     @property
     def estimate(self) -> int:

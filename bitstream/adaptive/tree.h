@@ -4,7 +4,7 @@
  * expert says how its probability divides. tree.py mirrors this file.
  */
 
-#define FLOOR 0.0008f /* of a probability */
+#define FLOOR 0.0015f /* of a probability */
 
 /* Where the range is split: at the middle of the node by the blend's logistic; where that has no
  * more to say, ever further out, and then in two halves. */
@@ -14,9 +14,11 @@ INLINE int split_of(const Sample *p, const Decision *d, float steps, int least, 
         float split = (p->centre + p->scale * OFFSET[d->node]) * steps + 1.0f;
         return (int)within1(split, (float)(least + 1), (float)(beyond - 1));
     }
-    int step = (1 + (int)(p->scale * steps)) << (d->depth - 7);
-    if (d->depth < 12 && beyond == end && least + step < beyond) return least + step;
-    if (d->depth < 12 && least == 0 && beyond - step > 0) return beyond - step;
+    if (d->depth < 12) {
+        int step = (1 + (int)(p->scale * steps)) << (d->depth - 7);
+        if (beyond == end && least + step < beyond) return least + step;
+        if (least == 0 && beyond - step > 0) return beyond - step;
+    }
     return (least + beyond) >> 1;
 }
 

@@ -56,12 +56,14 @@ def decode_adaptive(shared: Shared, walk: Walk | None, payload: Payload, planes:
 
     def decode(job: tuple[PixelBlock, slice]) -> None:
         block, columns = job
-        if block.damaged or not block.data:
+        if block.damaged or not (block.data or block.complete):
             return
         out = planes[:, :, columns]
         size = out.shape[1], out.shape[2]
         side = _side(walk, columns)
-        values, count = decode_strip(block.data, size, side, coding.level, shared.format)
+        values, count = decode_strip(
+            block.data, block.complete, size, side, coding.level, shared.format
+        )
         if block.complete:
             out[:] = values
             return

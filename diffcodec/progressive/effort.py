@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from diffcodec.bitstream.adaptive.starts import SMALL, SMALL_LEVEL
 from diffcodec.bitstream.step_codes import StepCode
 from diffcodec.bitstream.trellis import Trellis
 from diffcodec.errors import OptionError
@@ -23,12 +24,13 @@ SHORT = Trellis(14)
 class Effort:
     """longest: of the network's optimised schedules, at most so many steps; code_of_long: of the
     messages of steps of SHORT_BITS and more; switch: grey levels of noise at which the exact pixels
-    follow; level: of the adaptive coder, bitstream.adaptive.LEVELS."""
+    follow; level_of_large: of the adaptive coder, bitstream.adaptive.LEVELS, for images that are
+    not small."""
 
     longest: int
     code_of_long: StepCode
     switch: float
-    level: int
+    level_of_large: int
 
     def chain(self, dims: int) -> str:
         """The chain for so many sub-pixels: as many steps as leave STEP_BITS to each."""
@@ -40,14 +42,18 @@ class Effort:
         long = RATE_BPD * dims / int(self.chain(dims)) >= SHORT_BITS
         return self.code_of_long if long else SHORT
 
+    def level(self, pixels: int) -> int:
+        """Of the adaptive coder, for so many pixels; a small image takes no time at any."""
+        return SMALL_LEVEL if pixels <= SMALL else self.level_of_large
 
-DEFAULT = Effort(50, Trellis(16), switch=3.0, level=1)
+
+DEFAULT = Effort(50, Trellis(16), switch=3.0, level_of_large=1)
 # Of kodim23 (768x512) against the default: 2 % more bytes in half of the encoder's and two thirds
 # of the decoder's time; 1 % fewer in about twice the time.
 EFFORTS = {
-    "fast": Effort(25, SHORT, switch=6.0, level=0),
+    "fast": Effort(25, SHORT, switch=6.0, level_of_large=0),
     "default": DEFAULT,
-    "best": Effort(100, Trellis(16), switch=3.0, level=2),
+    "best": Effort(100, Trellis(16), switch=6.0, level_of_large=2),
 }
 
 

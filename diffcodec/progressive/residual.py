@@ -21,7 +21,7 @@ from diffcodec.theory.chain import Chain
 Residual = Literal["adaptive", "gaussian"]
 Switch = float | Literal["none"]
 RESIDUALS = ("adaptive", "gaussian")
-RESIDUAL: Residual = "gaussian"  # where nobody chooses
+RESIDUAL: Residual = "adaptive"  # where nobody chooses
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,13 @@ def ending_of(
     work: Effort,
     chain: Chain,
     format: SampleFormat,
+    pixels: int,
     *,
     switch: Switch | None,
     residual: str,
     stops: bool,
 ) -> Ending:
-    """The ending that an effort suggests, or that was asked for.
+    """The ending that an effort suggests for so many pixels, or that was asked for.
 
     stops: whether the file is to stop somewhere; its steps then go on to the end of the chain, as
     those before the Gaussian do, unless a switch is given. Raises OptionError for what does not
@@ -55,7 +56,7 @@ def ending_of(
     adaptive = residual == "adaptive"
     if switch is None and adaptive and not stops:
         switch = work.switch
-    return Ending(last_node(switch, chain, format), work.level if adaptive else None)
+    return Ending(last_node(switch, chain, format), work.level(pixels) if adaptive else None)
 
 
 def last_node(switch: Switch | None, chain: Chain, format: SampleFormat) -> int:
