@@ -1,57 +1,26 @@
 """The .dfa container: many images, in groups that stand on their own. FORMAT.md specifies it.
 
 A file is a header, groups, and an end. A group begins with a head that says which images it holds
-and how, so that a list of all images takes reading the heads; its body is a stack of bits. Head
-and body have checksums of their own: damage hits one group, and the next one is found by its mark.
+and how, so that a list of all images takes reading the heads. Its body is a stack of bits, and then
+its plain images, which stand on their own. Head, stack and plain images have checksums of their
+own: damage hits one of them, and the next group is found by its mark.
 """
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from diffcodec.bitstream.container import (
-    ARCHIVE_MAGIC,
-    CHAINS,
-    MAX_NODES,
-    ChainKind,
-    crc16,
-    name_of_chain,
-    pack_varint,
-    parse_varint,
-)
+from diffcodec.bitstream.archive_header import PLAIN
+from diffcodec.bitstream.container import pack_varint, parse_varint
 from diffcodec.bitstream.directory import MAX_HEAD, ImageInfo, pack_directory, parse_directory
-from diffcodec.bitstream.errors import BitstreamError, IncompleteHeader
+from diffcodec.bitstream.errors import BitstreamError
 
 GROUP, END = b"\x89dfg", b"\x89dfe"
-VERSION = 1
 _LEAD = 4 + 2 * 6  # most bytes of a group's mark and lengths
-
-
-@dataclass(frozen=True)
-class ArchiveHeader:
-    """What all groups share: the network, the chain, the bins a deviation, the side of tiles."""
-
-    fingerprint: bytes
-    chain: ChainKind
-    nodes: int
-    bins: int
-    tile: int
-
-    @property
-    def chain_name(self) -> str:
-        """The chain as diffcodec.theory.chain.choose_chain calls it."""
-        return name_of_chain(self.chain, self.nodes)
-
-    def pack(self) -> bytes:
-        """The header's bytes; its CRC-16 last."""
-        body = (
-            ARCHIVE_MAGIC + bytes([VERSION, CHAINS.index(self.chain), self.bins]) + self.fingerprint
-        )
-        body += pack_varint(self.nodes) + pack_varint(self.tile)
-        return body + crc16(body)
 
 
 @dataclass(frozen=True)
@@ -73,14 +42,36 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Plain:
+    """An image that is not on the stack: its place in the group, where its bytes lie in the file,
+    and how many there are."""
+
+    image: int
+    at: int
+    size: int
+
+
+@dataclass(frozen=True)
 class Group:
-    """A group's head, and where its body lies in the file."""
+    """A group's head, and where its body lies in the file: a stack, then plain images."""
 
     offset: int
     images: tuple[ImageInfo, ...]
     entries: tuple[Entry, ...]
     body_at: int
-    body_bytes: int
+    stack_bytes: int
+    plain: tuple[Plain, ...] = ()
+
+    @property
+    def end(self) -> int:
+        """Where the next group begins."""
+        return self.body_at + self.stack_bytes + 4 + sum(part.size for part in self.plain)
+
+    @property
+    def stacked(self) -> list[int]:
+        """The places of the images on the stack."""
+        plain = {part.image for part in self.plain}
+        return [i for i in range(len(self.images)) if i not in plain]
 
 
 @dataclass(frozen=True)
@@ -94,15 +85,25 @@ class Damage:
 # --- writing ------------------------------------------------------------------------------------
 
 
-def pack_group(images: list[ImageInfo], entries: list[Entry], body: bytes) -> bytes:
-    """A whole group."""
+def pack_group(
+    images: list[ImageInfo],
+    entries: list[Entry],
+    stack: bytes,
+    plain: dict[int, bytes] | None = None,
+) -> bytes:
+    """A whole group; plain: images by their place, in rising order; None in files of version 1."""
     directory = pack_directory(images)
     head = pack_varint(len(directory)) + directory
+    if plain is not None:
+        head += pack_varint(len(plain))
+        for before, (image, data) in zip([-1, *plain], plain.items(), strict=False):
+            head += pack_varint(image - before - 1) + pack_varint(len(data))
     for entry in entries:
         head += pack_varint(entry.count) + entry.crc.to_bytes(4, "little")
         head += b"" if entry.count else pack_varint(entry.size)
-    lead = GROUP + pack_varint(len(head)) + pack_varint(len(body))
-    return lead + head + _crc(lead + head) + body + _crc(body)
+    lead = GROUP + pack_varint(len(head)) + pack_varint(len(stack))
+    parts = b"".join(plain.values()) if plain else b""
+    return lead + head + _crc(lead + head) + stack + _crc(stack) + parts
 
 
 def pack_end(groups: int, images: int) -> bytes:
@@ -114,32 +115,11 @@ def pack_end(groups: int, images: int) -> bytes:
 # --- reading ------------------------------------------------------------------------------------
 
 
-def read_header(file: BinaryIO) -> ArchiveHeader:
-    """The header at the beginning of a file, which is then read up to its end.
+def read_groups(file: BinaryIO, version: int) -> Iterator[Group | Damage]:
+    """Groups from where the file stands, and what is damaged between them; bodies are not read.
 
-    Raises BitstreamError in one sentence.
+    version: of the file, from its header.
     """
-    data = file.read(64)
-    if data[:4] != ARCHIVE_MAGIC:
-        raise BitstreamError("this is not a .dfa archive")
-    if len(data) < 16:
-        raise IncompleteHeader("the archive was cut inside its header")
-    if data[4] != VERSION:
-        raise BitstreamError(
-            f"the archive has format version {data[4]}; this diffcodec reads version {VERSION}"
-        )
-    nodes, at = parse_varint(data, 15)
-    tile, at = parse_varint(data, at)
-    if data[at : at + 2] != crc16(data[:at]):
-        raise BitstreamError("the archive's header is damaged (its checksum does not match)")
-    if data[5] >= len(CHAINS) or not data[6] or not 0 < nodes <= MAX_NODES or not tile:
-        raise BitstreamError("the archive asks for something this diffcodec does not know")
-    file.seek(at + 2)
-    return ArchiveHeader(data[7:15], CHAINS[data[5]], nodes, data[6], tile)  # type: ignore[arg-type]
-
-
-def read_groups(file: BinaryIO) -> Iterator[Group | Damage]:
-    """Groups from where the file stands, and what is damaged between them; bodies are not read."""
     at, groups, images, lost = file.tell(), 0, 0, False
     while True:
         file.seek(at)
@@ -152,7 +132,7 @@ def read_groups(file: BinaryIO) -> Iterator[Group | Damage]:
         try:
             if mark != GROUP:
                 raise BitstreamError("the archive breaks off" if not mark else "this is no group")
-            group = _read_head(file, at)
+            group = _read_head(file, at, version)
         except BitstreamError as error:
             if not lost:  # a mark inside the damage is no news
                 yield Damage(at, str(error))
@@ -165,23 +145,38 @@ def read_groups(file: BinaryIO) -> Iterator[Group | Damage]:
         yield group
         lost = False
         groups, images = groups + 1, images + len(group.images)
-        at = group.body_at + group.body_bytes + 4
+        at = group.end
 
 
-def read_body(file: BinaryIO, group: Group) -> bytes:
-    """A group's body; raises BitstreamError if it is damaged or not all there."""
-    file.seek(group.body_at)
-    body = file.read(group.body_bytes)
-    if len(body) < group.body_bytes or file.read(4) != _crc(body):
+def read_stack(file: BinaryIO, group: Group) -> bytes:
+    """A group's stack; raises BitstreamError if it is damaged or not all there."""
+    data = _read(file, group.body_at, group.stack_bytes + 4)
+    stack, check = data[: group.stack_bytes], data[group.stack_bytes :]
+    if check != _crc(stack):
         raise BitstreamError(f"the group at byte {group.offset} is damaged or cut short")
-    return body
+    return stack
 
 
-def _read_head(file: BinaryIO, offset: int) -> Group:
+def read_plain(file: BinaryIO, part: Plain) -> bytes:
+    """A plain image's bytes; raises BitstreamError if they are not all there."""
+    data = _read(file, part.at, part.size)
+    if len(data) < part.size:
+        raise BitstreamError(f"the image at byte {part.at} is cut short")
+    return data
+
+
+def _read(file: BinaryIO, at: int, size: int) -> bytes:
+    """So many bytes, or as many as there are: whatever a head claims, no more memory is taken."""
+    left = file.seek(0, os.SEEK_END) - at
+    file.seek(at)
+    return file.read(max(0, min(size, left)))
+
+
+def _read_head(file: BinaryIO, offset: int, version: int) -> Group:
     file.seek(offset)
     lead = file.read(_LEAD)
     head_bytes, at = parse_varint(lead, 4)
-    body_bytes, at = parse_varint(lead, at)
+    stack_bytes, at = parse_varint(lead, at)
     if head_bytes > MAX_HEAD:
         raise BitstreamError("a group's head is damaged")
     file.seek(offset + at)
@@ -190,8 +185,28 @@ def _read_head(file: BinaryIO, offset: int) -> Group:
         raise BitstreamError("a group's head is damaged or cut short")
     size, start = parse_varint(head, 0)
     images = parse_directory(head[start : start + size])
-    entries = tuple(_parse_entries(head, start + size))
-    return Group(offset, images, entries, offset + at + head_bytes + 4, body_bytes)
+    start += size
+    body_at = offset + at + head_bytes + 4
+    plain: list[Plain] = []
+    if version >= PLAIN:
+        plain, start = _parse_plain(head, start, body_at + stack_bytes + 4, len(images))
+    entries = tuple(_parse_entries(head, start))
+    return Group(offset, images, entries, body_at, stack_bytes, tuple(plain))
+
+
+def _parse_plain(head: bytes, at: int, place: int, images: int) -> tuple[list[Plain], int]:
+    """The plain images that a head lists at a byte, from a place in the file on; where it ends."""
+    count, at = parse_varint(head, at)
+    plain, image = list[Plain](), -1
+    for _ in range(count):
+        gap, at = parse_varint(head, at)
+        size, at = parse_varint(head, at)
+        image += gap + 1
+        if image >= images:
+            raise BitstreamError("a group's head lists more plain images than it has")
+        plain.append(Plain(image, place, size))
+        place += size
+    return plain, at
 
 
 def _parse_entries(head: bytes, at: int) -> Iterator[Entry]:

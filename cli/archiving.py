@@ -17,12 +17,21 @@ from diffcodec.eval.common.words import counted
 
 if TYPE_CHECKING:
     from diffcodec.archive.account import Written
+    from diffcodec.archive.archive import Network as NetworkUse
 
 
 @click.command()
 @click.argument("source", metavar="IN", type=click.Path(exists=True, path_type=Path))
 @click.argument("target", metavar="OUT")
 @network_options
+@click.option(
+    "--network",
+    "use",
+    type=click.Choice(("auto", "always", "never")),
+    default="auto",
+    help="Which images the network codes: those that take fewer bytes with it, by an estimate "
+    "(auto, the default); all of them; or none, and then extracting needs no network either.",
+)
 @chain_option("50")
 @click.option(
     "--tile",
@@ -51,6 +60,7 @@ def archive(
     source: Path,
     target: str,
     network: Network,
+    use: NetworkUse,
     chain: str | None,
     tile: int | None,
     on_error: str,
@@ -61,15 +71,16 @@ def archive(
 ) -> None:
     """Put images into one lossless archive, OUT (.dfa).
 
-    IN is an image, or a folder with images in it and its folders. They are coded at the network's
-    own rate (bits-back coding). Similar images share batches, so larger sets are cheaper; one large
-    image is coded in tiles.
+    IN is an image, or a folder with images in it and its folders. Small images are coded at the
+    network's own rate (bits-back coding), in batches of similar ones, so larger sets are cheaper.
+    Images that take fewer bytes without the network, as most photographs do, are coded without it.
 
     \b
     Examples:
       diffcodec archive photos/ photos.dfa
       diffcodec archive photos/ photos.dfa --resume      # after an interruption
       diffcodec archive photo.png photo.dfa
+      diffcodec archive photos/ photos.dfa --network never
     """
     if target == PIPE:
         raise click.UsageError("an archive is not written to a pipe; name a file as OUT")
@@ -78,6 +89,8 @@ def archive(
         claim_ledger(output, source, target, ledger)
     if ledger is not None and resume:
         raise click.UsageError("--ledger needs the whole run; leave out --resume")
+    if use == "never" and network.model is not None:
+        raise click.UsageError("--network never takes no network; leave out --model")
 
     from diffcodec.data import list_images
 
@@ -89,9 +102,11 @@ def archive(
 
     _say_what_is_lost(paths, output)
     sources = [Source(p.relative_to(root).as_posix(), p) for p in paths]
-    model = network.model or archives.default_model(sources)
-    codec = network.codec(model)
-    header = archives.make_header(codec, chain, tile or archives.TILE)
+    model = codec = None
+    if use != "never":
+        model = network.model or archives.default_model(sources)
+        codec = network.codec(model)
+    header = archives.make_header(codec, chain, tile or archives.TILE, network=use)
     began = time.perf_counter()
     with about(source), output.progress("archiving") as progress:
         written = archives.write_archive(
@@ -113,12 +128,19 @@ def archive(
         from diffcodec.archive import account
         from diffcodec.theory.chain import choose_chain
 
-        levels = choose_chain(header.chain_name, codec.tables)
+        levels = choose_chain(header.chain_name, codec.tables) if codec else None
         write_ledger(output, ledger, account.ledger(written, levels))
     output.say(f"archived {counted(written.images, 'image')} in {written.file_bytes:,} bytes")
     if output.as_json:
-        names = {"input": str(source), "output": target, "model": codec.name}
-        print_json({**names, **_facts(written), "archiving_seconds": round(seconds, 3)})
+        names = {"input": str(source), "output": target}
+        print_json(
+            {
+                **names,
+                "model": codec.name if codec else None,
+                **_facts(written),
+                "archiving_seconds": round(seconds, 3),
+            }
+        )
 
 
 def _say_what_is_lost(paths: list[Path], output: Output) -> None:
@@ -155,4 +177,7 @@ def _facts(written: Written) -> dict[str, Any]:
         "graphics_bits": spent.graphics_bits,
         "graphics_values": spent.graphics_values,
         "packing_bits": spent.packing_bits,
+        "plain_images": spent.plain_images,
+        "plain_bits": spent.plain_bits,
+        "plain_values": spent.plain_values,
     }

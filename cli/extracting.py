@@ -13,7 +13,7 @@ from diffcodec.cli.streams import about, print_json, warn
 from diffcodec.eval.common.words import counted
 
 if TYPE_CHECKING:
-    from diffcodec.archive.archive import Contents
+    from diffcodec.archive.reading import Contents
     from diffcodec.bitstream.directory import ImageInfo
 
 
@@ -37,27 +37,30 @@ def extract(
     """Take images, all or by NAME, out of the archive IN.
 
     They go into a folder. Images of other formats than PNG, PPM and PGM come out as PNG. What is
-    damaged is named, and the rest is written.
+    damaged is named, and the rest is written. Images that `diffcodec list` calls plain are decoded
+    without the network.
 
     \b
     Examples:
       diffcodec extract photos.dfa -o photos/
       diffcodec extract photos.dfa 2024/beach.png -o .
     """
-    from diffcodec.archive import archive as archives
+    from diffcodec.archive import reading
     from diffcodec.image import save
 
     lost, done = [], []
     with open(source, "rb") as file, about(source):
-        held = archives.contents(file)
+        held = reading.contents(file)
         wanted = [p for p in held.images if not names or p.name in names]
         targets = _targets(wanted, folder)
         for path in targets.values():
             if path.exists() and not output.force:
                 raise click.ClickException(f"{path} exists; overwrite it with -f")
-        codec = network.codec(network.model or archives.model_of(held))
+        codec = None
+        if held.needs_network(names or None):
+            codec = network.codec(network.model or reading.model_of(held))
         with output.progress("extracting") as progress:
-            for image, pixels in archives.extract(codec, file, names or None, progress=progress):
+            for image, pixels in reading.extract(codec, file, names or None, progress=progress):
                 if isinstance(pixels, ValueError):
                     lost.append(f"{image.name}: {pixels}")
                     continue
@@ -81,21 +84,24 @@ def extract(
 def list_(source: str, check: bool, as_json: bool) -> None:
     """List the images of the archive IN, without decoding it.
 
+    Each is coded with the network's help, by bits-back coding, or plain, without it.
+
     \b
     Examples:
       diffcodec list photos.dfa
       diffcodec list photos.dfa --check --json
     """
-    from diffcodec.archive import archive as archives
+    from diffcodec.archive import reading
 
     with open(source, "rb") as file, about(source):
-        held = archives.contents(file, check)
+        held = reading.contents(file, check)
     if as_json:
         print_json({"input": source, **_listing(held)})
     else:
         for image in held.images:
             kind = "grey" if image.channels == 1 else "RGB"
-            click.echo(f"{image.width:>6} x {image.height:<6} {kind:<4}  {image.name}")
+            coding = _coding(held, image)
+            click.echo(f"{image.width:>6} x {image.height:<6} {kind:<4}  {coding:<9}  {image.name}")
         bpd = 8 * held.file_bytes / max(1, sum(_size(p) for p in held.images))
         click.echo(
             f"{counted(len(held.images), 'image')} in {counted(len(held.groups), 'group')}, "
@@ -113,21 +119,33 @@ def _warn_of_damage(source: str, held: Contents) -> None:
 
 def _listing(held: Contents) -> dict[str, Any]:
     return {
-        "format": 1,
-        "fingerprint": held.header.fingerprint.hex(),
-        "chain": held.header.chain_name,
+        "format": held.header.version,
+        "fingerprint": held.header.fingerprint.hex() if held.header.nodes else None,
+        "chain": held.header.chain_name if held.header.nodes else None,
         "tile": held.header.tile,
         "bytes": held.file_bytes,
         "groups": [
-            {"offset": g.offset, "bytes": g.body_bytes, "images": len(g.images)}
+            {"offset": g.offset, "bytes": g.end - g.body_at - 4, "images": len(g.images)}
             for g in held.groups
         ],
         "images": [
-            {"name": p.name, "width": p.width, "height": p.height, "channels": p.channels}
+            {
+                "name": p.name,
+                "width": p.width,
+                "height": p.height,
+                "channels": p.channels,
+                "coding": _coding(held, p),
+                "bytes": held.plain_bytes.get(p.name),
+            }
             for p in held.images
         ],
         "damage": [{"offset": d.offset, "reason": d.reason} for d in held.damage],
     }
+
+
+def _coding(held: Contents, image: ImageInfo) -> str:
+    """How an image is coded, in a word."""
+    return "plain" if image.name in held.plain_bytes else "bits-back"
 
 
 def _targets(images: list[ImageInfo], folder: Path) -> dict[str, Path]:

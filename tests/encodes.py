@@ -85,7 +85,7 @@ def archives(codec: Codec) -> Iterator[tuple[str, bytes]]:
             target = Path(folder) / "a.dfa"
             sources = [Source(f"{i}.png", pixels) for i, pixels in enumerate(images)]
             tile = 128 if name == "archive" else 32
-            write_archive(codec, sources, target, make_header(codec, "25", tile))
+            write_archive(codec, sources, target, make_header(codec, "25", tile, network="always"))
             yield name, target.read_bytes()
 
 

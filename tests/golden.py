@@ -55,7 +55,7 @@ def _archive(codec: Codec, folder: Path, images: Sequence[Pixels], chain: str, t
         Source("grey.png" if i == 7 else f"{i}.png", pixels) for i, pixels in enumerate(images)
     ]
     target = folder / "made.dfa"
-    write_archive(codec, sources, target, make_header(codec, chain, tile))
+    write_archive(codec, sources, target, make_header(codec, chain, tile, network="always"))
     data = target.read_bytes()
     target.unlink()
     return data

@@ -15,8 +15,9 @@ from diffcodec.archive import account as archive_account
 from diffcodec.archive import archive as archives
 from diffcodec.archive import group
 from diffcodec.archive.account import Written
-from diffcodec.archive.archive import contents, extract, make_header, write_archive
+from diffcodec.archive.archive import make_header, write_archive
 from diffcodec.archive.groups import Source
+from diffcodec.archive.reading import Contents, contents, extract
 from diffcodec.bitstream.directory import (
     ImageInfo,
     is_safe,
@@ -59,7 +60,9 @@ def sources(n: int = 8) -> list[Source]:
 
 
 def write(target: Path, some: Sequence[Source], chain: str = "6", **options: Any) -> Written:
-    return write_archive(CODEC, some, target, make_header(CODEC, chain), **options)
+    return write_archive(
+        CODEC, some, target, make_header(CODEC, chain, network="always"), **options
+    )
 
 
 def read(path: Path, codec: Codec = CODEC, names: list[str] | None = None) -> dict[str, Any]:
@@ -67,7 +70,7 @@ def read(path: Path, codec: Codec = CODEC, names: list[str] | None = None) -> di
         return {p.name: pixels for p, pixels in extract(codec, file, names)}
 
 
-def held(path: Path) -> archives.Contents:
+def held(path: Path) -> Contents:
     with open(path, "rb") as file:
         return contents(file, check=True)
 
@@ -127,7 +130,7 @@ class TestRoundTrip:
 
     def test_an_image_larger_than_its_tiles(self, tmp_path: Path) -> None:
         pixels = np.tile(gaussian_image(1), (2, 3, 1))[:50, :70]
-        header = make_header(CODEC, "12", tile=32)
+        header = make_header(CODEC, "12", tile=32, network="always")
         written = write_archive(CODEC, [Source("a.png", pixels)], tmp_path / "a.dfa", header)
         assert (tmp_path / "a.dfa").stat().st_size == written.file_bytes
         assert np.array_equal(read(tmp_path / "a.dfa")["a.png"], pixels)
@@ -159,7 +162,7 @@ class TestRoundTrip:
         monkeypatch.setattr(archives, "GROUP_VALUES", 3 * 768)
         codec = Codec.from_pretrained(tiny_network)
         some = [Source(f"{i}.png", synthetic_image(16, 16, 3, i)) for i in range(7)]
-        header = make_header(codec, "6")
+        header = make_header(codec, "6", network="always")
         for processes in (1, 2):
             write_archive(
                 codec,
@@ -256,8 +259,7 @@ class TestDamage:
         path = tmp_path / "a.dfa"
         write(path, sources(6))
         data, group = path.read_bytes(), held(path).groups[0]
-        end = group.body_at + group.body_bytes + 4
-        path.write_bytes(data[: group.offset] + data[end:])
+        path.write_bytes(data[: group.offset] + data[group.end :])
         assert "missing" in held(path).damage[0].reason
 
     def test_another_network_is_refused(self, tmp_path: Path) -> None:
@@ -367,7 +369,7 @@ class TestCommands:
         source, out, back = (tmp_path / n for n in ("a.png", "a.dfa", "back"))
         save(synthetic_image(40, 70, 3, 1), source)
         model = ("-m", tiny_network)
-        options = ("--tile", "16", "--chain", "6", "--json")
+        options = ("--tile", "16", "--chain", "6", "--network", "always", "--json")
         facts = json.loads(invoke("archive", source, out, *model, *options).stdout)
         assert facts["bytes"] == out.stat().st_size
         assert facts["images"] == 1 and facts["net_bits"] > 0

@@ -261,7 +261,7 @@ def test_a_backend_that_is_not_here_is_reported_in_one_sentence(
         raise backends.Unavailable("there is no CUDA device")
 
     if args[0] == "extract":
-        run("archive", "photo.png", "a.dfa", "--chain", "6")
+        run("archive", "photo.png", "a.dfa", "--chain", "6", "--network", "always")
     known = {**backends.BACKENDS, "cuda32": backends.Backend("cuda32", missing)}
     monkeypatch.setattr(backends, "BACKENDS", known)
     told = run(*args, "--backend", "cuda32", "-q", code=1)

@@ -28,6 +28,7 @@ KINDS = {
     "index": ("names, sizes and places of images", "index"),
     "initial": ("initial bits that were not got back", "initial bits"),
     "graphics": ("graphics, as lossless WebP", "graphics"),
+    "plain": ("images without the network", "pixel coder"),
     "checksum": ("checksums", "checksums"),
     "padding": ("bits that fill bytes or words", "padding"),
     "cut": ("beginning of what the cut left out", "cut"),

@@ -15,7 +15,8 @@ class Written:
     """What an archive came to. All in bits but for the counts.
 
     8 file_bytes = net_bits + spent.progressive_bits + spent.graphics_bits + spent.packing_bits
-    + 8 head_bytes. resumed: groups that were there already; all but the counts is of the others.
+    + spent.plain_bits + 8 head_bytes. resumed: groups that were there already; all but the counts
+    is of the others.
     """
 
     images: int = 0
@@ -43,13 +44,20 @@ class Written:
         total.graphics_bits += spent.graphics_bits
         total.graphics_values += spent.graphics_values
         total.packing_bits += spent.packing_bits
+        total.plain_images += spent.plain_images
+        total.plain_bits += spent.plain_bits
+        total.plain_ideal += spent.plain_ideal
+        total.plain_values += spent.plain_values
         self.head_bytes += head_bytes
         self.clock.network += clock.network
         self.clock.total += clock.total
 
 
-def ledger(written: Written, chain: Chain) -> Ledger:
-    """What every bit of an archive was spent on; of one that was written in one go."""
+def ledger(written: Written, chain: Chain | None) -> Ledger:
+    """What every bit of an archive was spent on; of one that was written in one go.
+
+    chain: of the network; None if the archive has none.
+    """
     assert not written.resumed
     spent, balance = written.spent, written.spent.balance
     entries = [
@@ -61,8 +69,11 @@ def ledger(written: Written, chain: Chain) -> Ledger:
         entries.append(
             Entry("graphics", spent.graphics_bits, spent.graphics_bits)
         )  # as stored pixels
-    levels = len(chain.v)
-    for t in range(levels, 0, -1) if balance.spent.size else ():
+    if spent.plain_bits:
+        entries.append(Entry("plain", spent.plain_bits, spent.plain_ideal))
+    levels = balance.spent.size - 1
+    for t in range(levels, 0, -1):
+        assert chain is not None
         step = levels - t
         entries.append(
             Entry(

@@ -22,7 +22,8 @@ from diffcodec.accounting.trace import Balance, Clock, Trace
 from diffcodec.archive.bitsback import pop, push
 from diffcodec.archive.model import Model
 from diffcodec.bitstream.ans import LANES, Stack, StackEmpty
-from diffcodec.bitstream.archive import ArchiveHeader, Entry
+from diffcodec.bitstream.archive import Entry
+from diffcodec.bitstream.archive_header import ArchiveHeader
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.payload_writer import PayloadWriter
@@ -57,6 +58,10 @@ class Spent:
     graphics_bits: int = 0  # the tiles that are graphics
     graphics_values: int = 0
     packing_bits: float = 0.0  # of the lanes' states, over what they hold
+    plain_images: int = 0  # those that need no network
+    plain_bits: int = 0
+    plain_ideal: float = 0.0
+    plain_values: int = 0
 
 
 class GroupCoder:

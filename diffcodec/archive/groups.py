@@ -10,11 +10,14 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from diffcodec.accounting.trace import Balance, Clock
+from diffcodec.archive.choice import plain_images
 from diffcodec.archive.group import GroupCoder, Spent
-from diffcodec.bitstream.archive import ArchiveHeader, pack_group
+from diffcodec.bitstream.archive import Entry, pack_group
+from diffcodec.bitstream.archive_header import PLAIN, ArchiveHeader
 from diffcodec.bitstream.directory import ImageInfo
 from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.codec import Codec
+from diffcodec.cores import usable_cores
 from diffcodec.errors import ImageError
 from diffcodec.image import load
 
@@ -36,7 +39,7 @@ Plan = Sequence[Sequence[tuple[Source, ImageInfo]]]
 
 
 def encoders(
-    codec: Codec,
+    codec: Codec | None,
     header: ArchiveHeader,
     processes: int,
     model: str | None,
@@ -44,9 +47,10 @@ def encoders(
     within: Callable[[int], Progress | None],
 ) -> Callable[[Plan], Iterator[Coded]]:
     """Codes groups in order: here, or in several processes, which load the network anew."""
-    if processes == 1 or model is None:
+    if processes == 1 or (model is None and codec is not None):
+        workers = threads_of(codec)
         return lambda plan: (
-            encode_group(codec, header, group, within(len(group))) for group in plan
+            encode_group(codec, header, group, within(len(group)), workers) for group in plan
         )
 
     def run(plan: Plan) -> Iterator[Coded]:
@@ -60,6 +64,11 @@ def encoders(
                 yield future.result()
 
     return run
+
+
+def threads_of(codec: Codec | None) -> int:
+    """Threads that plain images are coded in: as many as the network is given."""
+    return usable_cores() if codec is None else codec.workers
 
 
 def progress_within(
@@ -80,12 +89,12 @@ def progress_within(
 
 
 def _encode_elsewhere(
-    model: str,
+    model: str | None,
     backend: str | None,
     header: ArchiveHeader,
     group: Sequence[tuple[Source, ImageInfo]],
 ) -> Coded:
-    return encode_group(_codec(model, backend), header, group)
+    return encode_group(None if model is None else _codec(model, backend), header, group)
 
 
 @lru_cache(maxsize=1)
@@ -94,17 +103,33 @@ def _codec(model: str, backend: str | None) -> Codec:
 
 
 def encode_group(
-    codec: Codec,
+    codec: Codec | None,
     header: ArchiveHeader,
     group: Sequence[tuple[Source, ImageInfo]],
     progress: Progress | None = None,
+    workers: int = 1,
 ) -> Coded:
+    """A group's bytes, how many of them are neither stack nor plain images, and what they cost.
+
+    codec: None for an archive without a network. Raises ImageError if an image has changed.
+    """
     clock, spent = Clock(), Spent(Balance())
     with clock.measure("total"):
         pixels = [source.read() for source, _ in group]
         for (_, image), now in zip(group, pixels, strict=True):
             if now.shape != image.shape:
                 raise ImageError(f"{image.name} changed while it was archived")
-        entries, body = GroupCoder(codec, header, clock).encode(pixels, spent, progress)
-        data = pack_group([image for _, image in group], entries, body)
-    return data, len(data) - len(body), spent, clock
+        plain = plain_images(codec, header, pixels, clock, workers)
+        for i, code in plain.items():
+            spent.plain_images += 1
+            spent.plain_bits += code.bits
+            spent.plain_ideal += code.ideal_bits
+            spent.plain_values += pixels[i].size
+        entries, stack = list[Entry](), b""
+        stacked = [p for i, p in enumerate(pixels) if i not in plain]
+        if stacked:
+            assert codec is not None
+            entries, stack = GroupCoder(codec, header, clock).encode(stacked, spent, progress)
+        parts = {i: code.data for i, code in plain.items()} if header.version >= PLAIN else None
+        data = pack_group([image for _, image in group], entries, stack, parts)
+    return data, len(data) - len(stack) - spent.plain_bits // 8, spent, clock

@@ -8,15 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from diffcodec.archive import plain
 from diffcodec.archive.groups import Plan
 from diffcodec.bitstream.archive import (
-    ArchiveHeader,
     Damage,
     Entry,
-    read_body,
+    Group,
     read_groups,
-    read_header,
+    read_plain,
+    read_stack,
 )
+from diffcodec.bitstream.archive_header import ArchiveHeader, read_header
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.tiles import tiles_of
 from diffcodec.bitstream.types import Pixels
@@ -44,19 +46,31 @@ def resumable(file: BinaryIO, header: ArchiveHeader, plan: Plan) -> int:
     except BitstreamError:
         return 0
     kept, end = 0, file.tell()
-    for found, group in zip(read_groups(file), plan, strict=False):
+    for found, group in zip(read_groups(file, header.version), plan, strict=False):
         if isinstance(found, Damage) or list(found.images) != [image for _, image in group]:
             break
+        pixels = [source.read() for source, _ in group]
         try:
-            read_body(file, found)
+            read_stack(file, found)
+            if not _same_plain(file, found, pixels):
+                break
         except BitstreamError:
             break
-        if not _same_pixels(found.entries, [source.read() for source, _ in group], header.tile):
+        if not _same_pixels(found.entries, [pixels[i] for i in found.stacked], header.tile):
             break
-        kept, end = kept + 1, found.body_at + found.body_bytes + 4
+        kept, end = kept + 1, found.end
     file.seek(end)
     file.truncate()
     return kept
+
+
+def _same_plain(file: BinaryIO, group: Group, pixels: Sequence[Pixels]) -> bool:
+    """Do the checksums of the plain images match? BitstreamError if their bytes are damaged."""
+    return all(
+        plain.stated_crc(read_plain(file, part), group.images[part.image].shape)
+        == zlib.crc32(pixels[part.image].tobytes())
+        for part in group.plain
+    )
 
 
 def _same_pixels(entries: Sequence[Entry], pixels: Sequence[Pixels], side: int) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec.archive.archive import extract
+from diffcodec.archive.reading import extract
 from diffcodec.bitstream.container import ARCHIVE_MAGIC
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.codec import Codec

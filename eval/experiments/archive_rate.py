@@ -24,9 +24,11 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec.archive.archive import TILE, contents, extract, make_header, write_archive
+from diffcodec.archive.archive import TILE, make_header, write_archive
 from diffcodec.archive.groups import Source
-from diffcodec.bitstream.archive import ArchiveHeader, Group
+from diffcodec.archive.reading import contents, extract
+from diffcodec.bitstream.archive import Group
+from diffcodec.bitstream.archive_header import ArchiveHeader
 from diffcodec.bitstream.tiles import tiles_of
 from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
@@ -51,7 +53,7 @@ def measure(
     model: what other processes load.
     """
     sources = [Source(f"{i:05}.png", pixels) for i, pixels in enumerate(images)]
-    header = make_header(codec, chain, tile)
+    header = make_header(codec, chain, tile, network="always")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "all.dfa"
         began = time.perf_counter()

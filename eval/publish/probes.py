@@ -70,7 +70,7 @@ def archives() -> list[Any]:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "a.dfa"
         sources = [Source(f"{i}.png", pixels) for i, pixels in enumerate(images)]
-        write_archive(codec(), sources, target, make_header(codec(), "12", 16))
+        write_archive(codec(), sources, target, make_header(codec(), "12", 16, network="always"))
         data = target.read_bytes()
     return [data, bounds(str(NETWORK), "12", [i[:, :16] for i in images], 1, None)]
 

@@ -1,0 +1,171 @@
+"""What an archive holds, and its images: all or some of them, in the order of the file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import BinaryIO
+
+from diffcodec import api
+from diffcodec.accounting.trace import Clock
+from diffcodec.archive import plain
+from diffcodec.archive.group import GroupCoder
+from diffcodec.archive.groups import progress_within, threads_of
+from diffcodec.bitstream.archive import Damage, Group, Plain, read_groups, read_plain, read_stack
+from diffcodec.bitstream.archive_header import ArchiveHeader, read_header
+from diffcodec.bitstream.directory import ImageInfo
+from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.types import Pixels, Progress
+from diffcodec.codec import Codec
+from diffcodec.errors import OptionError
+
+Found = Pixels | BitstreamError  # an image (H, W, C) uint8, or what is wrong with it
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What an archive holds, by its heads, and where it is damaged."""
+
+    header: ArchiveHeader
+    groups: tuple[Group, ...]
+    damage: tuple[Damage, ...]
+    file_bytes: int
+
+    @property
+    def images(self) -> list[ImageInfo]:
+        """All images in the order of the file."""
+        return [image for group in self.groups for image in group.images]
+
+    @cached_property
+    def plain_bytes(self) -> dict[str, int]:
+        """The images that need no network, and what each of them takes."""
+        return {
+            group.images[part.image].name: part.size
+            for group in self.groups
+            for part in group.plain
+        }
+
+    def needs_network(self, names: Collection[str] | None = None) -> bool:
+        """Whether the images with these names, or all, need the network."""
+        chosen = [p.name for p in self.images if names is None or p.name in names]
+        return any(name not in self.plain_bytes for name in chosen)
+
+
+def contents(file: BinaryIO, check: bool = False) -> Contents:
+    """Read the heads of an archive (an open file), and with `check` the checksums of its bodies.
+
+    Raises BitstreamError if it has no readable header; other damage is reported in the result.
+    """
+    file.seek(0)
+    header = read_header(file)
+    groups, damage = list[Group](), list[Damage]()
+    for found in list(read_groups(file, header.version)):
+        if isinstance(found, Damage):
+            damage.append(found)
+            continue
+        groups.append(found)
+        if check:
+            damage += _check(file, found)
+    return Contents(header, tuple(groups), tuple(damage), file.seek(0, os.SEEK_END))
+
+
+def _check(file: BinaryIO, group: Group) -> Iterator[Damage]:
+    """What of a group's body does not match its checksums."""
+    try:
+        read_stack(file, group)
+    except BitstreamError as error:
+        yield Damage(group.offset, str(error))
+    for part in group.plain:
+        image = group.images[part.image]
+        try:
+            plain.stated_crc(read_plain(file, part), image.shape)
+        except BitstreamError as error:
+            yield Damage(part.at, f"{image.name}: {error}")
+
+
+def extract(
+    codec: Codec | None,
+    file: BinaryIO,
+    names: Sequence[str] | None = None,
+    clock: Clock | None = None,
+    progress: Progress | None = None,
+) -> Iterator[tuple[ImageInfo, Found]]:
+    """The images with these names, or all: pixels (H, W, C) uint8, or what is wrong with them.
+
+    Groups that hold none of them are passed over, and of the others only what lies above is
+    decoded. codec: None where none of them needs the network (Contents.needs_network). Raises
+    BitstreamError for another network's archive, OptionError for unknown names.
+    """
+    held = contents(file)
+    known = {image.name for image in held.images}
+    missing = [name for name in names or () if name not in known]
+    if missing:
+        raise OptionError(f"the archive holds no image called {missing[0]}")
+    coder = None
+    if held.needs_network(names):
+        coder = GroupCoder(check_network(codec, held), held.header, clock)
+    total = len(names) if names is not None else len(held.images)
+    done, workers = 0, threads_of(codec)
+    within = progress_within(progress, 0, total)
+    for group in held.groups:
+        wanted = {i for i, p in enumerate(group.images) if names is None or p.name in names}
+        if not wanted:
+            continue
+        report = within(len(wanted))
+        images = {
+            part.image: _plain(file, group, part, workers)
+            for part in group.plain
+            if part.image in wanted
+        }
+        if stacked := wanted - images.keys():
+            assert coder is not None
+            images |= _stacked(coder, file, group, stacked, report)
+        for i in sorted(wanted):
+            yield group.images[i], images[i]
+        done += len(wanted)
+        if progress:
+            progress(done, total)
+
+
+def _plain(file: BinaryIO, group: Group, part: Plain, workers: int) -> Found:
+    """A plain image of a group."""
+    try:
+        return plain.decode(read_plain(file, part), group.images[part.image].shape, workers)
+    except BitstreamError as error:
+        return error
+
+
+def _stacked(
+    coder: GroupCoder, file: BinaryIO, group: Group, wanted: set[int], progress: Progress | None
+) -> dict[int, Found]:
+    """The wanted images of a group's stack."""
+    places = group.stacked
+    shapes = [group.images[i].shape for i in places]
+    try:
+        stack = read_stack(file, group)
+        numbers = {n for n, i in enumerate(places) if i in wanted}
+        found = coder.decode(shapes, group.entries, stack, numbers, progress)
+    except BitstreamError as error:
+        return dict.fromkeys(wanted, error)
+    return {places[n]: pixels for n, pixels in found.items()}
+
+
+def model_of(held: Contents) -> str:
+    """The shipped network that an archive names; BitstreamError if there is none such."""
+    return api.name_of(held.header.fingerprint)
+
+
+def check_network(codec: Codec | None, held: Contents) -> Codec:
+    """The codec itself; BitstreamError if an archive was made with another network."""
+    if codec is None:
+        raise BitstreamError(
+            f"the archive's images need the network {held.header.fingerprint.hex()}"
+        )
+    if held.header.fingerprint != codec.fingerprint:
+        raise BitstreamError(
+            f"the archive was made with network {held.header.fingerprint.hex()}, not with "
+            f"{codec.name} ({codec.fingerprint.hex()})"
+        )
+    return codec
