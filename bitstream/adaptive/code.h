@@ -126,12 +126,12 @@ INLINE int64_t code_strip(const Level *l, Job *job, Coder *coder, uint16_t *pixe
                 p.channel = c, p.row = i, p.column = j;
                 p.at = (int64_t)(i + ABOVE) * s->stride + BORDER + j;
                 code_sample(l, job, coder, &p, pixels + pixel * s->channels + c);
+                if (job->likelihood < 1e-100) {
+                    job->bits -= log2(job->likelihood);
+                    job->likelihood = 1;
+                }
             }
             if (coder->decoding && !coder->sure) return pixel;
-            if (job->likelihood < 1e-100) {
-                job->bits -= log2(job->likelihood);
-                job->likelihood = 1;
-            }
         }
         extend(s, i, 1);
     }

@@ -83,11 +83,11 @@ class Job:
                 for c in range(s.channels):
                     p = Sample(s, self.level, self.learnt[c], c, i, j)
                     samples[i, j, c] = self._code_sample(coder, p, int(samples[i, j, c]))
+                    if self.likelihood < 1e-100:
+                        self.bits -= math.log2(self.likelihood)
+                        self.likelihood = 1.0
                 if coder.decoding and not coder.sure:
                     return i * s.width + j
-                if self.likelihood < 1e-100:
-                    self.bits -= math.log2(self.likelihood)
-                    self.likelihood = 1.0
             s.extend(i, True)
         return s.height * s.width
 

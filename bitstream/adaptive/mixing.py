@@ -136,5 +136,6 @@ class Decision:
         off = bit - logistic(self.input[-1] + self.input[0, 0])
         offset, seen = self.entry.T
         more = offset + off[: len(seen)] * (LEARN_ENTRY_FIRST / (seen + 1.5) + LEARN_ENTRY)
-        known = np.where(seen < 255, seen + 1.0, Single(255))
-        self.x.entries[self.contexts.entries] = np.stack([within(more, -12.0, 12.0), known], axis=1)
+        offset[:] = within(more, -12.0, 12.0)
+        seen[:] = np.where(seen < 255, seen + 1.0, Single(255))
+        self.x.entries[self.contexts.entries] = self.entry
