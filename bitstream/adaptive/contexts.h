@@ -92,7 +92,7 @@ INLINE int off_grid(const Colours *o, int t)
     int off = 0;
     for (int k = 0; o->known && k < 3; k++) {
         float at = o->from[k] + o->more[k] * (float)t;
-        off = off << 4 | (int)((at - (float)(int)at) * 16.0f);
+        off = off * 16 | (int)((at - (float)(int)at) * 16.0f);
     }
     return off;
 }
