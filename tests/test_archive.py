@@ -334,7 +334,8 @@ class TestCommands:
         out, back = tmp_path / "a.dfa", tmp_path / "back"
         model = ("-m", tiny_network)
         ledger = tmp_path / "ledger.json"
-        made = invoke("archive", folder, out, *model, "--chain", "6", "--json", "--ledger", ledger)
+        options = ("--chain", "6", "--network", "always", "--json", "--ledger", ledger)
+        made = invoke("archive", folder, out, *model, *options)
         facts = json.loads(made.stdout)
         assert facts["images"] == 6 and facts["bytes"] == out.stat().st_size
         assert json.loads(ledger.read_text())["file_bytes"] == out.stat().st_size
@@ -354,16 +355,15 @@ class TestCommands:
         self, folder: Path, tiny_network: Path, tmp_path: Path
     ) -> None:
         (folder / "2b.png").write_bytes(b"\x89PNG nonsense")
-        out, options = tmp_path / "a.dfa", ("-m", tiny_network, "--chain", "6")
+        out, model = tmp_path / "a.dfa", ("-m", tiny_network)
+        options = (*model, "--chain", "6", "--network", "always")
         assert "2b.png" in invoke("archive", folder, out, *options, code=1).stderr
         assert not out.exists()
         skipped = invoke("archive", folder, out, *options, "--on-error", "skip")
         assert "2b.png was left out" in skipped.stderr and "6 images" in skipped.stderr
         out.write_bytes(out.read_bytes()[:-30])
         assert "damaged" in invoke("list", out, "--check", code=1).stderr
-        assert (
-            "damaged" in invoke("extract", out, "-o", tmp_path / "x", *options[:2], code=1).stderr
-        )
+        assert "damaged" in invoke("extract", out, "-o", tmp_path / "x", *model, code=1).stderr
 
     def test_one_large_image(self, tiny_network: Path, tmp_path: Path) -> None:
         source, out, back = (tmp_path / n for n in ("a.png", "a.dfa", "back"))
@@ -398,7 +398,7 @@ class TestCommands:
         for name in ("tagged", "too"):
             tagged = Image.fromarray(synthetic_image(16, 16, 3, 9))
             tagged.save(folder / f"{name}.png", icc_profile=b"profile")
-        options = ("-m", tiny_network, "--chain", "6")
+        options = ("-m", tiny_network, "--chain", "6", "--network", "always")
         alone = invoke("archive", folder / "too.png", tmp_path / "a.dfa", *options)
         assert "too.png: its ICC colour profile is not kept\n" in alone.stderr
         several = invoke("archive", folder, tmp_path / "b.dfa", *options)
