@@ -25,7 +25,7 @@ SMALL = 64 * 64  # pixels of a strip up to which it starts as small ones do
 SMALL_LEVEL = 2  # the only level that has such starts
 
 FRESH_RATE = 0.03  # of mixing weights that have seen nothing,
-RATE = 0.008  # and of those that start trained
+RATE = 0.003  # and of those that start trained
 TRUST = 0.2  # weight of a table at first
 SEEN = 20  # how often at most an entry of a trained table was met
 # What is stored as a whole number of so much, at most 127 of them; and how, where it differs.
