@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from diffcodec.archive.archive import make_header, write_archive
 from diffcodec.archive.groups import Source
@@ -19,21 +21,44 @@ from diffcodec.files import write_atomic
 from diffcodec.golden import FOLDER, INDEX, NETWORK, decode, digest
 from tests.exact_network import build, calibrated
 from tests.synthetic import synthetic_image
+from tests.trusting import trust_steps
 
 
 def files(codec: Codec, folder: Path) -> Iterator[tuple[str, str, bytes]]:
     """Name, description and content of each."""
+    yield from _version_1(codec, folder)
     colour, grey = synthetic_image(14, 18, 3, seed=11), synthetic_image(19, 13, 1, seed=12)
-    whole = codec.encode(colour, chain="12")
+    with pytest.MonkeyPatch.context() as patch:
+        trust_steps(patch)
+        whole = codec.encode(colour, chain="12", switch=40.0)
+        yield "adaptive.dfc", "RGB, 12 levels down to 40 grey levels, adaptive", whole
+        yield "adaptive-cut.dfc", "the same, cut inside the exact pixels", whole[:-180]
+        fast = codec.encode(grey, chain="12", switch=40.0, effort="fast")
+        yield "adaptive-grey.dfc", "grey, adaptive", fast
+    alone = codec.encode(colour, switch="none")
+    yield "alone.dfc", "RGB, adaptive without steps", alone
+    plain = [colour, grey]
+    yield (
+        "plain.dfa",
+        "2 images without the network",
+        _archive(codec, folder, plain, "6", 16, "never"),
+    )
+
+
+def _version_1(codec: Codec, folder: Path) -> Iterator[tuple[str, str, bytes]]:
+    """Those of version 1, or of what it has: they were made when it was the newest."""
+    encode = partial(codec.encode, residual="gaussian")
+    colour, grey = synthetic_image(14, 18, 3, seed=11), synthetic_image(19, 13, 1, seed=12)
+    whole = encode(colour, chain="12")
     yield "colour.dfc", "RGB, 12 levels, to the exact pixels", whole
     yield "step.dfc", "the same, cut inside a step", whole[: _inside_a_step(codec, whole)]
     yield "pixels.dfc", "the same, cut inside the exact pixels", whole[:-180]
-    yield "grey.dfc", "grey, nu = 8, seed 7", codec.encode(grey, code="trellis:8", seed=7)
-    yield "ddpm.dfc", "10 levels of DDPM's T = 1000", codec.encode(colour[:9, :11], chain="ddpm:10")
+    yield "grey.dfc", "grey, nu = 8, seed 7", encode(grey, code="trellis:8", seed=7)
+    yield "ddpm.dfc", "10 levels of DDPM's T = 1000", encode(colour[:9, :11], chain="ddpm:10")
     yield (
         "cosine.dfc",
         "10 levels of the cosine schedule",
-        codec.encode(grey[:9, :11], chain="cosine:10", code="trellis:10"),
+        encode(grey[:9, :11], chain="cosine:10", code="trellis:10"),
     )
     small = [synthetic_image(8, 8, 3, seed=20 + i) for i in range(7)]
     yield (
@@ -49,13 +74,20 @@ def files(codec: Codec, folder: Path) -> Iterator[tuple[str, str, bytes]]:
     )
 
 
-def _archive(codec: Codec, folder: Path, images: Sequence[Pixels], chain: str, tile: int) -> bytes:
+def _archive(
+    codec: Codec,
+    folder: Path,
+    images: Sequence[Pixels],
+    chain: str,
+    tile: int,
+    network: str = "always",
+) -> bytes:
     """Of images that are called by their numbers, the grey ones with another name."""
     sources = [
         Source("grey.png" if i == 7 else f"{i}.png", pixels) for i, pixels in enumerate(images)
     ]
     target = folder / "made.dfa"
-    write_archive(codec, sources, target, make_header(codec, chain, tile, network="always"))
+    write_archive(codec, sources, target, make_header(codec, chain, tile, network=network))
     data = target.read_bytes()
     target.unlink()
     return data
