@@ -9,12 +9,6 @@ typedef struct {
     double likelihood, bits; /* of the last samples; -log2 of that of all before */
 } Job;
 
-/* Pixels, in coding order of their channels. */
-typedef struct {
-    const int32_t *estimate, *state; /* (channels, height, width) in 1/32 sample; 0 without a state */
-    uint16_t *pixels;
-} Image;
-
 INLINE int class_of(const Sample *p, int kind)
 {
     return kind == 0 ? clip(p->class_of[0] / 2 - 5, 0, CLASSES - 1) : p->around;

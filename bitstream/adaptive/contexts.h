@@ -107,12 +107,14 @@ INLINE int met(const Entry *e)
 /* The slot of a hashed table for three numbers of 18, 18 and 17 bits, and a channel. */
 INLINE uint32_t slot_of(int bits, int a, int b, int c)
 {
-    uint64_t key = (uint64_t)(a & 0x3ffff) | (uint64_t)(b & 0x3ffff) << 18 | (uint64_t)(c & 0x1ffff) << 36;
+    uint64_t low = (uint64_t)(a & 0x3ffff), middle = (uint64_t)(b & 0x3ffff);
+    uint64_t key = low | middle << 18 | (uint64_t)(c & 0x1ffff) << 36;
     return (uint32_t)((key * 0x9e3779b97f4a7c15u) >> (64 - bits));
 }
 
 /* Contexts of the tables, of the sets. */
-INLINE void find_contexts(const Sample *p, const Around *a, const Learnt *x, Decision *d, float edge)
+INLINE void find_contexts(const Sample *p, const Around *a, const Learnt *x, Decision *d,
+                          float edge)
 {
     const Level *l = p->l;
     const Colours *o = &a->colours;

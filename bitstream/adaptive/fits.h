@@ -1,4 +1,7 @@
-/* Means by least squares: windows over what was coded, and classes of samples. fits.py mirrors it. */
+/* Means by least squares: windows over what was coded, and classes of samples.
+ *
+ * fits.py mirrors this file.
+ */
 
 #define LOCAL_STATE 0.92f /* of a row; a segment further counts the next of these */
 #define LOCAL 0.82f
@@ -29,11 +32,13 @@ typedef struct {
 INLINE void solve(int groups, V *work, const Regressors *r, V *fit, int first, int last)
 {
     factorise(groups, work, r->nested[last]);
-    for (int k = first; k <= last; k++) weights_of(groups, work, r->nested[k], fit + (k - first) * groups);
+    for (int k = first; k <= last; k++)
+        weights_of(groups, work, r->nested[k], fit + (k - first) * groups);
 }
 
 /* The sum over segments near one. */
-INLINE void gather(int groups, V *work, const V *window, const float *share, int segment, int segments)
+INLINE void gather(int groups, V *work, const V *window, const float *share, int segment,
+                   int segments)
 {
     int vectors = VECTORS(groups);
     for (int k = 0; k < vectors; k++) work[k] = all(0);
@@ -46,8 +51,8 @@ INLINE void gather(int groups, V *work, const V *window, const float *share, int
 }
 
 /* New fits at the beginning of a segment. */
-INLINE void fit_segment(const Level *l, int with_state, int groups, Fits *f, const V *whole, V *work,
-                        int segment, int segments)
+INLINE void fit_segment(const Level *l, int with_state, int groups, Fits *f, const V *whole,
+                        V *work, int segment, int segments)
 {
     const Regressors *r = &f->regressors;
     int first = l->fits > 2 ? 0 : 1, last = l->fits > 2 ? 2 : 1;
@@ -77,7 +82,8 @@ INLINE void end_segment(const Level *l, int with_state, int groups, Fits *f, V *
 }
 
 /* A sample of a class is known: sums, and now and then another fit. */
-INLINE void learn_class(int groups, Fits *f, int kind, int class, const V *sample, float weight, V *work)
+INLINE void learn_class(int groups, Fits *f, int kind, int class, const V *sample, float weight,
+                        V *work)
 {
     int at = kind * CLASSES + class, vectors = VECTORS(groups), *seen = &f->class_seen[kind][class];
     V *sums = f->classes + vectors * at;

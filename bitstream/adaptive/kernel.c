@@ -1,6 +1,7 @@
 /* The adaptive coder of exact pixels: the fast form of the Python files beside it, bit for bit. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <fenv.h>
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("O3")
@@ -92,7 +93,8 @@ static int open_job(const Level *l, Job *job)
         if (learnt) lay_out(l, learnt, &job->learnt[c]);
         job->learnt[c].bits = bits;
         job->learnt[c].hashed = zeroed(sizeof(Entry) * (l->tables - PLAIN) << bits);
-        there = there && learnt && job->learnt[c].hashed && f->local && f->wide && f->classes && f->class_fit;
+        there = there && learnt && job->learnt[c].hashed && f->local && f->wide && f->classes &&
+                f->class_fit;
     }
     return there;
 }
@@ -117,8 +119,8 @@ static void fill_planes(const Strip *s, const int32_t *estimate, const int32_t *
             }
 }
 
-/* code(level, shape, shift, period, grid, sigma, estimate, state, pixels, learnt, data, size, decoding, cut):
- * how many pixels, bytes, and bits by the model. size: of data that is there, or room. */
+/* code(level, shape, shift, period, grid, sigma, estimate, state, pixels, learnt, data, size,
+ * decoding, cut): how many pixels, bytes, and bits by the model. size: of the data, or room. */
 static PyObject *code(PyObject *self, PyObject *args)
 {
     Py_buffer estimate, state, pixels, learnt, data;
@@ -127,14 +129,18 @@ static PyObject *code(PyObject *self, PyObject *args)
     Job job = {.likelihood = 1};
     Strip *s = &job.strip;
     (void)self;
-    if (!PyArg_ParseTuple(args, "i(iii)iiify*y*w*w*w*nii", &level, &s->channels, &s->height, &s->width,
-                          &s->shift, &s->period, &s->grid, &s->sigma, &estimate, &state, &pixels, &learnt, &data, &size,
-                          &decoding, &cut))
+    if (!PyArg_ParseTuple(args, "i(iii)iiify*y*w*w*w*nii", &level, &s->channels, &s->height,
+                          &s->width, &s->shift, &s->period, &s->grid, &s->sigma, &estimate, &state,
+                          &pixels, &learnt, &data, &size, &decoding, &cut))
         return NULL;
     const Level *l = LEVELS[level];
     Coder coder;
     int64_t done = -1;
+    fenv_t theirs;
     Py_BEGIN_ALLOW_THREADS
+    /* Others may round otherwise, or flush the smallest numbers to zero. */
+    fegetenv(&theirs);
+    fesetenv(FE_DFL_ENV);
     s->with_state = estimate.len > 0;
     s->top = (float)((256 << s->shift) - 1) * (1.0f / (float)(1 << s->shift));
     if (open_job(l, &job)) {
@@ -150,6 +156,7 @@ static PyObject *code(PyObject *self, PyObject *args)
         for (int c = 0; c < s->channels; c++) memcpy(start + run * c, job.learnt[c].mixer, run);
     }
     close_job(&job);
+    fesetenv(&theirs);
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&estimate);
     PyBuffer_Release(&state);
@@ -157,7 +164,8 @@ static PyObject *code(PyObject *self, PyObject *args)
     PyBuffer_Release(&learnt);
     PyBuffer_Release(&data);
     if (done < 0) return PyErr_NoMemory();
-    return Py_BuildValue("LLd", (long long)done, (long long)coder.at, job.bits - log2(job.likelihood));
+    double bits = job.bits - log2(job.likelihood);
+    return Py_BuildValue("LLd", (long long)done, (long long)coder.at, bits);
 }
 
 /* learnt_size(level): singles that a channel's model learns. */

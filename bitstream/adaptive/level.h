@@ -49,7 +49,7 @@ static const float GRIDS[4][3][3] = {
 /* Contexts of each set of mixing weights. */
 static const int SET_SIZE[MOST_SETS] = {256, 256, 240, 336, 576, 432, 128};
 
-/* Lanes of the experts: the blend with the learnt scale, the blend of fits, the fits, then these. */
+/* Lanes of the experts: the blend with the learnt scale, the blend of fits, the fits, then: */
 INLINE int lane_estimate(const Level *l) { return 2 + l->fits; }
 INLINE int lane_state(const Level *l) { return lane_estimate(l) + 1; }
 INLINE int lane_filter(const Level *l) { return lane_state(l) + 1; }

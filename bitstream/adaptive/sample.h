@@ -54,7 +54,8 @@ INLINE void classic_means(const Sample *p, float *k)
     k[1] = median(w, n, nw);
     k[2] = c == 0 ? w
                   : value(p, 0, 0, 0) + 0.5f * (w - value(p, 0, 0, -1) + n - value(p, 0, -1, 0));
-    k[3] = p->s->with_state ? p->base + 0.5f * (there(p, RESIDUAL, c, 0, -1) + there(p, RESIDUAL, c, -1, 0)) : ne;
+    float near = there(p, RESIDUAL, c, 0, -1) + there(p, RESIDUAL, c, -1, 0);
+    k[3] = p->s->with_state ? p->base + 0.5f * near : ne;
     k[4] = c == 0 ? n + ne - p->nne : c == 1 ? along(p, ne, 0, -1, 1) : along(p, w, q, 0, -1);
     k[5] = c == 0 ? nw : c == 1 ? along(p, nw, 0, -1, -1) : along(p, n, q, -1, 0);
     if (!more) return;

@@ -8,7 +8,7 @@
 #define LEARN_FACTOR 0.008f
 
 
-/* Half the logarithm of energies, relative to the blend's around, weighted: its scale's logarithm. */
+/* Half the logarithms of energies, relative to the blend's, weighted: that of its scale. */
 INLINE float learnt_scale(Sample *p)
 {
     const Strip *s = p->s;
@@ -125,7 +125,8 @@ INLINE void learn_value(const Sample *p, float found)
         float size = __builtin_fabsf(off);
         slope = 1.0f - size * (2.0f * logistic_of(size) - 1.0f);
     } else {
-        float up = (found - p->centre + half) * inverse, down = (found - p->centre - half) * inverse;
+        float up = (found - p->centre + half) * inverse;
+        float down = (found - p->centre - half) * inverse;
         float mass_up = logistic_of(up), mass_down = logistic_of(down);
         slope = (mass_up * (1.0f - mass_up) * up - mass_down * (1.0f - mass_down) * down) /
                 (mass_up - mass_down + 1e-6f);

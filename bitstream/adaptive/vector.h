@@ -25,6 +25,14 @@ typedef float Pair __attribute__((vector_size(8), aligned(4)));
 #define AS_INTEGERS(x) __builtin_convertvector(x, W) /* towards zero */
 #define AS_SINGLES(x) __builtin_convertvector(x, V)
 
+/* Four of the lanes of x, 0 .. 3, and y, 4 .. 7. */
+#if defined(__clang__)
+#define PICK(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
+#else
+typedef int32_t Places __attribute__((vector_size(16)));
+#define PICK(x, y, ...) __builtin_shuffle(x, y, (Places){__VA_ARGS__})
+#endif
+
 INLINE V all(float x) { return (V){0} + x; }
 
 INLINE V choose(W mask, V a, V b) { return (V)((mask & (W)a) | (~mask & (W)b)); }
@@ -63,17 +71,18 @@ INLINE float sum(V a)
 /* The sums of eight vectors. */
 INLINE H sums(const V *a)
 {
-    Quarter s[8], pair[4], four[2];
+    Quarter s[8], pair[4];
+    union { H v; Quarter q[2]; } all_of;
     for (int k = 0; k < 8; k++) s[k] = quarter_sums(a[k]);
     for (int k = 0; k < 4; k++) {
         Quarter x = s[2 * k], y = s[2 * k + 1];
-        pair[k] = __builtin_shufflevector(x, y, 0, 1, 4, 5) + __builtin_shufflevector(x, y, 2, 3, 6, 7);
+        pair[k] = PICK(x, y, 0, 1, 4, 5) + PICK(x, y, 2, 3, 6, 7);
     }
     for (int k = 0; k < 2; k++) {
         Quarter x = pair[2 * k], y = pair[2 * k + 1];
-        four[k] = __builtin_shufflevector(x, y, 0, 2, 4, 6) + __builtin_shufflevector(x, y, 1, 3, 5, 7);
+        all_of.q[k] = PICK(x, y, 0, 2, 4, 6) + PICK(x, y, 1, 3, 5, 7);
     }
-    return __builtin_shufflevector(four[0], four[1], 0, 1, 2, 3, 4, 5, 6, 7);
+    return all_of.v;
 }
 
 INLINE float sum_of_eight(H a)
