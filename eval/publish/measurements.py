@@ -68,6 +68,22 @@ LOSSLESS = ("png", "webp", "jpeg2000")  # the codecs that archives are compared 
 
 MEASUREMENTS = (
     Measurement(
+        "lossless-kodak.json",
+        "python -m diffcodec.eval.experiments.lossless photo data/kodak -j 2 "
+        "--json lossless-kodak.json",
+        45,
+        PHOTO,
+        ("files",),
+    ),
+    Measurement(
+        "lossless-gb82.json",
+        "python -m diffcodec.eval.experiments.lossless photo data/gb82 -j 2 "
+        "--json lossless-gb82.json",
+        40,
+        PHOTO,
+        ("files",),
+    ),
+    Measurement(
         "rd-kodak.json",
         "diffcodec eval data/kodak -m photo --threads 1 -j 1 "
         "--peers jpeg,jpeg2000,webp,avif,png,jpegxl,jpegxl-cut "

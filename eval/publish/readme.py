@@ -32,6 +32,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "cifar10-lossless": cifar10.lossless,
     "cifar10-published": cifar10.published,
     "images": photographs.images,
+    "lossless-kodak": lambda r: photographs.settings(r, "kodak"),
+    "lossless-gb82": lambda r: photographs.settings(r, "gb82"),
     "kodak-lossless": photographs.lossless,
     "efforts": photographs.efforts,
     "odd-pictures": photographs.odd,

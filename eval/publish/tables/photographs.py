@@ -13,18 +13,61 @@ EFFORTS = ("fast", "default", "best")  # that are measured: all
 RATES_BPP = (0.1, 0.25, 0.5, 1.0, 2.0)
 
 
+# bits/dim on Kodak as their authors and benchmarks publish them.
+PUBLISHED = {"EMMA": 2.604, "BMF": 2.712, "LEA": 2.766, "GraLIC": 2.803}
+
+
 def images(results: Path) -> str:
-    """Lossless files beside other codecs', seconds and memory."""
+    """Lossless files, with steps and without, beside other codecs', and seconds."""
     rows = []
-    for name in ("rd-kodak", "rd-gb82"):
-        result = load(results, name)
-        end = result["lossless"]
-        kinds = ("jpeg2000", "png", "webp", "jpegxl")
+    for name in ("kodak", "gb82"):
+        result, peers = load(results, f"lossless-{name}"), load(results, f"rd-{name}")
+        whole, alone = _row(result, "default"), _row(result, "default", "none")
         row = [f"{result['dataset']['name']}, {result['dataset']['images']}"]
-        row += [f"**{end['bpd']:.3f}**", *(f"{end['peers'][p]['bpd']:.3f}" for p in kinds)]
-        rows.append(row + _costs(result))
-    head = ["images", "bits/dim, lossless", "JPEG 2000", "PNG", "WebP", "JPEG XL"]
-    return table([*head, "encode", "decode", "memory"], rows)
+        row += [f"**{whole['bpd']:.3f}**", f"**{alone['bpd']:.3f}**"]
+        others = peers["lossless"]["peers"]
+        row += [f"{others[p]['bpd']:.3f}" for p in ("jpegxl", "webp", "jpeg2000", "png")]
+        rows.append(row + _seconds(whole) + [" / ".join(_totals(alone))])
+    head = ["images", "bits/dim, lossless", "without steps", "JPEG XL", "WebP", "JPEG 2000", "PNG"]
+    return table([*head, "encode", "decode", "without steps"], rows)
+
+
+def settings(results: Path, name: str) -> str:
+    """Lossless files of a data set at every setting: size, and seconds by kind."""
+    result = load(results, f"lossless-{name}")
+    rows = []
+    for one in result["rows"]:
+        switch = {"none": "no steps"}.get(one["switch"], one["switch"])
+        row = [f"{one['effort']}, {switch}", f"**{one['bpd']:.3f}**", f"{one['steps']:.0f}"]
+        rows.append(row + _seconds(one))
+    peers = load(results, f"rd-{name}")["lossless"]["peers"]
+    rows.append(["JPEG XL", f"{peers['jpegxl']['bpd']:.3f}", "", "", ""])
+    if name == "kodak":
+        rows += [[f"{who} (published)", f"{bpd:.3f}", "", "", ""] for who, bpd in PUBLISHED.items()]
+    head = [f"{result['dataset']['name']}, {result['dataset']['images']} images", "bits/dim"]
+    return f"{table([*head, 'steps', 'encode', 'decode'], rows)}\n\n{machine(result)}"
+
+
+def _row(result: Result, effort: str, switch: str = "of the effort") -> Result:
+    """The adaptive coder's row of a setting."""
+    key = (effort, switch, "adaptive")
+    found = [r for r in result["rows"] if (r["effort"], r["switch"], r["residual"]) == key]
+    row: Result = found[0]
+    return row
+
+
+def _totals(row: Result) -> list[str]:
+    return [f"{row[f'{way}_seconds']['total']:.1f} s" for way in ("encode", "decode")]
+
+
+def _seconds(row: Result) -> list[str]:
+    """Of both ways for an image, with their split."""
+    cells = []
+    for way in ("encode", "decode"):
+        parts = row[f"{way}_seconds"]
+        kinds = ", ".join(f"{k} {parts[k]:.1f}" for k in ("network", "trellis", "rest"))
+        cells.append(f"{parts['total']:.1f} s ({kinds})")
+    return cells
 
 
 def efforts(results: Path) -> str:
