@@ -8,10 +8,12 @@ import pytest
 from click.testing import CliRunner
 
 from diffcodec.eval.experiments import (
+    adaptive_choices,
     bitsback_benchmark,
     coder_benchmark,
     exact_cost,
     local_variance,
+    lossless,
 )
 from diffcodec.eval.publish.tables import choices, coders
 from diffcodec.image import save
@@ -62,3 +64,28 @@ def test_coders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result, text = measured(coder_benchmark.main, "--bits", 64, out=tmp_path / "coder.json")
     assert len(result["cells"]) == 7 and "4096 b" in text
     assert "| 8 | " in coders.coder(tmp_path)
+
+
+def test_lossless(tiny_network: Path, images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "lossless-kodak.json"
+    ask = ["--setting", "fast", "--setting", "default:none", "--setting", "default:0.6:gaussian"]
+    result, text = measured(lossless.main, tiny_network, images, *ask, out=out)
+    rows = result["rows"]
+    assert [row["setting"] for row in rows] == [
+        "fast adaptive",
+        "default none adaptive",
+        "default 0.6 gaussian",
+    ]
+    assert rows[1]["steps"] == 0 and rows[1]["encode_seconds"]["network"] == 0
+    assert all(row["bytes"] == pytest.approx(row["bpd"] * 3 * 768 / 8, abs=1) for row in rows)
+    assert "default 0.6 gaussian" in text and len(rows[0]["bpd_per_image"]) == 3
+
+
+def test_adaptive_choices(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exported().save(tmp_path / "exact.safetensors")
+    monkeypatch.setattr(adaptive_choices, "SWITCHES", (3.0,))
+    network = tmp_path / "exact.safetensors"
+    result, text = measured(adaptive_choices.main, network, images, out=tmp_path / "a.json")
+    rows = {row["part"]: row for row in result["rows"]}
+    assert rows["all of it"]["none"] < rows["no trained start"]["none"]
+    assert rows["one Gaussian (ideal)"]["none"] is None and "no grid of colours" in text
