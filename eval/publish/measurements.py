@@ -84,8 +84,16 @@ MEASUREMENTS = (
         ("files",),
     ),
     Measurement(
+        "adaptive-kodak.json",
+        "python -m diffcodec.eval.experiments.adaptive_choices photo data/kodak -j 2 "
+        "--json adaptive-kodak.json",
+        4,
+        PHOTO,
+        ("files",),
+    ),
+    Measurement(
         "rd-kodak.json",
-        "diffcodec eval data/kodak -m photo --threads 1 -j 1 "
+        "diffcodec eval data/kodak -m photo --residual gaussian --threads 1 -j 1 "
         "--peers jpeg,jpeg2000,webp,avif,png,jpegxl,jpegxl-cut "
         "--records kodak.jsonl --json rd-kodak.json -f -q",
         60,
@@ -95,8 +103,8 @@ MEASUREMENTS = (
     ),
     Measurement(
         "rd-cifar10.json",
-        "diffcodec eval data/cifar10 -m cifar10 --split test --tile 32 --count 256 --threads 1 "
-        "-j 1 --peers jpeg,jpeg2000,webp,avif,png,jpegxl --records cifar.jsonl "
+        "diffcodec eval data/cifar10 -m cifar10 --split test --tile 32 --count 256 "
+        "--residual gaussian --threads 1 -j 1 --peers jpeg,jpeg2000,webp,avif,png,jpegxl --records cifar.jsonl "
         "--json rd-cifar10.json -f -q",
         25,
         CIFAR10,
@@ -161,8 +169,9 @@ MEASUREMENTS = (
     ),
     Measurement(
         "rd-gb82.json",
-        "diffcodec eval data/gb82 -m photo --threads 1 -j 1 --peers jpeg2000,webp,png,jpegxl "
-        "--cuts 0.25,0.5,1 --records gb82-files.jsonl --json rd-gb82.json -f -q",
+        "diffcodec eval data/gb82 -m photo --residual gaussian --threads 1 -j 1 "
+        "--peers jpeg2000,webp,png,jpegxl --cuts 0.25,0.5,1 "
+        "--records gb82-files.jsonl --json rd-gb82.json -f -q",
         35,
         PHOTO,
         (*RATES, "jpeg2000", "webp", "png"),
@@ -171,15 +180,17 @@ MEASUREMENTS = (
     Measurement(
         "rd-cifar10-joint.json",
         "diffcodec eval data/cifar10 -m cifar10 --split test --tile 32 --count 256 --joint 64 "
-        "--threads 1 -j 1 --records joint.jsonl --json rd-cifar10-joint.json -f -q",
+        "--residual gaussian --threads 1 -j 1 --records joint.jsonl "
+        "--json rd-cifar10-joint.json -f -q",
         13,
         CIFAR10,
         RATES,
     ),
     Measurement(
         "rd-kodak-best.json",
-        "diffcodec eval data/kodak -m photo --effort best --threads 1 -j 1 --no-peers "
-        "--cuts 0.25,0.5,1 --records kodak-best.jsonl --json rd-kodak-best.json -f -q",
+        "diffcodec eval data/kodak -m photo --effort best --residual gaussian --threads 1 "
+        "-j 1 --no-peers --cuts 0.25,0.5,1 --records kodak-best.jsonl "
+        "--json rd-kodak-best.json -f -q",
         55,
         PHOTO,
         RATES,

@@ -41,6 +41,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "networks": networks.networks,
     "denoising": networks.denoising,
     "bounds": networks.bounds,
+    "adaptive-choices": choices.adaptive,
     "ddpm-table": choices.ddpm,
     "ablation": choices.ablation,
     "chosen-steps": choices.chosen_steps,

@@ -90,6 +90,18 @@ def chosen_steps(results: Path) -> str:
     return f"{table(head, rows)}\n\n" + "\n\n".join(map(machine, named.values()))
 
 
+def adaptive(results: Path) -> str:
+    """What the parts of the adaptive coder buy, by switch."""
+    result = load(results, "adaptive-kodak")
+    switches = [key for key in result["rows"][0] if key != "part"]
+    rows = []
+    for one in result["rows"]:
+        bits = [one[switch] for switch in switches]
+        rows.append([one["part"], *("-" if b is None else f"{b:.3f}" for b in bits)])
+    head = ["switch at (grey levels)", *switches[:-1], "no state"]
+    return f"{table(head, rows)}\n\n{machine(result)}"
+
+
 def local_variance(results: Path) -> str:
     """What a variance of x0_hat for every pixel would save."""
     result = load(results, "local-variance")
