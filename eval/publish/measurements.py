@@ -104,8 +104,8 @@ MEASUREMENTS = (
     Measurement(
         "rd-cifar10.json",
         "diffcodec eval data/cifar10 -m cifar10 --split test --tile 32 --count 256 "
-        "--residual gaussian --threads 1 -j 1 --peers jpeg,jpeg2000,webp,avif,png,jpegxl --records cifar.jsonl "
-        "--json rd-cifar10.json -f -q",
+        "--residual gaussian --threads 1 -j 1 --peers jpeg,jpeg2000,webp,avif,png,jpegxl "
+        "--records cifar.jsonl --json rd-cifar10.json -f -q",
         25,
         CIFAR10,
         (*RATES, "jpeg", "jpeg2000", "webp", "avif", "png"),
