@@ -134,7 +134,7 @@ def test_who_knows_the_image_spends_on_the_first_step_only() -> None:
     pixels = gaussian_image(6)
     oracle = Codec(OracleDenoiser(to_unit(pixels)), CODEC.tables, workers=1)
     trace = Trace()
-    data = oracle.encode(pixels, trace=trace, chain="25")
+    data = oracle.encode(pixels, trace=trace, chain="25", residual="gaussian")
     ledger = book(data, trace)
     assert len([e for e in ledger.entries if e.kind == "path"]) == 1
     assert ledger.kinds()["pixels"][1] == pytest.approx(0, abs=1)

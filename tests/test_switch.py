@@ -75,11 +75,12 @@ def test_no_node_below_the_switch_is_the_end_of_the_chain() -> None:
 def test_efforts_choose_switch_and_level(name: str) -> None:
     chain = "ddpm:100"  # goes below all of them
     data = encode(IMAGE, effort=name, chain=chain)
-    work = EFFORTS[name]
-    assert data == encode(IMAGE, effort=name, chain=chain, switch=work.switch)
+    work, pixels = EFFORTS[name], IMAGE[..., 0].size
+    switch = work.switch(pixels)
+    assert data == encode(IMAGE, effort=name, chain=chain, switch=switch)
     levels = 127.5 * np.sqrt(CODEC.open(data).chain.v)
-    assert noise(data) == pytest.approx(levels[levels <= work.switch].max())
-    assert CODEC.open(data).payload.coding == Coding(work.level, False)
+    assert noise(data) == pytest.approx(levels[levels <= switch].max())
+    assert CODEC.open(data).payload.coding == Coding(work.level(pixels), False)
 
 
 @pytest.mark.parametrize("stop", [{"psnr": 99.0}, {"max_bytes": 10**6}, {"max_steps": 99}])
@@ -96,7 +97,7 @@ def test_a_file_that_is_to_stop_somewhere_goes_on_to_the_end_of_the_chain(
 
 def test_a_quality_beyond_the_default_switch_is_reached_by_steps() -> None:
     data = encode(IMAGE, effort="fast", psnr=32.0)
-    assert not CODEC.decode(data).lossless and noise(data) < EFFORTS["fast"].switch
+    assert not CODEC.decode(data).lossless and noise(data) < EFFORTS["fast"].switch(IMAGE[..., 0].size)
     off = CODEC.decode(data).pixels.astype(np.float64) - IMAGE
     assert 10 * np.log10(255**2 / np.mean(off**2)) >= 32
 

@@ -55,7 +55,7 @@ def ending_of(
         raise OptionError(f'there is no residual "{residual}", only {" and ".join(RESIDUALS)}')
     adaptive = residual == "adaptive"
     if switch is None and adaptive and not stops:
-        switch = work.switch
+        switch = work.switch(pixels)
     return Ending(last_node(switch, chain, format), work.level(pixels) if adaptive else None)
 
 
