@@ -69,25 +69,26 @@ LOSSLESS = ("png", "webp", "jpeg2000")  # the codecs that archives are compared 
 MEASUREMENTS = (
     Measurement(
         "lossless-kodak.json",
-        "python -m diffcodec.eval.experiments.lossless photo data/kodak -j 2 "
+        "python -m diffcodec.eval.experiments.lossless photo data/kodak --setting default "
+        "--setting default:none --setting fast --setting fast:none -j 2 "
         "--json lossless-kodak.json",
-        45,
+        13,
         PHOTO,
         ("files",),
     ),
     Measurement(
         "lossless-gb82.json",
-        "python -m diffcodec.eval.experiments.lossless photo data/gb82 -j 2 "
-        "--json lossless-gb82.json",
-        40,
+        "python -m diffcodec.eval.experiments.lossless photo data/gb82 --setting default "
+        "--setting default:none -j 2 --json lossless-gb82.json",
+        6,
         PHOTO,
         ("files",),
     ),
     Measurement(
         "adaptive-kodak.json",
-        "python -m diffcodec.eval.experiments.adaptive_choices photo data/kodak -j 2 "
-        "--json adaptive-kodak.json",
-        4,
+        "python -m diffcodec.eval.experiments.adaptive_choices photo data/kodak --count 8 "
+        "-j 2 --json adaptive-kodak.json",
+        1.5,
         PHOTO,
         ("files",),
     ),
