@@ -27,8 +27,8 @@ TINY, TINY_SWITCH = 32 * 32, 0.7
 class Effort:
     """longest: of the network's optimised schedules, at most so many steps; code_of_long: of the
     messages of steps of SHORT_BITS and more; switch_of_large: grey levels of noise at which the
-    exact pixels follow; level_of_large: of the adaptive coder, bitstream.adaptive.LEVELS, for images that are
-    not small."""
+    exact pixels follow; level_of_large: of the adaptive coder, bitstream.adaptive.LEVELS, for
+    images that are not small."""
 
     longest: int
     code_of_long: StepCode
