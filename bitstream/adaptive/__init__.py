@@ -52,13 +52,15 @@ def encode_strip(
     level: int,
     format: SampleFormat,
     learnt: Float32 | None = None,
+    grid: ColourGrid | None = None,
 ) -> Coded:
     """The code of planes (C, h, w); side: None where there is no state.
 
     learnt: in place of the start, to train one; it becomes what the model has learnt at the end.
+    grid: in place of the one that is found.
     """
     samples = _samples(planes)
-    grid = find_grid(samples, format.depth)
+    grid = grid or find_grid(samples, format.depth)
     room = 2 * samples.size + ROOM
     while True:
         data, start = bytearray(room), _start(samples, side, level) if learnt is None else learnt

@@ -40,8 +40,7 @@ def start_of(level: int, channels: int, pixels: int, sigma: float | None) -> Flo
     """
     small = pixels <= SMALL and level == SMALL_LEVEL
     start = _trained(start_name(level, small, sigma))
-    run = untrained(level, 3) if start is None else start
-    run = run[[c if c < 3 else 0 for c in range(channels)]]
+    run = start[[c if c < 3 else 0 for c in range(channels)]]
     if channels != 3:
         views(run, level)["gram"][...] = 0
     return run
@@ -109,14 +108,10 @@ def unpack(packed: dict[str, NDArray[Any]], level: int) -> Float32:
 
 
 @lru_cache(maxsize=4)
-def _trained(name: str) -> Float32 | None:
-    """The start of that name, read-only; None if there is none."""
-    if not FILE.exists():
-        return None
+def _trained(name: str) -> Float32:
+    """The start of that name, read-only."""
     with np.load(FILE) as file:
         packed = {k.partition("/")[2]: file[k] for k in file.files if k.startswith(name + "/")}
-    if not packed:
-        return None
     run = unpack(packed, int(name[0]))
     run.flags.writeable = False
     return run

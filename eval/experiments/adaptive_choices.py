@@ -10,16 +10,13 @@ before them are not counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from unittest.mock import patch
 
 import click
 import numpy as np
 
-from diffcodec.bitstream import adaptive
 from diffcodec.bitstream.adaptive import LEVELS, encode_strip
 from diffcodec.bitstream.adaptive.grid import ColourGrid
 from diffcodec.bitstream.adaptive.starts import untrained
@@ -50,8 +47,8 @@ def bits_of(model: str, job: tuple[NamedImage, float | None]) -> dict[str, float
     for part in PARTS:
         level = LEVELS.index(part) if part in LEVELS else 1
         learnt = untrained(level, 3) if part in ("no trained start", "neither") else None
-        with without_grid(part in ("no grid of colours", "neither")):
-            code = encode_strip(planes, side, level, RGB8, learnt=learnt)
+        grid = ColourGrid(1, 0) if part in ("no grid of colours", "neither") else None
+        code = encode_strip(planes, side, level, RGB8, learnt=learnt, grid=grid)
         found[part] = 8 * len(code.data) / planes.size
     if side is not None:
         values, means = planes.reshape(-1), side.means.reshape(-1)
@@ -65,16 +62,6 @@ def middle(pixels: Pixels) -> Pixels:
     top, left = (max(0, n - m) // 2 for n, m in zip(pixels.shape, (HEIGHT, WIDTH), strict=False))
     part = pixels[top : top + HEIGHT, left : left + WIDTH]
     return np.ascontiguousarray(part.transpose(2, 0, 1))
-
-
-@contextmanager
-def without_grid(wanted: bool) -> Iterator[None]:
-    """Encoders that find no grid of colours, if that is wanted."""
-    if not wanted:
-        yield
-        return
-    with patch.object(adaptive, "find_grid", lambda samples, depth: ColourGrid(1, 0)):
-        yield
 
 
 def started(model: str) -> partial[dict[str, float]]:
