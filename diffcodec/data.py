@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from PIL import Image
 from diffcodec.errors import DataError
 
 _BICUBIC = Image.Resampling.BICUBIC
-SUFFIXES = frozenset({".png", ".webp", ".jpg", ".jpeg", ".ppm", ".pgm", ".bmp", ".tif", ".tiff"})
+SUFFIXES = frozenset(
+    {".png", ".webp", ".jpg", ".jpeg", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".avif"}
+)
 
 
 def list_images(folder: Path, split: str = "all") -> list[Path]:
@@ -44,20 +47,28 @@ def load_images(
     whole images. Raises DataError if nothing remains.
     """
     images: list[NDArray[np.uint8]] = []
-    for path in list_images(folder, split):
-        try:
-            with Image.open(path) as file:
-                image = np.asarray(file.convert("RGB"))
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
-            print(f"skipped {path}: {error}", file=sys.stderr)
-            continue
-        if min(image.shape[:2]) < max(minimum, tile):
-            print(f"skipped {path}: smaller than {max(minimum, tile)} pixels", file=sys.stderr)
-            continue
-        images.extend(tiles(image, tile) if tile else [image])
+    least = max(minimum, tile)
+    with ThreadPoolExecutor() as threads:
+        paths = list_images(folder, split)
+        for path, found in zip(paths, threads.map(_read, paths), strict=True):
+            if isinstance(found, Exception):
+                print(f"skipped {path}: {found}", file=sys.stderr)
+            elif min(found.shape[:2]) < least:
+                print(f"skipped {path}: smaller than {least} pixels", file=sys.stderr)
+            else:
+                images.extend(tiles(found, tile) if tile else [found])
     if not images:
         raise DataError(f"no readable image in {folder}")
     return images
+
+
+def _read(path: Path) -> NDArray[np.uint8] | Exception:
+    """The image as (H, W, 3), or why there is none."""
+    try:
+        with Image.open(path) as file:
+            return np.asarray(file.convert("RGB"))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        return error
 
 
 def tiles(image: NDArray[np.uint8], side: int) -> list[NDArray[np.uint8]]:

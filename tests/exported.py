@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from diffcodec.exact.export import export
 from diffcodec.exact.graph import Graph, Layer
 from diffcodec.network.checkpoint import Checkpoint
-from diffcodec.network.config import NetworkConfig, Recipe, Skips, TrainConfig
+from diffcodec.network.config import Activation, NetworkConfig, Recipe, Skips, TrainConfig
 from diffcodec.network.unet import UNet
 from tests.synthetic import synthetic_image
 
@@ -25,9 +25,12 @@ def untrained(
     blocks: int = 1,
     skips: Skips = "concat",
     norm: Literal["none", "group"] = "none",
+    activation: Activation = "silu",
 ) -> Checkpoint:
     """Random weights, everywhere: the layers that start at zero too."""
-    network = NetworkConfig(8, (1, 2, 2), blocks, (), norm, window=16, patch=patch, skips=skips)
+    network = NetworkConfig(
+        8, (1, 2, 2), blocks, (), norm, 16, patch, skips=skips, activation=activation
+    )
     train = TrainConfig("edm", batch=4, steps=9, lr=1e-3, warmup=1, cooldown=0.5, ema=0.9, crop=16)
     torch.manual_seed(blocks)
     unet = UNet(network)

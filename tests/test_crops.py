@@ -91,3 +91,37 @@ def test_half_of_a_batch_is_enlarged() -> None:
     crops = DeviceBatches(IMAGES, config, CPU)[1].numpy()
     found = [len(places(crop)) for crop in crops]
     assert sum(found[:20]) <= 6 and found[20:] == [1] * 20  # a factor near 1 changes nothing
+
+
+def test_a_larger_image_is_drawn_more_often() -> None:
+    images = [np.full((8, 8, 3), 10, np.uint8), np.full((16, 24, 3), 20, np.uint8)]
+    batches = DeviceBatches(images, dataclasses.replace(PLAIN, batch=7, crop=8), CPU)
+    drawn = [int(crop[0, 0, 0]) for step in range(10) for crop in batches[step]]
+    assert drawn.count(10) == 10 and drawn.count(20) == 60
+
+
+def test_turns_are_all_eight_symmetries() -> None:
+    config = dataclasses.replace(PLAIN, batch=400, turns=True)
+    square = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
+    wanted = [np.rot90(side, k) for side in (square, square[:, ::-1]) for k in range(4)]
+    crops = DeviceBatches([square], config, CPU)[0].numpy().transpose(0, 2, 3, 1)
+    found = [[np.array_equal(crop, turned) for turned in wanted].index(True) for crop in crops]
+    assert min(np.bincount(found, minlength=8)) > 25
+
+
+def test_colours_change_in_some_crops() -> None:
+    config = dataclasses.replace(PLAIN, batch=400, colours=0.25)
+    image = synthetic_image(8, 8, 3, 5)
+    crops = DeviceBatches([image], config, CPU)[0].numpy().transpose(0, 2, 3, 1)
+    changed = [crop for crop in crops if not np.array_equal(crop, image)]
+    assert 60 < len(changed) < 140
+    ranks = image.reshape(-1, 3).argsort(axis=0, kind="stable")
+    orders = set()
+    for crop in changed:  # every channel is one of the image's, through a curve that never falls
+        flat = crop.reshape(-1, 3).astype(int)
+        rising = [
+            [bool((np.diff(flat[ranks[:, i], j]) >= 0).all()) for i in range(3)] for j in range(3)
+        ]
+        assert all(any(row) for row in rising)
+        orders.add(tuple(row.index(True) for row in rising))
+    assert len(orders) == 6

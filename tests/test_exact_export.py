@@ -95,6 +95,22 @@ def test_integers_say_what_the_unet_says(patch: int, blocks: int, skips: Skips) 
     assert apart(integers(graph, x, v), wanted.numpy()).max() < TOLERANCE
 
 
+def test_hard_swish_is_another_table() -> None:
+    checkpoint = untrained(activation="hard_swish")
+    x, v = noisy(1)
+    with torch.inference_mode():
+        wanted = FloatNetwork(checkpoint, torch.float64)(x, v)
+    graph = export(checkpoint, images())
+    assert apart(integers(graph, x, v), wanted.numpy()).max() < TOLERANCE
+    unet = UNet(checkpoint.recipe.network)
+    unet.load_state_dict({k: torch.from_numpy(w).float() for k, w in checkpoint.weights.items()})
+    with torch.inference_mode():
+        same = unet.residual(x.float(), torch.from_numpy(v).float())
+        other = FloatNetwork(untrained(), torch.float64)(x, v)  # SiLU's
+    assert apart(same.numpy(), wanted.numpy()).max() < 1e-5
+    assert apart(other.numpy(), wanted.numpy()).min() > 3 * TOLERANCE
+
+
 def test_the_tolerance_is_small() -> None:
     """One channel of any layer scaled wrongly does not pass."""
     graph = exported()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from diffcodec.training.objective import (
     History,
     Objective,
     log_pixel_mass,
+    noise_variances,
 )
 from diffcodec.training.train import train
 from tests.mini_recipe import RECIPE, weights
@@ -190,6 +192,36 @@ def test_weighted_errors(objective: str) -> None:
         eps, y = torch.randn(x0.shape), v.sqrt()[:, None, None, None]
         eps_hat = (x0 + y * eps - out) / y
         assert torch.allclose(losses, (eps - eps_hat).square().mean(dim=(1, 2, 3)), rtol=1e-3)
+
+
+def test_psnr_counts_errors_by_their_mean_at_a_noise_level() -> None:
+    objective = Objective(recipe("train.objective=psnr"), CPU)
+    v = torch.tensor([1e-3, 0.1] * 64)
+    draw = Draw(v, None, torch.ones(128))
+    x0 = torch.zeros(128, 3, 4, 4)
+    out = x0 + torch.tensor([0.01, 0.2] * 64)[:, None, None, None]
+    for _ in range(20):
+        losses = objective.losses(x0, out, draw)
+    assert torch.allclose(losses, torch.ones(128), rtol=1e-3)
+    assert torch.allclose(
+        objective.losses(x0, 2 * out, draw)[0] / losses[0], torch.tensor(4 / 2.4), rtol=0.1
+    )
+    again = Objective(recipe("train.objective=psnr"), CPU)
+    again.load_state_dict(objective.state_dict())
+    assert torch.equal(again.losses(x0, out, draw), objective.losses(x0, out, draw))
+
+
+def test_noise_levels_are_drawn_around_a_centre() -> None:
+    config = dataclasses.replace(
+        RECIPE.train, sigma_min=0.5, sigma_max=800.0, sigma_centre=15.0, sigma_spread=1.2
+    )
+    u = (torch.arange(20000, dtype=torch.float64) + 0.5) / 20000
+    sigma = noise_variances(u, config).sqrt().numpy() * GREY
+    assert sigma.min() >= 0.5 and sigma.max() <= 800 and (np.diff(sigma) > 0).all()
+    logs = np.log(sigma / 15)
+    assert abs(logs.mean()) < 0.02 and 1.1 < logs.std() < 1.2  # the ends are cut off
+    uniform = noise_variances(u, dataclasses.replace(config, sigma_centre=0.0)).log().numpy()
+    assert np.ptp(np.diff(uniform)) < 1e-9
 
 
 def test_simple_is_the_error_of_mu_where_mu_is_predicted() -> None:

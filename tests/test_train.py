@@ -67,7 +67,7 @@ def test_a_wild_gradient_is_noticed_before_it_spoils_a_weight(
     run.objective.losses = losses  # type: ignore[method-assign,assignment]
     crops = np.zeros((4, 3, 16, 16), np.uint8)
     with pytest.raises(FloatingPointError, match="the gradient is nan at step 0"):
-        step(crops, torch.Generator().manual_seed(0), 1e-3)
+        step(torch.from_numpy(crops), torch.Generator().manual_seed(0), 1e-3)
     after = run.model.state_dict()
     assert all(torch.equal(weight, after[name]) for name, weight in before.items())
 

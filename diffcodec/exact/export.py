@@ -26,6 +26,7 @@ from diffcodec.exact.graph import INPUT_FRACTION, TRAINED, Graph, Layer
 from diffcodec.exact.overflow import ROOM, accumulator, activation, prove
 from diffcodec.exact.rounding import round_together
 from diffcodec.exact.shapes import PEAK
+from diffcodec.network.activation import curve
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.noise import SIGMA_RANGE
 
@@ -58,7 +59,8 @@ def to_integers(
     """The integer network of a checkpoint's layers, whose activations were measured, by name."""
     config, levels = checkpoint.recipe.network, noise_levels()
     convolutions = {layer.name for layer in layers}
-    tensors: dict[str, NDArray[Any]] = {"silu": silu_table(FRACTION), "levels": levels}
+    table = activation_table(config.activation, FRACTION)
+    tensors: dict[str, NDArray[Any]] = {"silu": table, "levels": levels}
     for name, weight in checkpoint.weights.items():
         if name.rpartition(".")[0] not in convolutions:
             tensors[TRAINED + name] = weight.astype(np.float16)
@@ -103,10 +105,10 @@ def level_rows(level: Callable[[Float64], Float64], levels: Float64) -> Float64:
     return np.asarray(sum(s * level(levels * math.exp(step * i / BETWEEN)) for i, s in shares))
 
 
-def silu_table(fraction: int) -> NDArray[np.int16]:
-    """SiLU of every int16 that counts 2^-fraction, in the same unit."""
+def activation_table(name: str, fraction: int) -> NDArray[np.int16]:
+    """The recipe's activation of every int16 that counts 2^-fraction, in the same unit."""
     x = np.arange(-32768, 32768) / 2.0**fraction
-    return np.asarray(np.rint(x / (1 + np.exp(-x)) * 2**fraction), np.int16)
+    return np.asarray(np.rint(curve(name, x) * 2**fraction), np.int16)
 
 
 # --- one layer ---
@@ -118,7 +120,7 @@ def _append(
     """The graph with one more layer, whose output has the fraction `out`."""
     made = _cut(layer, inputs)
     fraction = activation_fraction(graph, made)
-    scale = _first_scale(layer, made, rows, fraction)
+    scale = _first_scale(layer, made, rows, fraction, int(graph.tensors["silu"].min()))
     while True:
         if (scale + fraction < out).any():
             raise CheckpointError(
@@ -163,10 +165,13 @@ def activation_fraction(graph: Graph, layer: Layer) -> int:
 
 
 def _first_scale(
-    layer: FloatLayer, made: Layer, rows: Float64 | None, fraction: int
+    layer: FloatLayer, made: Layer, rows: Float64 | None, fraction: int, least: int
 ) -> NDArray[np.int64]:
-    """The fraction of each output channel's weights that would do if nothing was rounded."""
-    low, high = activation(made, math.floor(-0.2785 * 2**FRACTION))
+    """The fraction of each output channel's weights that would do if nothing was rounded.
+
+    least: of the table of activations.
+    """
+    low, high = activation(made, least)
     up = np.maximum(layer.weight, 0).sum(axis=(1, 2, 3))
     down = np.maximum(-layer.weight, 0).sum(axis=(1, 2, 3))
     level = np.abs(layer.bias) + (0.0 if rows is None else np.abs(rows).max(axis=0))

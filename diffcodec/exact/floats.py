@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from diffcodec.bitstream.types import Float64
 from diffcodec.errors import CheckpointError
+from diffcodec.network.activation import activation
 from diffcodec.network.architecture import Network
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Recipe
@@ -165,13 +166,14 @@ class FloatNetwork:
     def __init__(self, checkpoint: Checkpoint, dtype: torch.dtype) -> None:
         self.config, self.dtype = checkpoint.recipe.network, dtype
         self.layers = layers_of(checkpoint)
+        self.activation = activation(self.config.activation)
 
     def __call__(self, x: Tensor, v: Float64, observe: Observer | None = None) -> Tensor:
         """x: (N, C, H, W), pixels already unshuffled; v: (N,); observe(layer, activation)."""
         streams = [x.to(self.dtype)]
         for layer in self.layers:
             a = torch.cat([streams[i] for i in layer.sources], dim=1)
-            a = F.silu(a) if layer.silu else a
+            a = self.activation(a) if layer.silu else a
             if observe:
                 observe(layer, a)
             out = self._convolve(layer, double(a) if layer.upsample else a, v)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffcodec.errors import CheckpointError
+from diffcodec.network.activation import activation
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import NetworkConfig
 from diffcodec.network.noise import NoiseEmbedding
@@ -63,7 +64,7 @@ class Network(nn.Module, ABC):
     def residual(self, x: Tensor, v: Tensor) -> Tensor:
         """F of the prediction: (N, 3 and features, H, W) of unit scale -> (N, 3 or 6, H, W)."""
         patch = self.config.patch
-        walker = Evaluation(self.embed(v))
+        walker = Evaluation(self.embed(v), activation(self.config.activation))
         h = self.walk(walker, F.pixel_unshuffle(x, patch) if patch > 1 else x)
         return F.pixel_shuffle(h, patch) if patch > 1 else h
 

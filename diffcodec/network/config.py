@@ -20,11 +20,12 @@ Predicts = Literal["preconditioned", "eps", "mu"]
 Sigma2 = Literal["beta", "beta_tilde", "learned"]
 Betas = Literal["linear", "cosine"]
 Skips = Literal["concat", "add"]
-Objective = Literal["simple", "nelbo", "hybrid", "vlb", "edm"]
+Activation = Literal["silu", "hard_swish"]
+Objective = Literal["simple", "nelbo", "hybrid", "vlb", "edm", "psnr"]
 Sampling = Literal["uniform", "importance"]
 # [network] fields that the first files lack
-LATER = ("predicts", "sigma2", "betas", "fourier", "skips", "kind")
-CONTINUOUS = ("vlb", "edm")  # objectives that draw any noise level; the others draw t
+LATER = ("predicts", "sigma2", "betas", "fourier", "skips", "activation", "kind")
+CONTINUOUS = ("vlb", "edm", "psnr")  # objectives that draw any noise level; the others draw t
 
 Section = TypeVar("Section", "NetworkConfig", "TrainConfig")
 
@@ -48,6 +49,7 @@ class NetworkConfig:
     betas: Betas = "linear"  # of T = 1000: what a timestep t is, in training and for mu
     fourier: tuple[int, ...] = ()  # n of the extra inputs sin and cos(2^n pi x_t)
     skips: Skips = "concat"  # how a level's way down joins its way up; add: wider at equal cost
+    activation: Activation = "silu"  # hard_swish: x clip(x / 6 + 1/2, 0, 1), integers' favourite
     kind: str = "unet"  # of KINDS
 
     def __post_init__(self) -> None:
@@ -100,10 +102,14 @@ class TrainConfig:
     cooldown: float  # share of the steps, at the end, in which lr falls linearly to 0
     ema: float
     crop: int  # side of the training crops in pixels
-    sigma_min: float = 0.6  # range of the noise in grey levels (0..255), log-uniform
+    sigma_min: float = 0.6  # range of the noise in grey levels (0..255), log-uniform, or
     sigma_max: float = 1000.0
+    sigma_centre: float = 0.0  # if above 0, log-normal around this one, within the range,
+    sigma_spread: float = 1.6  # with this standard deviation of ln sigma
     tile: int = 0  # cut every image into tiles of this side first (CIFAR mosaics: 32)
     flips: bool = True
+    turns: bool = False  # flips and quarter turns: all eight symmetries
+    colours: float = 0.0  # share of the crops with other brightness, contrast, gamma, channel order
     grey: float = 0.0  # share of the crops that are turned grey (R = G = B)
     scale: float = 1.0  # every other crop is a smaller one, enlarged by up to this factor
     optimizer: Literal["adam", "muon"] = (
@@ -119,9 +125,15 @@ class TrainConfig:
             raise RecipeError("train.batch, train.steps, train.crop and train.lr must be positive")
         if not 0 < self.sigma_min < self.sigma_max:
             raise RecipeError("train.sigma_min must be positive and below train.sigma_max")
-        if not (0 <= self.cooldown <= 1 and 0 <= self.grey <= 1 and 0 <= self.ema < 1):
+        shares = (self.cooldown, self.grey, self.colours)
+        if min(shares) < 0 or max(shares) > 1 or not 0 <= self.ema < 1:
             raise RecipeError(
-                "train.cooldown and train.grey are shares of 0 to 1, and train.ema is below 1"
+                "train.cooldown, train.grey and train.colours are shares of 0 to 1, and train.ema "
+                "is below 1"
+            )
+        if self.sigma_centre < 0 or self.sigma_spread <= 0:
+            raise RecipeError(
+                "train.sigma_centre is 0 or a noise level, and train.sigma_spread positive"
             )
         if self.scale < 1 or self.warmup < 0:
             raise RecipeError("train.scale is at least 1, and train.warmup not negative")

@@ -8,6 +8,7 @@ the integer network. So the two cannot differ.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Protocol, TypeVar, cast
 
 import torch
@@ -34,10 +35,10 @@ class Walker(Protocol[Stream]):
     ) -> Stream:
         """A convolution, and what comes before and after it, in this order.
 
-        norm, silu: of x. upsample: every pixel becomes 2 x 2 first. embed: of the noise embedding,
-        added to every pixel. add: a stream that is added to the output. float32: whatever
-        autocast says. The integer network knows bias, odd kernels up to 3 with zeros around the
-        image, and strides 1 and 2.
+        norm, silu (or the recipe's activation): of x. upsample: every pixel becomes 2 x 2 first.
+        embed: of the noise embedding, added to every pixel. add: a stream that is added to the
+        output. float32: whatever autocast says. The integer network knows bias, odd kernels up
+        to 3 with zeros around the image, and strides 1 and 2.
         """
         ...
 
@@ -53,8 +54,8 @@ class Walker(Protocol[Stream]):
 class Evaluation:
     """Walks with tensors (N, C, H, W). embedding: (N, width), of the noise level."""
 
-    def __init__(self, embedding: Tensor) -> None:
-        self.embedding = embedding
+    def __init__(self, embedding: Tensor, activation: Callable[[Tensor], Tensor] = F.silu) -> None:
+        self.embedding, self.activation = embedding, activation
 
     def conv(
         self,
@@ -70,7 +71,7 @@ class Evaluation:
     ) -> Tensor:
         """As Walker says."""
         h = x if norm is None else norm(x)
-        h = F.silu(h) if silu else h
+        h = self.activation(h) if silu else h
         # What looks at single pixels may as well do so before each becomes four.
         late = upsample and layer.kernel_size == (1, 1)
         h = double(h) if upsample and not late else h

@@ -1,7 +1,7 @@
 """Training crops drawn where the network trains: all images lie on the GPU, and so does the work.
 
-Does what diffcodec.data.Batches does on the CPU, which cannot keep a GPU busy: the batch of step k
-is a pure function of (seed, k, rank). The draws are others, so a run stays on one kind of device.
+The batch of step k is a pure function of (seed, k, rank), so a resumed run sees the same crops
+without any stored state. A GPU draws others than a CPU, so a run stays on one kind of device.
 """
 
 from __future__ import annotations
@@ -17,11 +17,16 @@ from diffcodec.errors import DataError
 from diffcodec.network.config import TrainConfig
 
 LUMA = (0.299, 0.587, 0.114)
+ORDERS = ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))  # of the channels
+GAMMA = 1.4  # largest, and its inverse the smallest
+CONTRAST = (0.7, 1.2)
+BRIGHTNESS = 0.1  # of the range of pixels, up or down
 
 
 class DeviceBatches:
     """Crops of side `config.crop`; `batches[k]`: this rank's share, (batch / world, 3, crop, crop)
-    uint8 on the device. With a `scale`, the first half of each share is enlarged."""
+    uint8 on the device. With a `scale`, the first half of each share is enlarged. An image of
+    twice the pixels is drawn twice as often."""
 
     def __init__(
         self,
@@ -32,7 +37,7 @@ class DeviceBatches:
         world: int = 1,
     ) -> None:
         """images: (H, W, 3), no side below the crop. Raises DataError if they do not fit."""
-        self.config, self.device, self.rank, self.count = config, device, rank, len(images)
+        self.config, self.device, self.rank = config, device, rank
         self.share = config.batch // world
         sizes = np.array([image.shape[:2] for image in images])
         firsts = np.concatenate([[0], np.cumsum(sizes.prod(axis=1))])
@@ -47,11 +52,14 @@ class DeviceBatches:
         self.heights, self.widths = torch.from_numpy(sizes.T.copy()).to(device)
         self.firsts = torch.from_numpy(firsts).to(device)
         self.luma = torch.tensor(LUMA, device=device)
+        self.orders = torch.tensor(ORDERS, device=device)
+        area = sizes.prod(axis=1)
+        self.places = np.repeat(np.arange(len(images)), (area / area.min()).round().astype(int))
 
     def __getitem__(self, step: int) -> Tensor:
         rng = torch.Generator(self.device)
         rng.manual_seed((self.config.seed << 40) + (step << 8) + self.rank)
-        u = torch.rand(5, self.share, generator=rng, device=self.device)
+        u = torch.rand(10, self.share, generator=rng, device=self.device)
         which = self._which(step).to(self.device, non_blocking=True)
         height, width, crop = self.heights[which], self.widths[which], self.config.crop
         side = torch.full_like(height, crop)
@@ -71,19 +79,25 @@ class DeviceBatches:
             n = slice(enlarged)
             offsets = torch.stack([left - column, top - row], dim=1)[n]
             x = torch.cat([enlarge(x[n], offsets, side[n]), x[enlarged:]])
-        if self.config.flips:
-            x = torch.where(u[3, :, None, None, None] < 0.5, x.flip(3), x)
+        if self.config.flips or self.config.turns:
+            x = _where(u[3] < 0.5, x.flip(3), x)
+        if self.config.turns:
+            x = _where(u[5] < 0.5, x.flip(2), x)
+            x = _where(u[6] < 0.5, x.transpose(2, 3), x)
+        if self.config.colours:
+            order = u[7] / self.config.colours
+            x = _where(order < 1, recoloured(x, order, u[8], u[9], self.orders), x)
         if self.config.grey:
             luma = torch.einsum("nchw,c->nhw", x.float(), self.luma)
-            grey = luma.round().byte()[:, None].expand_as(x)
-            x = torch.where(u[4, :, None, None, None] < self.config.grey, grey, x)
+            x = _where(u[4] < self.config.grey, luma.round().byte()[:, None].expand_as(x), x)
         return x
 
     def _which(self, step: int) -> Tensor:
         """Images of this rank's share, in epochs of a seeded shuffle: (share,) int64."""
         first = step * self.config.batch + self.rank * self.share
         places = range(first, first + self.share)
-        return torch.tensor([shuffled(self.config.seed, self.count, place) for place in places])
+        drawn = [shuffled(self.config.seed, len(self.places), place) for place in places]
+        return torch.from_numpy(self.places[drawn])
 
 
 def enlarge(windows: Tensor, offsets: Tensor, sides: Tensor) -> Tensor:
@@ -102,3 +116,22 @@ def enlarge(windows: Tensor, offsets: Tensor, sides: Tensor) -> Tensor:
         windows.float(), grid.float(), "bicubic", padding_mode="border", align_corners=False
     )
     return found.round().clamp(0, 255).byte()
+
+
+def recoloured(x: Tensor, order: Tensor, gamma: Tensor, light: Tensor, orders: Tensor) -> Tensor:
+    """Crops (N, 3, S, S) uint8 with their channels in another order, and another gamma curve,
+    contrast and brightness; order, gamma, light: (N,) in 0..1, what is drawn of each."""
+    wanted = orders[(order * len(orders)).long().clamp(max=len(orders) - 1)]  # (N, 3)
+    x = x.gather(1, wanted[:, :, None, None].expand_as(x))
+    power = GAMMA ** (2 * gamma - 1)
+    low, high = CONTRAST
+    # Digits of one draw that have nothing to do with each other.
+    contrast, brightness = low + (high - low) * light, BRIGHTNESS * (2 * (light * 1024 % 1) - 1)
+    power, contrast, brightness = (p[:, None, None, None] for p in (power, contrast, brightness))
+    made = (x.float() / 255).pow(power) * contrast + brightness
+    return (255 * made).round().clamp(0, 255).byte()
+
+
+def _where(chosen: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """a for the chosen images (N,), b for the others."""
+    return torch.where(chosen[:, None, None, None], a, b)

@@ -9,20 +9,25 @@ With D = |x0 - x0_hat|^2, the mean over the sub-pixels:
   variance only;
 - vlb: log v uniform, D / v: the continuous-time bound, rate = 1/2 * integral of D dSNR;
 - edm: log v uniform, D (1/v + 1/sigma_data^2) (Karras et al. 2022): as vlb where the bits are,
-  without giving up the noise levels that decide how the first kilobyte looks.
+  without giving up the noise levels that decide how the first kilobyte looks;
+- psnr: D / E[D | v], whose gradient is that of the mean log D: a decibel counts the same at every
+  noise level, as with EDM2's learned weights (Karras et al. 2024). E[D | v] is a running mean.
+
+vlb, edm and psnr may draw log sigma from a truncated normal distribution instead, as EDM does.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from diffcodec.network.config import CONTINUOUS, Recipe
+from diffcodec.network.config import CONTINUOUS, Recipe, TrainConfig
 from diffcodec.network.prediction import Prediction
 from diffcodec.theory.schedule import Schedule
 from diffcodec.theory.units import GREY
@@ -31,6 +36,9 @@ LAMBDA = 0.001  # of L in the hybrid objective
 KEPT = 10  # losses of every timestep that importance sampling remembers
 UNIFORM = 0.001  # share of the draws that importance sampling makes uniformly
 EDGE = 1e3  # standard deviations that stand for infinity, where gradients exist
+BINS_PER_OCTAVE = 2  # of noise, in which errors are averaged
+PACE = 0.01  # share of a new error in their mean
+NORMAL = NormalDist()
 
 
 @dataclass(frozen=True)
@@ -64,15 +72,14 @@ class Objective:
         self.v_s = torch.from_numpy(v_s).to(device)
         self.v_t = self.v.to(device)
         self.history = History(self.T) if self.config.sampling == "importance" else None
+        self.errors = Errors(recipe, device) if self.config.objective == "psnr" else None
 
     def draw(self, n: int, rng: torch.Generator) -> Draw:
         """n noise levels, stratified: one in each n-th of the distribution."""
         u = (torch.arange(n, dtype=torch.float64) + torch.rand(n, generator=rng).double()) / n
         one = torch.ones(n)
         if self.config.objective in CONTINUOUS:
-            ends = self.config.sigma_min, self.config.sigma_max
-            low, high = (2 * math.log(sigma / GREY) for sigma in ends)
-            return Draw(torch.exp(low + u * (high - low)).float(), None, one)
+            return Draw(noise_variances(u, self.config).float(), None, one)
         if self.history is None:
             t = (u * self.T).long().clamp(max=self.T - 1)
             return Draw(self.v[t].float(), t, one)
@@ -87,6 +94,8 @@ class Objective:
         if objective == "nelbo":
             return self.bound(x0, x0_hat, share, draw)
         d: Tensor = (x0 - x0_hat).square().mean(dim=(1, 2, 3))
+        if self.errors is not None:
+            return d / self.errors(draw.v.to(x0.device), d.detach())
         simple = self.weight(draw.v.to(x0.device)) * d
         if objective == "hybrid":
             return simple + LAMBDA * self.bound(x0, x0_hat.detach(), share, draw)
@@ -144,12 +153,14 @@ class Objective:
 
     def state_dict(self) -> dict[str, Tensor]:
         """What `load_state_dict` needs to resume."""
-        return {} if self.history is None else self.history.state_dict()
+        kept = self.history or self.errors
+        return {} if kept is None else kept.state_dict()
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Resume where `state_dict` was taken."""
-        if self.history is not None and state:
-            self.history.load_state_dict(state)
+        kept = self.history or self.errors
+        if kept is not None and state:
+            kept.load_state_dict(state)
 
 
 class History:
@@ -180,6 +191,50 @@ class History:
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """From `state_dict`, on any device."""
         self.losses, self.count = state["losses"].cpu(), state["count"].cpu()
+
+
+class Errors:
+    """E[D | v] as a running mean in bins of log sigma, an octave of noise at most each.
+
+    A bin's first value is what Gaussian pixels of the recipe's sigma_data would leave.
+    """
+
+    def __init__(self, recipe: Recipe, device: torch.device) -> None:
+        low, high = (math.log2(s / GREY) for s in (recipe.train.sigma_min, recipe.train.sigma_max))
+        self.count = math.ceil(high - low) * BINS_PER_OCTAVE
+        self.low, self.width = low, (high - low) / self.count
+        centres = low + self.width * (torch.arange(self.count, dtype=torch.float64) + 0.5)
+        v, s2 = 4**centres, recipe.network.sigma_data**2
+        self.means = (v * s2 / (v + s2)).float().to(device)
+
+    def __call__(self, v: Tensor, d: Tensor) -> Tensor:
+        """The means at noise variances v (N,), after errors d (N,) have joined them."""
+        bins = ((v.log2() / 2 - self.low) / self.width).long().clamp(0, self.count - 1)
+        sums, counts = (torch.zeros_like(self.means) for _ in range(2))
+        sums.index_add_(0, bins, d.float())
+        counts.index_add_(0, bins, torch.ones_like(d, dtype=torch.float32))
+        share = 1 - (1 - PACE) ** counts
+        self.means += share * (sums / counts.clamp(min=1) - self.means)
+        return self.means[bins]
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The tensor itself."""
+        return {"means": self.means}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """From `state_dict`."""
+        self.means.copy_(state["means"])
+
+
+def noise_variances(u: Tensor, config: TrainConfig) -> Tensor:
+    """v (N,) float64 of the recipe's distribution of log sigma, at its quantiles u in 0..1."""
+    low, high = (math.log(s / GREY) for s in (config.sigma_min, config.sigma_max))
+    if config.sigma_centre == 0:
+        return torch.exp(2 * (low + u * (high - low)))
+    centre, spread = math.log(config.sigma_centre / GREY), config.sigma_spread
+    first, last = (NORMAL.cdf((x - centre) / spread) for x in (low, high))
+    found = centre + spread * torch.special.ndtri(first + u * (last - first))
+    return torch.exp(2 * found.clamp(low, high))
 
 
 def log_pixel_mass(x0: Tensor, mean: Tensor, sigma: Tensor) -> Tensor:

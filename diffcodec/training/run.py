@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,12 +80,13 @@ def start(
 ) -> Run:
     """A run at its last checkpoint, or at step 0: `first`'s weights, or drawn from the seed.
 
-    Raises RecipeError if `first` is another kind of network.
+    Raises RecipeError if `first` is another kind of network; its activation may be another.
     """
     torch.manual_seed(recipe.train.seed)
     model, ema = (build(recipe.network).to(device).channels_last() for _ in range(2))
     if first is not None:
-        if first.recipe.network != recipe.network:
+        known = dataclasses.replace(first.recipe.network, activation=recipe.network.activation)
+        if known != recipe.network:
             raise RecipeError("the network to start from has another [network] than the recipe")
         model.load(first)
     ema.load_state_dict(model.state_dict())

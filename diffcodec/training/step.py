@@ -8,9 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
@@ -31,18 +29,16 @@ class Step:
         residual: Any = run.model
         if run.device.type == "cuda":
             torch.backends.cudnn.benchmark = True
-            residual = torch.compile(residual)
+            residual = torch.compile(residual, dynamic=False)
         if world > 1:
             residual = DistributedDataParallel(residual)
         self.network = residual
         self.unseen = torch.zeros(2, device=run.device)  # sums of losses and gradients
 
-    def __call__(
-        self, crops: NDArray[np.uint8] | Tensor, rng: torch.Generator, lr: float
-    ) -> Tensor:
+    def __call__(self, crops: Tensor, rng: torch.Generator, lr: float) -> Tensor:
         """The loss; on a CPU it raises as `check` does, before a weight is spoilt."""
         run, objective = self.run, self.run.objective
-        x0 = torch.as_tensor(crops, device=run.device).float() / GREY - 1
+        x0 = crops.float() / GREY - 1
         x0 = x0.contiguous(memory_format=torch.channels_last)
         draw = objective.draw(len(x0), rng).to(run.device)
         noise = torch.Generator(run.device)

@@ -9,12 +9,10 @@ import os
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.distributed as dist
-from numpy.typing import NDArray
 
-from diffcodec.data import Batches, load_images
+from diffcodec.data import load_images
 from diffcodec.errors import RecipeError
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Recipe, TrainConfig
@@ -64,7 +62,7 @@ def train(
     images = load_images(data, split, recipe.train.tile, minimum=recipe.train.crop)
     folder.mkdir(parents=True, exist_ok=True)
     run = start(recipe, folder, torch.device(device), first)
-    batches = _batches(images, run, rank, world)
+    batches = DeviceBatches(images, recipe.train, run.device, rank, world)
     bar = Progress(recipe, run.step, run.device, world, quiet=quiet or rank > 0)
     ends = 60 * (minutes or math.inf), 60 * (finish_in or math.inf)
     _steps(run, batches, bar, ends, rank, world)
@@ -88,7 +86,7 @@ def _processes(config: TrainConfig, device: str) -> tuple[int, int]:
 
 def _steps(
     run: Run,
-    batches: Batches | DeviceBatches,
+    batches: DeviceBatches,
     bar: Progress,
     ends: tuple[float, float],
     rank: int,
@@ -128,25 +126,6 @@ def _log(path: Path, line: dict[str, float]) -> None:
             log.write(json.dumps(line) + "\n")
     except OSError as error:
         raise type(error)(error.errno, error.strerror, str(path)) from error
-
-
-def _batches(
-    images: list[NDArray[np.uint8]], run: Run, rank: int, world: int
-) -> Batches | DeviceBatches:
-    config = run.recipe.train
-    if run.device.type == "cuda":
-        return DeviceBatches(images, config, run.device, rank, world)
-    return Batches(
-        images,
-        batch=config.batch,
-        crop=config.crop,
-        flips=config.flips,
-        grey=config.grey,
-        scale=config.scale,
-        seed=config.seed,
-        rank=rank,
-        world=world,
-    )
 
 
 def _latest(seconds: float, world: int) -> float:
