@@ -111,7 +111,7 @@ class Stack:
         symbols = np.ascontiguousarray(symbol, np.int32).reshape(-1)
         assert not symbols.size or (symbols.min() >= 0 and symbols.max() < table.n)
         shift = np.ascontiguousarray(table.shift(mean)).reshape(-1)
-        self._reserve(symbols.size)
+        self.reserve(symbols.size)
         if KERNEL is not None:
             self.count = KERNEL.push(
                 table.grid, table.n, shift, symbols, self.states, self.words, self.count
@@ -171,14 +171,15 @@ class Stack:
 
     # --- words ---
 
-    def _reserve(self, more: int) -> None:
+    def reserve(self, more: int) -> None:
+        """Make room for so many words more."""
         if len(self.words) < self.count + more:
             room = np.empty(self.count + more + len(self.words) // 2, np.uint32)
             room[: self.count] = self.words[: self.count]
             self.words = room
 
     def _put(self, words: NDArray[np.uint32]) -> None:
-        self._reserve(len(words))
+        self.reserve(len(words))
         self.words[self.count : self.count + len(words)] = words
         self.count += len(words)
 

@@ -13,6 +13,7 @@ Int16 = NDArray[np.int16]
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 UInt16 = NDArray[np.uint16]
+UInt32 = NDArray[np.uint32]
 Pixels = NDArray[np.uint8]  # (H, W, C) or (N, H, W, C) as in files, (C, H, W) where planes are said
 
 Progress = Callable[[int, int], None]  # done, of how many

@@ -59,11 +59,11 @@ def encode_strip(
     learnt: in place of the start, to train one; it becomes what the model has learnt at the end.
     grid: in place of the one that is found.
     """
-    samples = _samples(planes)
+    samples = samples_of(planes)
     grid = grid or find_grid(samples, format.depth)
     room = 2 * samples.size + ROOM
     while True:
-        data, start = bytearray(room), _start(samples, side, level) if learnt is None else learnt
+        data, start = bytearray(room), start_for(samples, side, level) if learnt is None else learnt
         _, size, bits = _code(samples.copy(), side, level, format, grid, start, data, room)
         if size <= room:
             return Coded(bytes([grid.byte]) + bytes(data[:size]), bits)
@@ -88,12 +88,11 @@ def decode_strip(
     done = 0
     if data or complete:
         grid, code = ColourGrid.of(data[0] if data else 0), bytearray(data[1:])
-        learnt, room = _start(samples, side, level), len(code)
+        learnt, room = start_for(samples, side, level), len(code)
         done, _, _ = _code(
             samples, side, level, format, grid, learnt, code, room, decoding=True, cut=not complete
         )
-    planes = samples[:, :, np.argsort(_order(format.channels))].transpose(2, 0, 1)
-    return np.ascontiguousarray(planes, format.dtype), done
+    return planes_of(samples, format), done
 
 
 def _code(
@@ -110,6 +109,21 @@ def _code(
     cut: bool = False,
 ) -> tuple[int, int, float]:
     """Code samples (h, w, C) into data, or decode them: pixels, bytes and bits by the model."""
+    known = known_of(samples, side, format, grid)
+    coded = (samples, learnt, data, size, decoding, cut)
+    if KERNEL is None:
+        return code_strip(level, *known, *coded)
+    done, length, bits = KERNEL.code(level, *known, *coded)
+    return done, length, bits
+
+
+# --- what the kernel is given; stacked.py asks it for more --------------------------------------
+
+Known = tuple[tuple[int, int, int], int, int, int, float, Int32, Int32]
+
+
+def known_of(samples: UInt16, side: Side | None, format: SampleFormat, grid: ColourGrid) -> Known:
+    """What both sides know of samples (h, w, C), as code_strip takes it after the level."""
     height, width, channels = samples.shape
     estimate = state = np.empty(0, np.int32)
     if side is not None:
@@ -118,23 +132,24 @@ def _code(
         state = np.ascontiguousarray(side.states[order])
     sigma = 1.0 if side is None else side.sigma
     shift = format.depth - 8
-    known = ((channels, height, width), shift, grid.period, grid.known, sigma, estimate, state)
-    coded = (samples, learnt, data, size, decoding, cut)
-    if KERNEL is None:
-        return code_strip(level, *known, *coded)
-    done, length, bits = KERNEL.code(level, *known, *coded)
-    return done, length, bits
+    return (channels, height, width), shift, grid.period, grid.known, sigma, estimate, state
 
 
-def _start(samples: UInt16, side: Side | None, level: int) -> Float32:
+def start_for(samples: UInt16, side: Side | None, level: int) -> Float32:
     """What the model of samples (h, w, C) starts from."""
     height, width, channels = samples.shape
     return start_of(level, channels, height * width, None if side is None else side.sigma)
 
 
-def _samples(planes: Pixels) -> UInt16:
+def samples_of(planes: Pixels) -> UInt16:
     """Planes (C, h, w) as the kernel takes them: (h, w, C), channels in coding order."""
     return np.ascontiguousarray(planes[_order(len(planes))].transpose(1, 2, 0), np.uint16)
+
+
+def planes_of(samples: UInt16, format: SampleFormat) -> Pixels:
+    """What `samples_of` took: planes (C, h, w)."""
+    planes = samples[:, :, np.argsort(_order(format.channels))].transpose(2, 0, 1)
+    return np.ascontiguousarray(planes, format.dtype)
 
 
 def _order(channels: int) -> list[int]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from diffcodec.bitstream.adaptive.coder import Coder
+from diffcodec.bitstream.adaptive.coder import Coder, Decider, Popper, Recorder
 from diffcodec.bitstream.adaptive.contexts import look_around
 from diffcodec.bitstream.adaptive.fits import CLASS_TRUSTED, WEIGHT, Fits
 from diffcodec.bitstream.adaptive.learnt import Learnt
@@ -14,6 +15,7 @@ from diffcodec.bitstream.adaptive.level import CLASSES, LANES, LEVELS, Level
 from diffcodec.bitstream.adaptive.regression import predict
 from diffcodec.bitstream.adaptive.sample import Sample, there
 from diffcodec.bitstream.adaptive.scales import expect, learn_value
+from diffcodec.bitstream.adaptive.stack import DecisionStack
 from diffcodec.bitstream.adaptive.strip import (
     ESTIMATE,
     MISS,
@@ -48,17 +50,54 @@ def code_strip(
     shape: (channels, height, width); samples (height, width, channels), and learnt (channels,
     learnt_size), are written too.
     """
+    coder = Coder(data, size, decoding, cut)
+    known = shape, shift, period, grid, sigma, estimate, state
+    done, bits = _run(coder, level, *known, samples, learnt)
+    if not decoding:
+        coder.end_encoding()
+    return done, coder.at, bits
+
+
+def record_strip(*args: Any) -> tuple[int, float]:
+    """As code_strip, but what is written is the last argument, decisions as stack.recorded has
+    them, in place of data, size, decoding and cut: how many, and bits by the model."""
+    *known, decisions = args
+    recorder = Recorder(decisions)
+    _, bits = _run(recorder, *known)
+    return recorder.at, bits
+
+
+def pop_strip(*args: Any) -> int:
+    """As code_strip, but what is read are the last arguments, a stack's states, words and their
+    number, and the place of the first decision: how many words are left, -1 if they ran out."""
+    *known, states, words, count, place = args
+    stack = DecisionStack(states, words, count, place)
+    _run(Popper(stack), *known)
+    return -1 if stack.empty else stack.count
+
+
+def _run(
+    coder: Decider,
+    level: int,
+    shape: tuple[int, int, int],
+    shift: int,
+    period: int,
+    grid: int,
+    sigma: float,
+    estimate: Int32,
+    state: Int32,
+    samples: UInt16,
+    learnt: Float32,
+) -> tuple[int, float]:
+    """How many pixels were coded, and bits by the model."""
     lanes = LANES * LEVELS[level].experts
     strip = Strip(shape, shift, (period, grid), sigma, (estimate, state), lanes)
-    coder = Coder(data, size, decoding, cut)
     job = Job(strip, level, learnt)
     with np.errstate(all="ignore"):
         done = job.code(coder, samples)
-    if not decoding:
-        coder.end_encoding()
     for channel in job.learnt:
         channel.close()
-    return done, coder.at, job.bits - math.log2(job.likelihood)
+    return done, job.bits - math.log2(job.likelihood)
 
 
 class Job:
@@ -74,7 +113,7 @@ class Job:
         self.learnt = [Learnt(learnt, c, level, bits) for c in range(s.channels)]
         self.fits = _fits(s, self.level, self.learnt)
 
-    def code(self, coder: Coder, samples: UInt16) -> int:
+    def code(self, coder: Decider, samples: UInt16) -> int:
         """How many pixels were coded, or surely decoded."""
         s = self.s
         for i in range(s.height):
@@ -91,7 +130,7 @@ class Job:
             s.extend(i, True)
         return s.height * s.width
 
-    def _code_sample(self, coder: Coder, p: Sample, known: int) -> int:
+    def _code_sample(self, coder: Decider, p: Sample, known: int) -> int:
         s, c = self.s, p.channel
         fits, (segment, place) = self.fits[c], divmod(p.column, SEGMENT)
         if place == 0:

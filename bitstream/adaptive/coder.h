@@ -2,6 +2,9 @@
  *
  * coder.py mirrors this file. A decoder that runs out of bytes reads zeros; where the file was cut
  * it knows which bits it only supposes, and `sure` says whether they have mattered yet.
+ *
+ * The same decisions may lie on a stack of bits instead (stack.h): they are recorded, for somebody
+ * to push them in reverse, or popped.
  */
 #include <stdint.h>
 #include <string.h>
@@ -12,6 +15,9 @@ typedef struct {
     uint8_t *bytes;
     int64_t at, size;
     int decoding, cut, sure;
+    int on_stack;
+    uint32_t *record; /* of decisions; `at` and `size` count them */
+    Stack stack;      /* that they are popped from */
 } Coder;
 
 INLINE void next_byte(Coder *c)
@@ -37,9 +43,34 @@ static void begin_coding(Coder *c, uint8_t *bytes, int64_t size, int decoding, i
         for (int i = 0; i < 8; i++) next_byte(c);
 }
 
+static void begin_recording(Coder *c, uint32_t *record, int64_t size)
+{
+    *c = (Coder){.record = record, .size = size, .sure = 1, .on_stack = 1};
+}
+
+/* at: the place of the first decision, which says its lane. */
+static void begin_popping(Coder *c, Stack stack, int64_t at)
+{
+    *c = (Coder){.stack = stack, .at = at, .decoding = 1, .sure = 1, .on_stack = 1};
+}
+
+/* Where there is no room to record, decisions are counted alone. */
+static int decide_on_stack(Coder *c, uint32_t probability, int bit)
+{
+    if (c->decoding) {
+        bit = pop_decision(&c->stack, c->at, probability);
+        c->sure = !c->stack.empty;
+    } else if (c->at < c->size) {
+        c->record[c->at] = recorded(probability, bit);
+    }
+    c->at++;
+    return bit;
+}
+
 /* The decision, which an encoder states; probability: of 1, in 1/65536. */
 INLINE int decide(Coder *c, uint32_t probability, int bit)
 {
+    if (c->on_stack) return decide_on_stack(c, probability, bit);
     uint64_t middle = c->low + ((c->high - c->low) >> 16) * probability;
     if (c->decoding) {
         bit = c->code <= middle;

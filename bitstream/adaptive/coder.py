@@ -3,11 +3,34 @@
 An arithmetic coder of 64 bits without carries. A decoder that runs out of bytes reads zeros; where
 the file was cut it knows which bits it only supposes, and `sure` says whether they have mattered
 yet.
+
+The same decisions may lie on a stack of bits instead (stack.py): they are recorded, for somebody to
+push them in reverse, or popped.
 """
 
 from __future__ import annotations
 
+from typing import Protocol
+
+from diffcodec.bitstream.adaptive.stack import DecisionStack, recorded
+from diffcodec.bitstream.types import UInt32
+
 ALL = (1 << 64) - 1
+
+
+class Decider(Protocol):
+    """What makes or takes decisions."""
+
+    decoding: bool
+
+    @property
+    def sure(self) -> bool:
+        """Whether all decisions so far are those that the encoder made."""
+        ...
+
+    def decide(self, probability: int, bit: int) -> int:
+        """The decision, which an encoder states; probability: of 1, in 1/65536."""
+        ...
 
 
 class Coder:
@@ -66,3 +89,34 @@ class Coder:
         if self.at < self.size:
             self.bytes[self.at] = byte
         self.at += 1
+
+
+class Recorder:
+    """Keeps decisions. at: how many there were; where there is no room they are counted alone."""
+
+    def __init__(self, record: UInt32) -> None:
+        self.record, self.at = record, 0
+        self.decoding, self.sure = False, True
+
+    def decide(self, probability: int, bit: int) -> int:
+        """As Coder's."""
+        if self.at < len(self.record):
+            self.record[self.at] = recorded(probability, bit)
+        self.at += 1
+        return bit
+
+
+class Popper:
+    """Takes decisions from a stack."""
+
+    def __init__(self, stack: DecisionStack) -> None:
+        self.stack, self.decoding = stack, True
+
+    @property
+    def sure(self) -> bool:
+        """Whether the stack had them all."""
+        return not self.stack.empty
+
+    def decide(self, probability: int, bit: int) -> int:
+        """As Coder's; the bit is nobody's."""
+        return self.stack.pop(probability)

@@ -7,6 +7,7 @@
 #pragma GCC optimize("O3")
 #endif
 #include "vector.h"
+#include "stack.h"
 #include "coder.h"
 #include "regression.h"
 #include "level.h"
@@ -119,53 +120,144 @@ static void fill_planes(const Strip *s, const int32_t *estimate, const int32_t *
             }
 }
 
-/* code(level, shape, shift, period, grid, sigma, estimate, state, pixels, learnt, data, size,
- * decoding, cut): how many pixels, bytes, and bits by the model. size: of the data, or room. */
-static PyObject *code(PyObject *self, PyObject *args)
+/* What is known of a strip, as Python passes it: (level, shape, shift, period, grid, sigma,
+ * estimate, state, pixels, learnt). */
+typedef struct {
+    int level;
+    Py_buffer estimate, state, pixels, learnt;
+    Job job;
+} Call;
+
+#define CALL "i(iii)iiify*y*w*w*"
+#define CALL_ARGS(c) \
+    &(c).level, &(c).job.strip.channels, &(c).job.strip.height, &(c).job.strip.width, \
+        &(c).job.strip.shift, &(c).job.strip.period, &(c).job.strip.grid, &(c).job.strip.sigma, \
+        &(c).estimate, &(c).state, &(c).pixels, &(c).learnt
+
+static void release_call(Call *c)
 {
-    Py_buffer estimate, state, pixels, learnt, data;
-    Py_ssize_t size;
-    int level, decoding, cut;
-    Job job = {.likelihood = 1};
-    Strip *s = &job.strip;
-    (void)self;
-    if (!PyArg_ParseTuple(args, "i(iii)iiify*y*w*w*w*nii", &level, &s->channels, &s->height,
-                          &s->width, &s->shift, &s->period, &s->grid, &s->sigma, &estimate, &state,
-                          &pixels, &learnt, &data, &size, &decoding, &cut))
-        return NULL;
-    const Level *l = LEVELS[level];
-    Coder coder;
+    PyBuffer_Release(&c->estimate);
+    PyBuffer_Release(&c->state);
+    PyBuffer_Release(&c->pixels);
+    PyBuffer_Release(&c->learnt);
+}
+
+/* Code the strip: how many pixels, or -1 for want of memory. */
+static int64_t run(Call *c, Coder *coder)
+{
+    const Level *l = LEVELS[c->level];
+    Job *job = &c->job;
+    Strip *s = &job->strip;
     int64_t done = -1;
     fenv_t theirs;
-    Py_BEGIN_ALLOW_THREADS
     /* Others may round otherwise, or flush the smallest numbers to zero. */
     fegetenv(&theirs);
     fesetenv(FE_DFL_ENV);
-    s->with_state = estimate.len > 0;
+    s->with_state = c->estimate.len > 0;
     s->top = (float)((256 << s->shift) - 1) * (1.0f / (float)(1 << s->shift));
-    if (open_job(l, &job)) {
-        size_t run = learnt.len / s->channels;
-        char *start = learnt.buf;
-        for (int c = 0; c < s->channels; c++) memcpy(job.learnt[c].mixer, start + run * c, run);
-        fill_planes(s, estimate.buf, state.buf);
-        begin_coding(&coder, data.buf, size, decoding, cut);
+    job->likelihood = 1;
+    if (open_job(l, job)) {
+        size_t length = c->learnt.len / s->channels;
+        char *start = c->learnt.buf;
+        for (int k = 0; k < s->channels; k++)
+            memcpy(job->learnt[k].mixer, start + length * k, length);
+        fill_planes(s, c->estimate.buf, c->state.buf);
         int64_t (*run_level)(Job *, Coder *, uint16_t *) =
-            level == 0 ? code_fast : level == 1 ? code_default : code_best;
-        done = run_level(&job, &coder, pixels.buf);
-        if (!decoding) end_encoding(&coder);
-        for (int c = 0; c < s->channels; c++) memcpy(start + run * c, job.learnt[c].mixer, run);
+            c->level == 0 ? code_fast : c->level == 1 ? code_default : code_best;
+        done = run_level(job, coder, c->pixels.buf);
+        for (int k = 0; k < s->channels; k++)
+            memcpy(start + length * k, job->learnt[k].mixer, length);
     }
-    close_job(&job);
+    close_job(job);
     fesetenv(&theirs);
+    return done;
+}
+
+static double bits_of(const Call *c) { return c->job.bits - log2(c->job.likelihood); }
+
+/* code(..., data, size, decoding, cut): how many pixels, bytes, and bits by the model. size: of the
+ * data, or room. */
+static PyObject *code(PyObject *self, PyObject *args)
+{
+    Py_buffer data;
+    Py_ssize_t size;
+    int decoding, cut;
+    Call c = {0};
+    Coder coder;
+    int64_t done;
+    (void)self;
+    if (!PyArg_ParseTuple(args, CALL "w*nii", CALL_ARGS(c), &data, &size, &decoding, &cut))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    begin_coding(&coder, data.buf, size, decoding, cut);
+    done = run(&c, &coder);
+    if (done >= 0 && !decoding) end_encoding(&coder);
     Py_END_ALLOW_THREADS
-    PyBuffer_Release(&estimate);
-    PyBuffer_Release(&state);
-    PyBuffer_Release(&pixels);
-    PyBuffer_Release(&learnt);
+    release_call(&c);
     PyBuffer_Release(&data);
     if (done < 0) return PyErr_NoMemory();
-    double bits = job.bits - log2(job.likelihood);
-    return Py_BuildValue("LLd", (long long)done, (long long)coder.at, bits);
+    return Py_BuildValue("LLd", (long long)done, (long long)coder.at, bits_of(&c));
+}
+
+/* record(..., decisions): how many, which may be more than there is room for; bits by the model. */
+static PyObject *record(PyObject *self, PyObject *args)
+{
+    Py_buffer decisions;
+    Call c = {0};
+    Coder coder;
+    int64_t done;
+    (void)self;
+    if (!PyArg_ParseTuple(args, CALL "w*", CALL_ARGS(c), &decisions)) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    begin_recording(&coder, decisions.buf, decisions.len / sizeof(uint32_t));
+    done = run(&c, &coder);
+    Py_END_ALLOW_THREADS
+    release_call(&c);
+    PyBuffer_Release(&decisions);
+    if (done < 0) return PyErr_NoMemory();
+    return Py_BuildValue("Ld", (long long)coder.at, bits_of(&c));
+}
+
+/* pop(..., states, words, count, at): words that are left, -1: they ran out; at: the place of the
+ * first decision. */
+static PyObject *pop(PyObject *self, PyObject *args)
+{
+    Py_buffer states, words;
+    Py_ssize_t count, at;
+    Call c = {0};
+    Coder coder;
+    int64_t done;
+    (void)self;
+    if (!PyArg_ParseTuple(args, CALL "w*w*nn", CALL_ARGS(c), &states, &words, &count, &at))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    begin_popping(&coder, (Stack){states.buf, states.len / 8, words.buf, count, 0}, at);
+    done = run(&c, &coder);
+    Py_END_ALLOW_THREADS
+    release_call(&c);
+    PyBuffer_Release(&states);
+    PyBuffer_Release(&words);
+    if (done < 0) return PyErr_NoMemory();
+    return PyLong_FromLongLong(coder.sure ? coder.stack.count : -1);
+}
+
+/* push(decisions, states, words, count): words that there are then; there is room for them. */
+static PyObject *push(PyObject *self, PyObject *args)
+{
+    Py_buffer decisions, states, words;
+    Py_ssize_t count;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*w*w*n", &decisions, &states, &words, &count)) return NULL;
+    Stack stack = {states.buf, states.len / 8, words.buf, count, 0};
+    const uint32_t *decision = decisions.buf;
+    Py_BEGIN_ALLOW_THREADS
+    for (int64_t i = decisions.len / (int64_t)sizeof(uint32_t) - 1; i >= 0; i--)
+        push_decision(&stack, i, decision[i]);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&decisions);
+    PyBuffer_Release(&states);
+    PyBuffer_Release(&words);
+    return PyLong_FromLongLong(stack.count);
 }
 
 /* learnt_size(level): singles that a channel's model learns. */
@@ -180,6 +272,9 @@ static PyObject *learnt_size(PyObject *self, PyObject *args)
 
 static PyMethodDef methods[] = {
     {"code", code, METH_VARARGS, "Code or decode a strip; returns pixels, bytes and bits."},
+    {"record", record, METH_VARARGS, "Record a strip's decisions; returns their number and bits."},
+    {"pop", pop, METH_VARARGS, "Decode a strip from a stack; returns the words left, or -1."},
+    {"push", push, METH_VARARGS, "Push decisions on a stack; returns the number of words."},
     {"learnt_size", learnt_size, METH_VARARGS, "How many singles a channel's model learns."},
     {NULL, NULL, 0, NULL},
 };

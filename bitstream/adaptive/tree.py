@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from diffcodec.bitstream.adaptive.coder import Coder
+from diffcodec.bitstream.adaptive.coder import Decider
 from diffcodec.bitstream.adaptive.contexts import Around, find_contexts
 from diffcodec.bitstream.adaptive.level import LANES, NODES
 from diffcodec.bitstream.adaptive.mixing import OFFSET, Decision
@@ -85,7 +85,7 @@ class Range:
         self.depth += 1
 
 
-def code_value(coder: Coder, p: Sample, a: Around, known: int) -> tuple[int, float]:
+def code_value(coder: Decider, p: Sample, a: Around, known: int) -> tuple[int, float]:
     """The value of a sample, coded or decoded, and the probability that it was given."""
     left, likelihood, unit = Range(p), 1.0, p.s.unit
     while left.beyond - left.least > 1:
