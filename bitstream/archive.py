@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from diffcodec.bitstream.archive_header import PLAIN
 from diffcodec.bitstream.container import pack_varint, parse_varint
 from diffcodec.bitstream.directory import MAX_HEAD, ImageInfo, pack_directory, parse_directory
 from diffcodec.bitstream.errors import BitstreamError
@@ -91,7 +90,8 @@ def pack_group(
     stack: bytes,
     plain: dict[int, bytes] | None = None,
 ) -> bytes:
-    """A whole group; plain: images by their place, in rising order; None in files of version 1."""
+    """A whole group; plain: images by their place, in rising order; None where the
+    header says that there are none."""
     directory = pack_directory(images)
     head = pack_varint(len(directory)) + directory
     if plain is not None:
@@ -115,10 +115,10 @@ def pack_end(groups: int, images: int) -> bytes:
 # --- reading ------------------------------------------------------------------------------------
 
 
-def read_groups(file: BinaryIO, version: int) -> Iterator[Group | Damage]:
+def read_groups(file: BinaryIO, listed: bool) -> Iterator[Group | Damage]:
     """Groups from where the file stands, and what is damaged between them; bodies are not read.
 
-    version: of the file, from its header.
+    listed: whether groups list plain images, from the header.
     """
     at, groups, images, lost = file.tell(), 0, 0, False
     while True:
@@ -132,7 +132,7 @@ def read_groups(file: BinaryIO, version: int) -> Iterator[Group | Damage]:
         try:
             if mark != GROUP:
                 raise BitstreamError("the archive breaks off" if not mark else "this is no group")
-            group = _read_head(file, at, version)
+            group = _read_head(file, at, listed)
         except BitstreamError as error:
             if not lost:  # a mark inside the damage is no news
                 yield Damage(at, str(error))
@@ -172,7 +172,7 @@ def _read(file: BinaryIO, at: int, size: int) -> bytes:
     return file.read(max(0, min(size, left)))
 
 
-def _read_head(file: BinaryIO, offset: int, version: int) -> Group:
+def _read_head(file: BinaryIO, offset: int, listed: bool) -> Group:
     file.seek(offset)
     lead = file.read(_LEAD)
     head_bytes, at = parse_varint(lead, 4)
@@ -188,7 +188,7 @@ def _read_head(file: BinaryIO, offset: int, version: int) -> Group:
     start += size
     body_at = offset + at + head_bytes + 4
     plain: list[Plain] = []
-    if version >= PLAIN:
+    if listed:
         plain, start = _parse_plain(head, start, body_at + stack_bytes + 4, len(images))
     entries = tuple(_parse_entries(head, start))
     return Group(offset, images, entries, body_at, stack_bytes, tuple(plain))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from diffcodec.bitstream.adaptive import LEVELS
 from diffcodec.bitstream.container import (
     ARCHIVE_MAGIC,
     CHAINS,
@@ -17,16 +18,36 @@ from diffcodec.bitstream.container import (
 )
 from diffcodec.bitstream.errors import BitstreamError, IncompleteHeader
 
-VERSIONS = (1, 2)  # that are read
+VERSIONS = (1, 2, 3)  # that are read
 PLAIN = 2  # the first version whose groups may hold plain images
+ADAPTIVE = 3  # the version whose bits-back coding ends with the adaptive coder
+LISTED = 0x80  # flag of version 3: groups list plain images
+TINY = 32 * 32  # pixels of a tile up to which bits-back coding ends at another level
+
+
+@dataclass(frozen=True)
+class AdaptiveEnd:
+    """How bits-back coding ends where x_0 is coded by the adaptive coder.
+
+    level: of bitstream.adaptive.LEVELS; tiny, large: how many of the chain's noise levels tiles of
+    at most TINY pixels, and all others, have.
+    """
+
+    level: int
+    tiny: int
+    large: int
+
+    def nodes(self, pixels: int) -> int:
+        """Noise levels that a tile of so many pixels has."""
+        return self.tiny if pixels <= TINY else self.large
 
 
 @dataclass(frozen=True)
 class ArchiveHeader:
     """What all groups share: the network, the chain, the bins a deviation, the side of tiles.
 
-    nodes: noise levels of the chain; 0, with version 2 only: no network, all images are plain.
-    version: of the format; 1 where no image is plain.
+    nodes: noise levels of the chain; 0, with plain images only: no network. plain: groups may hold
+    plain images. end: None where x_0 is coded by the discretized Gaussian.
     """
 
     fingerprint: bytes
@@ -34,7 +55,13 @@ class ArchiveHeader:
     nodes: int
     bins: int
     tile: int
-    version: int = 1
+    plain: bool = False
+    end: AdaptiveEnd | None = None
+
+    @property
+    def version(self) -> int:
+        """Of the format: the first one that has it all."""
+        return ADAPTIVE if self.end else PLAIN if self.plain else 1
 
     @property
     def chain_name(self) -> str:
@@ -46,6 +73,9 @@ class ArchiveHeader:
         start = bytes([self.version, CHAINS.index(self.chain), self.bins])
         body = ARCHIVE_MAGIC + start + self.fingerprint
         body += pack_varint(self.nodes) + pack_varint(self.tile)
+        if self.end is not None:
+            body += bytes([self.end.level | LISTED * self.plain])
+            body += pack_varint(self.end.tiny) + pack_varint(self.end.large)
         return body + crc16(body)
 
 
@@ -61,17 +91,27 @@ def read_header(file: BinaryIO) -> ArchiveHeader:
         raise IncompleteHeader("the archive was cut inside its header")
     version = data[4]
     if version not in VERSIONS:
-        known = " and ".join(map(str, VERSIONS))
+        known = f"{', '.join(map(str, VERSIONS[:-1]))} and {VERSIONS[-1]}"
         raise BitstreamError(
             f"the archive has format version {version}; this diffcodec reads versions {known}"
         )
     nodes, at = parse_varint(data, 15)
     tile, at = parse_varint(data, at)
+    plain, end = version == PLAIN, None
+    if version == ADAPTIVE:
+        coding, at = data[at : at + 1], at + 1
+        tiny, at = parse_varint(data, at)
+        large, at = parse_varint(data, at)
+        plain, end = coding >= bytes([LISTED]), AdaptiveEnd(coding[0] & ~LISTED, tiny, large)
     if data[at : at + 2] != crc16(data[:at]):
         raise BitstreamError("the archive's header is damaged (its checksum does not match)")
-    fewest = 0 if version >= PLAIN else 1
-    if data[5] >= len(CHAINS) or not data[6] or not fewest <= nodes <= MAX_NODES or not tile:
+    fewest = 0 if version == PLAIN else 1
+    known_end = end is None or (
+        end.level < len(LEVELS) and 0 < end.tiny <= nodes and 0 < end.large <= nodes
+    )
+    known_chain = data[5] < len(CHAINS) and fewest <= nodes <= MAX_NODES
+    if not (known_chain and known_end and data[6] and tile):
         raise BitstreamError("the archive asks for something this diffcodec does not know")
     file.seek(at + 2)
     kind: ChainKind = CHAINS[data[5]]  # type: ignore[assignment]
-    return ArchiveHeader(data[7:15], kind, nodes, data[6], tile, version)
+    return ArchiveHeader(data[7:15], kind, nodes, data[6], tile, plain, end)

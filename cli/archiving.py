@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from diffcodec.cli.ledger import claim_ledger, ledger_option, write_ledger
-from diffcodec.cli.options import Network, chain_option, network_options, output_options
+from diffcodec.cli.options import (
+    RESIDUALS,
+    Network,
+    chain_option,
+    network_options,
+    output_options,
+)
 from diffcodec.cli.output import Output, listed
 from diffcodec.cli.streams import PIPE, about, print_json, warn
 from diffcodec.eval.common.words import counted
@@ -18,6 +24,7 @@ from diffcodec.eval.common.words import counted
 if TYPE_CHECKING:
     from diffcodec.archive.account import Written
     from diffcodec.archive.archive import Network as NetworkUse
+    from diffcodec.progressive.residual import Residual
 
 
 @click.command()
@@ -32,7 +39,14 @@ if TYPE_CHECKING:
     help="Which images the network codes: those that take fewer bytes with it, by an estimate "
     "(auto, the default); all of them; or none, and then extracting needs no network either.",
 )
-@chain_option("50")
+@chain_option("100, or 50 with --residual gaussian")
+@click.option(
+    "--residual",
+    type=click.Choice(RESIDUALS),
+    default=RESIDUALS[0],
+    help="What bits-back coding ends with: adaptive, a model that learns as it goes; or gaussian, "
+    f"one Gaussian for a tile as in DDPM (default: {RESIDUALS[0]}).",
+)
 @click.option(
     "--tile",
     metavar="S",
@@ -62,6 +76,7 @@ def archive(
     network: Network,
     use: NetworkUse,
     chain: str | None,
+    residual: Residual,
     tile: int | None,
     on_error: str,
     resume: bool,
@@ -106,7 +121,9 @@ def archive(
     if use != "never":
         model = network.model or archives.default_model(sources)
         codec = network.codec(model)
-    header = archives.make_header(codec, chain, tile or archives.TILE, network=use)
+    header = archives.make_header(
+        codec, chain, tile or archives.TILE, network=use, residual=residual
+    )
     began = time.perf_counter()
     with about(source), output.progress("archiving") as progress:
         written = archives.write_archive(

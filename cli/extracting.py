@@ -107,6 +107,8 @@ def list_(source: str, check: bool, as_json: bool) -> None:
             f"{counted(len(held.images), 'image')} in {counted(len(held.groups), 'group')}, "
             f"{held.file_bytes:,} bytes, {bpd:.3f} bits/dim"
         )
+        if held.needs_network():
+            click.echo(f"bits-back coding ends with the {_residual(held)} coder")
     _warn_of_damage(source, held)
     if held.damage:
         raise click.ClickException(f"{source} is damaged")
@@ -122,6 +124,7 @@ def _listing(held: Contents) -> dict[str, Any]:
         "format": held.header.version,
         "fingerprint": held.header.fingerprint.hex() if held.header.nodes else None,
         "chain": held.header.chain_name if held.header.nodes else None,
+        "residual": _residual(held),
         "tile": held.header.tile,
         "bytes": held.file_bytes,
         "groups": [
@@ -141,6 +144,13 @@ def _listing(held: Contents) -> dict[str, Any]:
         ],
         "damage": [{"offset": d.offset, "reason": d.reason} for d in held.damage],
     }
+
+
+def _residual(held: Contents) -> str | None:
+    """What bits-back coding ends with; None if nothing is coded so."""
+    if not held.header.nodes:
+        return None
+    return "adaptive" if held.header.end else "gaussian"
 
 
 def _coding(held: Contents, image: ImageInfo) -> str:

@@ -26,10 +26,12 @@ from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
 from diffcodec.golden import NETWORK
 from diffcodec.image import load
+from diffcodec.progressive.residual import Residual
 from tests.synthetic import synthetic_image
 from tests.trusting import trust_steps
 
 FILE = Path(__file__).parent / "encodes.json"
+SUFFIXES: dict[Residual, str] = {"gaussian": "", "adaptive": "-adaptive"}  # of archives' names
 DOG = Path(__file__).parent / "images" / "dog.png"
 
 
@@ -96,12 +98,14 @@ def archives(codec: Codec) -> Iterator[tuple[str, bytes]]:
         "archive-tiles": [part, graphics(), synthetic_image(40, 33, 3, seed=60)],
     }
     for name, images in sets.items():
-        with tempfile.TemporaryDirectory() as folder:
-            target = Path(folder) / "a.dfa"
-            sources = [Source(f"{i}.png", pixels) for i, pixels in enumerate(images)]
-            tile = 128 if name == "archive" else 32
-            write_archive(codec, sources, target, make_header(codec, "25", tile, network="always"))
-            yield name, target.read_bytes()
+        sources = [Source(f"{i}.png", pixels) for i, pixels in enumerate(images)]
+        tile = 128 if name == "archive" else 32
+        for residual, suffix in SUFFIXES.items():
+            with tempfile.TemporaryDirectory() as folder:
+                target = Path(folder) / "a.dfa"
+                header = make_header(codec, "25", tile, network="always", residual=residual)
+                write_archive(codec, sources, target, header)
+                yield name + suffix, target.read_bytes()
 
 
 def digests() -> dict[str, dict[str, object]]:

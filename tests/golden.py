@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diffcodec.archive.archive import make_header, write_archive
+from diffcodec.archive.archive import Network, make_header, write_archive
 from diffcodec.archive.groups import Source
 from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
 from diffcodec.files import write_atomic
 from diffcodec.golden import FOLDER, INDEX, NETWORK, decode, digest
+from diffcodec.progressive.residual import Residual
 from tests.exact_network import build, calibrated
 from tests.synthetic import synthetic_image
 from tests.trusting import trust_steps
@@ -42,6 +43,19 @@ def files(codec: Codec, folder: Path) -> Iterator[tuple[str, str, bytes]]:
         "plain.dfa",
         "2 images without the network",
         _archive(codec, folder, plain, "6", 16, "never"),
+    )
+    small = [synthetic_image(8, 8, 3, seed=40 + i) for i in range(7)]
+    yield (
+        "adaptive.dfa",
+        "8 RGB images of two sizes and a grey one, bits-back ending with the adaptive coder",
+        _archive(
+            codec,
+            folder,
+            [*small, synthetic_image(8, 8, 1, seed=48), synthetic_image(11, 7, 3, seed=49)],
+            "12",
+            128,
+            residual="adaptive",
+        ),
     )
 
 
@@ -80,14 +94,16 @@ def _archive(
     images: Sequence[Pixels],
     chain: str,
     tile: int,
-    network: str = "always",
+    network: Network = "always",
+    residual: Residual = "gaussian",
 ) -> bytes:
     """Of images that are called by their numbers, the grey ones with another name."""
     sources = [
         Source("grey.png" if i == 7 else f"{i}.png", pixels) for i, pixels in enumerate(images)
     ]
     target = folder / "made.dfa"
-    write_archive(codec, sources, target, make_header(codec, chain, tile, network=network))
+    header = make_header(codec, chain, tile, network=network, residual=residual)
+    write_archive(codec, sources, target, header)
     data = target.read_bytes()
     target.unlink()
     return data

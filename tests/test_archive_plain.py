@@ -53,7 +53,7 @@ class TestChoice:
         written = write_archive(codec, [Source("a.png", photograph)], path, header)
         assert (written.spent.plain_images, written.spent.plain_values) == (1, photograph.size)
         assert np.array_equal(read(path, None)["a.png"], photograph)
-        always = make_header(codec, "25", network="always")
+        always = make_header(codec, "25", network="always", residual="gaussian")
         other = write_archive(codec, [Source("a.png", photograph)], tmp_path / "b.dfa", always)
         assert written.file_bytes < 0.9 * other.file_bytes
 
@@ -74,7 +74,8 @@ class TestChoice:
 
     def test_always_is_the_network_for_all(self, tmp_path: Path) -> None:
         written = write(tmp_path / "a.dfa", mixed(), "always")
-        assert written.spent.plain_images == 0 and held(tmp_path / "a.dfa").header.version == 1
+        header = held(tmp_path / "a.dfa").header
+        assert written.spent.plain_images == 0 and not header.plain and header.version == 3
         check(tmp_path / "a.dfa", mixed())
 
     def test_the_estimate_is_near(self, tmp_path: Path) -> None:

@@ -104,7 +104,8 @@ class Balance:
 
     Entry 0 is x_0 | y_1, entry t is y_t | y_{t+1}, the last one y_K. ideal: KL divergences of the p
     in use, and -log2 p(x_0 | y_1); kl: with q's own variance in p's place (DDPM's L_t); both for
-    the latents that were drawn. images, values: how many images and sub-pixels.
+    the latents that were drawn. images, values: how many images and sub-pixels. Chains may differ
+    in where they end: y_K, where all of them begin, comes last.
     """
 
     spent: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
@@ -115,8 +116,11 @@ class Balance:
 
     def begin(self, levels: int, images: int, values: int) -> None:
         """A batch follows."""
-        if not self.spent.size:
-            self.spent, self.ideal, self.kl = (np.zeros(levels + 1) for _ in range(3))
+        if more := max(0, levels + 1 - self.spent.size):
+            self.spent, self.ideal, self.kl = (
+                np.concatenate([part[:1], np.zeros(more), part[1:]])
+                for part in (self.spent, self.ideal, self.kl)
+            )
         self.images, self.values = self.images + images, self.values + values
 
     def add(self, t: int, spent: float, ideal: float, kl: float) -> None:
@@ -126,9 +130,10 @@ class Balance:
         self.kl[t] += kl
 
     def include(self, other: Balance) -> None:
-        """Add all of another one, of the same chain."""
+        """Add all of another one."""
         self.begin(other.spent.size - 1, other.images, other.values)
         for mine, its in zip(
             (self.spent, self.ideal, self.kl), (other.spent, other.ideal, other.kl), strict=True
         ):
-            mine += its
+            mine[:1] += its[:1]
+            mine[len(mine) - len(its) + 1 :] += its[1:]

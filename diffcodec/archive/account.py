@@ -56,7 +56,8 @@ class Written:
 def ledger(written: Written, chain: Chain | None) -> Ledger:
     """What every bit of an archive was spent on; of one that was written in one go.
 
-    chain: of the network; None if the archive has none.
+    chain: of the network; None if the archive has none. Levels at its end that no tile has are left
+    out.
     """
     assert not written.resumed
     spent, balance = written.spent, written.spent.balance

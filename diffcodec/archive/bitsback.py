@@ -13,7 +13,8 @@ a real network's files were 1 % larger at 8 bins a deviation.
 
 Popping and pushing in turn (Kingma, Abbeel and Ho 2019, "Bit-Swap") keeps what must be on the stack
 beforehand to about two latents, however long the chain is. `push` and `pop` mirror each other line
-by line; what both know is in `Model`.
+by line; what both know is in `Model`. x_0 is coded by the adaptive coder (adaptive_pixels.py) or by
+DDPM's Gaussian (pixels.py).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def push(model: Model, stack: Stack, pixels: Pixels, balance: Balance | None = N
     meter = Meter(model, stack, x0, balance)
     k = model.grids[0].take_q(stack, model.forward(1, x0))
     x0_hat = model.estimate(1, k)
-    ideal = model.pixels.push(stack, pixels, x0_hat)
+    ideal = model.pixels.push(stack, pixels, model.state(1, k), x0_hat)
     meter.pixels(k, ideal)
     for t in range(1, model.levels):
         above = model.grids[t].take_q(stack, model.forward(t + 1, k))
@@ -55,7 +56,7 @@ def pop(model: Model, stack: Stack, n: int) -> Pixels:
         below = model.grids[t - 1].take_p(stack, model.backward(t, k, x0_hat))
         model.grids[t].put_q(stack, model.forward(t + 1, below), k)
         k = below
-    pixels = model.pixels.pop(stack, model.estimate(1, k))
+    pixels = model.pixels.pop(stack, model.state(1, k), model.estimate(1, k))
     x0 = to_x0(pixels, model.format)
     model.grids[0].put_q(stack, model.forward(1, x0), k)
     return pixels

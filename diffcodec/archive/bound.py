@@ -8,7 +8,6 @@ one fresh draw of y_t ~ q(y_t | x_0) for every t: nothing of the coder is in it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
@@ -16,10 +15,7 @@ import numpy as np
 
 from diffcodec.archive.meter import kl_bits
 from diffcodec.archive.model import Model
-from diffcodec.archive.pixels import pixel_bits
-from diffcodec.bitstream.latents import BELL
-from diffcodec.bitstream.pixels import sigma_of
-from diffcodec.bitstream.types import Float64, Pixels
+from diffcodec.bitstream.types import Float32, Float64, Pixels
 from diffcodec.theory.chain import Tables
 from diffcodec.theory.gaussian import posterior_variance, step_ratio
 from diffcodec.theory.units import to_x0
@@ -36,11 +32,11 @@ def bound(model: Model, pixels: Pixels, noise: Noise) -> Float64:
     far = _squares(x0 - model.prior_mean)
     bits = kl_bits(size, v[-1], model.grids[-1].p_variance, far)
     for t in range(model.levels, 1, -1):
-        x0_hat = _estimate(model, t, x0, noise)
+        _, x0_hat = _estimate(model, t, x0, noise)
         s, u = v[t - 2], v[t - 1]
         square = (1 - step_ratio(s, u)) ** 2 * _squares(x0 - x0_hat)
         bits = bits + kl_bits(size, posterior_variance(s, u), model.grids[t - 2].p_variance, square)
-    return bits + pixel_bits(pixels, _estimate(model, 1, x0, noise))
+    return bits + model.pixels.bits(pixels, *_estimate(model, 1, x0, noise))
 
 
 def usual_bound(model: Model, tables: Tables) -> float:
@@ -51,7 +47,7 @@ def usual_bound(model: Model, tables: Tables) -> float:
         s, u = v[t - 2], v[t - 1]
         square = (1 - step_ratio(s, u)) ** 2 * tables.error(u)
         bits += kl_bits(1, posterior_variance(s, u), model.grids[t - 2].p_variance, square)
-    return bits + math.log2(max(1.0, BELL * sigma_of(model.pixels.usual_index)))
+    return bits + model.pixels.usual_bits
 
 
 def batches(tiles: Sequence[Pixels]) -> Iterator[tuple[int, Pixels]]:
@@ -65,12 +61,12 @@ def batches(tiles: Sequence[Pixels]) -> Iterator[tuple[int, Pixels]]:
         at += len(alike)
 
 
-def _estimate(model: Model, t: int, x0: Float64, noise: Noise) -> Float64:
-    """x0_hat at level t, from a draw of its own."""
-    y = x0 + np.sqrt(model.v[t - 1]) * noise(x0.shape)
+def _estimate(model: Model, t: int, x0: Float64, noise: Noise) -> tuple[Float32, Float64]:
+    """A draw of y_t, and its x0_hat."""
+    y = (x0 + np.sqrt(model.v[t - 1]) * noise(x0.shape)).astype(np.float32)
     with model.clock.measure("network"):
-        x0_hat = model.denoiser.batch(y.astype(np.float32), model.v[t - 1])
-    return np.clip(x0_hat, -1, 1).astype(np.float64)
+        x0_hat = model.denoiser.batch(y, model.v[t - 1])
+    return y, np.clip(x0_hat, -1, 1).astype(np.float64)
 
 
 def _squares(x: Float64) -> Float64:

@@ -20,7 +20,8 @@ import numpy as np
 
 from diffcodec.accounting.trace import Balance, Clock, Trace
 from diffcodec.archive.bitsback import pop, push
-from diffcodec.archive.model import Model
+from diffcodec.archive.ending import chain_of_tile
+from diffcodec.archive.model import Model, tile_model
 from diffcodec.bitstream.ans import LANES, Stack, StackEmpty
 from diffcodec.bitstream.archive import Entry
 from diffcodec.bitstream.archive_header import ArchiveHeader
@@ -186,9 +187,9 @@ class GroupCoder:
         return max(0, min(room, max(1, BATCH // area)))
 
     def _make_model(self, shape: Shape) -> Model:
-        height, width, channels = shape
         denoiser = cast(BatchDenoiser, self.codec.denoiser)
-        return Model(denoiser, self.chain, (channels, height, width), self.clock, self.header.bins)
+        chain = chain_of_tile(self.header, self.chain, shape)
+        return tile_model(denoiser, self.header, chain, shape, self.clock)
 
     # --- progressive tiles and graphics: .dfc files without their headers ---
 
@@ -205,37 +206,51 @@ class GroupCoder:
             chain=levels.kind,
             nodes=len(levels.v),
             seed=FIRST_SEED,
-            version=1,  # an archive's payloads hold nothing newer
+            version=1 if self.header.end is None else 2,
         )
         return header, levels
 
     def _graphics(self, pixels: Pixels, spent: Spent | None) -> bytes:
-        height, width, channels = pixels.shape
-        shared = self.codec.shared(*self._draft((height, width, channels)), self.clock)
-        planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
-        code = encode_plain(shared, planes, None)
-        payload = plain_payload(PayloadWriter(shared.plan), -1, planes, code)
+        payload, _ = self._plain(pixels)
         if spent is not None:
             spent.graphics_bits += 32 * -(-len(payload) // 4)
             spent.graphics_values += pixels.size
         return payload
 
+    def _plain(self, pixels: Pixels) -> tuple[bytes, float]:
+        """A tile (H, W, C) without steps, and its ideal in bits."""
+        height, width, channels = pixels.shape
+        shared = self.codec.shared(*self._draft((height, width, channels)), self.clock)
+        planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        end = self.header.end
+        code = encode_plain(shared, planes, None if end is None else end.level)
+        ideal = math.fsum(code.ideal_bits) if code.coding else 8.0 * code.size
+        return plain_payload(PayloadWriter(shared.plan), -1, planes, code), ideal
+
     def _progressive(self, pixels: Pixels, spent: Spent | None) -> bytes:
+        payload, ideal = self._with_steps(pixels)
+        if self.header.end is not None:
+            payload, ideal = min((payload, ideal), self._plain(pixels), key=lambda p: len(p[0]))
+        if spent is not None:
+            spent.progressive_bits += 32 * -(-len(payload) // 4)
+            spent.progressive_ideal += ideal
+            spent.progressive_values += pixels.size
+        return payload
+
+    def _with_steps(self, pixels: Pixels) -> tuple[bytes, float]:
+        """A tile (H, W, C) with steps, and its ideal in bits."""
         trace, chain = Trace(), first_chain(pixels.size)
         data = self.codec.encode(
             pixels,
             chain=chain,
             code=FIRST_CODE.name,
             seed=FIRST_SEED,
-            residual="gaussian",
+            effort="best",
+            residual="gaussian" if self.header.end is None else "adaptive",
             trace=trace,
         )
-        payload = data[parse_header(data)[1] :]
-        if spent is not None:
-            spent.progressive_bits += 32 * -(-len(payload) // 4)
-            spent.progressive_ideal += trace.lossless_bits + sum(s.mi_bits for s in trace.steps)
-            spent.progressive_values += pixels.size
-        return payload
+        ideal = trace.lossless_bits + sum(step.mi_bits for step in trace.steps)
+        return data[parse_header(data)[1] :], ideal
 
     def _from_progressive(self, payload: bytes, shape: Shape) -> Pixels:
         header, _ = self._draft(shape)

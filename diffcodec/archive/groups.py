@@ -13,7 +13,7 @@ from diffcodec.accounting.trace import Balance, Clock
 from diffcodec.archive.choice import plain_images
 from diffcodec.archive.group import GroupCoder, Spent
 from diffcodec.bitstream.archive import Entry, pack_group
-from diffcodec.bitstream.archive_header import PLAIN, ArchiveHeader
+from diffcodec.bitstream.archive_header import ArchiveHeader
 from diffcodec.bitstream.directory import ImageInfo
 from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.codec import Codec
@@ -130,6 +130,6 @@ def encode_group(
         if stacked:
             assert codec is not None
             entries, stack = GroupCoder(codec, header, clock).encode(stacked, spent, progress)
-        parts = {i: code.data for i, code in plain.items()} if header.version >= PLAIN else None
+        parts = {i: code.data for i, code in plain.items()} if header.plain else None
         data = pack_group([image for _, image in group], entries, stack, parts)
     return data, len(data) - len(stack) - spent.plain_bits // 8, spent, clock

@@ -12,13 +12,16 @@ from itertools import pairwise
 import numpy as np
 
 from diffcodec.accounting.trace import Clock
+from diffcodec.archive.adaptive_pixels import AdaptivePixels
 from diffcodec.archive.pixels import PixelCoder
+from diffcodec.bitstream.archive_header import ArchiveHeader
 from diffcodec.bitstream.decimals import rounded_log2
 from diffcodec.bitstream.gaussian import PHASES
-from diffcodec.bitstream.latents import BELL, Grid
-from diffcodec.bitstream.pixels import SIGMAS, sigma_of
+from diffcodec.bitstream.latents import Grid
+from diffcodec.bitstream.pixels import SIGMAS
 from diffcodec.bitstream.sample_format import archived
-from diffcodec.bitstream.types import Float64, Int64
+from diffcodec.bitstream.tiles import Shape
+from diffcodec.bitstream.types import Float32, Float64, Int64
 from diffcodec.theory.chain import Chain
 from diffcodec.theory.denoiser import BatchDenoiser
 from diffcodec.theory.gaussian import posterior_variance, step_ratio
@@ -30,7 +33,8 @@ class Model:
     """What sender and receiver share: the chain's Gaussians on their grids, and the denoiser.
 
     shape: (C, H, W) of every image of a batch. Level t = 1 .. K is entry t - 1 of the lists.
-    bins and phases: the precision, in bins a standard deviation and means a bin.
+    bins and phases: the precision, in bins a standard deviation and means a bin. level: of the
+    adaptive coder, which codes x_0; None for the discretized Gaussian.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class Model:
         clock: Clock | None = None,
         bins: int = BINS,
         phases: int = PHASES,
+        level: int | None = None,
     ) -> None:
         self.denoiser, self.shape, self.clock = denoiser, shape, clock or Clock()
         self.format = archived(shape[0])
@@ -53,7 +58,10 @@ class Model:
         self.grids = [Grid(*pair, bins, phases) for pair in zip(q, p, strict=True)]
         grey = self.format.half * math.sqrt(chain.tables.error(self.v[0]))
         usual_index = min(max(rounded_log2(grey, 8) + 40, 0), SIGMAS - 1)
-        self.pixels = PixelCoder(self.format, usual_index)
+        self.pixels: PixelCoder | AdaptivePixels = PixelCoder(self.format, usual_index)
+        if level is not None:
+            sigma, usual = self.format.half * math.sqrt(self.v[0]), self.pixels.usual_bits
+            self.pixels = AdaptivePixels(self.format, level, sigma, usual)
 
     @property
     def initial_bits(self) -> int:
@@ -61,9 +69,8 @@ class Model:
 
         An estimate; where it is too low, popping raises StackEmpty.
         """
-        pixels = math.log2(max(1.0, BELL * sigma_of(self.pixels.usual_index)))
         level = most = self.grids[0].q.bits
-        level -= pixels
+        level -= self.pixels.usual_bits
         for here, above in pairwise(self.grids):
             level += above.q.bits
             most = max(most, level)
@@ -85,12 +92,25 @@ class Model:
         means = self.grids[-1].mean(np.broadcast_to(self.prior_mean, self.shape))
         return np.repeat(means[None], n, axis=0)
 
+    def state(self, t: int, k: Int64) -> Float32:
+        """y_t of its bins."""
+        return (k * self.grids[t - 1].width).astype(np.float32)
+
     def estimate(self, t: int, k: Int64) -> Float64:
         """x0_hat of bins of y_t, in [-1, 1]."""
-        y = (k * self.grids[t - 1].width).astype(np.float32)
+        y = self.state(t, k)
         with self.clock.measure("network"):
             x0_hat = self.denoiser.batch(y, self.v[t - 1])
         return np.clip(x0_hat, -1, 1).astype(np.float64)
+
+
+def tile_model(
+    denoiser: BatchDenoiser, header: ArchiveHeader, chain: Chain, shape: Shape, clock: Clock
+) -> Model:
+    """Of an archive's tiles (H, W, C), with this chain."""
+    height, width, channels = shape
+    level = None if header.end is None else header.end.level
+    return Model(denoiser, chain, (channels, height, width), clock, header.bins, level=level)
 
 
 def _widened(v_s: float, v_t: float, error: float) -> float:

@@ -46,7 +46,7 @@ def resumable(file: BinaryIO, header: ArchiveHeader, plan: Plan) -> int:
     except BitstreamError:
         return 0
     kept, end = 0, file.tell()
-    for found, group in zip(read_groups(file, header.version), plan, strict=False):
+    for found, group in zip(read_groups(file, header.plain), plan, strict=False):
         if isinstance(found, Damage) or list(found.images) != [image for _, image in group]:
             break
         pixels = [source.read() for source, _ in group]

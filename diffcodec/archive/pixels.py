@@ -5,6 +5,7 @@ The sigma index of an image follows its pixels; the table of indices expects a u
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,9 +13,10 @@ import numpy as np
 
 from diffcodec.bitstream.ans import Stack
 from diffcodec.bitstream.gaussian import PHASES, SIGMA_UNIT, Table, table
+from diffcodec.bitstream.latents import BELL
 from diffcodec.bitstream.pixels import GRID, SIGMAS, best_sigma, sigma_of
 from diffcodec.bitstream.sample_format import RGB8, SampleFormat
-from diffcodec.bitstream.types import Float64, Int32, Pixels
+from diffcodec.bitstream.types import Float32, Float64, Int32, Pixels
 
 FINE = PHASES // GRID  # the pixel coder's means as the tables count them
 INDEX_SPREAD = 4  # of sigma indices around the usual one
@@ -27,15 +29,20 @@ class PixelCoder:
     format: SampleFormat
     usual_index: int
 
-    def push(self, stack: Stack, images: Pixels, x0_hat: Float64) -> float:
-        """Code images (N, H, W, C), given x0_hat (N, C, H, W); the ideal in bits."""
+    @property
+    def usual_bits(self) -> float:
+        """About what a sub-pixel of an ordinary image takes."""
+        return math.log2(max(1.0, BELL * sigma_of(self.usual_index)))
+
+    def push(self, stack: Stack, images: Pixels, y: Float32, x0_hat: Float64) -> float:
+        """Code images (N, H, W, C), given x0_hat (N, C, H, W), whatever y_1; the ideal in bits."""
         for image, guess in zip(images, x0_hat, strict=True):
             values, means, index = _pixel_code(image, guess, self.format)
             stack.push(sigma_table(index, self.format), means * FINE, values)
             stack.push(self._index_table, self._usual, np.array([index]))
         return float(pixel_bits(images, x0_hat, self.format).sum())
 
-    def pop(self, stack: Stack, x0_hat: Float64) -> Pixels:
+    def pop(self, stack: Stack, y: Float32, x0_hat: Float64) -> Pixels:
         """The images that `push` coded, (N, H, W, C)."""
         n, channels, height, width = x0_hat.shape
         images = np.empty((n, height, width, channels), self.format.dtype)
@@ -45,6 +52,10 @@ class PixelCoder:
             values = stack.pop(sigma_table(index, self.format), means)
             images[i] = values.reshape(height, width, channels)
         return images
+
+    def bits(self, images: Pixels, y: Float32, x0_hat: Float64) -> Float64:
+        """-log2 p(x_0 | y_1) of every image, (N,)."""
+        return pixel_bits(images, x0_hat, self.format)
 
     @cached_property
     def _index_table(self) -> Table:

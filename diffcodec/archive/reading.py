@@ -61,7 +61,7 @@ def contents(file: BinaryIO, check: bool = False) -> Contents:
     file.seek(0)
     header = read_header(file)
     groups, damage = list[Group](), list[Damage]()
-    for found in list(read_groups(file, header.version)):
+    for found in list(read_groups(file, header.plain)):
         if isinstance(found, Damage):
             damage.append(found)
             continue

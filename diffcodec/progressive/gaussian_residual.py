@@ -15,7 +15,7 @@ from diffcodec.bitstream.payload import Payload, block_sizes
 from diffcodec.bitstream.payload_writer import PixelCode
 from diffcodec.bitstream.pixels import GRID, best_sigma, decode_block, encode_block, ideal_bits
 from diffcodec.bitstream.rotation import permutation
-from diffcodec.bitstream.types import Float32, Int32, Pixels
+from diffcodec.bitstream.types import Float32, Float64, Int32, Pixels
 from diffcodec.progressive.shared import Shared
 from diffcodec.progressive.steps import Walk
 
@@ -58,6 +58,6 @@ def blocks_of(shared: Shared) -> Iterator[tuple[Int32, tuple[int, int]]]:
         yield order[a:b], (a, b)
 
 
-def to_grid(x: Float32, half: float) -> Int32:
+def to_grid(x: Float32 | Float64, half: float) -> Int32:
     """Values in x0 units as the pixel coders count them: in 1/GRID grey level."""
     return np.rint((x.astype(np.float64) + 1) * (half * GRID)).astype(np.int32)

@@ -51,12 +51,17 @@ def ending_of(
     those before the Gaussian do, unless a switch is given. Raises OptionError for what does not
     exist.
     """
-    if residual not in RESIDUALS:
-        raise OptionError(f'there is no residual "{residual}", only {" and ".join(RESIDUALS)}')
+    check_residual(residual)
     adaptive = residual == "adaptive"
     if switch is None and adaptive and not stops:
         switch = work.switch(pixels)
     return Ending(last_node(switch, chain, format), work.level(pixels) if adaptive else None)
+
+
+def check_residual(residual: str) -> None:
+    """Raises OptionError if there is none of this name."""
+    if residual not in RESIDUALS:
+        raise OptionError(f'there is no residual "{residual}", only {" and ".join(RESIDUALS)}')
 
 
 def last_node(switch: Switch | None, chain: Chain, format: SampleFormat) -> int:

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +25,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec.archive.archive import TILE, make_header, write_archive
+from diffcodec.archive.archive import CHAINS, TILE, make_header, write_archive
 from diffcodec.archive.groups import Source
 from diffcodec.archive.reading import contents, extract
 from diffcodec.bitstream.archive import Group
@@ -41,19 +42,19 @@ from diffcodec.eval.common.progress import progress_bar
 from diffcodec.eval.common.results import Result, provenance, write_result
 from diffcodec.eval.likelihood.chain_bound import bounds
 from diffcodec.eval.peers import peers
+from diffcodec.progressive.residual import RESIDUAL, RESIDUALS, Residual
 from diffcodec.theory.chain import choose_chain
 from diffcodec.theory.units import GREY
 
 
 def measure(
-    codec: Codec, images: list[Pixels], chain: str, tile: int, processes: int, model: str
+    codec: Codec, images: list[Pixels], header: ArchiveHeader, processes: int, model: str
 ) -> Result:
     """One archive of images, (H, W, C) uint8 each, written, read and taken apart.
 
     model: what other processes load.
     """
-    sources = [Source(f"{i:05}.png", pixels) for i, pixels in enumerate(images)]
-    header = make_header(codec, chain, tile, network="always")
+    sources = _sources(images)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "all.dfa"
         began = time.perf_counter()
@@ -69,16 +70,18 @@ def measure(
     balance, spent = written.spent.balance, written.spent
     tiles, in_batches = _tiles(header, groups, {source.name: source.read() for source in sources})
     with progress_bar("bound") as progress:
-        bound = bounds(model, chain, tiles, processes, progress)
+        bound = bounds(model, header, tiles, processes, progress)
     values = sum(p.size for p in images)
     net_values = values - spent.progressive_values - spent.graphics_values
     nelbo, net_nelbo = float(bound.sum()), float(bound[in_batches].sum())
     bits = 8 * written.file_bytes
-    levels = choose_chain(chain, codec.tables)
+    steps = balance.spent.size - 1
+    levels = choose_chain(header.chain_name, codec.tables).v[:steps]
     outside = written.clock.total - written.clock.network
     return {
-        "chain": chain,
-        "steps": len(levels.v),
+        "chain": header.chain_name,
+        "residual": "adaptive" if header.end else "gaussian",
+        "steps": steps,
         "exact": exact,
         "file_bytes": written.file_bytes,
         "nelbo_bpd": nelbo / values,
@@ -98,7 +101,7 @@ def measure(
         "head_bits": 8 * written.head_bytes,
         "groups": written.groups,
         "by_step": {
-            "sigma_grey": [None, *(GREY * math.sqrt(v) for v in reversed(levels.v))],
+            "sigma_grey": [None, *(GREY * math.sqrt(v) for v in reversed(levels))],
             "ideal_bits": list(map(float, balance.ideal)),
             "net_bits": list(map(float, balance.spent)),
             "kl_bits": list(map(float, balance.kl)),
@@ -111,6 +114,17 @@ def measure(
         },
         "outside_network_percent": 100 * outside / written.clock.total,
     }
+
+
+def auto_bytes(codec: Codec, images: list[Pixels], header: ArchiveHeader) -> int:
+    """What the same images take where those are plain that take fewer bytes so."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "all.dfa"
+        return write_archive(codec, _sources(images), path, replace(header, plain=True)).file_bytes
+
+
+def _sources(images: list[Pixels]) -> list[Source]:
+    return [Source(f"{i:05}.png", pixels) for i, pixels in enumerate(images)]
 
 
 def _exact(path: Path, images: list[Pixels], processes: int, model: str) -> bool:
@@ -178,7 +192,9 @@ def compare(images: list[Pixels]) -> Result:
 @options.split_option
 @click.option("--cut", type=click.IntRange(0), default=0, help="Cut files into N x N images.")
 @click.option("--tile", type=int, default=TILE, show_default=True, help="Side of coded tiles.")
-@click.option("--chain", "chains", multiple=True, default=("50",), show_default=True)
+@click.option("--chain", "chains", multiple=True, default=(CHAINS[RESIDUAL],), show_default=True)
+@click.option("--residual", type=click.Choice(RESIDUALS), default=RESIDUAL, show_default=True)
+@click.option("--auto", is_flag=True, help="Also measure an archive with --network auto.")
 @options.processes_option
 @click.option("--peers/--no-peers", "with_peers", default=True, help="Measure PNG and others too.")
 @options.json_option
@@ -190,6 +206,8 @@ def main(
     cut: int,
     tile: int,
     chains: tuple[str, ...],
+    residual: Residual,
+    auto: bool,
     processes: int,
     with_peers: bool,
     json_path: Path | None,
@@ -206,7 +224,10 @@ def main(
         **provenance(__name__, threads=1, processes=processes),
     }
     for chain in chains:
-        row = measure(codec, images, chain, tile, processes, model)
+        header = make_header(codec, chain, tile, network="always", residual=residual)
+        row = measure(codec, images, header, processes, model)
+        if auto:
+            row["auto_bytes"] = auto_bytes(codec, images, header)
         result["results"].append(row)
         click.echo(
             f"chain {chain}: bound {row['nelbo_bpd']:.4f}, net {row['net_bpd']:.4f} "

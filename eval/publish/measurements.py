@@ -199,8 +199,8 @@ MEASUREMENTS = (
     Measurement(
         "archive-cifar10.json",
         "python -m diffcodec.eval.experiments.archive_rate data/cifar10 --split test --cut 32 "
-        "--images 128 -m cifar10 --chain 50 --json archive-cifar10.json",
-        4,
+        "--images 128 -m cifar10 --json archive-cifar10.json",
+        6,
         CIFAR10,
         ("archives", *LOSSLESS),
         tools=CJXL,
@@ -208,8 +208,8 @@ MEASUREMENTS = (
     Measurement(
         "archive-kodak.json",
         "python -m diffcodec.eval.experiments.archive_rate data/kodak --split kodim23 -m photo "
-        "--chain 50 --json archive-kodak.json",
-        4,
+        "--auto --json archive-kodak.json",
+        2,
         PHOTO,
         ("archives", *LOSSLESS),
         tools=CJXL,

@@ -70,9 +70,10 @@ def archives() -> list[Any]:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "a.dfa"
         sources = [Source(f"{i}.png", pixels) for i, pixels in enumerate(images)]
-        write_archive(codec(), sources, target, make_header(codec(), "12", 16, network="always"))
+        header = make_header(codec(), "12", 16, network="always")
+        write_archive(codec(), sources, target, header)
         data = target.read_bytes()
-    return [data, bounds(str(NETWORK), "12", [i[:, :16] for i in images], 1, None)]
+    return [data, bounds(str(NETWORK), header, [i[:, :16] for i in images], 1, None)]
 
 
 def coder() -> list[Any]:

@@ -50,11 +50,15 @@ def archives(results: Path) -> str:
             row = [name, f"{images}", f"{run['steps']}", f"{run['nelbo_bpd']:.4f}"]
             row += [f"{run['net_bpd']:.4f} ({run['net_overhead_percent']:+.2f} %)"]
             row += [f"**{run['file_bpd']:.4f}** ({run['file_overhead_percent']:+.2f} %)"]
+            auto = run.get("auto_bytes")
+            values = 8 * run["file_bytes"] / run["file_bpd"]
+            row.append("" if auto is None else f"**{8 * auto / values:.4f}**")
             row.append(f"{run['initial']['bits'] / 8e3:.1f} kB")
             row += ["yes" if run["exact"] else "no", f"{run['outside_network_percent']:.1f} %"]
             for peer in ("png", "webp", "jpegxl"):
                 row.append(f"{result['peers_lossless'][peer]['bpd']:.3f}")
             rows.append(row)
     head = ["set", "images", "steps", "bound of the chain", "net bits/dim", "whole archive"]
-    head += ["of it initial bits", "exact", "time outside the network", "PNG", "WebP", "JPEG XL"]
+    head += ["with --network auto", "of it initial bits", "exact", "time outside the network"]
+    head += ["PNG", "WebP", "JPEG XL"]
     return f"{table(head, rows)}\n\n" + "\n\n".join(commands)
