@@ -15,10 +15,10 @@ LEVELS = 5
 
 
 class Builder:
-    """A network with random weights, stream by stream."""
+    """A network with random weights of so many bits, stream by stream."""
 
-    def __init__(self, rng: np.random.Generator, channels: int) -> None:
-        self.rng, self.widths = rng, [channels]
+    def __init__(self, rng: np.random.Generator, channels: int, bits: int = 16) -> None:
+        self.rng, self.widths, self.bits = rng, [channels], bits
         self.layers: list[Layer] = []
         self.tensors: dict[str, NDArray[Any]] = {}
 
@@ -29,16 +29,19 @@ class Builder:
         just, else outputs are about as large as inputs."""
         name, rng = f"layer{len(self.layers)}", self.rng
         c_in = sum(self.widths[i] for i in sources)
-        weight = np.rint(rng.normal(0, 160, (c_out, kernel, kernel, c_in))).clip(-511, 511)
-        shift = np.full(c_out, round(np.log2(100 * np.sqrt(kernel**2 * c_in))))
+        # Bytes are smaller, and so what sums are shifted by; the lowest byte, -128, is among them.
+        deviation, least, most = (160, -511, 511) if self.bits == 16 else (40, -128, 127)
+        weight = np.rint(rng.normal(0, deviation, (c_out, kernel, kernel, c_in))).clip(least, most)
+        shift = np.full(c_out, round(np.log2(0.6 * deviation * np.sqrt(kernel**2 * c_in))))
         shift += rng.integers(0, 2, c_out)
         how = {"silu": False, "shift": 3, "limit": 2047, **how}
         room = (2**31 - 1 - 2**24 - 2**15) // how["limit"]
         l1 = np.abs(weight).sum((1, 2, 3), keepdims=True)
         if tight or l1.max() > room:
-            weight = np.trunc(weight * (room / l1)).clip(-32767, 32767)
-            shift[:] = 16
-        self.tensors[f"{name}.weight"] = weight.astype(np.int16)
+            largest = 32767 if self.bits == 16 else 127
+            weight = np.trunc(weight * (room / l1)).clip(-largest, largest)
+            shift[:] = self.bits
+        self.tensors[f"{name}.weight"] = weight.astype(f"i{self.bits // 8}")
         self.tensors[f"{name}.shift"] = shift.astype(np.uint8)
         for kind, shape in (("bias", (c_out,)), ("levels", (LEVELS, c_out))):
             if kind == "bias" or rng.random() < 0.5:
@@ -65,9 +68,11 @@ class Builder:
         )
 
 
-def unet(channels: int, multipliers: tuple[int, ...], patch: int, seed: int = 0) -> Graph:
+def unet(
+    channels: int, multipliers: tuple[int, ...], patch: int, seed: int = 0, bits: int = 16
+) -> Graph:
     """The form of diffcodec.network.unet without attention: one block a level, skips."""
-    net = Builder(np.random.default_rng(seed), 3 * patch**2)
+    net = Builder(np.random.default_rng(seed), 3 * patch**2, bits)
 
     def block(sources: tuple[int, ...], c_out: int) -> int:
         h = net.conv(sources, c_out, silu=True)
@@ -75,7 +80,9 @@ def unet(channels: int, multipliers: tuple[int, ...], patch: int, seed: int = 0)
         skip = sources[0] if one else net.conv(sources, c_out, kernel=1, shift=4)
         return net.conv((h,), c_out, silu=True, add=skip)
 
+    net.bits = 16  # of the ends, as exported
     h = net.conv((0,), channels, limit=4095)
+    net.bits = bits
     skips = [h]
     for level, m in enumerate(multipliers):
         if level:
@@ -90,6 +97,7 @@ def unet(channels: int, multipliers: tuple[int, ...], patch: int, seed: int = 0)
             h = block((h, skips.pop()), m * channels)
         if level:
             h = net.conv((h,), net.widths[h], upsample=True)
+    net.bits = 16
     net.conv((h,), 3 * patch**2, silu=True)
     return net.graph(patch, patch << (len(multipliers) - 1))
 

@@ -21,6 +21,7 @@ from tests.random_layers import LEVELS, Builder, image, unet
 
 needs_kernel = pytest.mark.skipif(compiled.KERNEL is None, reason="the kernel is not built")
 every_set = pytest.mark.parametrize("isa", instruction_sets() or ["none"])
+both_widths = pytest.mark.parametrize("bits", [16, 8])
 
 
 def assert_equal(graph: Graph, x: Int16, isa: str, threads: int = 1) -> Int32:
@@ -37,9 +38,12 @@ def assert_equal(graph: Graph, x: Int16, isa: str, threads: int = 1) -> Int32:
 @needs_kernel
 @every_set
 class TestEqualsReference:
+    @both_widths
     @pytest.mark.parametrize("patch, side", [(1, (8, 12)), (2, (4, 4)), (1, (20, 28))])
-    def test_networks(self, isa: str, patch: int, side: tuple[int, int]) -> None:
-        graph = unet(10, (1, 2, 2), patch, seed=patch)
+    def test_networks(self, isa: str, patch: int, side: tuple[int, int], bits: int) -> None:
+        graph = unet(10, (1, 2, 2), patch, seed=patch, bits=bits)
+        kinds = {graph.weight(layer).dtype.itemsize for layer in graph.layers}
+        assert kinds == {2, bits // 8}
         x = image(np.random.default_rng(0), 3, *side, 3 * patch**2)
         out = assert_equal(graph, x, isa)
         assert np.ptp(out) > 100  # a network that says nothing would prove nothing
@@ -57,21 +61,23 @@ class TestEqualsReference:
         x = image(np.random.default_rng(0), n, 12, 8, 3)
         assert_equal(unet(6, (1, 2, 2), 1), x, isa, threads)
 
+    @both_widths
     @pytest.mark.parametrize("channels", [5, 64])
-    def test_sizes(self, isa: str, channels: int) -> None:
+    def test_sizes(self, isa: str, channels: int, bits: int) -> None:
         rng = np.random.default_rng(1)
         sizes = [(1, 1), (1, 2), (2, 1), (1, 9), (7, 1), (3, 5), (9, 8), (5, 17), (6, 25)]
         hows = [{}, {"stride": 2}, {"upsample": True}, {"stride": 2, "upsample": True}]
         for side, how, kernel in itertools.product(sizes, hows, (1, 3)):
-            net = Builder(rng, 3)
+            net = Builder(rng, 3, bits)
             net.conv((net.conv((0,), channels, kernel),), 20, kernel, silu=True, **how)
             assert_equal(net.graph(), image(rng, 1, *side, 3), isa)
 
-    def test_channels(self, isa: str) -> None:
+    @both_widths
+    def test_channels(self, isa: str, bits: int) -> None:
         rng = np.random.default_rng(2)
         pairs = [(c, 18 - c) for c in range(1, 18)]
         for c_in, c_out in [*pairs, (33, 2), (2, 33), (3, 48), (5, 49), (4, 100), (64, 128)]:
-            net = Builder(rng, c_in)
+            net = Builder(rng, c_in, bits)
             a = net.conv((0,), c_out)
             b = net.conv((0, a, 0), c_out, silu=True, add=a)
             net.conv((b, a), c_out, 1, add=a)  # a is read and added: it must not be overwritten
@@ -105,10 +111,29 @@ class TestExtremes:
         x[:, 1] = [-32768, 32767]  # is cut to -32767
         assert abs(assert_equal(graph, x, isa)).max() >= 32767
 
-    def test_weights_at_the_bound(self, isa: str) -> None:
+    def test_the_largest_bytes(self, isa: str) -> None:
+        """Among them -128, which is not exported; sums come to 0.98 2^31."""
+        rng = np.random.default_rng(0)
+        net = Builder(rng, 56, bits=8)
+        net.conv((0,), 65, shift=0, limit=32767)
+        weight = np.full((65, 3, 3, 56), -128, np.int8)
+        weight[::3] = 127
+        weight[1::3] = rng.choice(np.array([-128, 127], np.int8), weight[1::3].shape)
+        graph = net.graph()
+        graph.tensors["layer0.weight"] = weight
+        graph.tensors["layer0.shift"] = np.arange(65, dtype=np.uint8) % 20
+        graph.tensors.pop("layer0.levels", None)
+        for x in (32767, -32767):
+            out = assert_equal(graph, np.full((1, 4, 20, 56), x, np.int16), isa)
+            assert abs(out.astype(float)).max() > 2**30.9
+        signs = rng.choice([-32767, 32767], (1, 4, 20, 56)).astype(np.int16)
+        assert_equal(graph, signs, isa)
+
+    @both_widths
+    def test_weights_at_the_bound(self, isa: str, bits: int) -> None:
         rng = np.random.default_rng(1)
         for limit in (2047, 32767):
-            net = Builder(rng, 7)
+            net = Builder(rng, 7, bits)
             a = net.conv((0,), 33, tight=True, shift=0, limit=limit)
             net.conv((a,), 5, tight=True, shift=0, limit=limit, silu=True)
             for x in (32767, -32767, -32768):
@@ -187,7 +212,8 @@ class TestUse:
         [
             ("layer0.bias", np.zeros(3, np.int32)),
             ("layer0.shift", np.full(4, 32, np.uint8)),
-            ("layer0.weight", np.zeros((4, 3, 3, 3), np.int8)),
+            ("layer0.weight", np.zeros((4, 3, 3, 3), np.uint8)),
+            ("layer0.weight", np.zeros((4, 3, 3, 3), np.int32)),
             ("layer1.levels", np.zeros((2, 4), np.int32)),
             ("silu", np.zeros(100, np.int16)),
         ],

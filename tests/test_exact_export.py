@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,24 @@ from PIL import Image
 
 from diffcodec.errors import CheckpointError
 from diffcodec.exact.activation_ranges import network_input
+from diffcodec.exact.backends import BACKENDS, Unavailable, open_backend
+from diffcodec.exact.conformance import expected
+from diffcodec.exact.cost import measure_cost
 from diffcodec.exact.export import HEADROOM, export, float_network
 from diffcodec.exact.floats import FloatNetwork
 from diffcodec.exact.graph import INPUT_FRACTION, Graph, Layer
 from diffcodec.exact.overflow import ROOM, accumulator, activation, prove
 from diffcodec.exact.reference import Reference
-from diffcodec.exact.rounding import round_together
+from diffcodec.exact.rounding import finer, round_together
 from diffcodec.network.config import Recipe, Skips
 from diffcodec.network.unet import UNet
 from tests.command import invoke
+from tests.exact_network import build
 from tests.exported import exported, images, plain, untrained
 from tests.synthetic import synthetic_image
 
 TOLERANCE = 3e-3  # relative; the fewer channels a network has, the less its roundings cancel
+TOLERANCE_OF_BYTES = 2e-2  # of weights that have 8 bits
 LEVELS = (np.array([0.4, 3.0, 40.0, 900.0, 2000.0]) / 127.5) ** 2
 
 
@@ -138,6 +143,10 @@ def test_the_way_back() -> None:
     assert apart(integers(graph, x, v), F).max() < TOLERANCE
 
 
+def test_a_file_has_had_this_fingerprint_since_weights_had_16_bits() -> None:
+    assert build("unit").fingerprint.hex() == "94f0008f40bc7a09"
+
+
 def test_facts_are_carried_over(tmp_path: Path) -> None:
     checkpoint = untrained()
     exported().save(tmp_path / "net.safetensors")
@@ -191,6 +200,73 @@ def test_weights_that_do_not_fit_are_refused() -> None:
     checkpoint.weights["down.0.0.conv1.bias"] = np.full(8, 1e9, np.float32)
     with pytest.raises(CheckpointError, match=r"down\.0\.0\.conv1 are too large"):
         export(checkpoint, images())
+
+
+# --- weights of 8 bits ---
+
+
+@lru_cache
+def narrow() -> Graph:
+    """`exported` with 8 bits."""
+    return export(untrained(), images(), bits=8)
+
+
+def test_all_but_the_ends_are_bytes() -> None:
+    first, *inner, last = narrow().layers
+    graph = narrow()
+    assert all(graph.weight(layer).dtype == np.int16 for layer in (first, last))
+    assert all(graph.weight(layer).dtype == np.int8 for layer in inner)
+    assert all(graph.weight(layer).min() >= -127 for layer in inner)
+    most = [int(np.abs(graph.weight(layer).astype(int)).max()) for layer in inner]
+    assert min(most) >= 64 and max(most) == 127  # as much as powers of two allow
+    for layer in (first, last):
+        assert np.array_equal(graph.weight(layer), exported().weight(layer))
+    assert [layer.limit for layer in graph.layers] == [x.limit for x in exported().layers]
+
+
+def test_bytes_say_nearly_what_the_unet_says(tmp_path: Path) -> None:
+    x, v = noisy(1)
+    with torch.inference_mode():
+        wanted = FloatNetwork(untrained(), torch.float64)(x, v)
+    error = apart(integers(narrow(), x, v), wanted.numpy()).max()
+    assert TOLERANCE < error < TOLERANCE_OF_BYTES
+    narrow().save(tmp_path / "net.safetensors")
+    graph = Graph.load(tmp_path / "net.safetensors")
+    assert graph.fingerprint == narrow().fingerprint != exported().fingerprint
+    assert np.array_equal(integers(graph, x, v), integers(narrow(), x, v))
+
+
+def test_the_width_of_a_type_says_nothing_but_is_in_the_fingerprint() -> None:
+    graph = narrow()
+    tensors = {k: t.astype(np.int16) if t.dtype == np.int8 else t for k, t in graph.tensors.items()}
+    wide = dataclasses.replace(graph, tensors=tensors)
+    x, v = noisy(1)
+    assert np.array_equal(integers(wide, x, v), integers(graph, x, v))
+    assert prove(wide) == prove(graph) and expected(wide) == expected(graph)
+    assert wide.fingerprint != graph.fingerprint
+    back, wide_back = float_network(graph), float_network(wide)
+    assert all(np.array_equal(back[name], wide_back[name]) for name in back)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_every_backend_reads_bytes(name: str) -> None:
+    try:
+        evaluate = open_backend(narrow(), name)
+    except Unavailable:
+        pytest.skip(f"the backend {name} is not here")
+    x, v = noisy(1)
+    counts = np.rint(x.numpy() * 2**INPUT_FRACTION).clip(-32768, 32767).astype(np.int16)
+    counts = counts.transpose(0, 2, 3, 1)
+    assert np.array_equal(evaluate(counts, v), Reference(narrow())(counts, v))
+
+
+def test_the_way_back_from_bytes() -> None:
+    unet = UNet(untrained().recipe.network)
+    unet.load_state_dict({k: torch.from_numpy(w) for k, w in float_network(narrow()).items()})
+    x, v = noisy(1)
+    with torch.inference_mode():
+        F = unet.residual(x.float(), torch.from_numpy(v).float()).numpy()
+    assert apart(integers(narrow(), x, v), F).max() < TOLERANCE  # of activations alone
 
 
 # --- the proof ---
@@ -257,6 +333,10 @@ def test_altered_integers_are_refused(tmp_path: Path) -> None:
         ("head.shift", np.full(3, 31, np.uint8), "layer head .* shifts by"),
         ("head.weight", np.zeros((3, 3, 3, 9), np.int16), "sources of layer head"),
         ("head.weight", np.zeros((3, 5, 5, 8), np.int16), "layer head .* kernel 5 x 5"),
+        ("head.weight", np.zeros((3, 3, 3, 9), np.int8), "sources of layer head"),
+        ("head.weight", np.zeros((3, 3, 3, 8), np.uint8), "layer head .* no proper weight"),
+        ("head.weight", np.zeros((3, 3, 3, 8), np.int32), "layer head .* no proper weight"),
+        ("head.bias", np.zeros(3, np.int8), "layer head .* no proper bias"),
         ("down.0.0.conv1.levels", np.zeros((2, 8), np.int32), "no proper levels"),
     ],
 )
@@ -322,6 +402,17 @@ def test_rounding_together_changes_the_output_less() -> None:
     assert errors[0] < errors[1] / 10
 
 
+def test_finer_units_are_for_weights_with_an_outlier() -> None:
+    rng = np.random.default_rng(2)
+    weight = rng.uniform(-10, 10, (3, 150))
+    weight[:, 0] = 100, 100, 12
+    moments = np.eye(150)
+    moments[0, 0] = 1e-4  # hardly anything goes into it
+    assert finer(weight, moments, 100).tolist() == [2, 2, 2]
+    moments[0, 0] = 1
+    assert finer(weight, moments, 100).tolist() == [0, 0, 2]
+
+
 # --- the command ---
 
 
@@ -337,8 +428,36 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     graph = Graph.load(written)
     assert graph.fingerprint.hex() in told and f"{written.stat().st_size:,} bytes" in told
     assert "sums stay below 2^31" in told
+    assert all(f"dB at noise {sigma}" in told for sigma in (5, 25, 100))
     again = run(tmp_path / "model.safetensors", "--data", tmp_path / "a.png", code=1)
     assert "exists" in again.stderr
+
+
+def test_command_with_8_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("diffcodec.cli.export.PIXELS", 1 << 10)
+    untrained().save(tmp_path / "model.safetensors")
+    Image.fromarray(synthetic_image(24, 24, 3, seed=5)).save(tmp_path / "a.png")
+    found = {}
+    for bits in (16, 8):
+        target = tmp_path / f"{bits}.safetensors"
+        words = ("--bits", bits, "--data", tmp_path / "a.png", "-o", target)
+        told = run(tmp_path / "model.safetensors", *words).stderr
+        found[bits] = Graph.load(target), target.stat().st_size
+        assert f"{found[bits][1]:,} bytes" in told
+    inner = sum(found[16][0].weight(layer).size for layer in found[16][0].layers[1:-1])
+    assert found[16][1] - found[8][1] == pytest.approx(inner, abs=1000)
+    assert found[8][0].weight(found[8][0].layers[1]).dtype == np.int8
+    run(tmp_path / "model.safetensors", "--bits", 4, "--data", tmp_path / "a.png", code=2)
+
+
+def test_the_cost_is_that_of_the_integers() -> None:
+    wide, bytes_ = (measure_cost(untrained(), graph, images()) for graph in (exported(), narrow()))
+    for a, b in zip(wide, bytes_, strict=True):
+        assert a.float_db == b.float_db and a.sigma_grey == b.sigma_grey
+        assert abs(a.exact_db - a.float_db) < abs(b.exact_db - b.float_db) < 0.5
+    image = images()[0]
+    (once, *_) = measure_cost(untrained(), exported(), [image])
+    assert 0 < once.float_db < 60 and str(once).endswith("dB at noise 5")
 
 
 def test_command_refuses(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
  * An int16 is 256 * upper + lower, the upper byte signed and the lower one not; so a product is
  * four products of bytes, which four accumulators sum up. They wrap around at 2^32, as does what
  * is made of them in the end; the sum itself fits into int32, so it is right.
+ *
+ * Weights of 8 bits are bytes as they are. Where the others have the lower bytes of a block of
+ * channels, these have the next block: the same four products then make twice the channels.
  */
 #include <cpuid.h>
 #include <immintrin.h>
@@ -16,15 +19,16 @@
 #define REQUEST_PERMISSION 0x1023 /* ARCH_REQ_XCOMP_PERM of arch_prctl */
 #define TILE_DATA 18              /* XFEATURE_XTILEDATA */
 
-/* Tiles: sums of products, named after the pixels' byte and the weights'; then these bytes. */
-#define HH 0
-#define HL 1
-#define LH 2
-#define LL 3
+/* Tiles: sums of products of the pixels' upper or lower bytes and the first or second tile of
+ * weights, which are upper and lower bytes or two blocks of channels; then what is multiplied. */
+#define H1 0
+#define H2 1
+#define L1 2
+#define L2 3
 #define PIXELS_H 4
 #define PIXELS_L 5
-#define WEIGHTS_H 6
-#define WEIGHTS_L 7
+#define WEIGHTS_1 6
+#define WEIGHTS_2 7
 
 /* Whether processor and kernel allow it; the kernel must be asked once in every process. */
 static int may_use_amx(void)
@@ -47,7 +51,7 @@ TARGET_AMX INLINE void configure(int strip)
     } tiles = {.palette = 1};
     for (int i = 0; i < 8; i++) {
         tiles.bytes[i] = BYTES;
-        tiles.rows[i] = (uint8_t)(i < WEIGHTS_H ? strip : ROWS);
+        tiles.rows[i] = (uint8_t)(i < WEIGHTS_1 ? strip : ROWS);
     }
     _tile_loadconfig(&tiles);
 }
@@ -127,72 +131,95 @@ TARGET_AMX INLINE void fill_amx(const Layer *l, Py_ssize_t y, Py_ssize_t pitch, 
     split(spare, row, pitch / even, even);
 }
 
-/* Sums of a strip of pixels by LANES channels. at: the strip's first upper bytes; the lower ones
- * follow `plane` bytes later, rows of the kernel `pitch` bytes. */
+/* The four sums of products of a strip of pixels. at: the strip's first upper bytes; the lower
+ * ones follow `plane` bytes later, rows of the kernel `pitch` bytes. */
 TARGET_AMX INLINE void tile_amx(const Layer *l, const int8_t *at, Py_ssize_t plane,
-                                Py_ssize_t pitch, const int8_t *weight, const int32_t *bias,
-                                int strip, int32_t *sums)
+                                Py_ssize_t pitch, const int8_t *weight, const int narrow,
+                                int32_t part[4][ROWS * LANES])
 {
     Py_ssize_t apart = l->stride * BYTES;
-    ALIGNED int32_t part[4][ROWS * LANES];
-    _tile_zero(HH);
-    _tile_zero(HL);
-    _tile_zero(LH);
-    _tile_zero(LL);
+    _tile_zero(H1);
+    _tile_zero(H2);
+    _tile_zero(L1);
+    _tile_zero(L2);
     for (int y = 0; y < l->kernel; y++, at += pitch)
         for (const int8_t *chunk = at; chunk < at + pitch; chunk += 2 * plane)
             for (int x = 0; x < l->kernel; x++, weight += 2 * TILE) {
                 _tile_loadd(PIXELS_H, chunk + BYTES * x, apart);
                 _tile_loadd(PIXELS_L, chunk + BYTES * x + plane, apart);
-                _tile_loadd(WEIGHTS_H, weight, BYTES);
-                _tile_loadd(WEIGHTS_L, weight + TILE, BYTES);
-                _tile_dpbssd(HH, PIXELS_H, WEIGHTS_H);
-                _tile_dpbsud(HL, PIXELS_H, WEIGHTS_L);
-                _tile_dpbusd(LH, PIXELS_L, WEIGHTS_H);
-                _tile_dpbuud(LL, PIXELS_L, WEIGHTS_L);
+                _tile_loadd(WEIGHTS_1, weight, BYTES);
+                _tile_loadd(WEIGHTS_2, weight + TILE, BYTES);
+                _tile_dpbssd(H1, PIXELS_H, WEIGHTS_1);
+                _tile_dpbusd(L1, PIXELS_L, WEIGHTS_1);
+                if (narrow) {
+                    _tile_dpbssd(H2, PIXELS_H, WEIGHTS_2);
+                    _tile_dpbusd(L2, PIXELS_L, WEIGHTS_2);
+                } else {
+                    _tile_dpbsud(H2, PIXELS_H, WEIGHTS_2);
+                    _tile_dpbuud(L2, PIXELS_L, WEIGHTS_2);
+                }
             }
-    _tile_stored(HH, part[HH], BYTES);
-    _tile_stored(HL, part[HL], BYTES);
-    _tile_stored(LH, part[LH], BYTES);
-    _tile_stored(LL, part[LL], BYTES);
+    _tile_stored(H1, part[H1], BYTES);
+    _tile_stored(H2, part[H2], BYTES);
+    _tile_stored(L1, part[L1], BYTES);
+    _tile_stored(L2, part[L2], BYTES);
     __asm__ volatile("" ::: "memory"); /* the stores above are not known to compilers as such */
-    __m512i zero = _mm512_loadu_si512(bias);
-    for (int k = 0; k < strip * LANES; k += LANES) {
-        __m512i middle = _mm512_add_epi32(_mm512_load_si512(part[HL] + k),
-                                          _mm512_load_si512(part[LH] + k));
-        __m512i sum = _mm512_add_epi32(zero, _mm512_load_si512(part[LL] + k));
+}
+
+/* The sums of pixel p and the channels of a block from their parts. */
+TARGET_AMX INLINE void join(const int32_t part[4][ROWS * LANES], int p, int block,
+                            const int narrow, const int32_t *bias, int32_t *sums)
+{
+    __m512i sum = _mm512_loadu_si512(bias), h1 = _mm512_load_si512(part[H1 + block] + p * LANES);
+    __m512i l1 = _mm512_load_si512(part[L1 + block] + p * LANES);
+    if (narrow) {
+        sum = _mm512_add_epi32(sum, _mm512_add_epi32(l1, _mm512_slli_epi32(h1, 8)));
+    } else {
+        __m512i middle = _mm512_add_epi32(l1, _mm512_load_si512(part[H2] + p * LANES));
+        sum = _mm512_add_epi32(sum, _mm512_load_si512(part[L2] + p * LANES));
         sum = _mm512_add_epi32(sum, _mm512_slli_epi32(middle, 8));
-        sum = _mm512_add_epi32(sum, _mm512_slli_epi32(_mm512_load_si512(part[HH] + k), 16));
-        _mm512_store_si512(sums + k, sum);
+        sum = _mm512_add_epi32(sum, _mm512_slli_epi32(h1, 16));
     }
+    _mm512_store_si512(sums, sum);
 }
 
 /* Strips do not go on in the next row; the last of a row begins early enough to be whole. */
+TARGET_AMX INLINE void blocks_amx(const Layer *l, const int16_t *a, Py_ssize_t pitch,
+                                  Py_ssize_t even, Py_ssize_t first, Py_ssize_t rows,
+                                  Py_ssize_t width, const int narrow)
+{
+    ALIGNED int32_t part[4][ROWS * LANES], sums[LANES];
+    Py_ssize_t plane = pitch / even * BYTES, tiles = l->kernel * l->kernel * even / BYTES;
+    int strip = width < ROWS ? (int)width : ROWS, wide = LANES << narrow;
+    const int8_t *weight = l->weight;
+    pitch *= sizeof(int16_t);
+    __asm__ volatile("" ::: "memory"); /* nor are the loads */
+    for (Py_ssize_t c = 0; c < l->c_out; c += wide, weight += tiles * 2 * TILE) {
+        const int8_t *row = (const int8_t *)a;
+        Py_ssize_t end = l->c_out - c < wide ? l->c_out : c + wide;
+        for (Py_ssize_t y = first; y < first + rows; y++, row += l->stride * pitch)
+            for (Py_ssize_t x = 0; x < width; x += strip) {
+                Py_ssize_t start = x + strip > width ? width - strip : x;
+                tile_amx(l, row + start * l->stride * BYTES, plane, pitch, weight, narrow, part);
+                for (Py_ssize_t p = x; p < start + strip; p++)
+                    for (Py_ssize_t d = c; d < end; d += LANES) {
+                        Py_ssize_t to = (y * width + p) * l->c_out + d;
+                        join(part, (int)(p - start), d > c, narrow, l->bias + d, sums);
+                        finish(sums, l->down + d, l->add ? l->add + to : NULL, l->out + to,
+                               end - d < LANES ? end - d : LANES);
+                    }
+            }
+    }
+}
+
 TARGET_AMX INLINE void convolve_amx(const Layer *l, const int16_t *a, Py_ssize_t pitch,
                                     Py_ssize_t even, Py_ssize_t first, Py_ssize_t rows,
                                     Py_ssize_t width)
 {
-    ALIGNED int32_t sums[ROWS * LANES];
-    Py_ssize_t plane = pitch / even * BYTES, tiles = l->kernel * l->kernel * even / BYTES;
-    int strip = width < ROWS ? (int)width : ROWS;
-    const int8_t *weight = l->weight;
-    pitch *= sizeof(int16_t);
-    __asm__ volatile("" ::: "memory"); /* nor are the loads */
-    for (Py_ssize_t c = 0; c < l->c_out; c += LANES, weight += tiles * 2 * TILE) {
-        Py_ssize_t n = l->c_out - c < LANES ? l->c_out - c : LANES;
-        const int8_t *row = (const int8_t *)a;
-        for (Py_ssize_t y = first; y < first + rows; y++, row += l->stride * pitch)
-            for (Py_ssize_t x = 0; x < width; x += strip) {
-                Py_ssize_t start = x + strip > width ? width - strip : x;
-                tile_amx(l, row + start * l->stride * BYTES, plane, pitch, weight, l->bias + c,
-                         strip, sums);
-                for (Py_ssize_t p = x; p < start + strip; p++) {
-                    Py_ssize_t to = (y * width + p) * l->c_out + c;
-                    finish(sums + (p - start) * LANES, l->down + c, l->add ? l->add + to : NULL,
-                           l->out + to, n);
-                }
-            }
-    }
+    if (l->narrow)
+        blocks_amx(l, a, pitch, even, first, rows, width, 1);
+    else
+        blocks_amx(l, a, pitch, even, first, rows, width, 0);
 }
 
 TARGET_AMX static int work_amx(const Layer *l, Py_ssize_t first, Py_ssize_t last)

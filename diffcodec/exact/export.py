@@ -4,6 +4,9 @@ Streams count 2^-11: at the ends of the table, +-16, SiLU is 0 and x to the last
 get the 15 bits that int16 has for them, with room above the largest one that was measured, and
 weights what is then left of the 31 bits of an accumulator: about 8, and more for the largest.
 Their errors are like the image and mostly cancel (rounding.py); those of activations are noise.
+
+Weights that are bytes make half the file and, by AMX, half the work. The first and the last layer
+keep 16 bits: they are small, and what they get wrong is seen at once.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -24,7 +27,7 @@ from diffcodec.exact.conformance import expected
 from diffcodec.exact.floats import FloatLayer, FloatNetwork
 from diffcodec.exact.graph import INPUT_FRACTION, TRAINED, Graph, Layer
 from diffcodec.exact.overflow import ROOM, accumulator, activation, prove
-from diffcodec.exact.rounding import round_together
+from diffcodec.exact.rounding import finer, round_together
 from diffcodec.exact.shapes import PEAK
 from diffcodec.network.activation import curve
 from diffcodec.network.checkpoint import Checkpoint
@@ -36,25 +39,33 @@ HEADROOM = 1.5  # room above the largest activation that was measured
 FRACTION = 11  # of the streams
 OUTPUT_FRACTION = 14
 SCALE = 24  # most bits of a weight's fraction
+BYTE = 127  # of int8
+
+Bits = Literal[8, 16]
 
 
 def export(
     checkpoint: Checkpoint,
     images: Sequence[NDArray[np.uint8]],
     progress: Progress | None = None,
+    bits: Bits = 16,
 ) -> Graph:
     """The integer network of a checkpoint, scaled by its activations on images (H, W, 3) uint8.
 
-    The images have one size. progress(noise levels done, of). The result is proven, and states its
-    conformance vectors. Raises CheckpointError for a network that has no exact form.
+    The images have one size. progress(noise levels done, of). bits: of the weights, but for those
+    of the first and the last layer, which have 16. The result is proven, and states its conformance
+    vectors. Raises CheckpointError for a network that has no exact form.
     """
     network = FloatNetwork(checkpoint, torch.float32)
     measured = measure_ranges(network, np.stack(images), progress)
-    return to_integers(checkpoint, network.layers, measured)
+    return to_integers(checkpoint, network.layers, measured, bits)
 
 
 def to_integers(
-    checkpoint: Checkpoint, layers: Sequence[FloatLayer], measured: Mapping[str, Activations]
+    checkpoint: Checkpoint,
+    layers: Sequence[FloatLayer],
+    measured: Mapping[str, Activations],
+    bits: Bits = 16,
 ) -> Graph:
     """The integer network of a checkpoint's layers, whose activations were measured, by name."""
     config, levels = checkpoint.recipe.network, noise_levels()
@@ -82,7 +93,8 @@ def to_integers(
     for layer in layers:
         rows = None if layer.level is None else level_rows(layer.level, levels)
         out = OUTPUT_FRACTION if layer is layers[-1] else FRACTION
-        graph = _append(graph, layer, measured[layer.name], rows, out)
+        peak = BYTE if bits == 8 and layer not in (layers[0], layers[-1]) else PEAK
+        graph = _append(graph, layer, measured[layer.name], rows, out, peak)
     prove(graph)
     return dataclasses.replace(graph, facts={**graph.facts, "conformance": expected(graph)})
 
@@ -115,19 +127,22 @@ def activation_table(name: str, fraction: int) -> NDArray[np.int16]:
 
 
 def _append(
-    graph: Graph, layer: FloatLayer, inputs: Activations, rows: Float64 | None, out: int
+    graph: Graph, layer: FloatLayer, inputs: Activations, rows: Float64 | None, out: int, peak: int
 ) -> Graph:
-    """The graph with one more layer, whose output has the fraction `out`."""
+    """The graph with one more layer. out: fraction of its output; peak: most of its weights."""
     made = _cut(layer, inputs)
     fraction = activation_fraction(graph, made)
-    scale = _first_scale(layer, made, rows, fraction, int(graph.tensors["silu"].min()))
+    scale = _first_scale(layer, made, rows, fraction, int(graph.tensors["silu"].min()), peak)
+    if peak == BYTE:
+        flat = layer.weight.reshape(len(scale), -1) * 2.0 ** scale[:, None]
+        scale = np.minimum(scale + finer(flat, inputs.moments, peak), SCALE)
     while True:
         if (scale + fraction < out).any():
             raise CheckpointError(
-                f"the weights of {layer.name} are too large for 31 bits; train the network "
+                f"the weights of {layer.name} are too large for their bits; train the network "
                 "longer, or at a lower rate"
             )
-        found = _integers(layer, inputs, rows, fraction, out, scale)
+        found = _integers(layer, inputs, rows, fraction, out, scale, peak)
         tensors = {f"{layer.name}.{key}": tensor for key, tensor in found.items()}
         grown = dataclasses.replace(
             graph, layers=(*graph.layers, made), tensors={**graph.tensors, **tensors}
@@ -165,11 +180,11 @@ def activation_fraction(graph: Graph, layer: Layer) -> int:
 
 
 def _first_scale(
-    layer: FloatLayer, made: Layer, rows: Float64 | None, fraction: int, least: int
+    layer: FloatLayer, made: Layer, rows: Float64 | None, fraction: int, least: int, peak: int
 ) -> NDArray[np.int64]:
     """The fraction of each output channel's weights that would do if nothing was rounded.
 
-    least: of the table of activations.
+    least: of the table of activations; peak: the largest integer of a weight.
     """
     low, high = activation(made, least)
     up = np.maximum(layer.weight, 0).sum(axis=(1, 2, 3))
@@ -178,7 +193,7 @@ def _first_scale(
     most = np.maximum(up, down) * high - np.minimum(up, down) * low + level * 2.0**fraction
     largest = np.abs(layer.weight).max(axis=(1, 2, 3))
     with np.errstate(divide="ignore"):
-        bits = np.minimum(np.log2(ROOM / most), np.log2(PEAK / largest))
+        bits = np.minimum(np.log2(ROOM / most), np.log2(peak / largest))
     return np.asarray(np.floor(np.minimum(bits, SCALE)), np.int64)
 
 
@@ -189,13 +204,14 @@ def _integers(
     fraction: int,
     out: int,
     scale: NDArray[np.int64],
+    peak: int,
 ) -> dict[str, NDArray[Any]]:
-    """The tensors of a layer."""
+    """The tensors of a layer, whose weights have moduli up to `peak`."""
     unit = 2.0**scale
     flat = layer.weight.reshape(len(scale), -1) * unit[:, None]
-    weight = round_together(flat, inputs.moments, PEAK).reshape(layer.weight.shape)
+    weight = round_together(flat, inputs.moments, peak).reshape(layer.weight.shape)
     found: dict[str, NDArray[Any]] = {
-        "weight": weight.astype(np.int16),
+        "weight": weight.astype(np.int8 if peak == BYTE else np.int16),
         "bias": np.rint(layer.bias * unit * 2.0**fraction).astype(np.int32),
         "shift": (fraction + scale - out).astype(np.uint8),
     }

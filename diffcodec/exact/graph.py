@@ -25,15 +25,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec.bitstream.types import Int16, Int64
+from diffcodec.bitstream.types import Int64
 from diffcodec.files import write_atomic
 from diffcodec.network.tensors import Tensors, fingerprint, load, pack
 from diffcodec.theory.chain import Tables
 
 KEY = "diffcodec-exact"
 INPUT_FRACTION = 12  # the input, c_in y, counts 2^-12
-WEIGHTS = 8  # bits of the weights that interpolate between noise levels
+SHARES = 8  # bits of the shares that interpolate between noise levels
 TRAINED = "trained."  # before the names of float tensors, from which only training resumes
+WEIGHTS = (np.int8, np.int16)  # types of weights: they mean the same
+
+Weight = NDArray[np.int8] | NDArray[np.int16]
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Layer:
 
     sources: streams that are read, their channels one after the other; silu: by the table, else
     cut; shift, limit: of the activations; upsample: each pixel becomes 2 x 2; stride: 1 or 2;
-    add: a stream that is added to the output. Tensors, named by `name`: weight int16
+    add: a stream that is added to the output. Tensors, named by `name`: weight int16 or int8
     (c_out, k, k, c_in) with k = 1 or 3, zeros around the image; bias int32 (c_out); shift uint8
     (c_out); and perhaps levels int32 (L, c_out), what each noise level adds to the bias.
     """
@@ -76,8 +79,8 @@ class Graph:
     output: int
     facts: dict[str, Any]
 
-    def weight(self, layer: Layer) -> Int16:
-        """(c_out, k, k, c_in)."""
+    def weight(self, layer: Layer) -> Weight:
+        """(c_out, k, k, c_in), in the file's type: too narrow to be multiplied in."""
         return self.tensors[f"{layer.name}.weight"]
 
     @property
@@ -91,19 +94,19 @@ class Graph:
         return sum(self.tensors[name].size for name in own)
 
     def biases(self, v: float) -> list[Int64]:
-        """Bias of every layer at a noise variance: between levels, by weights of 8 bits."""
+        """Bias of every layer at a noise variance: between levels, by shares of 8 bits."""
         levels = self.tensors["levels"]
         low = int(np.clip(np.searchsorted(levels, v, side="right") - 1, 0, len(levels) - 2))
         share = (v - float(levels[low])) / float(levels[low + 1] - levels[low])
-        w = round(min(max(share, 0.0), 1.0) * (1 << WEIGHTS))
+        w = round(min(max(share, 0.0), 1.0) * (1 << SHARES))
         biases = []
         for layer in self.layers:
             bias = self.tensors[f"{layer.name}.bias"].astype(np.int64)
             rows = self.tensors.get(f"{layer.name}.levels")
             if rows is not None:
                 below, above = rows[low].astype(np.int64), rows[low + 1].astype(np.int64)
-                mixed = below * ((1 << WEIGHTS) - w) + above * w
-                bias = bias + rounded_shift(mixed, WEIGHTS)
+                mixed = below * ((1 << SHARES) - w) + above * w
+                bias = bias + rounded_shift(mixed, SHARES)
             biases.append(bias)
         return biases
 

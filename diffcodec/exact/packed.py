@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from diffcodec.bitstream.types import Int16, Int32
 from diffcodec.errors import CheckpointError
-from diffcodec.exact.graph import Graph, Layer, rounded_shift
+from diffcodec.exact.graph import WEIGHTS, Graph, Layer, Weight, rounded_shift
 
 LANES, BLOCK = 16, 48  # of convolve.c: channels of a vector, of a block
 CHUNK = 64  # of amx.h: input channels of a tile
@@ -31,7 +31,8 @@ class Packed:
     add: int | None
     c_in: int
     c_out: int
-    numbers: tuple[int, ...]  # c_out, kernel, stride, upsample, shift, limit, end of SiLU's table
+    # c_out, kernel, stride, upsample, shift, limit, end of SiLU's table, whether weights are int8
+    numbers: tuple[int, ...]
     table: Int16 | None  # (65537,): from a stream to activations; None: cut
     weight: NDArray[Any]  # in the order of the instruction set
     down: Int32  # (c_out,)
@@ -113,6 +114,7 @@ def pack(graph: Graph, order: Order) -> list[Packed]:
             tables[layer.shift, layer.limit] = table
         done = tuple(i for i, at in last.items() if at == k)
         free = k < len(graph.layers) and layer.add in done and layer.add not in layer.sources
+        narrow = weight.dtype == np.int8
         numbers = (layer.stride, int(layer.upsample), layer.shift, layer.limit, int(silu[-1]))
         packed.append(
             Packed(
@@ -121,7 +123,7 @@ def pack(graph: Graph, order: Order) -> list[Packed]:
                 add=layer.add,
                 c_in=weight.shape[3],
                 c_out=len(weight),
-                numbers=(*weight.shape[:2], *numbers),
+                numbers=(*weight.shape[:2], *numbers, int(narrow)),
                 table=table if layer.silu else None,
                 weight=_packed_weight(weight, order),
                 down=shift.astype(np.int32),
@@ -143,7 +145,7 @@ def _last_readers(graph: Graph) -> dict[int, int]:
     return last
 
 
-def _tensors(graph: Graph, layer: Layer) -> tuple[Int16, NDArray[np.uint8], Int16]:
+def _tensors(graph: Graph, layer: Layer) -> tuple[Weight, NDArray[np.uint8], Int16]:
     """Weight, shift and SiLU's table, after a look at all that convolve.c relies on."""
     get = graph.tensors.get
     weight, bias, shift, levels = (
@@ -153,7 +155,7 @@ def _tensors(graph: Graph, layer: Layer) -> tuple[Int16, NDArray[np.uint8], Int1
     if weight is None or bias is None or shift is None or silu is None or noise is None:
         raise CheckpointError(f"the network lacks a tensor of layer {layer.name}; get it again")
     fits = (
-        weight.dtype == np.int16
+        weight.dtype in WEIGHTS
         and weight.ndim == 4
         and weight.shape[1:3] in ((1, 1), (3, 3))
         and weight.size > 0
@@ -172,13 +174,13 @@ def _tensors(graph: Graph, layer: Layer) -> tuple[Int16, NDArray[np.uint8], Int1
     return weight, shift, silu
 
 
-def _packed_weight(weight: Int16, order: Order) -> NDArray[Any]:
+def _packed_weight(weight: Weight, order: Order) -> NDArray[Any]:
     """(c_out, k, k, c_in) as convolve.c says; c_in is rounded up to even, c_out to vectors."""
+    if order == "bytes":
+        return _aligned(_tiles(weight))
     c_out, k, _, c_in = weight.shape
     whole = np.zeros((c_out + -c_out % LANES, k, k, c_in + c_in % 2), np.int16)
     whole[:c_out, ..., :c_in] = weight
-    if order == "bytes":
-        return _aligned(_tiles(whole))
     whole = whole.reshape(len(whole), k * k, -1, 2 if order == "pairs" else 1)
     whole = whole.transpose(1, 2, 0, 3)
     return _aligned(
@@ -186,13 +188,18 @@ def _packed_weight(weight: Int16, order: Order) -> NDArray[Any]:
     )
 
 
-def _tiles(weight: Int16) -> NDArray[np.uint8]:
-    """To blocks of [k][chunk][k][upper and lower bytes][16][channel of the block][4]."""
+def _tiles(weight: Weight) -> NDArray[np.uint8]:
+    """To blocks of [k][chunk][k][upper and lower bytes, or halves][16][channel][4]."""
     c_out, k, _, c_in = weight.shape
-    whole = np.pad(weight, ((0, 0), (0, 0), (0, 0), (0, -c_in % CHUNK)))
-    whole = whole.reshape(c_out // LANES, LANES, k, k, -1, CHUNK // 4, 4)
-    whole = whole.transpose(0, 2, 4, 3, 5, 1, 6)
-    return np.stack([whole >> 8, whole & 255], axis=4).astype(np.uint8)
+    halves = 2 if weight.dtype == np.int8 else 1
+    whole: NDArray[Any] = np.pad(
+        weight, ((0, -c_out % (halves * LANES)), (0, 0), (0, 0), (0, -c_in % CHUNK))
+    )
+    whole = whole.reshape(-1, halves, LANES, k, k, whole.shape[3] // CHUNK, CHUNK // 4, 4)
+    whole = whole.transpose(0, 3, 5, 4, 1, 6, 2, 7)
+    if halves == 1:
+        whole = np.concatenate([whole >> 8, whole & 255], axis=4)
+    return whole.astype(np.uint8)
 
 
 def _aligned(x: NDArray[Any]) -> NDArray[Any]:

@@ -8,10 +8,12 @@ fall to about a fourth of those of the nearest integers.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffcodec.bitstream.types import Float64
 
 DAMPING = 0.01  # share of the mean square added to every input's own: keeps the inverse tame
+MOST_CLIPPED = 2  # bits that a unit may be finer than the largest weight allows
 COLUMNS = 64  # weights that are rounded before the others hear of it
 
 
@@ -36,3 +38,19 @@ def round_together(weight: Float64, moments: Float64, limit: int) -> Float64:
             errors[:, j - start] = error
         rest[:, end:] -= errors @ share[start:end, end:]
     return rounded
+
+
+def finer(weight: Float64, moments: Float64, limit: int) -> NDArray[np.int64]:
+    """Bits (c_out,), 0 or more, by which finer units make the error of what a layer yields smaller.
+
+    weight (c_out, K): in units that leave room for the largest; finer ones clip a few weights, and
+    halve the error of all others. moments, limit: as above.
+    """
+    bits = np.zeros(len(weight), np.int64)
+    least = np.full(len(weight), np.inf)
+    for more in range(MOST_CLIPPED + 1):
+        error = round_together(weight * 2**more, moments, limit) / 2**more - weight
+        found = np.einsum("ck,ck->c", error @ moments, error)
+        better = found < least
+        bits[better], least[better] = more, found[better]
+    return bits

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from diffcodec.errors import CheckpointError
-from diffcodec.exact.graph import Graph, Layer
+from diffcodec.exact.graph import WEIGHTS, Graph, Layer
 
 PEAK = 32767  # of int16
 MOST_SHIFT = {"activation": 15, "accumulator": 30}
@@ -61,24 +61,26 @@ def _check_own(graph: Graph) -> None:
 
 
 def _check_tensors(graph: Graph, layer: Layer) -> None:
-    def tensor(key: str, dtype: type[np.generic], shape: tuple[int | None, ...]) -> None:
+    def tensor(
+        key: str, dtypes: tuple[type[np.generic], ...], shape: tuple[int | None, ...]
+    ) -> None:
         found = graph.tensors.get(f"{layer.name}.{key}")
         if (
             found is None
-            or found.dtype != dtype
+            or found.dtype not in dtypes
             or found.ndim != len(shape)
             or any(n != m for n, m in zip(found.shape, shape, strict=True) if m is not None)
         ):
             raise CheckpointError(f"layer {layer.name} of the network has no proper {key}")
 
-    tensor("weight", np.int16, (None,) * 4)
+    tensor("weight", WEIGHTS, (None,) * 4)
     channels, height, width, _ = graph.weight(layer).shape
     if height != width or width not in (1, 3) or not graph.weight(layer).size:
         raise CheckpointError(f"layer {layer.name} of the network has a kernel {height} x {width}")
-    tensor("bias", np.int32, (channels,))
-    tensor("shift", np.uint8, (channels,))
+    tensor("bias", (np.int32,), (channels,))
+    tensor("shift", (np.uint8,), (channels,))
     if f"{layer.name}.levels" in graph.tensors:
-        tensor("levels", np.int32, (len(graph.tensors["levels"]), channels))
+        tensor("levels", (np.int32,), (len(graph.tensors["levels"]), channels))
     shift = int(graph.tensors[f"{layer.name}.shift"].max())
     if not 0 <= layer.shift <= MOST_SHIFT["activation"] or shift > MOST_SHIFT["accumulator"]:
         raise CheckpointError(f"layer {layer.name} of the network shifts by {layer.shift}, {shift}")
