@@ -206,6 +206,15 @@ MEASUREMENTS = (
         tools=CJXL,
     ),
     Measurement(
+        "archive-cifar10-gaussian.json",
+        "python -m diffcodec.eval.experiments.archive_rate data/cifar10 --split test --cut 32 "
+        "--images 128 -m cifar10 --chain 50 --residual gaussian --no-peers "
+        "--json archive-cifar10-gaussian.json",
+        3,
+        CIFAR10,
+        ("archives",),
+    ),
+    Measurement(
         "archive-kodak.json",
         "python -m diffcodec.eval.experiments.archive_rate data/kodak --split kodim23 -m photo "
         "--auto --json archive-kodak.json",

@@ -42,12 +42,13 @@ def stack(results: Path) -> str:
 def archives(results: Path) -> str:
     """Bits-back coding: the bound, net bits and whole archives."""
     rows, commands = [], []
-    for name in ("archive-cifar10", "archive-kodak"):
+    for name in ("archive-cifar10", "archive-cifar10-gaussian", "archive-kodak"):
         result = load(results, name)
         commands.append(machine(result))
         for run in result["results"]:
             images, name = result["dataset"]["images"], result["dataset"]["name"]
-            row = [name, f"{images}", f"{run['steps']}", f"{run['nelbo_bpd']:.4f}"]
+            row = [name, f"{images}", run["residual"], f"{run['steps']}"]
+            row.append(f"{run['nelbo_bpd']:.4f}")
             row += [f"{run['net_bpd']:.4f} ({run['net_overhead_percent']:+.2f} %)"]
             row += [f"**{run['file_bpd']:.4f}** ({run['file_overhead_percent']:+.2f} %)"]
             auto = run.get("auto_bytes")
@@ -56,9 +57,10 @@ def archives(results: Path) -> str:
             row.append(f"{run['initial']['bits'] / 8e3:.1f} kB")
             row += ["yes" if run["exact"] else "no", f"{run['outside_network_percent']:.1f} %"]
             for peer in ("png", "webp", "jpegxl"):
-                row.append(f"{result['peers_lossless'][peer]['bpd']:.3f}")
+                others = result["peers_lossless"]
+                row.append(f"{others[peer]['bpd']:.3f}" if others else "")
             rows.append(row)
-    head = ["set", "images", "steps", "bound of the chain", "net bits/dim", "whole archive"]
-    head += ["with --network auto", "of it initial bits", "exact", "time outside the network"]
-    head += ["PNG", "WebP", "JPEG XL"]
+    head = ["set", "images", "x_0 by", "steps", "bound of the chain", "net bits/dim"]
+    head += ["whole archive", "with --network auto", "of it initial bits", "exact"]
+    head += ["time outside the network", "PNG", "WebP", "JPEG XL"]
     return f"{table(head, rows)}\n\n" + "\n\n".join(commands)
