@@ -8,7 +8,6 @@ with the progressive tiles; the stack is then empty.
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,23 +17,21 @@ from typing import cast
 
 import numpy as np
 
-from diffcodec.accounting.trace import Balance, Clock, Trace
+from diffcodec.accounting.trace import Balance, Clock
+from diffcodec.archive.alone import AloneCoder
 from diffcodec.archive.bitsback import pop, push
 from diffcodec.archive.ending import chain_of_tile
 from diffcodec.archive.model import Model, tile_model
 from diffcodec.bitstream.ans import LANES, Stack, StackEmpty
 from diffcodec.bitstream.archive import Entry
 from diffcodec.bitstream.archive_header import ArchiveHeader
-from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
-from diffcodec.bitstream.payload_writer import PayloadWriter
 from diffcodec.bitstream.sample_format import archived
-from diffcodec.bitstream.tiles import FIRST_CODE, FIRST_SEED, Shape, first_chain, tiles_of
+from diffcodec.bitstream.tiles import Shape, tiles_of
 from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.codec import Codec
-from diffcodec.file import with_length
-from diffcodec.progressive.plain import encode_plain, graphics_bytes, plain_payload
-from diffcodec.theory.chain import Chain, choose_chain
+from diffcodec.progressive.plain import graphics_bytes
+from diffcodec.theory.chain import choose_chain
 from diffcodec.theory.denoiser import BatchDenoiser
 
 # Bits of a sub-pixel as a lossless WebP below which a tile is graphics. Tiles of photographs take
@@ -71,6 +68,7 @@ class GroupCoder:
     def __init__(self, codec: Codec, header: ArchiveHeader, clock: Clock | None = None) -> None:
         self.codec, self.header, self.clock = codec, header, clock or Clock()
         self.chain = choose_chain(header.chain_name, codec.tables)
+        self.alone = AloneCoder(codec, header, self.clock)
         self._model = lru_cache(maxsize=16)(self._make_model)
 
     def encode(
@@ -170,7 +168,7 @@ class GroupCoder:
         if entry.count:
             pixels = pop(self._model(shape), stack, entry.count)
         else:
-            pixels = self._from_progressive(stack.take_bytes(entry.size), shape)[None]
+            pixels = self.alone.decode(stack.take_bytes(entry.size), shape)[None]
         if zlib.crc32(pixels.tobytes()) != entry.crc:
             raise BitstreamError(
                 "the decoded pixels do not match their checksum, though the archive is intact: "
@@ -191,70 +189,19 @@ class GroupCoder:
         chain = chain_of_tile(self.header, self.chain, shape)
         return tile_model(denoiser, self.header, chain, shape, self.clock)
 
-    # --- progressive tiles and graphics: .dfc files without their headers ---
-
-    def _draft(self, shape: Shape) -> tuple[Header, Chain]:
-        """The header that a tile (H, W, C) does without, and its noise levels."""
-        height, width, channels = shape
-        levels = choose_chain(first_chain(math.prod(shape)), self.codec.tables)
-        header = Header(
-            width=width,
-            height=height,
-            format=archived(channels),
-            fingerprint=self.codec.fingerprint,
-            code=FIRST_CODE,
-            chain=levels.kind,
-            nodes=len(levels.v),
-            seed=FIRST_SEED,
-            version=1 if self.header.end is None else 2,
-        )
-        return header, levels
+    # --- tiles that are coded alone ---
 
     def _graphics(self, pixels: Pixels, spent: Spent | None) -> bytes:
-        payload, _ = self._plain(pixels)
+        payload = self.alone.without_steps(pixels).payload
         if spent is not None:
             spent.graphics_bits += 32 * -(-len(payload) // 4)
             spent.graphics_values += pixels.size
         return payload
 
-    def _plain(self, pixels: Pixels) -> tuple[bytes, float]:
-        """A tile (H, W, C) without steps, and its ideal in bits."""
-        height, width, channels = pixels.shape
-        shared = self.codec.shared(*self._draft((height, width, channels)), self.clock)
-        planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
-        end = self.header.end
-        code = encode_plain(shared, planes, None if end is None else end.level)
-        ideal = math.fsum(code.ideal_bits) if code.coding else 8.0 * code.size
-        return plain_payload(PayloadWriter(shared.plan), -1, planes, code), ideal
-
     def _progressive(self, pixels: Pixels, spent: Spent | None) -> bytes:
-        payload, ideal = self._with_steps(pixels)
-        if self.header.end is not None:
-            payload, ideal = min((payload, ideal), self._plain(pixels), key=lambda p: len(p[0]))
+        code = self.alone.encode(pixels)
         if spent is not None:
-            spent.progressive_bits += 32 * -(-len(payload) // 4)
-            spent.progressive_ideal += ideal
+            spent.progressive_bits += 32 * -(-len(code.payload) // 4)
+            spent.progressive_ideal += code.ideal_bits
             spent.progressive_values += pixels.size
-        return payload
-
-    def _with_steps(self, pixels: Pixels) -> tuple[bytes, float]:
-        """A tile (H, W, C) with steps, and its ideal in bits."""
-        trace, chain = Trace(), first_chain(pixels.size)
-        data = self.codec.encode(
-            pixels,
-            chain=chain,
-            code=FIRST_CODE.name,
-            seed=FIRST_SEED,
-            effort="best",
-            residual="gaussian" if self.header.end is None else "adaptive",
-            trace=trace,
-        )
-        ideal = trace.lossless_bits + sum(step.mi_bits for step in trace.steps)
-        return data[parse_header(data)[1] :], ideal
-
-    def _from_progressive(self, payload: bytes, shape: Shape) -> Pixels:
-        header, _ = self._draft(shape)
-        decoded = self.codec.decode(with_length(header, payload))
-        if not decoded.lossless:
-            raise BitstreamError("a progressive tile is damaged")
-        return decoded.pixels
+        return code.payload
