@@ -24,7 +24,7 @@ from diffcodec.exact.floats import FloatNetwork
 from diffcodec.exact.graph import INPUT_FRACTION, Graph, Layer
 from diffcodec.exact.overflow import ROOM, accumulator, activation, prove
 from diffcodec.exact.reference import Reference
-from diffcodec.exact.rounding import finer, round_together
+from diffcodec.exact.rounding import Rounding
 from diffcodec.network.config import Recipe, Skips
 from diffcodec.network.unet import UNet
 from tests.command import invoke
@@ -385,9 +385,9 @@ def test_sizes_that_make_no_sense_are_refused(change: dict[str, Any]) -> None:
 
 def test_rounding_is_to_the_nearest_where_inputs_are_independent() -> None:
     weight = np.random.default_rng(0).normal(0, 5, (4, 150))
-    rounded = round_together(weight, np.eye(150), 9)
+    rounded = Rounding(np.eye(150))(weight, 9)
     assert np.array_equal(rounded, np.rint(weight).clip(-9, 9))
-    assert np.array_equal(round_together(weight, np.zeros((150, 150)), 9), rounded)
+    assert np.array_equal(Rounding(np.zeros((150, 150)))(weight, 9), rounded)
 
 
 def test_rounding_together_changes_the_output_less() -> None:
@@ -397,7 +397,7 @@ def test_rounding_together_changes_the_output_less() -> None:
     weight = rng.normal(0, 5, (4, 150))
     errors = [
         np.square(inputs @ (w - weight).T).mean()
-        for w in (round_together(weight, moments, 99), np.rint(weight))
+        for w in (Rounding(moments)(weight, 99), np.rint(weight))
     ]
     assert errors[0] < errors[1] / 10
 
@@ -408,9 +408,9 @@ def test_finer_units_are_for_weights_with_an_outlier() -> None:
     weight[:, 0] = 100, 100, 12
     moments = np.eye(150)
     moments[0, 0] = 1e-4  # hardly anything goes into it
-    assert finer(weight, moments, 100).tolist() == [2, 2, 2]
+    assert Rounding(moments).finer(weight, 100).tolist() == [2, 2, 2]
     moments[0, 0] = 1
-    assert finer(weight, moments, 100).tolist() == [0, 0, 2]
+    assert Rounding(moments).finer(weight, 100).tolist() == [0, 0, 2]
 
 
 # --- the command ---
@@ -444,9 +444,13 @@ def test_command_with_8_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         told = run(tmp_path / "model.safetensors", *words).stderr
         found[bits] = Graph.load(target), target.stat().st_size
         assert f"{found[bits][1]:,} bytes" in told
-    inner = sum(found[16][0].weight(layer).size for layer in found[16][0].layers[1:-1])
-    assert found[16][1] - found[8][1] == pytest.approx(inner, abs=1000)
-    assert found[8][0].weight(found[8][0].layers[1]).dtype == np.int8
+    (wide, wide_size), (narrow, narrow_size) = found[16], found[8]
+    saved = sum(t.nbytes - narrow.tensors[name].nbytes for name, t in wide.tensors.items())
+    assert wide_size - narrow_size == pytest.approx(saved, abs=1000)
+    inner = sum(wide.weight(layer).size for layer in wide.layers[1:-1])
+    levels = sum(t.nbytes for name, t in wide.tensors.items() if name.endswith("levels"))
+    assert saved == pytest.approx(inner + levels / 2, rel=0.01)  # of noise levels every other one
+    assert narrow.weight(narrow.layers[1]).dtype == np.int8
     run(tmp_path / "model.safetensors", "--bits", 4, "--data", tmp_path / "a.png", code=2)
 
 

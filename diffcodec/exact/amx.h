@@ -16,6 +16,7 @@
 #define ROWS 16   /* of a tile, at most: pixels */
 #define BYTES 64  /* of such a row: channels of a chunk */
 #define TILE 1024 /* bytes of a whole tile */
+#define AHEAD 512 /* values of a stream that are fetched early: they often lie beyond the caches */
 #define REQUEST_PERMISSION 0x1023 /* ARCH_REQ_XCOMP_PERM of arch_prctl */
 #define TILE_DATA 18              /* XFEATURE_XTILEDATA */
 
@@ -97,6 +98,7 @@ TARGET_AMX INLINE void activate_bytes(const Layer *l, Py_ssize_t y, Py_ssize_t p
             int8_t *high = row + 2 * c / BYTES * plane;
             __m512i most = _mm512_setzero_si512();
             for (int i = 0; i < BYTES; i += LANES) {
+                _mm_prefetch((const char *)(x + i + AHEAD), _MM_HINT_T0);
                 __m512i from = _mm512_loadu_si512(x + i), a = activations(l, from);
                 __m128i upper = _mm512_cvtepi32_epi8(_mm512_srai_epi32(a, 8));
                 __m128i lower = _mm512_cvtepi32_epi8(a);
@@ -166,21 +168,29 @@ TARGET_AMX INLINE void tile_amx(const Layer *l, const int8_t *at, Py_ssize_t pla
     __asm__ volatile("" ::: "memory"); /* the stores above are not known to compilers as such */
 }
 
-/* The sums of pixel p and the channels of a block from their parts. */
-TARGET_AMX INLINE void join(const int32_t part[4][ROWS * LANES], int p, int block,
-                            const int narrow, const int32_t *bias, int32_t *sums)
+/* The output at `to`, from `channel` on, of the parts of the sums of a strip's pixel p: as
+ * `finish`. block: which of two has the weights, where they have 8 bits. */
+TARGET_AMX INLINE void finish_amx(const Layer *l, const int32_t part[4][ROWS * LANES],
+                                  Py_ssize_t p, int block, const int narrow, Py_ssize_t channel,
+                                  Py_ssize_t to)
 {
-    __m512i sum = _mm512_loadu_si512(bias), h1 = _mm512_load_si512(part[H1 + block] + p * LANES);
-    __m512i l1 = _mm512_load_si512(part[L1 + block] + p * LANES);
+    Py_ssize_t n = l->c_out - channel;
+    p *= LANES;
+    __mmask16 mask = (__mmask16)(n < LANES ? (1 << n) - 1 : 0xffff);
+    __m512i sum = _mm512_loadu_si512(l->bias + channel);
+    __m512i h1 = _mm512_load_si512(part[H1 + block] + p);
+    __m512i l1 = _mm512_load_si512(part[L1 + block] + p);
     if (narrow) {
         sum = _mm512_add_epi32(sum, _mm512_add_epi32(l1, _mm512_slli_epi32(h1, 8)));
     } else {
-        __m512i middle = _mm512_add_epi32(l1, _mm512_load_si512(part[H2] + p * LANES));
-        sum = _mm512_add_epi32(sum, _mm512_load_si512(part[L2] + p * LANES));
+        __m512i middle = _mm512_add_epi32(l1, _mm512_load_si512(part[H2] + p));
+        sum = _mm512_add_epi32(sum, _mm512_load_si512(part[L2] + p));
         sum = _mm512_add_epi32(sum, _mm512_slli_epi32(middle, 8));
         sum = _mm512_add_epi32(sum, _mm512_slli_epi32(h1, 16));
     }
-    _mm512_store_si512(sums, sum);
+    sum = _mm512_srav_epi32(sum, _mm512_maskz_loadu_epi32(mask, l->down + channel));
+    if (l->add) sum = _mm512_add_epi32(sum, _mm512_maskz_loadu_epi32(mask, l->add + to));
+    _mm512_mask_storeu_epi32(l->out + to, mask, sum);
 }
 
 /* Strips do not go on in the next row; the last of a row begins early enough to be whole. */
@@ -188,7 +198,7 @@ TARGET_AMX INLINE void blocks_amx(const Layer *l, const int16_t *a, Py_ssize_t p
                                   Py_ssize_t even, Py_ssize_t first, Py_ssize_t rows,
                                   Py_ssize_t width, const int narrow)
 {
-    ALIGNED int32_t part[4][ROWS * LANES], sums[LANES];
+    ALIGNED int32_t part[4][ROWS * LANES];
     Py_ssize_t plane = pitch / even * BYTES, tiles = l->kernel * l->kernel * even / BYTES;
     int strip = width < ROWS ? (int)width : ROWS, wide = LANES << narrow;
     const int8_t *weight = l->weight;
@@ -202,12 +212,9 @@ TARGET_AMX INLINE void blocks_amx(const Layer *l, const int16_t *a, Py_ssize_t p
                 Py_ssize_t start = x + strip > width ? width - strip : x;
                 tile_amx(l, row + start * l->stride * BYTES, plane, pitch, weight, narrow, part);
                 for (Py_ssize_t p = x; p < start + strip; p++)
-                    for (Py_ssize_t d = c; d < end; d += LANES) {
-                        Py_ssize_t to = (y * width + p) * l->c_out + d;
-                        join(part, (int)(p - start), d > c, narrow, l->bias + d, sums);
-                        finish(sums, l->down + d, l->add ? l->add + to : NULL, l->out + to,
-                               end - d < LANES ? end - d : LANES);
-                    }
+                    for (Py_ssize_t d = c; d < end; d += LANES)
+                        finish_amx(l, part, p - start, d > c, narrow, d,
+                                   (y * width + p) * l->c_out + d);
             }
     }
 }

@@ -27,13 +27,12 @@ from diffcodec.exact.conformance import expected
 from diffcodec.exact.floats import FloatLayer, FloatNetwork
 from diffcodec.exact.graph import INPUT_FRACTION, TRAINED, Graph, Layer
 from diffcodec.exact.overflow import ROOM, accumulator, activation, prove
-from diffcodec.exact.rounding import finer, round_together
+from diffcodec.exact.rounding import Rounding
 from diffcodec.exact.shapes import PEAK
 from diffcodec.network.activation import curve
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.noise import SIGMA_RANGE
 
-LEVELS_PER_OCTAVE = 16  # of sigma, at which the noise embedding is kept
 BETWEEN = 16  # values of the noise embedding, from one level to the next, that are averaged
 HEADROOM = 1.5  # room above the largest activation that was measured
 FRACTION = 11  # of the streams
@@ -42,6 +41,8 @@ SCALE = 24  # most bits of a weight's fraction
 BYTE = 127  # of int8
 
 Bits = Literal[8, 16]
+# Of sigma, at which the noise embedding is kept; with 16 it takes a sixth of the bytes of weights.
+LEVELS_PER_OCTAVE: dict[Bits, int] = {16: 16, 8: 8}
 
 
 def export(
@@ -68,7 +69,7 @@ def to_integers(
     bits: Bits = 16,
 ) -> Graph:
     """The integer network of a checkpoint's layers, whose activations were measured, by name."""
-    config, levels = checkpoint.recipe.network, noise_levels()
+    config, levels = checkpoint.recipe.network, noise_levels(LEVELS_PER_OCTAVE[bits])
     convolutions = {layer.name for layer in layers}
     table = activation_table(config.activation, FRACTION)
     tensors: dict[str, NDArray[Any]] = {"silu": table, "levels": levels}
@@ -99,10 +100,10 @@ def to_integers(
     return dataclasses.replace(graph, facts={**graph.facts, "conformance": expected(graph)})
 
 
-def noise_levels() -> Float64:
-    """Noise variances at which biases are kept, increasing."""
+def noise_levels(per_octave: int) -> Float64:
+    """Noise variances at which biases are kept, so many to an octave of sigma, increasing."""
     low, high = SIGMA_RANGE
-    count = math.ceil(math.log2(high / low) * LEVELS_PER_OCTAVE) + 1
+    count = math.ceil(math.log2(high / low) * per_octave) + 1
     return np.geomspace(low, high, count) ** 2
 
 
@@ -133,16 +134,17 @@ def _append(
     made = _cut(layer, inputs)
     fraction = activation_fraction(graph, made)
     scale = _first_scale(layer, made, rows, fraction, int(graph.tensors["silu"].min()), peak)
+    rounding = Rounding(inputs.moments)
     if peak == BYTE:
         flat = layer.weight.reshape(len(scale), -1) * 2.0 ** scale[:, None]
-        scale = np.minimum(scale + finer(flat, inputs.moments, peak), SCALE)
+        scale = np.minimum(scale + rounding.finer(flat, peak), SCALE)
     while True:
         if (scale + fraction < out).any():
             raise CheckpointError(
                 f"the weights of {layer.name} are too large for their bits; train the network "
                 "longer, or at a lower rate"
             )
-        found = _integers(layer, inputs, rows, fraction, out, scale, peak)
+        found = _integers(layer, rounding, rows, fraction, out, scale, peak)
         tensors = {f"{layer.name}.{key}": tensor for key, tensor in found.items()}
         grown = dataclasses.replace(
             graph, layers=(*graph.layers, made), tensors={**graph.tensors, **tensors}
@@ -199,7 +201,7 @@ def _first_scale(
 
 def _integers(
     layer: FloatLayer,
-    inputs: Activations,
+    rounding: Rounding,
     rows: Float64 | None,
     fraction: int,
     out: int,
@@ -209,7 +211,7 @@ def _integers(
     """The tensors of a layer, whose weights have moduli up to `peak`."""
     unit = 2.0**scale
     flat = layer.weight.reshape(len(scale), -1) * unit[:, None]
-    weight = round_together(flat, inputs.moments, peak).reshape(layer.weight.shape)
+    weight = rounding(flat, peak).reshape(layer.weight.shape)
     found: dict[str, NDArray[Any]] = {
         "weight": weight.astype(np.int8 if peak == BYTE else np.int16),
         "bias": np.rint(layer.bias * unit * 2.0**fraction).astype(np.int32),
