@@ -9,13 +9,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from diffcodec.exact.activation_ranges import network_input
 from diffcodec.exact.export import export
-from diffcodec.exact.graph import Graph, Layer
+from diffcodec.exact.floats import FloatNetwork
+from diffcodec.exact.graph import INPUT_FRACTION, Graph, Layer
+from diffcodec.exact.reference import Reference
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Activation, NetworkConfig, Recipe, Skips, TrainConfig
 from diffcodec.network.unet import UNet
 from tests.synthetic import synthetic_image
 
+LEVELS = (np.array([0.4, 3.0, 40.0, 900.0, 2000.0]) / 127.5) ** 2  # of `noisy`
 TABLES = {"prior_mean": [0.1, 0.0, -0.1], "prior_variance": 0.3, "v": [1e-4, 1.0]}
 TABLES |= {"mse": [1e-5, 0.2], "chains": {"6": [1.0, 0.1]}}
 
@@ -66,3 +70,29 @@ def plain(weights: list[NDArray[np.int16]], patch: int, limit: int) -> Graph:
         tensors[f"layer{i}.bias"] = np.zeros(len(weight), np.int32)
         tensors[f"layer{i}.shift"] = np.zeros(len(weight), np.uint8)
     return Graph(tuple(layers), tensors, patch, patch, 0.5, 11, 14, {})
+
+
+# --- what they say ---
+
+
+def noisy(patch: int, seed: int = 0) -> tuple[torch.Tensor, NDArray[np.float64]]:
+    """c_in y of an image (24, 16) at every level, pixels unshuffled, and the levels."""
+    rng = np.random.default_rng(seed)
+    x0 = synthetic_image(24, 16, 3, seed=300).transpose(2, 0, 1) / 127.5 - 1
+    y = x0 + np.sqrt(LEVELS)[:, None, None, None] * rng.standard_normal((len(LEVELS), 3, 24, 16))
+    checkpoint = untrained(patch)
+    network = FloatNetwork(checkpoint, torch.float64)
+    return network_input(network, y, LEVELS), LEVELS
+
+
+def integers(graph: Graph, x: torch.Tensor, v: NDArray[np.float64]) -> NDArray[np.float64]:
+    """F by the definition: (N, C, H, W)."""
+    counts = np.rint(x.numpy() * 2**INPUT_FRACTION).clip(-32768, 32767).astype(np.int16)
+    out = Reference(graph, np.float64)(counts.transpose(0, 2, 3, 1), v)
+    return np.asarray(out.transpose(0, 3, 1, 2) / 2.0**graph.output)
+
+
+def apart(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Relative error of each image."""
+    axes = (1, 2, 3)
+    return np.asarray(np.sqrt(((a - b) ** 2).mean(axis=axes) / (b**2).mean(axis=axes)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diffcodec.errors import CheckpointError
-from diffcodec.exact.activation_ranges import network_input
-from diffcodec.exact.backends import BACKENDS, Unavailable, open_backend
-from diffcodec.exact.conformance import expected
-from diffcodec.exact.cost import measure_cost
 from diffcodec.exact.export import HEADROOM, export, float_network
 from diffcodec.exact.floats import FloatNetwork
-from diffcodec.exact.graph import INPUT_FRACTION, Graph, Layer
+from diffcodec.exact.graph import Graph, Layer
 from diffcodec.exact.overflow import ROOM, accumulator, activation, prove
 from diffcodec.exact.reference import Reference
 from diffcodec.exact.rounding import Rounding
@@ -29,35 +25,10 @@ from diffcodec.network.config import Recipe, Skips
 from diffcodec.network.unet import UNet
 from tests.command import invoke
 from tests.exact_network import build
-from tests.exported import exported, images, plain, untrained
+from tests.exported import apart, exported, images, integers, noisy, plain, untrained
 from tests.synthetic import synthetic_image
 
 TOLERANCE = 3e-3  # relative; the fewer channels a network has, the less its roundings cancel
-TOLERANCE_OF_BYTES = 2e-2  # of weights that have 8 bits
-LEVELS = (np.array([0.4, 3.0, 40.0, 900.0, 2000.0]) / 127.5) ** 2
-
-
-def noisy(patch: int, seed: int = 0) -> tuple[torch.Tensor, NDArray[np.float64]]:
-    """c_in y of an image (24, 16) at every level, pixels unshuffled, and the levels."""
-    rng = np.random.default_rng(seed)
-    x0 = synthetic_image(24, 16, 3, seed=300).transpose(2, 0, 1) / 127.5 - 1
-    y = x0 + np.sqrt(LEVELS)[:, None, None, None] * rng.standard_normal((len(LEVELS), 3, 24, 16))
-    checkpoint = untrained(patch)
-    network = FloatNetwork(checkpoint, torch.float64)
-    return network_input(network, y, LEVELS), LEVELS
-
-
-def integers(graph: Graph, x: torch.Tensor, v: NDArray[np.float64]) -> NDArray[np.float64]:
-    """F by the definition: (N, C, H, W)."""
-    counts = np.rint(x.numpy() * 2**INPUT_FRACTION).clip(-32768, 32767).astype(np.int16)
-    out = Reference(graph, np.float64)(counts.transpose(0, 2, 3, 1), v)
-    return np.asarray(out.transpose(0, 3, 1, 2) / 2.0**graph.output)
-
-
-def apart(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Relative error of each image."""
-    axes = (1, 2, 3)
-    return np.asarray(np.sqrt(((a - b) ** 2).mean(axis=axes) / (b**2).mean(axis=axes)))
 
 
 def altered(graph: Graph, name: str, tensor: NDArray[Any]) -> Graph:
@@ -202,73 +173,6 @@ def test_weights_that_do_not_fit_are_refused() -> None:
         export(checkpoint, images())
 
 
-# --- weights of 8 bits ---
-
-
-@lru_cache
-def narrow() -> Graph:
-    """`exported` with 8 bits."""
-    return export(untrained(), images(), bits=8)
-
-
-def test_all_but_the_ends_are_bytes() -> None:
-    first, *inner, last = narrow().layers
-    graph = narrow()
-    assert all(graph.weight(layer).dtype == np.int16 for layer in (first, last))
-    assert all(graph.weight(layer).dtype == np.int8 for layer in inner)
-    assert all(graph.weight(layer).min() >= -127 for layer in inner)
-    most = [int(np.abs(graph.weight(layer).astype(int)).max()) for layer in inner]
-    assert min(most) >= 64 and max(most) == 127  # as much as powers of two allow
-    for layer in (first, last):
-        assert np.array_equal(graph.weight(layer), exported().weight(layer))
-    assert [layer.limit for layer in graph.layers] == [x.limit for x in exported().layers]
-
-
-def test_bytes_say_nearly_what_the_unet_says(tmp_path: Path) -> None:
-    x, v = noisy(1)
-    with torch.inference_mode():
-        wanted = FloatNetwork(untrained(), torch.float64)(x, v)
-    error = apart(integers(narrow(), x, v), wanted.numpy()).max()
-    assert TOLERANCE < error < TOLERANCE_OF_BYTES
-    narrow().save(tmp_path / "net.safetensors")
-    graph = Graph.load(tmp_path / "net.safetensors")
-    assert graph.fingerprint == narrow().fingerprint != exported().fingerprint
-    assert np.array_equal(integers(graph, x, v), integers(narrow(), x, v))
-
-
-def test_the_width_of_a_type_says_nothing_but_is_in_the_fingerprint() -> None:
-    graph = narrow()
-    tensors = {k: t.astype(np.int16) if t.dtype == np.int8 else t for k, t in graph.tensors.items()}
-    wide = dataclasses.replace(graph, tensors=tensors)
-    x, v = noisy(1)
-    assert np.array_equal(integers(wide, x, v), integers(graph, x, v))
-    assert prove(wide) == prove(graph) and expected(wide) == expected(graph)
-    assert wide.fingerprint != graph.fingerprint
-    back, wide_back = float_network(graph), float_network(wide)
-    assert all(np.array_equal(back[name], wide_back[name]) for name in back)
-
-
-@pytest.mark.parametrize("name", BACKENDS)
-def test_every_backend_reads_bytes(name: str) -> None:
-    try:
-        evaluate = open_backend(narrow(), name)
-    except Unavailable:
-        pytest.skip(f"the backend {name} is not here")
-    x, v = noisy(1)
-    counts = np.rint(x.numpy() * 2**INPUT_FRACTION).clip(-32768, 32767).astype(np.int16)
-    counts = counts.transpose(0, 2, 3, 1)
-    assert np.array_equal(evaluate(counts, v), Reference(narrow())(counts, v))
-
-
-def test_the_way_back_from_bytes() -> None:
-    unet = UNet(untrained().recipe.network)
-    unet.load_state_dict({k: torch.from_numpy(w) for k, w in float_network(narrow()).items()})
-    x, v = noisy(1)
-    with torch.inference_mode():
-        F = unet.residual(x.float(), torch.from_numpy(v).float()).numpy()
-    assert apart(integers(narrow(), x, v), F).max() < TOLERANCE  # of activations alone
-
-
 # --- the proof ---
 
 
@@ -402,17 +306,6 @@ def test_rounding_together_changes_the_output_less() -> None:
     assert errors[0] < errors[1] / 10
 
 
-def test_finer_units_are_for_weights_with_an_outlier() -> None:
-    rng = np.random.default_rng(2)
-    weight = rng.uniform(-10, 10, (3, 150))
-    weight[:, 0] = 100, 100, 12
-    moments = np.eye(150)
-    moments[0, 0] = 1e-4  # hardly anything goes into it
-    assert Rounding(moments).finer(weight, 100).tolist() == [2, 2, 2]
-    moments[0, 0] = 1
-    assert Rounding(moments).finer(weight, 100).tolist() == [0, 0, 2]
-
-
 # --- the command ---
 
 
@@ -431,37 +324,6 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(f"dB at noise {sigma}" in told for sigma in (5, 25, 100))
     again = run(tmp_path / "model.safetensors", "--data", tmp_path / "a.png", code=1)
     assert "exists" in again.stderr
-
-
-def test_command_with_8_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diffcodec.cli.export.PIXELS", 1 << 10)
-    untrained().save(tmp_path / "model.safetensors")
-    Image.fromarray(synthetic_image(24, 24, 3, seed=5)).save(tmp_path / "a.png")
-    found = {}
-    for bits in (16, 8):
-        target = tmp_path / f"{bits}.safetensors"
-        words = ("--bits", bits, "--data", tmp_path / "a.png", "-o", target)
-        told = run(tmp_path / "model.safetensors", *words).stderr
-        found[bits] = Graph.load(target), target.stat().st_size
-        assert f"{found[bits][1]:,} bytes" in told
-    (wide, wide_size), (narrow, narrow_size) = found[16], found[8]
-    saved = sum(t.nbytes - narrow.tensors[name].nbytes for name, t in wide.tensors.items())
-    assert wide_size - narrow_size == pytest.approx(saved, abs=1000)
-    inner = sum(wide.weight(layer).size for layer in wide.layers[1:-1])
-    levels = sum(t.nbytes for name, t in wide.tensors.items() if name.endswith("levels"))
-    assert saved == pytest.approx(inner + levels / 2, rel=0.01)  # of noise levels every other one
-    assert narrow.weight(narrow.layers[1]).dtype == np.int8
-    run(tmp_path / "model.safetensors", "--bits", 4, "--data", tmp_path / "a.png", code=2)
-
-
-def test_the_cost_is_that_of_the_integers() -> None:
-    wide, bytes_ = (measure_cost(untrained(), graph, images()) for graph in (exported(), narrow()))
-    for a, b in zip(wide, bytes_, strict=True):
-        assert a.float_db == b.float_db and a.sigma_grey == b.sigma_grey
-        assert abs(a.exact_db - a.float_db) < abs(b.exact_db - b.float_db) < 0.5
-    image = images()[0]
-    (once, *_) = measure_cost(untrained(), exported(), [image])
-    assert 0 < once.float_db < 60 and str(once).endswith("dB at noise 5")
 
 
 def test_command_refuses(tmp_path: Path) -> None:
