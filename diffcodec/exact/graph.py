@@ -32,9 +32,9 @@ from diffcodec.theory.chain import Tables
 
 KEY = "diffcodec-exact"
 INPUT_FRACTION = 12  # the input, c_in y, counts 2^-12
-SHARES = 8  # bits of the shares that interpolate between noise levels
+WEIGHTS = 8  # bits of the weights that interpolate between noise levels
 TRAINED = "trained."  # before the names of float tensors, from which only training resumes
-WEIGHTS = (np.int8, np.int16)  # types of weights: they mean the same
+WEIGHT_TYPES = (np.int8, np.int16)  # of convolutions: they mean the same
 
 Weight = NDArray[np.int8] | NDArray[np.int16]
 
@@ -94,19 +94,19 @@ class Graph:
         return sum(self.tensors[name].size for name in own)
 
     def biases(self, v: float) -> list[Int64]:
-        """Bias of every layer at a noise variance: between levels, by shares of 8 bits."""
+        """Bias of every layer at a noise variance: between levels, by weights of 8 bits."""
         levels = self.tensors["levels"]
         low = int(np.clip(np.searchsorted(levels, v, side="right") - 1, 0, len(levels) - 2))
         share = (v - float(levels[low])) / float(levels[low + 1] - levels[low])
-        w = round(min(max(share, 0.0), 1.0) * (1 << SHARES))
+        w = round(min(max(share, 0.0), 1.0) * (1 << WEIGHTS))
         biases = []
         for layer in self.layers:
             bias = self.tensors[f"{layer.name}.bias"].astype(np.int64)
             rows = self.tensors.get(f"{layer.name}.levels")
             if rows is not None:
                 below, above = rows[low].astype(np.int64), rows[low + 1].astype(np.int64)
-                mixed = below * ((1 << SHARES) - w) + above * w
-                bias = bias + rounded_shift(mixed, SHARES)
+                mixed = below * ((1 << WEIGHTS) - w) + above * w
+                bias = bias + rounded_shift(mixed, WEIGHTS)
             biases.append(bias)
         return biases
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from diffcodec.bitstream.types import Int16, Int32
 from diffcodec.errors import CheckpointError
-from diffcodec.exact.graph import WEIGHTS, Graph, Layer, Weight, rounded_shift
+from diffcodec.exact.graph import WEIGHT_TYPES, Graph, Layer, Weight, rounded_shift
 
 LANES, BLOCK = 16, 48  # of convolve.c: channels of a vector, of a block
 CHUNK = 64  # of amx.h: input channels of a tile
@@ -155,7 +155,7 @@ def _tensors(graph: Graph, layer: Layer) -> tuple[Weight, NDArray[np.uint8], Int
     if weight is None or bias is None or shift is None or silu is None or noise is None:
         raise CheckpointError(f"the network lacks a tensor of layer {layer.name}; get it again")
     fits = (
-        weight.dtype in WEIGHTS
+        weight.dtype in WEIGHT_TYPES
         and weight.ndim == 4
         and weight.shape[1:3] in ((1, 1), (3, 3))
         and weight.size > 0

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from diffcodec.errors import CheckpointError
-from diffcodec.exact.graph import WEIGHTS, Graph, Layer
+from diffcodec.exact.graph import WEIGHT_TYPES, Graph, Layer
 
 PEAK = 32767  # of int16
 MOST_SHIFT = {"activation": 15, "accumulator": 30}
@@ -73,7 +73,7 @@ def _check_tensors(graph: Graph, layer: Layer) -> None:
         ):
             raise CheckpointError(f"layer {layer.name} of the network has no proper {key}")
 
-    tensor("weight", WEIGHTS, (None,) * 4)
+    tensor("weight", WEIGHT_TYPES, (None,) * 4)
     channels, height, width, _ = graph.weight(layer).shape
     if height != width or width not in (1, 3) or not graph.weight(layer).size:
         raise CheckpointError(f"layer {layer.name} of the network has a kernel {height} x {width}")
