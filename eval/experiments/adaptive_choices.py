@@ -107,7 +107,7 @@ def main(
     rows = rows_of(found)
     click.echo(tabulate(rows, headers="keys", missingval="-"))
     result: Result = {
-        "model": model,
+        "model": {"name": model, "fingerprint": load_graph(model).fingerprint.hex()},
         "dataset": about(data, split, tile, [image.pixels for image in images]),
         "size": [HEIGHT, WIDTH],
         "rows": rows,

@@ -157,8 +157,9 @@ def main(
                 if progress:
                     progress(done, len(jobs))
         rows.append(summary(images, setting, [file for file in files if file is not None]))
+    codec = Codec.from_pretrained(model, 1)
     result: Result = {
-        "model": model,
+        "model": {"name": codec.name, "fingerprint": codec.fingerprint.hex()},
         "dataset": about(data, split, tile, [image.pixels for image in images]),
         "rows": rows,
         "minutes": round((time.perf_counter() - began) / 60, 1),

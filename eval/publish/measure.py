@@ -80,7 +80,8 @@ def measure_all(chosen: Sequence[Measurement], place: Place, say: Say) -> list[s
             failed.append(one.name)
             continue
         took = (time.monotonic() - began) / 60
-        save(place, {**state, one.name: measured(one, place, made_with, took)})
+        record = measured(one, place, made_with, took)
+        save(place, {**load(place), one.name: record})  # others may measure at the same time
         rest = sum(minutes(other, place) for other in chosen[number:])
         say(f"{about}: took {duration(took)}, {duration(rest)} left")
     return failed

@@ -137,7 +137,8 @@ def _differences(what: str, then: dict[str, str], now: dict[str, str]) -> list[s
 
 def _other_networks(one: Measurement, place: Place) -> list[str]:
     """Whatever is recorded: a result of another network than the shipped one says so itself."""
-    stated = _stated(one, place).get("model", {}).get("fingerprint")
+    model = _stated(one, place).get("model")
+    stated = model.get("fingerprint") if isinstance(model, dict) else None  # old ones: a name
     if not one.networks or stated in (None, *map(fingerprint, one.networks)):
         return []
     return [f"another network: {', '.join(one.networks)}"]
