@@ -98,7 +98,7 @@ def train(
     \b
     Examples:
       diffcodec train recipes/photo.toml --data images/ --finish-in 60
-      diffcodec train recipes/cifar10.toml --data cifar/ --split train --set train.lr=3e-4
+      diffcodec train recipes/cifar10-second.toml --data cifar/ --split train --set train.lr=3e-4
       diffcodec train recipes/photo.toml --data mine/ --from photo --validate held-out/
     """
     from diffcodec.network.config import Recipe

@@ -19,6 +19,8 @@ from diffcodec.bitstream.trellis import Trellis
 from diffcodec.codec import Codec
 from diffcodec.eval.publish.readme import RESULTS, TABLES, render
 from diffcodec.eval.publish.ship import SPLIT
+from diffcodec.eval.publish.state import Place
+from diffcodec.eval.publish.state import load as load_state
 from diffcodec.exact.graph import INPUT_FRACTION, WEIGHTS, Graph, Layer
 from diffcodec.exact.graph import KEY as EXACT
 from diffcodec.network.config import Recipe
@@ -102,8 +104,8 @@ def test_the_network_format_states_the_codes_constants() -> None:
         assert f"`{field}`" in NETWORK, field
 
 
-def test_two_networks_ship() -> None:
-    assert NAMES == ["cifar10", "photo"]
+def test_these_networks_ship() -> None:
+    assert NAMES == ["cifar10", "photo", "photo-large"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -133,4 +135,7 @@ def test_results_name_their_command_and_machine_and_no_folder_of_it(path: Path) 
     assert not re.search(r'"[^"]*(/home|/work|/tmp|/root)', text)
     model = result.get("model", {})
     if isinstance(model, dict) and (name := model.get("name")):
-        assert result["model"]["fingerprint"] == load_graph(name).fingerprint.hex()
+        shipped = load_graph(name).fingerprint.hex()
+        record = load_state(Place()).get(path.name)
+        # Of an earlier network only what is known to be, and then the documents say so.
+        assert result["model"]["fingerprint"] == shipped or (record and record.older)

@@ -122,7 +122,7 @@ def find(model: str | Path) -> Path:
 
 def shipped_networks() -> Iterator[tuple[str, Path]]:
     """(name, file) of every network in diffcodec/zoo, by name."""
-    for path in sorted(ZOO.glob("*.safetensors")):
+    for path in sorted(ZOO.glob("*.safetensors"), key=lambda path: path.stem):
         yield path.stem, path
 
 

@@ -61,7 +61,7 @@ class Measurement:
         return self.words[:2] == ["diffcodec", "plot"]
 
 
-PHOTO, CIFAR10 = ("photo",), ("cifar10",)
+PHOTO, LARGE, CIFAR10 = ("photo",), ("photo-large",), ("cifar10",)
 RATES = ("files", "rates")
 CJXL = ("cjxl", "djxl")
 LOSSLESS = ("png", "webp", "jpeg2000")  # the codecs that archives are compared with
@@ -83,6 +83,42 @@ MEASUREMENTS = (
         6,
         PHOTO,
         ("files",),
+    ),
+    Measurement(
+        "lossless-kodak-best.json",
+        "python -m diffcodec.eval.experiments.lossless photo data/kodak --count 4 "
+        "--setting default --setting best --setting best:none -j 2 --json lossless-kodak-best.json",
+        19,
+        PHOTO,
+        ("files",),
+    ),
+    Measurement(
+        "lossless-cifar10.json",
+        "python -m diffcodec.eval.experiments.lossless cifar10 data/cifar10 --split test "
+        "--tile 32 --count 256 --setting default --setting default::gaussian "
+        "--setting default:none -j 2 --json lossless-cifar10.json",
+        15,
+        CIFAR10,
+        ("files",),
+    ),
+    Measurement(
+        "switches-kodak.json",
+        "python -m diffcodec.eval.experiments.lossless photo data/kodak --count 2 "
+        "--setting default:0.6:gaussian --setting default:0.6 --setting default:1.5 "
+        "--setting default:3 --setting default:6 --setting default:9 --setting default:none "
+        "-j 2 --json switches-kodak.json",
+        8,
+        PHOTO,
+        ("files",),
+    ),
+    Measurement(
+        "rd-kodak-adaptive.json",
+        "diffcodec eval data/kodak -m photo --threads 1 -j 1 --no-peers "
+        "--cuts 0.25,0.5,1,1.5,2,3,4 --records kodak-adaptive.jsonl "
+        "--json rd-kodak-adaptive.json -f -q",
+        40,
+        PHOTO,
+        RATES,
     ),
     Measurement(
         "adaptive-kodak.json",
@@ -114,9 +150,9 @@ MEASUREMENTS = (
     ),
     Measurement(
         "nelbo-cifar10.json",
-        "diffcodec nll --data data/cifar10 --split test --tile 32 -m cifar10 --stride 990 "
-        "--threads 1 -j 1 --records whole.jsonl --json -q > nelbo-cifar10.json",
-        18,
+        "diffcodec nll --data data/cifar10 --split test --tile 32 --count 2500 -m cifar10 "
+        "--stride 990 --threads 1 -j 1 --records whole.jsonl --json -q > nelbo-cifar10.json",
+        5,
         CIFAR10,
         ("bound",),
     ),
@@ -135,6 +171,30 @@ MEASUREMENTS = (
         6,
         PHOTO,
         ("denoising",),
+    ),
+    Measurement(
+        "denoising-photo-large.json",
+        "python -m diffcodec.eval.experiments.denoising_table photo-large data/kodak data/gb82 "
+        "-j 1 --records noise.jsonl --json denoising-photo-large.json",
+        8,
+        LARGE,
+        ("denoising",),
+    ),
+    Measurement(
+        "nelbo-photo-large.json",
+        "diffcodec nll --data data/gb82 -m photo-large --stride 24 --threads 1 -j 1 "
+        "--records gb82.jsonl --json -q > nelbo-photo-large.json",
+        4,
+        LARGE,
+        ("bound",),
+    ),
+    Measurement(
+        "rd-photo-large.json",
+        "diffcodec eval data/kodak --count 4 -m photo-large --threads 1 -j 1 --no-peers "
+        "--cuts 0.1,0.25,0.5,1,1.5,2,3,4 --records kodak.jsonl --json rd-photo-large.json -f -q",
+        7,
+        LARGE,
+        RATES,
     ),
     Measurement(
         "denoising-cifar10.json",
@@ -260,7 +320,7 @@ MEASUREMENTS = (
         "diffcodec nll --data data/cifar10 --split test --tile 32 -m cifar10 "
         "--chain chosen:1000 --stride 990 --threads 1 -j 1 --records whole-chosen.jsonl "
         "--json -q > bound-cifar10.json",
-        38,
+        22,
         CIFAR10,
         ("bound", "levels"),
     ),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from diffcodec.eval.common.results import Result, command_of, read_result
 from diffcodec.eval.common.words import counted
 from diffcodec.eval.publish.measurements import COMMANDS
+from diffcodec.zoo import find, shipped_networks, stated_fingerprint
 
 
 def load(results: Path, name: str) -> Result:
@@ -37,8 +39,26 @@ def machine(result: Result) -> str:
     threads = counted(e["threads_per_process"], "thread")
     return (
         f"`{result['command']}`  \n{e['cpu']}, {counted(e['cpus'], 'core')}, {processes} of "
-        f"{threads}; torch {e['torch']}, Pillow {e['pillow']}."
+        f"{threads}; torch {e['torch']}, Pillow {e['pillow']}.{_earlier(result)}"
     )
+
+
+def _earlier(result: Result) -> str:
+    """That the network has been replaced since, if it has."""
+    model = result.get("model")
+    if not isinstance(model, dict) or model.get("name") not in dict(shipped_networks()):
+        return ""
+    if model["fingerprint"] == stated(model["name"]):
+        return ""
+    return f" With the `{model['name']}` before the present one, {model['fingerprint']}."
+
+
+@cache
+def stated(network: str) -> str:
+    """The fingerprint of a shipped network, in hex."""
+    found = stated_fingerprint(find(network))
+    assert found is not None
+    return found.hex()
 
 
 def spread(bound: Result) -> str:

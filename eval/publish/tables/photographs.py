@@ -32,20 +32,38 @@ def images(results: Path) -> str:
     return table([*head, "encode", "decode", "without steps"], rows)
 
 
-def settings(results: Path, name: str) -> str:
-    """Lossless files of a data set at every setting: size, and seconds by kind."""
-    result = load(results, f"lossless-{name}")
-    rows = []
-    for one in result["rows"]:
-        switch = {"none": "no steps"}.get(one["switch"], one["switch"])
-        row = [f"{one['effort']}, {switch}", f"**{one['bpd']:.3f}**", f"{one['steps']:.0f}"]
-        rows.append(row + _seconds(one))
+def settings(results: Path, name: str, *more: str) -> str:
+    """Lossless files of a data set at every setting: size, and seconds by kind; beside JPEG XL.
+
+    more: of further results with settings of the same images.
+    """
+    found = [load(results, f"lossless-{one}") for one in (name, *more)]
+    rows = [_setting(one) for result in found for one in result["rows"]]
     peers = load(results, f"rd-{name}")["lossless"]["peers"]
     rows.append(["JPEG XL", f"{peers['jpegxl']['bpd']:.3f}", "", "", ""])
     if name == "kodak":
         rows += [[f"{who} (published)", f"{bpd:.3f}", "", "", ""] for who, bpd in PUBLISHED.items()]
-    head = [f"{result['dataset']['name']}, {result['dataset']['images']} images", "bits/dim"]
-    return f"{table([*head, 'steps', 'encode', 'decode'], rows)}\n\n{machine(result)}"
+    return _settings(found, rows)
+
+
+def switches(results: Path) -> str:
+    """Lossless files of some images by where the steps end."""
+    found = [load(results, "switches-kodak")]
+    return _settings(found, [_setting(one) for one in found[0]["rows"]])
+
+
+def _settings(found: list[Result], rows: list[list[str]]) -> str:
+    dataset = found[0]["dataset"]
+    head = [f"{dataset['name']}, {dataset['images']} images", "bits/dim", "steps"]
+    made = table([*head, "encode", "decode"], rows)
+    return f"{made}\n\n" + "\n\n".join(map(machine, found))
+
+
+def _setting(one: Result) -> list[str]:
+    """A row: the setting, size, steps, seconds."""
+    switch = {"none": "no steps"}.get(one["switch"], one["switch"])
+    name = f"{one['effort']}, {switch}" + ", Gaussian" * (one["residual"] == "gaussian")
+    return [name, f"**{one['bpd']:.3f}**", f"{one['steps']:.0f}", *_seconds(one)]
 
 
 def _row(result: Result, effort: str, switch: str = "of the effort") -> Result:

@@ -23,6 +23,39 @@ LABELS = {
 }
 
 
+# Kodak, mean PSNR in RGB at BPP, from their authors' published results, between points read off
+# linearly: VTM 9.1 by CompressAI (Begaint et al. 2020); MLIC++ (Jiang et al. 2023), LALIC (Feng et
+# al. 2025), DCAE (Lu et al. 2025), which have a network for every rate.
+BPP = (0.12, 0.25, 0.5, 0.8, 1, 2)
+LEARNED: tuple[tuple[str, tuple[float | None, ...]], ...] = (
+    ("VTM 9.1", (28.72, 31.27, 34.37, 36.93, 38.24, 42.55)),
+    ("MLIC++", (29.51, 32.02, 35.04, 37.31, None, None)),
+    ("LALIC", (29.40, 32.03, 35.14, 37.72, None, None)),
+    ("DCAE", (29.54, 32.09, 35.23, 37.79, None, None)),
+)
+
+
+def learned(results: Path) -> str:
+    """Mean PSNR at mean rates beside published codecs: files cut after equal steps, or bytes."""
+    result = load(results, "rd-kodak")
+    steps, cut = result["steps"], result["results"]
+    ours = (
+        ("diffcodec, every image after the same step", steps["bpp_file"], steps["psnr-rgb"]),
+        ("diffcodec, every image at the same rate", cut["bpp"], cut["psnr-rgb"]),
+    )
+    rows = [[name, *map(_db, psnr)] for name, psnr in LEARNED]
+    for name, bpp, psnr in ours:
+        known = np.array([xy for xy in zip(bpp, psnr, strict=True) if None not in xy], np.float64)
+        found = np.interp(BPP, known[:, 0], known[:, 1])
+        rows.append([f"**{name}**", *(f"**{db:.2f}**" for db in found)])
+    head = [f"Kodak, {result['dataset']['images']} images, mean PSNR (dB) at"]
+    return f"{table([*head, *(f'{bpp:g} bpp' for bpp in BPP)], rows)}\n\n{machine(result)}"
+
+
+def _db(psnr: float | None) -> str:
+    return "-" if psnr is None else f"{psnr:.2f}"
+
+
 def rates(results: Path, name: str, wanted: tuple[float, ...]) -> str:
     """PSNR at given rates: real files, theory, and the other codecs."""
     result = load(results, name)
@@ -40,6 +73,23 @@ def rates(results: Path, name: str, wanted: tuple[float, ...]) -> str:
         rows.append(row + [at(result["peers"][peer], bpp) for peer in peers])
     head = ["bpp", "diffcodec, files (dB)", "its theory", "overhead", *(LABELS[p] for p in peers)]
     return f"{table(head, rows)}\n\n{machine(result)}"
+
+
+def cuts(results: Path, wanted: tuple[float, ...]) -> str:
+    """PSNR at given rates of files whose pixels end with the adaptive coder, and with a Gaussian.
+
+    The latter's steps go on to less noise.
+    """
+    adaptive, gaussian = load(results, "rd-kodak-adaptive"), load(results, "rd-kodak")
+    rows = []
+    for bpp in wanted:
+        pair = [
+            quality_at(one["results"]["bpp"], one["results"][QUALITY], bpp)
+            for one in (adaptive, gaussian)
+        ]
+        rows.append([f"{bpp:g}", *map(_db, pair)])
+    head = ["bpp", "adaptive (dB)", "Gaussian"]
+    return f"{table(head, rows)}\n\n{machine(adaptive)}"
 
 
 def at(curve: Result, bpp: float) -> str:
