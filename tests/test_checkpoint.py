@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,8 @@ def test_weights_must_fit_the_recipe(tiny_float: Path) -> None:
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
 def test_shipped_recipes_load(path: Path) -> None:
-    assert Recipe.load(path).name == path.stem.split("-")[0]  # "-first": a phase of the training
+    phase = re.fullmatch(r"(.+?)(-first|-second|-middle)?", path.stem)
+    assert phase and Recipe.load(path).name == phase[1]
 
 
 @pytest.mark.parametrize(

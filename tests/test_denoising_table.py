@@ -113,13 +113,15 @@ def test_the_readmes_table(tmp_path: Path) -> None:
     sets = [{**summary(), "dataset": {"name": name, "images": 3}} for name in ("kodak", "gb82")]
     machine = {"cpu": "one", "cpus": 1, "processes": 1, "threads_per_process": 1}
     machine |= {"torch": "2", "pillow": "3"}
-    model = {"name": "photo", "parameters": 3_000_000, "kmac_per_pixel": 136.4}
-    result = {"sets": sets, "model": model, "environment": machine, "command": "made"}
-    (tmp_path / "denoising-photo.json").write_text(json.dumps(result))
+    result = {"sets": sets, "environment": machine, "command": "made"}
+    for name in ("photo", "photo-large"):
+        model = {"name": name, "parameters": 3_000_000, "kmac_per_pixel": 136.4}
+        (tmp_path / f"denoising-{name}.json").write_text(json.dumps({**result, "model": model}))
     text = networks.denoising(tmp_path)
     psnr = {row["sigma_grey"]: row["psnr_db"] for row in sets[0]["denoising"]}
     own = " | ".join(f"**{psnr[sigma]:.2f}**" for sigma in (15, 25, 50))
-    assert f"| **`photo`** | {networks.parameters('photo')} | 136 | {own} |" in text  # of its card
+    for name in ("photo", "photo-large"):  # parameters are those of the cards
+        assert f"| **`{name}`** | {networks.parameters(name)} | 136 | {own} |" in text
     assert "| FFDNet | 0.85 M | 213 | 34.63 | 32.13 | 28.98 |" in text
     assert f"{sets[1]['implied']['bpp'][0]:.3f}" in text
     assert f"`{COMMANDS['denoising-photo.json']}`" in text

@@ -14,6 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from diffcodec.api import list_models
 from diffcodec.cli.main import main as diffcodec
 from diffcodec.eval.common.results import command_of, read_result
 from diffcodec.eval.publish import __main__ as publish
@@ -23,6 +24,7 @@ from diffcodec.eval.publish.measurements import MEASUREMENTS, Measurement
 from diffcodec.eval.publish.probes import PEERS, PROBES, digest
 from diffcodec.eval.publish.readme import documents
 from diffcodec.eval.publish.state import Place, Record, accepted, load, present, save, stale
+from diffcodec.eval.publish.tables.markdown import machine
 from diffcodec.zoo import shipped_networks
 
 BY_NAME = {name: one for one in MEASUREMENTS for name in one.files}
@@ -308,3 +310,16 @@ def test_records_have_every_field(place: Place) -> None:
     record = Record("", {}, {}, {}, {}, "2026-01-01", 1.5, "c", "slower")
     save(place, {"x": record})
     assert load(place) == {"x": record}
+
+
+def test_a_result_of_an_earlier_network_says_so() -> None:
+    facts = {"cpu": "one", "cpus": 1, "processes": 1, "threads_per_process": 1}
+    result = {"environment": {**facts, "torch": "2", "pillow": "3"}, "command": "made"}
+    (now,) = (m["fingerprint"] for m in list_models() if m["name"] == "photo")
+    for name, fingerprint, said in (
+        ("photo", now, False),
+        ("photo", "0" * 16, True),
+        ("mine", "0" * 16, False),
+    ):
+        text = machine({**result, "model": {"name": name, "fingerprint": fingerprint}})
+        assert ("before the present one" in text) is said

@@ -48,7 +48,7 @@ def _earlier(result: Result) -> str:
     model = result.get("model")
     if not isinstance(model, dict) or model.get("name") not in dict(shipped_networks()):
         return ""
-    if model["fingerprint"] == stated(model["name"]):
+    if model.get("fingerprint") in (None, stated(model["name"])):
         return ""
     return f" With the `{model['name']}` before the present one, {model['fingerprint']}."
 
