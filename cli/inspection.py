@@ -108,9 +108,11 @@ def models(name: str | None, as_json: bool) -> None:
     if name is None and as_json:
         print_json({"models": list(known.values())})
     elif name is None:
+        width = max(map(len, known))
         for model in known.values():
             size = f"{model['bytes'] / 2**20:.1f} MiB"
-            click.echo(f"{model['name']:<10} {size:>9}  {model.get('description', '')}".rstrip())
+            words = model.get("description", "")
+            click.echo(f"{model['name']:<{width}} {size:>9}  {words}".rstrip())
     elif name not in known:
         raise click.ClickException(f'no network is called "{name}"; there are {", ".join(known)}')
     elif as_json:
