@@ -13,18 +13,7 @@ from diffcodec.bitstream.ans import LANES, Stack, StackEmpty
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.gaussian import PHASES, SIGMA_UNIT, TOTAL, table
 from diffcodec.bitstream.latents import ESCAPE, Code, Grid, TooFar
-
-
-def stack(size: int = 4000, seed: int = 0) -> Stack:
-    full = Stack(np.random.default_rng(seed).bytes(4 * size))
-    full.open()
-    return full
-
-
-def same(a: Stack, b: Stack) -> bool:
-    assert a.states is not None and b.states is not None
-    words = np.array_equal(a.words[: a.count], b.words[: b.count])
-    return words and np.array_equal(a.states, b.states)
+from tests.stacks import same, stack
 
 
 class TestTable:

@@ -13,27 +13,16 @@ from diffcodec.bitstream.adaptive.code import pop_strip, record_strip
 from diffcodec.bitstream.adaptive.grid import ColourGrid
 from diffcodec.bitstream.adaptive.stack import CHANCE, DecisionStack, push_decisions, recorded
 from diffcodec.bitstream.adaptive.stacked import NO_GRID, Recorded
-from diffcodec.bitstream.ans import LANES, Stack, StackEmpty
+from diffcodec.bitstream.ans import LANES, StackEmpty
 from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.types import Float32, Pixels, UInt32
 from tests.adaptive_strips import Case, known_of, samples_of, start_of
+from tests.stacks import same, stack
 from tests.synthetic import synthetic_image
 
 KERNEL = adaptive.KERNEL
 needs_kernel = pytest.mark.skipif(KERNEL is None, reason="the kernel is not built")
 PLENTY = 400  # words of a stack that holds what is popped from it
-
-
-def stack(size: int = PLENTY, seed: int = 0) -> Stack:
-    full = Stack(np.random.default_rng(seed).bytes(4 * size))
-    full.open()
-    return full
-
-
-def same(a: Stack, b: Stack) -> bool:
-    assert a.states is not None and b.states is not None
-    words = np.array_equal(a.words[: a.count], b.words[: b.count])
-    return words and np.array_equal(a.states, b.states)
 
 
 def decisions(count: int, seed: int = 0, low: int = 1) -> UInt32:
@@ -65,7 +54,7 @@ def fresh(planes: Pixels, side: Side | None, level: int) -> Float32:
 @pytest.mark.parametrize("count", [0, 1, LANES - 1, LANES, 5 * LANES + 7])
 def test_decisions_are_pushed_alike(count: int) -> None:
     assert KERNEL is not None
-    some, fast, slow = decisions(count, count), stack(), stack()
+    some, fast, slow = decisions(count, count), stack(PLENTY), stack(PLENTY)
     for full, push in ((fast, KERNEL.push), (slow, push_decisions)):
         assert full.states is not None
         full.reserve(count)
@@ -76,7 +65,7 @@ def test_decisions_are_pushed_alike(count: int) -> None:
 @given(st.integers(0, 2**32), st.integers(0, 400))
 @settings(max_examples=30, deadline=None)
 def test_decisions_are_popped_as_they_were_pushed(seed: int, count: int) -> None:
-    some, before = decisions(count, seed), stack(seed=seed)
+    some, before = decisions(count, seed), stack(PLENTY, seed)
     after = before.copy()
     Recorded(some, 0.0).push(after)
     assert after.states is not None
@@ -91,7 +80,7 @@ def test_decisions_are_popped_as_they_were_pushed(seed: int, count: int) -> None
 def test_extreme_chances_cost_what_they_should() -> None:
     most = (1 << CHANCE) - 1
     some = [recorded(1, 1), recorded(1, 0), recorded(most, 0), recorded(most, 1)] * 200
-    full = stack()
+    full = stack(PLENTY)
     before = full.bits
     Recorded(np.array(some, np.uint32), 0.0).push(full)
     ideal = 200 * (2 * 16 + 2 * np.log2(65536 / 65535))
@@ -99,7 +88,7 @@ def test_extreme_chances_cost_what_they_should() -> None:
 
 
 def test_decisions_cost_their_entropy() -> None:
-    some, full = decisions(20_000, low=100), stack()
+    some, full = decisions(20_000, low=100), stack(PLENTY)
     before = full.bits
     Recorded(some, 0.0).push(full)
     assert full.bits - before == pytest.approx(stacked._bits(some), rel=1e-5)
@@ -135,7 +124,7 @@ def test_numpy_does_the_same_as_the_kernel(case: Case) -> None:
     for record, pop in ((KERNEL.record, KERNEL.pop), (record_strip, pop_strip)):
         learnt, some = start_of(case.level, channels), np.zeros(20 * samples.size, np.uint32)
         count, bits = record(case.level, *known, samples.copy(), learnt, some)
-        full = stack()
+        full = stack(PLENTY)
         Recorded(some[:count], bits).push(full)
         back, again = np.zeros_like(samples), start_of(case.level, channels)
         left = pop(case.level, *known, back, again, full.states, full.words, full.count, 0)
@@ -178,7 +167,7 @@ class TestStrips:
         planes, side = strip(height, width, channels, sigma, seed=height)
         format, learnt, again = SampleFormat(channels, 8), *(fresh(planes, side, level),) * 2
         learnt, again = learnt.copy(), again.copy()
-        before = stack()
+        before = stack(PLENTY)
         after = before.copy()
         stacked.record_strip(planes, side, level, format, learnt, grid).push(after)
         back = stacked.pop_strip(after, planes.shape[1:], side, level, format, again)
@@ -188,7 +177,7 @@ class TestStrips:
     @pytest.mark.parametrize("sigma", [0.5, 10.0])
     def test_the_cost_is_the_ideal_and_that_of_the_bytes(self, sigma: float) -> None:
         planes, side = strip(40, 50, 3, sigma, seed=1)
-        format, full = SampleFormat(3, 8), stack()
+        format, full = SampleFormat(3, 8), stack(PLENTY)
         before = full.bits
         made = stacked.record_strip(planes, side, 2, format, fresh(planes, side, 2), NO_GRID)
         made.push(full)

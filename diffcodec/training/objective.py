@@ -194,7 +194,7 @@ class History:
 
 
 class Errors:
-    """E[D | v] as a running mean in bins of log sigma, an octave of noise at most each.
+    """E[D | v] as a running mean in bins of log sigma, half an octave or less each.
 
     A bin's first value is what Gaussian pixels of the recipe's sigma_data would leave.
     """

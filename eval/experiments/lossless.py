@@ -26,6 +26,7 @@ from diffcodec.eval.common.processes import spread
 from diffcodec.eval.common.progress import progress_bar
 from diffcodec.eval.common.results import Result, provenance, write_result
 from diffcodec.progressive.residual import Residual
+from diffcodec.zoo import load_graph
 
 KINDS = ("total", "network", "trellis", "rest")
 
@@ -157,9 +158,8 @@ def main(
                 if progress:
                     progress(done, len(jobs))
         rows.append(summary(images, setting, [file for file in files if file is not None]))
-    codec = Codec.from_pretrained(model, 1)
     result: Result = {
-        "model": {"name": codec.name, "fingerprint": codec.fingerprint.hex()},
+        "model": {"name": model, "fingerprint": load_graph(model).fingerprint.hex()},
         "dataset": about(data, split, tile, [image.pixels for image in images]),
         "rows": rows,
         "minutes": round((time.perf_counter() - began) / 60, 1),
