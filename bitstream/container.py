@@ -13,7 +13,7 @@ from typing import Literal
 
 from diffcodec.bitstream.errors import BitstreamError, IncompleteHeader
 from diffcodec.bitstream.sample_format import SAMPLE_FORMATS, SampleFormat
-from diffcodec.bitstream.step_codes import STEP_CODES, StepCode
+from diffcodec.bitstream.step_codes import STEP_CODES, STEP_CODES_OF_VERSION_1, StepCode
 
 MAGIC = b"\x89dfc"
 ARCHIVE_MAGIC = b"\x89dfa"
@@ -21,7 +21,7 @@ VERSIONS = (1, 2)  # that are read; encoders write the last
 CHAINS = ("own", "linear", "cosine")  # where the noise levels come from, by code
 MAX_PIXELS = 1 << 26
 MAX_NODES = 1000
-assert len(SAMPLE_FORMATS) <= 2 and len(STEP_CODES) <= 8 and len(CHAINS) <= 4  # bits of the flags
+assert len(SAMPLE_FORMATS) <= 2 and len(STEP_CODES) <= 16 and len(CHAINS) <= 4  # bits of the flags
 LOSSLESS = 0x40  # flag: the encoder continued to the exact pixels, and the file's length is stated
 
 ChainKind = Literal["own", "linear", "cosine"]
@@ -60,7 +60,8 @@ class Header:
 
     def pack(self) -> bytes:
         """The header's bytes; its CRC-16 last."""
-        flags = SAMPLE_FORMATS.index(self.format) | STEP_CODES.index(self.code) << 1
+        code = STEP_CODES.index(self.code)
+        flags = SAMPLE_FORMATS.index(self.format) | (code & 7) << 1 | (code & 8) << 4
         flags |= CHAINS.index(self.chain) << 4
         flags |= LOSSLESS if self.total_bytes is not None else 0
         body = MAGIC + bytes([self.version, flags]) + self.fingerprint
@@ -105,8 +106,9 @@ def parse_header(data: bytes) -> tuple[Header, int]:
         raise BitstreamError("the file's header is damaged (its checksum does not match)")
     width, height, nodes, seed = numbers[:4]
     total = numbers[4] if flags & LOSSLESS else None
-    code, chain = flags >> 1 & 7, flags >> 4 & 3
-    if flags & 0x80 or code >= len(STEP_CODES) or chain >= len(CHAINS) or seed >= 1 << 32:
+    code, chain = flags >> 1 & 7 | flags >> 4 & 8, flags >> 4 & 3
+    codes = STEP_CODES_OF_VERSION_1 if data[4] == 1 else STEP_CODES
+    if code >= len(codes) or chain >= len(CHAINS) or seed >= 1 << 32:
         raise BitstreamError("the file's header asks for something this diffcodec does not know")
     if not (width and height) or width * height > MAX_PIXELS or nodes > MAX_NODES:
         raise BitstreamError(

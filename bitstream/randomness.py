@@ -42,6 +42,7 @@ class Stream(IntEnum):
     SHIFTS = 4
     GAUSSIAN = 5
     STIRRING = 6
+    MASKS = 7
 
 
 def words(seed: int, stream: Stream, step: int, n: int, first: int = 0) -> NDArray[np.uint64]:

@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from diffcodec.bitstream.bits import Bits
-from diffcodec.bitstream.trellis import MEMORIES, Trellis
+from diffcodec.bitstream.butterfly import BUTTERFLY
+from diffcodec.bitstream.hashed import HASHED
+from diffcodec.bitstream.trellis import Trellis
 from diffcodec.bitstream.types import Float32
 
 
@@ -52,6 +54,9 @@ class StepCode(Protocol):
         ...
 
 
-# By the number that a file's header states in 3 bits. A code that was in a file once stays, and so
+# By the number that a file's header states in 4 bits. A code that was in a file once stays, and so
 # do its lengths.
-STEP_CODES: tuple[StepCode, ...] = tuple(Trellis(nu) for nu in MEMORIES)
+STEP_CODES: tuple[StepCode, ...] = tuple(
+    Trellis(nu, labels) for labels in (HASHED, BUTTERFLY) for nu in labels.memories
+)
+STEP_CODES_OF_VERSION_1 = STEP_CODES[: len(HASHED.memories)]

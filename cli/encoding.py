@@ -47,8 +47,8 @@ def _step_code(_: click.Context, option: click.Parameter, value: str | None) -> 
     "--code",
     callback=_step_code,
     metavar="NAME",
-    help="How steps are sent: trellis:8 is fastest, trellis:16 makes the smallest files (default: "
-    "as --effort and the size suggest).",
+    help="How steps are sent: butterfly:8 is fastest, butterfly:18 makes the smallest files "
+    "(default: as --effort and the size suggest).",
 )
 @ending_options
 @seed_option("the randomness that encoder and decoder share")

@@ -116,9 +116,9 @@ class Codec:
         max_bytes, bpp or max_steps: stop there instead; psnr: stop once the reconstruction reaches
         so many dB. effort: "fast", "default" or "best", which chooses chain and code to suit the
         size, where they are not given. chain: "25", "50", ... of the network's optimised schedules,
-        "ddpm:1000" or "cosine:50". code: of the steps' messages, by name: "trellis:8" (fast) to
-        "trellis:16" (small). residual: what codes the exact pixels, "adaptive" or "gaussian" (as in
-        DDPM). switch: the noise in grey levels at which steps end and the exact pixels follow; or
+        "ddpm:1000" or "cosine:50". code: of the steps' messages, by name: "butterfly:8" (fast) to
+        "butterfly:18" (small). residual: what codes the exact pixels, "adaptive" or "gaussian" (as
+        in DDPM). switch: the noise in grey levels at which steps end and the exact pixels follow; or
         "none", for no steps and no network at all. By default it is the effort's; but with the
         Gaussian, or where the file is to stop somewhere, steps go on to the end of the chain.
         Raises OptionError for what does not exist.

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffcodec.bitstream import ans, viterbi
+from diffcodec.bitstream import ans, butterfly_search, viterbi
 from diffcodec.codec import Codec
 from diffcodec.errors import CheckpointError
 from diffcodec.exact.backends import BACKENDS, Unavailable, conforms, open_backend
@@ -47,7 +47,11 @@ def selftest() -> Iterator[Check]:
 
 def kernels() -> dict[str, bool]:
     """Which of the coders' inner loops are compiled; numpy does the others, with the same bits."""
-    return {"trellis": viterbi.KERNEL is not None, "ans": ans.KERNEL is not None}
+    return {
+        "trellis": viterbi.KERNEL is not None,
+        "butterfly": butterfly_search.KERNEL is not None,
+        "ans": ans.KERNEL is not None,
+    }
 
 
 def _network(name: str, file: Path) -> Iterator[Check]:

@@ -56,10 +56,14 @@ def encodes() -> Iterator[tuple[str, bytes]]:
 def adaptive(codec: Codec) -> Iterator[tuple[str, bytes]]:
     """Of single images, with the coder of version 2."""
     part, grey = load(DOG)[96:144, 64:128], synthetic_image(24, 40, 1, seed=41)
-    yield "adaptive", codec.encode(part)
-    yield "adaptive-fast", codec.encode(part, effort="fast")
-    yield "adaptive-grey", codec.encode(grey, switch=20.0)
-    yield "adaptive-none", codec.encode(part, switch="none", effort="fast")
+    yield "adaptive", codec.encode(part, code="trellis:16")
+    yield "adaptive-fast", codec.encode(part, effort="fast", code="trellis:14")
+    yield "adaptive-grey", codec.encode(grey, switch=20.0, code="trellis:14")
+    yield "adaptive-none", codec.encode(part, switch="none", effort="fast", code="trellis:14")
+    yield "butterfly", codec.encode(part)
+    yield "butterfly-fast", codec.encode(part, effort="fast")
+    yield "butterfly-grey", codec.encode(grey, switch=20.0, code="butterfly:8")
+    yield "butterfly-bytes", codec.encode(part, code="butterfly:12", max_bytes=700)
 
 
 def of_version_1(data: bytes) -> bytes:
@@ -70,17 +74,17 @@ def of_version_1(data: bytes) -> bytes:
 
 def files(codec: Codec) -> Iterator[tuple[str, bytes]]:
     """Of single images, with the coder of version 1."""
-    encode = partial(codec.encode, residual="gaussian")
+    encode = partial(codec.encode, residual="gaussian", code="trellis:16")
     dog = load(DOG)
     part, grey = dog[96:144, 64:128], synthetic_image(24, 40, 1, seed=41)
     yield "rgb", encode(part)
-    yield "rgb-fast", encode(part, effort="fast")
+    yield "rgb-fast", encode(part, effort="fast", code="trellis:14")
     yield "rgb-best", encode(part, effort="best", code="trellis:12")
     yield "rgb-bytes", encode(part, max_bytes=700)
     yield "rgb-bpp", encode(part, bpp=1.5)
     yield "rgb-psnr", encode(part, psnr=20.0)
     yield "rgb-steps", encode(part, max_steps=5, seed=9)
-    yield "grey", encode(grey)
+    yield "grey", encode(grey, code="trellis:14")
     yield "grey-ddpm", encode(grey, chain="ddpm:20", code="trellis:8")
     yield "grey-cosine", encode(grey, chain="cosine:20", code="trellis:10")
     yield "graphics", encode(graphics(), code="trellis:10")

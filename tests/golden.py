@@ -31,11 +31,18 @@ def files(codec: Codec, folder: Path) -> Iterator[tuple[str, str, bytes]]:
     colour, grey = synthetic_image(14, 18, 3, seed=11), synthetic_image(19, 13, 1, seed=12)
     with pytest.MonkeyPatch.context() as patch:
         trust_steps(patch)
-        whole = codec.encode(colour, chain="12", switch=40.0)
+        hashed = partial(codec.encode, code="trellis:14")
+        whole = hashed(colour, chain="12", switch=40.0)
         yield "adaptive.dfc", "RGB, 12 levels down to 40 grey levels, adaptive", whole
         yield "adaptive-cut.dfc", "the same, cut inside the exact pixels", whole[:-180]
-        fast = codec.encode(grey, chain="12", switch=40.0, effort="fast")
+        fast = hashed(grey, chain="12", switch=40.0, effort="fast")
         yield "adaptive-grey.dfc", "grey, adaptive", fast
+        whole = codec.encode(colour, chain="12", code="butterfly:16", switch=6.0)
+        yield "butterfly.dfc", "RGB, 12 levels by the butterfly trellis", whole
+        step = whole[: _inside_a_step(codec, whole)]
+        yield "butterfly-step.dfc", "the same, cut inside a step", step
+        small = codec.encode(grey, chain="6", code="butterfly:8", switch=40.0)
+        yield "butterfly-grey.dfc", "grey, 6 levels, Gaussian labels too", small
     alone = codec.encode(colour, switch="none")
     yield "alone.dfc", "RGB, adaptive without steps", alone
     plain = [colour, grey]
@@ -61,7 +68,7 @@ def files(codec: Codec, folder: Path) -> Iterator[tuple[str, str, bytes]]:
 
 def _version_1(codec: Codec, folder: Path) -> Iterator[tuple[str, str, bytes]]:
     """Those of version 1, or of what it has: they were made when it was the newest."""
-    encode = partial(codec.encode, residual="gaussian")
+    encode = partial(codec.encode, residual="gaussian", code="trellis:14")
     colour, grey = synthetic_image(14, 18, 3, seed=11), synthetic_image(19, 13, 1, seed=12)
     whole = encode(colour, chain="12")
     yield "colour.dfc", "RGB, 12 levels, to the exact pixels", whole

@@ -10,11 +10,11 @@ import pytest
 from diffcodec.api import info
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.hashed import HASHED
 from diffcodec.bitstream.payload_writer import PayloadWriter
 from diffcodec.bitstream.plan import ENERGY
 from diffcodec.bitstream.sample_format import RGB8
 from diffcodec.bitstream.trellis import Trellis
-from diffcodec.bitstream.trellis_labels import memory
 from diffcodec.codec import Codec
 from diffcodec.progressive.shared import FIRST
 from diffcodec.theory.chain import chain_of
@@ -50,7 +50,7 @@ def test_of_the_first_step_a_sixteenth_is_shown_and_less_is_not(tiny_codec: Code
         counting.calls = 0
         payload = tiny_codec.open(data[:length]).payload
         received = sum(len(part.bits) for part in payload.steps)
-        enough = received - memory(step.n_bits, 8) >= step.n_bits / FIRST
+        enough = received - HASHED.memory(step.n_bits, 8) >= step.n_bits / FIRST
         decoded = counting.codec.decode(data[:length])
         assert counting.calls == enough, (received, step.n_bits)
         errors[enough] = np.abs(decoded.pixels.astype(int) - pixels).mean()

@@ -185,9 +185,9 @@ def test_effort(run: Run, photo: Path) -> None:
         facts[name] = json.loads(run("info", f"{name}.dfc", "--json").stdout)
         assert "lossless" in run("decode", f"{name}.dfc").stderr
     assert {name: (told["chain"], told["code"]) for name, told in facts.items()} == {
-        "fast": ("12", "trellis:14"),
+        "fast": ("12", "butterfly:14"),
         "best": ("12", "trellis:8"),
-        "default": ("6", "trellis:14"),
+        "default": ("6", "butterfly:14"),
     }
 
 

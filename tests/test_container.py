@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from diffcodec.bitstream.butterfly import BUTTERFLY
 from diffcodec.bitstream.container import (
     CHAINS,
     MAX_PIXELS,
@@ -21,7 +22,7 @@ from diffcodec.bitstream.container import (
 )
 from diffcodec.bitstream.errors import BitstreamError, IncompleteHeader
 from diffcodec.bitstream.sample_format import RGB8, SAMPLE_FORMATS
-from diffcodec.bitstream.step_codes import STEP_CODES
+from diffcodec.bitstream.step_codes import STEP_CODES, STEP_CODES_OF_VERSION_1, StepCode
 from diffcodec.bitstream.trellis import Trellis
 
 headers = st.builds(
@@ -30,7 +31,7 @@ headers = st.builds(
     height=st.integers(1, 8192),
     format=st.sampled_from(SAMPLE_FORMATS),
     fingerprint=st.binary(min_size=8, max_size=8),
-    code=st.sampled_from(STEP_CODES),
+    code=st.sampled_from(STEP_CODES_OF_VERSION_1),
     chain=st.sampled_from(CHAINS),
     nodes=st.integers(0, 1000),
     seed=st.integers(0, 2**32 - 1),
@@ -40,10 +41,11 @@ headers = st.builds(
 SMALL = Header(32, 32, RGB8, bytes(8), Trellis(14), "own", 25, 0, 1500)
 
 
-@given(headers)
-def test_round_trip(header: Header) -> None:
-    data = header.pack()
-    assert parse_header(data + bytes(3)) == (header, len(data))
+@given(headers, st.sampled_from(STEP_CODES))
+def test_round_trip(header: Header, code: StepCode) -> None:
+    for own in (header, dataclasses.replace(header, code=code, version=VERSIONS[-1])):
+        data = own.pack()
+        assert parse_header(data + bytes(3)) == (own, len(data))
 
 
 def test_small_image_needs_at_most_32_bytes() -> None:
@@ -85,9 +87,14 @@ def test_hostile_claims_are_refused(change: dict[str, int], words: str) -> None:
 
 def test_unknown_flags_and_versions_are_refused() -> None:
     flags = SMALL.pack()[5]
-    for at, value in ((5, flags | 0x80), (5, flags | 0x0E), (5, flags | 0x30)):
+    first, butterfly = 1, STEP_CODES.index(Trellis(8, BUTTERFLY))
+    for at, value, version in (
+        (5, flags | 0x8E, VERSIONS[-1]),
+        (5, flags | 0x30, VERSIONS[-1]),
+        (5, flags & ~0x0E | butterfly << 1, first),
+    ):
         body = bytearray(SMALL.pack()[:-2])
-        body[at] = value
+        body[4], body[at] = version, value
         with pytest.raises(BitstreamError, match="does not know"):
             parse_header(bytes(body) + crc16(bytes(body)))
     with pytest.raises(BitstreamError, match="version 3; this diffcodec reads versions 1 and 2"):

@@ -8,6 +8,7 @@ import click
 import numpy as np
 import pytest
 
+from diffcodec.bitstream.butterfly import BUTTERFLY
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.trellis import Trellis
 from diffcodec.cli import options
@@ -31,8 +32,8 @@ def header(data: bytes) -> Header:
 def test_small_images_take_few_steps() -> None:
     assert DEFAULT.chain(3) == "6" and DEFAULT.chain(10**6) == "50"
     assert EFFORTS["fast"].chain(10**6) == "25" and EFFORTS["best"].chain(10**6) == "100"
-    assert DEFAULT.code(10**6) == EFFORTS["best"].code(10**6) == Trellis(16)
-    assert DEFAULT.code(32 * 32 * 3) == EFFORTS["fast"].code(10**6) == Trellis(14)
+    assert DEFAULT.code(10**6) == EFFORTS["best"].code(10**6) == Trellis(16, BUTTERFLY)
+    assert DEFAULT.code(32 * 32 * 3) == EFFORTS["fast"].code(10**6) == Trellis(14, BUTTERFLY)
     for effort in EFFORTS.values():
         lengths = [int(effort.chain(3 * 4**k)) for k in range(9)]
         assert lengths == sorted(lengths) and lengths[0] == 6
@@ -43,9 +44,9 @@ def test_efforts_choose_steps_and_states() -> None:
     assert CODEC.encode(IMAGE) == files["default"]
     chosen = {name: (header(data).nodes, header(data).code.name) for name, data in files.items()}
     assert chosen == {
-        "fast": (25, "trellis:14"),
-        "default": (50, "trellis:14"),
-        "best": (50, "trellis:14"),
+        "fast": (25, "butterfly:14"),
+        "default": (50, "butterfly:14"),
+        "best": (50, "butterfly:14"),
     }
     for data in files.values():
         assert np.array_equal(CODEC.decode(data).pixels, IMAGE)

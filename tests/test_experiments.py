@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from diffcodec.bitstream.butterfly import BUTTERFLY
+from diffcodec.bitstream.trellis import Trellis
 from diffcodec.eval.experiments import (
     adaptive_choices,
     bitsback_benchmark,
@@ -58,12 +60,15 @@ def test_coders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert {"push_ns", "pop_ns", "bits"} <= set(result["coders"][0]) and "loss_bits" in text
     assert "constriction Categorical" in coders.stack(tmp_path)
-    monkeypatch.setattr(coder_benchmark, "MEMORIES", (8,))
-    monkeypatch.setattr(coder_benchmark, "DIMS_PER_BIT", (64,))
+    codes = (Trellis(8), Trellis(8, BUTTERFLY))
+    monkeypatch.setattr(coder_benchmark, "CODES", codes)
+    monkeypatch.setattr(coder_benchmark, "IN_NUMPY", codes)
+    monkeypatch.setattr(coder_benchmark, "DIMS_PER_BIT", (4,))
+    monkeypatch.setattr(coder_benchmark, "LENGTHS", (64, 4096))
     monkeypatch.setattr(coder_benchmark, "ROTATED", (3072,))
     result, text = measured(coder_benchmark.main, "--bits", 64, out=tmp_path / "coder.json")
-    assert len(result["cells"]) == 7 and "4096 b" in text
-    assert "| 8 | " in coders.coder(tmp_path)
+    assert len(result["cells"]) == 4 and "4096 b" in text and result["theory_percent"]["64"] > 1
+    assert "| butterfly:8 | 4 | " in coders.coder(tmp_path)
 
 
 def test_lossless(tiny_network: Path, images: Path, tmp_path: Path) -> None:

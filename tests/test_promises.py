@@ -46,7 +46,9 @@ TUNING = {
     "diffcodec.archive.model": {"BINS": 9},
     "diffcodec.bitstream.adaptive.stacked": {"ROOM": 1},
     "diffcodec.bitstream.pixels": {"SMALL": 0},
-    "diffcodec.bitstream.trellis_search": {"EXHAUSTIVE": 1, "CHUNK": 999},
+    "diffcodec.bitstream.hashed": {"EXHAUSTIVE": 1, "CHUNK": 999},
+    "diffcodec.bitstream.butterfly": {"EXHAUSTIVE": 1},
+    "diffcodec.bitstream.butterfly_search": {"SPREAD": 9, "TARGET": 60, "DEPTH": 64},
     "diffcodec.exact.compiled": {"SMALL": 1, "WORTHWHILE": 1, "WHOLE": 1, "STRIPE": 1},
     "diffcodec.exact.denoiser": {"AT_ONCE": 1},
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diffcodec.bitstream.step_codes import STEP_CODES, StepCode
+from diffcodec.bitstream.step_codes import STEP_CODES, STEP_CODES_OF_VERSION_1, StepCode
 
 DIMS, SEED, STEP = 3000, 7, 3
 ENERGY = -40  # sigma^2 = 2^-2.5: about 0.12 bits a coordinate
@@ -20,14 +20,11 @@ def mu(energy: int) -> np.ndarray:
 
 def test_names_are_unique_and_numbers_are_for_ever() -> None:
     """A header states a code by its place; who reorders them takes old files away."""
-    assert [code.name for code in STEP_CODES][:5] == [
-        "trellis:8",
-        "trellis:10",
-        "trellis:12",
-        "trellis:14",
-        "trellis:16",
-    ]
-    assert len({code.name for code in STEP_CODES}) == len(STEP_CODES) <= 8  # three bits
+    hashed = [f"trellis:{nu}" for nu in (8, 10, 12, 14, 16)]
+    butterfly = [f"butterfly:{nu}" for nu in (8, 10, 12, 14, 16, 18)]
+    assert [code.name for code in STEP_CODES][:11] == hashed + butterfly
+    assert [code.name for code in STEP_CODES_OF_VERSION_1] == hashed
+    assert len({code.name for code in STEP_CODES}) == len(STEP_CODES) <= 16  # four bits
 
 
 @every

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from diffcodec.bitstream.adaptive.starts import SMALL, SMALL_LEVEL
+from diffcodec.bitstream.butterfly import BUTTERFLY
 from diffcodec.bitstream.step_codes import StepCode
 from diffcodec.bitstream.trellis import Trellis
 from diffcodec.errors import OptionError
@@ -17,7 +18,7 @@ from diffcodec.theory.chain import CHAIN_LENGTHS
 STEP_BITS = 100  # ideal bits that a step should carry at least
 RATE_BPD = 2.5  # about what an image spends up to the last noise level
 SHORT_BITS = 256  # ideal bits of a step below which more states than SHORT's gain nothing
-SHORT = Trellis(14)
+SHORT = Trellis(14, BUTTERFLY)
 # An image of 32x32 is too small to learn from: of CIFAR-10's first 32 test images files took 3.789
 # bits/dim with the switch at 0.6 grey levels, 4.18 at 3. At 48x48 it is 2.905 and 2.815.
 TINY, TINY_SWITCH = 32 * 32, 0.7
@@ -54,13 +55,13 @@ class Effort:
         return SMALL_LEVEL if pixels <= SMALL else self.level_of_large
 
 
-DEFAULT = Effort(50, Trellis(16), switch_of_large=3.0, level_of_large=1)
+DEFAULT = Effort(50, Trellis(16, BUTTERFLY), switch_of_large=3.0, level_of_large=1)
 # Of kodim23 (768x512) against the default: 2 % more bytes in half of the encoder's and two thirds
 # of the decoder's time; 1 % fewer in about twice the time.
 EFFORTS = {
     "fast": Effort(25, SHORT, switch_of_large=6.0, level_of_large=0),
     "default": DEFAULT,
-    "best": Effort(100, Trellis(16), switch_of_large=6.0, level_of_large=2),
+    "best": Effort(100, Trellis(16, BUTTERFLY), switch_of_large=6.0, level_of_large=2),
 }
 
 

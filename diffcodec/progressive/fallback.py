@@ -59,5 +59,7 @@ class Fallback:
         return plain_payload(self._preview, self._node, self.planes, code), code
 
     def worth(self, payload: bytes, plain: bytes) -> bool:
-        """Whether a payload with all steps is not much larger than the plain one."""
-        return len(payload) <= (1 if self.level is None else WORTH) * len(plain)
+        """Whether a payload with all steps is not much larger than the plain one, nor too large."""
+        if len(payload) <= len(plain) or self.level is None:
+            return len(payload) <= len(plain)
+        return len(payload) <= min(self.most, WORTH * len(plain))

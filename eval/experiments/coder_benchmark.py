@@ -1,10 +1,13 @@
-"""What the relative entropy coder costs: bits over the ideal, and processor time a bit.
+"""What the relative entropy coders cost: bits over the ideal, and processor time a bit.
 
 Targets are Gaussian, as after rotation. With z decoded for a target mu of D coordinates, the bits
 delivered are -(D/2) log2(1 - cos^2(z, mu)), the information that the direction of z has about mu:
 the rest of z is noise, which an exact sample would have as well. The overhead is bits sent /
 delivered - 1; over the KL divergence of the same-variance coder, which needs
-(2^(2h) - 1) / (2 ln 2) >= h bits a coordinate to deliver h, it is smaller.
+(2^(2h) - 1) / (2 ln 2) >= h bits a coordinate to deliver h, it is smaller. The best of 2^n random
+codewords would lose about 0.5 log2(4 pi ln(2) n) bits.
+
+Codes take turns at every length and rate, so that their times are of one and the same machine.
 
     python -m diffcodec.eval.experiments.coder_benchmark --json eval/results/coder.json
 """
@@ -13,7 +16,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -21,36 +25,39 @@ from typing import Any
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
-from diffcodec.bitstream import viterbi
+from diffcodec.bitstream import butterfly_search, viterbi
 from diffcodec.bitstream.rotation import rotate, unrotate
-from diffcodec.bitstream.trellis import MEMORIES, decode, encode
+from diffcodec.bitstream.step_codes import STEP_CODES
+from diffcodec.bitstream.trellis import Trellis
+from diffcodec.bitstream.types import Float32
 from diffcodec.eval.common import options
 from diffcodec.eval.common.progress import progress_bar
 from diffcodec.eval.common.results import provenance, write_result
 
-LENGTHS = (32, 64, 128, 256, 512, 1024, 4096)
-DIMS_PER_BIT = (16, 64)
+LENGTHS = (32, 64, 128, 256, 1024, 4096, 65_536)
+DIMS_PER_BIT = (64, 16, 4, 1)
+CODES = tuple(code for code in STEP_CODES if isinstance(code, Trellis))
+IN_NUMPY = tuple(code for code in CODES if code.nu <= 12)
 ROTATED = (3072, 1_179_648)  # 32x32 and 768x512, RGB
 SEED = 1
 
 
-def measure(n: int, dims: int, nu: int, blocks: int) -> dict[str, Any]:
+def measure(code: Trellis, n: int, dims: int, blocks: int) -> dict[str, Any]:
     """Overheads with their standard error, and the least time a bit, of `blocks` steps."""
     delivered, encoding, decoding = [], [], []
     for step in range(blocks):
         mu = np.random.default_rng([n, dims, step]).standard_normal(dims).astype(np.float32)
-        bits, seconds = _timed(partial(encode, mu, n, nu, SEED, step))
+        bits, seconds = _timed(partial(code.search, mu, n, SEED, step))
         encoding.append(seconds)
-        (z, _), seconds = _timed(partial(decode, bits, n, dims, nu, SEED, step))
+        (z, _), seconds = _timed(partial(code.codeword, bits, n, dims, SEED, step))
         decoding.append(seconds)
         delivered.append(_delivered(z, mu))
     mean = float(np.mean(delivered))
     kl = dims * math.expm1(2 * mean / dims * math.log(2)) / (2 * math.log(2))
     error = float(np.std(delivered) / math.sqrt(blocks)) / mean
     return {
-        "nu": nu,
+        "code": code.name,
         "bits": n,
         "dims_per_bit": dims // n,
         "overhead_mi_percent": round(100 * (n / mean - 1), 2),
@@ -62,17 +69,29 @@ def measure(n: int, dims: int, nu: int, blocks: int) -> dict[str, Any]:
     }
 
 
-def numpy_time(n: int, dims: int, nu: int) -> dict[str, Any]:
+def theory_percent(n: int) -> float:
+    """What the best of 2^n random codewords loses, about."""
+    return 100 * 0.5 * math.log2(4 * math.pi * math.log(2) * n) / n
+
+
+def numpy_time(code: Trellis, n: int, dims: int) -> dict[str, Any]:
     """Time of the search in numpy; its bits, and so its overheads, are those of the kernel."""
     mu = np.random.default_rng([n, dims, 0]).standard_normal(dims).astype(np.float32)
-    kernel, viterbi.KERNEL = viterbi.KERNEL, None
+    with _without_kernels():
+        bits, seconds = _timed(partial(code.search, mu, n, SEED, 0))
+    if not np.array_equal(bits, code.search(mu, n, SEED, 0)):
+        raise AssertionError(f"kernel and numpy differ: {code.name}, {n} bits")
+    return {"code": code.name, "bits": n, "encode_us_per_bit": round(1e6 * seconds / n, 1)}
+
+
+@contextmanager
+def _without_kernels() -> Iterator[None]:
+    kernels = viterbi.KERNEL, butterfly_search.KERNEL
+    viterbi.KERNEL = butterfly_search.KERNEL = None
     try:
-        bits, seconds = _timed(partial(encode, mu, n, nu, SEED, 0))
+        yield
     finally:
-        viterbi.KERNEL = kernel
-    if not np.array_equal(bits, encode(mu, n, nu, SEED, 0)):
-        raise AssertionError(f"kernel and numpy differ at nu = {nu}, {n} bits")
-    return {"nu": nu, "bits": n, "encode_us_per_bit": round(1e6 * seconds / n, 1)}
+        viterbi.KERNEL, butterfly_search.KERNEL = kernels
 
 
 def rotation_time(dims: int) -> dict[str, Any]:
@@ -89,22 +108,22 @@ def _timed(run: Callable[[], Any]) -> tuple[Any, float]:
     return result, time.process_time() - began
 
 
-def _delivered(z: NDArray[np.float32], mu: NDArray[np.float32]) -> float:
+def _delivered(z: Float32, mu: Float32) -> float:
     a, b = z.astype(np.float64), mu.astype(np.float64)
     cosine2 = float(a @ b) ** 2 / (float(a @ a) * float(b @ b))
     return -0.5 * z.size * math.log2(1 - cosine2)
 
 
 def table(cells: list[dict[str, Any]]) -> str:
-    """Overhead over the ideal in percent, encode, decode us a bit; a row per nu and dims/bit."""
+    """Overhead over the ideal in percent, encode, decode us a bit; a row per code and dims/bit."""
     from tabulate import tabulate
 
-    rows: dict[tuple[int, int], list[str]] = {}
+    rows: dict[tuple[str, int], list[str]] = {}
     for c in cells:
-        times = f"{c['encode_us_per_bit']:.1f} {c['decode_us_per_bit']:.2f}"
-        row = rows.setdefault((c["nu"], c["dims_per_bit"]), [])
+        times = f"{c['encode_us_per_bit']:.2f} {c['decode_us_per_bit']:.2f}"
+        row = rows.setdefault((c["code"], c["dims_per_bit"]), [])
         row.append(f"{c['overhead_mi_percent']:.1f}% {times}")
-    head = ["nu", "dims/bit", *(f"{n} b" for n in LENGTHS)]
+    head = ["code", "dims/bit", *(f"{n} b" for n in LENGTHS)]
     return tabulate([[*key, *row] for key, row in rows.items()], head, stralign="right")
 
 
@@ -112,23 +131,24 @@ def table(cells: list[dict[str, Any]]) -> str:
 @options.json_option
 @click.option("--bits", default=49_152, show_default=True, help="Bits sent for each cell.")
 def main(json_path: Path | None, bits: int) -> None:
-    """Overhead and time of the relative entropy coder by block length and state bits."""
+    """Overhead and time of the relative entropy coders by code, block length and rate."""
     from tabulate import tabulate
 
     cells = []
-    every = list(product(MEMORIES, DIMS_PER_BIT, LENGTHS))
+    every = list(product(DIMS_PER_BIT, LENGTHS, CODES))
     with progress_bar("coding") as progress:
-        for nu, per_bit, n in every:
-            measure(n, n * per_bit, nu, 1)  # makes the tables
-            share = bits // (3 if nu == 16 else 1)
-            cells.append(measure(n, n * per_bit, nu, max(4, share // n)))
+        for per_bit, n, code in every:
+            measure(code, n, n * per_bit, 1)  # makes the tables
+            share = bits // (3 if code.nu >= 16 else 1)
+            cells.append(measure(code, n, n * per_bit, max(2, share // n)))
             if progress is not None:
                 progress(len(cells), len(every))
     rotations = [rotation_time(dims) for dims in ROTATED]
-    in_numpy = [numpy_time(n, 16 * n, nu) for nu in MEMORIES for n in (64, 256, 1024) if nu < 16]
+    in_numpy = [numpy_time(code, n, 16 * n) for code in IN_NUMPY for n in (64, 256, 1024)]
     result = {
-        "kernel": viterbi.KERNEL is not None,
+        "kernel": viterbi.KERNEL is not None and butterfly_search.KERNEL is not None,
         "cells": cells,
+        "theory_percent": {str(n): round(theory_percent(n), 2) for n in LENGTHS},
         "numpy": in_numpy,
         "rotation": rotations,
         **provenance(__name__, threads=1, processes=1),

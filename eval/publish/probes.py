@@ -78,11 +78,12 @@ def archives() -> list[Any]:
 
 def coder() -> list[Any]:
     """The path bits of fixed targets, and what they decode to."""
-    from diffcodec.bitstream.trellis import decode, encode
+    from diffcodec.bitstream.step_codes import STEP_CODES
 
     mu = noise(2048)
-    paths = {nu: encode(mu, 128, nu, 1, 0) for nu in (8, 10, 12, 14, 16)}
-    return [*paths.values(), *(decode(paths[nu], 128, mu.size, nu, 1, 0)[0] for nu in paths)]
+    paths = [code.encode(mu, 128, 1, 0) for code in STEP_CODES]
+    codes = zip(STEP_CODES, paths, strict=True)
+    return [*paths, *(code.decode(path, 128, mu.size, 1, 0)[0] for code, path in codes)]
 
 
 def stack() -> list[Any]:

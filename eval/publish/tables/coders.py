@@ -8,17 +8,22 @@ from diffcodec.eval.publish.tables.markdown import load, machine, table
 
 
 def coder(results: Path) -> str:
-    """The relative entropy coder: overhead and time by trellis and block length."""
+    """The relative entropy coders: overhead and time by code, rate and length of a step."""
     result = load(results, "coder")
-    cells = {(c["nu"], c["bits"]): c for c in result["cells"] if c["dims_per_bit"] == 64}
-    lengths = (64, 128, 256, 1024, 4096)
+    cells = {(c["code"], c["dims_per_bit"], c["bits"]): c for c in result["cells"]}
+    lengths = sorted({n for _, _, n in cells})
     rows = []
-    for nu in sorted({nu for nu, _ in cells}):
-        row = [f"{nu}"] + [f"{cells[nu, n]['overhead_mi_percent']:.1f} %" for n in lengths]
-        long = cells[nu, 1024]
-        row += [f"{long['encode_us_per_bit']:.1f}", f"{long['decode_us_per_bit']:.2f}"]
-        rows.append(row)
-    head = ["nu", *(f"{n} bits" for n in lengths), "encode, us/bit", "decode, us/bit"]
+    for per_bit in sorted({per_bit for _, per_bit, _ in cells}, reverse=True):
+        for code in dict.fromkeys(code for code, _, _ in cells):
+            own = [cells[code, per_bit, n] for n in lengths]
+            row = [code, f"{per_bit}", *(f"{c['overhead_mi_percent']:.1f} %" for c in own)]
+            timed = cells[code, per_bit, 4096]
+            row += [f"{timed['encode_us_per_bit']:.2f}", f"{timed['decode_us_per_bit']:.2f}"]
+            rows.append(row)
+    best = [f"{result['theory_percent'][str(n)]:.1f} %" for n in lengths]
+    rows.append(["best of random codewords, theory", "", *best, "", ""])
+    head = ["code", "coordinates a bit", *(f"{n:,} bits" for n in lengths)]
+    head += ["encode, us/bit", "decode, us/bit"]
     return f"{table(head, rows)}\n\n{machine(result)}"
 
 
