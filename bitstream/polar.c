@@ -6,8 +6,7 @@
  * the hyperbolic tangent. Above a height the search keeps one path only, so that all that the list
  * touches stays in the cache.
  *
- * Sizes are the business of polar_search.py. Results may differ between machines: nothing but the
- * choice of the bits depends on them.
+ * Sizes are the business of polar_search.py, which does the same operations in the same order.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -16,7 +15,9 @@
 #include <string.h>
 
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("O3,fast-math") /* for vectors of sums; no infinity is used */
+/* Singles are rounded one by one, in this order (pyproject.toml forbids fused ones); but there are
+ * no infinities, and the sign of a zero decides nothing, so maxima may be vectors. */
+#pragma GCC optimize("O3,finite-math-only,no-signed-zeros,no-trapping-math")
 #endif
 
 /* AVX-512 gains nothing here: gathers and memory are what the search waits for. */

@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,32 +23,37 @@ from diffcodec.bitstream.bits import Bits
 from diffcodec.bitstream.polar_search import LISTS, search
 from diffcodec.bitstream.polar_set import information, places, start, transform
 from diffcodec.bitstream.randomness import Stream, signs
-from diffcodec.bitstream.rate import half_log2, scale_for
-from diffcodec.bitstream.rotation import rotate, unrotate
+from diffcodec.bitstream.rate import half_log2
+from diffcodec.bitstream.rotated import Rotated, inverse_rms
+from diffcodec.bitstream.trellis import Trellis
 from diffcodec.bitstream.types import Float32, Int64
 
-if TYPE_CHECKING:
-    from diffcodec.bitstream.step_codes import StepCode
-
 # All of these are part of the format (FORMAT-coder.md), and frozen.
-SHORTEST = 2048  # bits of a step from which on this code is better than a trellis
+SHORTEST = 2048  # bits of a block from which on this code is no worse than a trellis
 DENSEST, SPARSEST = 4, 256  # coordinates a bit: signs lose below, tables would grow above
 BLOCK = 16_384  # bits of a block, about: more lose less, but cut files at coarser places
+_STEEP = np.float32(4)  # where a sign is taken to be certain
 # What the code loses, in thousandths of the ideal bits, of a block of 1 bit, by the list's size; of
 # a longer one it is less by the fourth root of its bits.
 _LOSS = {4: 415, 8: 345, 16: 292, 32: 258, 64: 236, 128: 224}
 
 
 @dataclass(frozen=True)
-class Polar:
+class Polar(Rotated):
     """The polar code as a StepCode (step_codes.py), behind the rotation.
 
     paths: of the encoder's list, one of LISTS; short: codes the steps that are too short, or have
-    too few or too many coordinates a bit.
+    too few or too many coordinates a bit; pieces: blocks of a step at least, because a cut loses
+    one. Raises ValueError for another list.
     """
 
     paths: int
-    short: StepCode
+    short: Trellis
+    pieces: int = 1
+
+    def __post_init__(self) -> None:
+        if self.paths not in LISTS:
+            raise ValueError(f"the list has {LISTS} paths, not {self.paths}")
 
     @property
     def name(self) -> str:
@@ -59,53 +63,94 @@ class Polar:
     def bits(self, dims: int, energy: int) -> int:
         """Bits of a step of this energy index; the short code's length decides which code it is."""
         n = self.short.bits(dims, energy)
-        if not applies(n, dims):
+        if not self.applies(n, dims):
             return n
-        least, most = max(SHORTEST, -(-dims // SPARSEST)), dims // DENSEST
-        return min(max(bits_for(dims, energy, self.paths), least), most)
-
-    def scale(self, energy: int) -> float:
-        """The factor from a codeword to mu plus unit noise."""
-        return scale_for(energy)
-
-    def encode(self, mu: Float32, n_bits: int, seed: int, step: int, workers: int = 1) -> Bits:
-        """The bits of a codeword close to mu's direction."""
-        if not applies(n_bits, mu.size):
-            return self.short.encode(mu, n_bits, seed, step, workers)
-        return encode(rotate(mu, seed, step), n_bits, self.paths, seed, step, workers)
-
-    def decode(
-        self, bits: Bits, n_bits: int, dims: int, seed: int, step: int
-    ) -> tuple[Float32, int]:
-        """The codeword, turned back, and how many of its coordinates are known."""
-        if not applies(n_bits, dims):
-            return self.short.decode(bits, n_bits, dims, seed, step)
-        z, received = decode(bits, n_bits, dims, seed, step)
-        return unrotate(z, seed, step), received
+        least, most = max(self.pieces * SHORTEST, -(-dims // SPARSEST)), dims // DENSEST
+        return min(max(self._long_bits(dims, energy), least), most)
 
     def known(self, received: int, n_bits: int, dims: int) -> int:
         """How many coordinates the first `received` bits determine."""
-        if not applies(n_bits, dims):
+        if not self.applies(n_bits, dims):
             return self.short.known(received, n_bits, dims)
-        return coordinates_known(received, n_bits, dims)
+        for block in self._cut(n_bits, dims):
+            if received < block.end_bit:
+                return block.first + block.known(received - block.first_bit)
+        return dims
 
+    def search(self, target: Float32, n_bits: int, seed: int, step: int, workers: int = 1) -> Bits:
+        """The inputs' bits; threads share a step of more than one block. See Rotated."""
+        if not self.applies(n_bits, target.size):
+            return self.short.search(target, n_bits, seed, step, workers)
 
-def applies(n_bits: int, dims: int) -> bool:
-    """Whether a step of n_bits is coded by the polar code, and not by the short one."""
-    return n_bits >= SHORTEST and DENSEST * n_bits <= dims <= SPARSEST * n_bits
+        def run(block: _Block) -> Bits:
+            sign = signs(seed, Stream.CODEWORD_SIGNS, step, block.end - block.first, block.first)
+            v = target[block.first : block.end] * sign
+            values = np.zeros(1 << block.k, np.float32)
+            values[values.size - v.size :] = _expected(v, block.end_bit - block.first_bit)[::-1]
+            return transform(search(values, block.inputs, self.paths))[block.inputs]
 
+        blocks = self._cut(n_bits, target.size)
+        if workers == 1 or len(blocks) == 1:
+            return np.concatenate([run(block) for block in blocks])
+        with ThreadPoolExecutor(workers) as pool:
+            return np.concatenate(list(pool.map(run, blocks)))
 
-def bits_for(dims: int, log2_energy16: int, paths: int) -> int:
-    """Bits for a target of sigma^2 = 2^(log2_energy16 / 16) per coordinate, in integers only.
+    def codeword(
+        self, bits: Bits, n_bits: int, dims: int, seed: int, step: int
+    ) -> tuple[Float32, int]:
+        """The signs of the symbols. See Rotated."""
+        if not self.applies(n_bits, dims):
+            return self.short.codeword(bits, n_bits, dims, seed, step)
+        if len(bits) > n_bits:
+            raise ValueError(f"{len(bits)} bits given for a step of {n_bits}")
+        z, received = np.zeros(dims, np.float32), 0
+        for block in self._cut(n_bits, dims):
+            own = bits[block.first_bit : block.end_bit]
+            known = block.known(len(own))
+            if known:
+                inputs = np.zeros(1 << block.k, np.uint8)
+                inputs[block.inputs[: len(own)]] = own
+                sign = signs(seed, Stream.CODEWORD_SIGNS, step, known, block.first)
+                symbols = transform(inputs)[: -known - 1 : -1].view(np.int8)
+                z[block.first : block.first + known] = sign * (1 - 2 * symbols)
+                received = block.first + known
+            if len(own) < block.end_bit - block.first_bit:
+                break
+        return z, received
 
-    With the code's loss on top of dims * half_log2, it delivers the ideal information on average.
-    """
-    one = 1 << 40
-    ideal = dims * half_log2(log2_energy16)
-    block = ideal // _blocks(ideal // one)
-    # The fourth root of the block's bits is root / 2^10.
-    root = max(1, math.isqrt(math.isqrt(block)))
-    return (ideal + ideal * _LOSS[paths] * 1024 // (1000 * root) + one // 2) // one
+    def applies(self, n_bits: int, dims: int) -> bool:
+        """Whether a step of n_bits is coded by the polar code, and not by the short one."""
+        long = n_bits >= self.pieces * SHORTEST
+        return long and DENSEST * n_bits <= dims <= SPARSEST * n_bits
+
+    def _blocks(self, n_bits: int) -> int:
+        """How many blocks a step is cut into."""
+        return max(self.pieces, (n_bits + BLOCK // 2) // BLOCK)
+
+    def _long_bits(self, dims: int, energy: int) -> int:
+        """Bits for a target of sigma^2 = 2^(energy / 16) per coordinate, in integers only.
+
+        With the code's loss on top of the ideal, it delivers the ideal information on average.
+        """
+        one = 1 << 40
+        ideal = dims * half_log2(energy)
+        block = ideal // self._blocks(ideal // one)
+        # The fourth root of the block's bits is root / 2^10.
+        root = max(1, math.isqrt(math.isqrt(block)))
+        return (ideal + ideal * _LOSS[self.paths] * 1024 // (1000 * root) + one // 2) // one
+
+    def _cut(self, n_bits: int, dims: int) -> list[_Block]:
+        """The blocks of a step, as equal as can be; all take the reliabilities of the longest."""
+        count = self._blocks(n_bits)
+        longest = -(-dims // count)
+        k = (longest - 1).bit_length()
+        code = k, places(k, (1 << k) - longest), start(n_bits, dims)
+        found = []
+        for j in range(count):
+            a, b = (n_bits * i // count for i in (j, j + 1))
+            first, end = (dims * i // count for i in (j, j + 1))
+            found.append(_Block(a, b, first, end, k, information(*code, b - a)))
+        return found
 
 
 @dataclass(frozen=True)
@@ -126,103 +171,18 @@ class _Block:
         return min(self.end - self.first, (1 << self.k) - 1 - int(self.inputs[received]))
 
 
-def _blocks(n_bits: int) -> int:
-    """How many blocks a step is cut into."""
-    return max(1, (n_bits + BLOCK // 2) // BLOCK)
-
-
-def _cut(n_bits: int, dims: int) -> list[_Block]:
-    """The blocks of a step, as equal as can be; all take the reliabilities of the longest."""
-    count = _blocks(n_bits)
-    longest = -(-dims // count)
-    k = (longest - 1).bit_length()
-    code = k, places(k, (1 << k) - longest), start(n_bits, dims)
-    found = []
-    for j in range(count):
-        a, b = (n_bits * i // count for i in (j, j + 1))
-        first, end = (dims * i // count for i in (j, j + 1))
-        found.append(_Block(a, b, first, end, k, information(*code, b - a)))
-    return found
-
-
-# --- encoder ------------------------------------------------------------------------------------
-
-
-def encode(
-    target: Float32, n_bits: int, paths: int, seed: int, step: int, workers: int = 1
-) -> Bits:
-    """The bits, (n_bits,), of a codeword close to the direction of target.
-
-    target: (D,), rotated, of any scale; paths: one of LISTS; workers: threads that share a step of
-    more than one block. Raises ValueError for other lists, and where `applies` does not hold.
-    """
-    _check(n_bits, target.size)
-    if paths not in LISTS:
-        raise ValueError(f"the list has {LISTS} paths, not {paths}")
-
-    def run(block: _Block) -> Bits:
-        sign = signs(seed, Stream.CODEWORD_SIGNS, step, block.end - block.first, block.first)
-        v = target[block.first : block.end] * sign
-        values = np.zeros(1 << block.k, np.float32)
-        values[values.size - v.size :] = _expected(v, block.end_bit - block.first_bit)[::-1]
-        return transform(search(values, block.inputs, paths))[block.inputs]
-
-    blocks = _cut(n_bits, target.size)
-    if workers == 1 or len(blocks) == 1:
-        return np.concatenate([run(block) for block in blocks])
-    with ThreadPoolExecutor(workers) as pool:
-        return np.concatenate(list(pool.map(run, blocks)))
-
-
 def _expected(v: Float32, n_bits: int) -> Float32:
-    """What is expected of the signs that a codeword of the best of 2^n_bits has at v."""
-    energy = float(np.square(v, dtype=np.float64).sum())
-    if not energy:
-        return v
-    correlation = 1 - 4.0 ** (-n_bits / v.size)  # squared
-    factor = math.sqrt(correlation * v.size / energy) / (1 - correlation)
-    expected: Float32 = np.tanh(v * np.float32(factor))
-    return expected
+    """What is expected of the signs that a codeword of the best of 2^n_bits has at v, about.
 
-
-# --- decoder ------------------------------------------------------------------------------------
-
-
-def decode(bits: Bits, n_bits: int, dims: int, seed: int, step: int) -> tuple[Float32, int]:
-    """The codeword z, float32 (dims,), of 1 and -1, and how much of it is known.
-
-    bits: the first len(bits) <= n_bits bits of `encode`. The second value is a count: coordinates
-    below it are received, the others are 0. Raises ValueError for too many bits, and where
-    `applies` does not hold.
+    The same singles on every machine: a fraction in the hyperbolic tangent's place.
     """
-    _check(n_bits, dims)
-    if len(bits) > n_bits:
-        raise ValueError(f"{len(bits)} bits given for a step of {n_bits}")
-    z, received = np.zeros(dims, np.float32), 0
-    for block in _cut(n_bits, dims):
-        own = bits[block.first_bit : block.end_bit]
-        known = block.known(len(own))
-        if known:
-            inputs = np.zeros(1 << block.k, np.uint8)
-            inputs[block.inputs[: len(own)]] = own
-            sign = signs(seed, Stream.CODEWORD_SIGNS, step, known, block.first)
-            symbols = transform(inputs)[: -known - 1 : -1].view(np.int8)
-            z[block.first : block.first + known] = sign * (1 - 2 * symbols)
-            received = block.first + known
-        if len(own) < block.end_bit - block.first_bit:
-            break
-    return z, received
-
-
-def coordinates_known(received: int, n_bits: int, dims: int) -> int:
-    """How many coordinates `decode` knows after the first `received` of n_bits bits."""
-    _check(n_bits, dims)
-    for block in _cut(n_bits, dims):
-        if received < block.end_bit:
-            return block.first + block.known(received - block.first_bit)
-    return dims
-
-
-def _check(n_bits: int, dims: int) -> None:
-    if not applies(n_bits, dims):
-        raise ValueError(f"the polar code does not code {dims} coordinates in {n_bits} bits")
+    unexplained = 4.0 ** (-n_bits / v.size)
+    gain = math.sqrt(1 - unexplained) / unexplained
+    mantissa, exponent = math.frexp(gain)  # a libm may differ in the last digit
+    x = v * inverse_rms(v) * np.float32(math.ldexp(round(4096 * mantissa), exponent - 12))
+    np.clip(x, -_STEEP, _STEEP, out=x)
+    y = x * x
+    above = x * (np.float32(10395) + y * (np.float32(1260) + y * np.float32(21)))
+    below = np.float32(10395) + y * (np.float32(4725) + y * (np.float32(210) + y))
+    expected: Float32 = above / below
+    return expected

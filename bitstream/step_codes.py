@@ -12,6 +12,7 @@ from typing import Protocol
 from diffcodec.bitstream.bits import Bits
 from diffcodec.bitstream.butterfly import BUTTERFLY
 from diffcodec.bitstream.hashed import HASHED
+from diffcodec.bitstream.polar import Polar
 from diffcodec.bitstream.trellis import Trellis
 from diffcodec.bitstream.types import Float32
 
@@ -56,7 +57,9 @@ class StepCode(Protocol):
 
 # By the number that a file's header states in 4 bits. A code that was in a file once stays, and so
 # do its lengths.
-STEP_CODES: tuple[StepCode, ...] = tuple(
-    Trellis(nu, labels) for labels in (HASHED, BUTTERFLY) for nu in labels.memories
+STEP_CODES: tuple[StepCode, ...] = (
+    *(Trellis(nu, labels) for labels in (HASHED, BUTTERFLY) for nu in labels.memories),
+    *(Polar(paths, Trellis(16, BUTTERFLY), pieces=8) for paths in (32, 64)),
 )
 STEP_CODES_OF_VERSION_1 = STEP_CODES[: len(HASHED.memories)]
+BY_NAME = {code.name: code for code in STEP_CODES}

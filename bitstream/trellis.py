@@ -14,7 +14,6 @@ stages of the block are known, after n all of them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,8 +24,7 @@ from numpy.typing import NDArray
 from diffcodec.bitstream.bits import Bits
 from diffcodec.bitstream.hashed import CHUNK, HASHED
 from diffcodec.bitstream.randomness import UNIT, Stream, signs
-from diffcodec.bitstream.rate import scale_for
-from diffcodec.bitstream.rotation import rotate, unrotate
+from diffcodec.bitstream.rotated import Rotated, inverse_rms
 from diffcodec.bitstream.trellis_labels import (
     COLUMNS,
     Index,
@@ -39,7 +37,7 @@ from diffcodec.bitstream.types import Float32, Int64
 
 
 @dataclass(frozen=True)
-class Trellis:
+class Trellis(Rotated):
     """A trellis code as a StepCode (step_codes.py), behind the rotation. nu: state bits.
 
     Raises ValueError if the labels do not have so many.
@@ -61,21 +59,6 @@ class Trellis:
         """Path bits of a step of this energy index."""
         return self.labels.bits(dims, energy, self.nu)
 
-    def scale(self, energy: int) -> float:
-        """The factor from a codeword to mu plus unit noise."""
-        return scale_for(energy)
-
-    def encode(self, mu: Float32, n_bits: int, seed: int, step: int, workers: int = 1) -> Bits:
-        """The path whose codeword is close to mu's direction."""
-        return self.search(rotate(mu, seed, step), n_bits, seed, step, workers)
-
-    def decode(
-        self, bits: Bits, n_bits: int, dims: int, seed: int, step: int
-    ) -> tuple[Float32, int]:
-        """The codeword of the path, turned back, and how many of its coordinates are known."""
-        z, received = self.codeword(bits, n_bits, dims, seed, step)
-        return unrotate(z, seed, step), received
-
     def known(self, received: int, n_bits: int, dims: int) -> int:
         """How many coordinates the first `received` bits determine."""
         if not n_bits:
@@ -84,15 +67,11 @@ class Trellis:
         return sum(self._known(min(b, received) - a, b - a) for a, b in parts) * dims // n_bits
 
     def search(self, target: Float32, n_bits: int, seed: int, step: int, workers: int = 1) -> Bits:
-        """The n_bits path bits (0 or 1, shape (n_bits,)) of a codeword close to target's direction.
-
-        target: float32, shape (D,), rotated, of any scale; workers: threads that share a step of
-        more than one segment. Raises ValueError for no coordinates or fewer than no bits.
-        """
+        """The path's bits; threads share a step of more than one segment. See Rotated."""
         _check(target.size, n_bits)
         if n_bits == 0:
             return np.empty(0, np.uint8)
-        scale = _inverse_rms(target)
+        scale = inverse_rms(target)
 
         def run(segment: tuple[int, int]) -> Bits:
             edges = boundaries(target.size, n_bits, *segment)
@@ -110,11 +89,7 @@ class Trellis:
     def codeword(
         self, bits: Bits, n_bits: int, dims: int, seed: int, step: int
     ) -> tuple[Float32, int]:
-        """The codeword z, float32 of shape (dims,) with unit variance, and how much of it is known.
-
-        bits: the first len(bits) <= n_bits bits of `search`. The second value is a count:
-        coordinates below it are received, the others are 0. Raises ValueError for too many bits.
-        """
+        """The levels that the path goes by. See Rotated."""
         _check(dims, n_bits)
         if len(bits) > n_bits:
             raise ValueError(f"{len(bits)} bits given for a step of {n_bits}")
@@ -145,15 +120,6 @@ def _pieces(x: Float32) -> Iterator[tuple[int, Float32]]:
 
 def _signs(seed: int, step: int, start: int, n: int) -> NDArray[np.int8]:
     return signs(seed, Stream.CODEWORD_SIGNS, step, n, start)
-
-
-def _inverse_rms(target: Float32) -> np.float32:
-    """1 / rms of target in 12 bits, so that the order of the sum does not show; 0 for zeros."""
-    energy = math.fsum(
-        float(np.square(part, dtype=np.float64).sum()) for _, part in _pieces(target)
-    )
-    mantissa, exponent = math.frexp(math.sqrt(energy / target.size))
-    return np.float32(math.ldexp(4096 / round(4096 * mantissa), -exponent) if mantissa else 0)
 
 
 def _levels(

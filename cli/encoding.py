@@ -25,13 +25,12 @@ from diffcodec.cli.streams import PIPE, about, beside, name_of, print_json, read
 
 
 def _step_code(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """A name of STEP_CODES, which are imported only where one is given."""
+    """A name of a step code; these are imported only where one is given."""
     if value is not None:
-        from diffcodec.bitstream.step_codes import STEP_CODES
+        from diffcodec.bitstream.step_codes import BY_NAME
 
-        names = [code.name for code in STEP_CODES]
-        if value not in names:
-            message = f"{value!r} is not one of {', '.join(names)}"
+        if value not in BY_NAME:
+            message = f"{value!r} is not one of {', '.join(BY_NAME)}"
             raise click.BadParameter(message, param=option)
     return value
 
@@ -47,8 +46,8 @@ def _step_code(_: click.Context, option: click.Parameter, value: str | None) -> 
     "--code",
     callback=_step_code,
     metavar="NAME",
-    help="How steps are sent: butterfly:8 is fastest, butterfly:18 makes the smallest files "
-    "(default: as --effort and the size suggest).",
+    help="How steps are sent: butterfly:8 is fastest, polar:64 makes the smallest files of "
+    "photographs (default: as --effort and the size suggest).",
 )
 @ending_options
 @seed_option("the randomness that encoder and decoder share")

@@ -12,7 +12,7 @@ from diffcodec.accounting.trace import Clock, Trace
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.sample_format import SampleFormat
-from diffcodec.bitstream.step_codes import STEP_CODES, StepCode
+from diffcodec.bitstream.step_codes import BY_NAME, StepCode
 from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.errors import OptionError
 from diffcodec.exact.denoiser import ExactDenoiser
@@ -117,10 +117,11 @@ class Codec:
         so many dB. effort: "fast", "default" or "best", which chooses chain and code to suit the
         size, where they are not given. chain: "25", "50", ... of the network's optimised schedules,
         "ddpm:1000" or "cosine:50". code: of the steps' messages, by name: "butterfly:8" (fast) to
-        "butterfly:18" (small). residual: what codes the exact pixels, "adaptive" or "gaussian" (as
-        in DDPM). switch: the noise in grey levels at which steps end and the exact pixels follow; or
-        "none", for no steps and no network at all. By default it is the effort's; but with the
-        Gaussian, or where the file is to stop somewhere, steps go on to the end of the chain.
+        "butterfly:18", or "polar:64" (small). residual: what codes the exact pixels, "adaptive" or
+        "gaussian" (as in DDPM). switch: the noise in grey levels at which steps end and the exact
+        pixels follow, or "none", for no steps and no network at all. By default it is the effort's;
+        but with the Gaussian, or where the file is to stop somewhere, steps go on to the end of the
+        chain.
         Raises OptionError for what does not exist.
         """
         pixels = np.ascontiguousarray(pixels)
@@ -291,8 +292,6 @@ def _decoded(file: File, received: Received) -> Decoded:
 
 
 def _code(name: str) -> StepCode:
-    for code in STEP_CODES:
-        if code.name == name:
-            return code
-    names = ", ".join(code.name for code in STEP_CODES)
-    raise OptionError(f'there is no step code "{name}"; there are {names}')
+    if name not in BY_NAME:
+        raise OptionError(f'there is no step code "{name}"; there are {", ".join(BY_NAME)}')
+    return BY_NAME[name]

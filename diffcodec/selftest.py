@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffcodec.bitstream import ans, butterfly_search, viterbi
+from diffcodec.bitstream import ans, butterfly_search, polar_search, viterbi
 from diffcodec.codec import Codec
 from diffcodec.errors import CheckpointError
 from diffcodec.exact.backends import BACKENDS, Unavailable, conforms, open_backend
@@ -50,6 +50,7 @@ def kernels() -> dict[str, bool]:
     return {
         "trellis": viterbi.KERNEL is not None,
         "butterfly": butterfly_search.KERNEL is not None,
+        "polar": polar_search.KERNEL is not None,
         "ans": ans.KERNEL is not None,
     }
 

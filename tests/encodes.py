@@ -60,10 +60,13 @@ def adaptive(codec: Codec) -> Iterator[tuple[str, bytes]]:
     yield "adaptive-fast", codec.encode(part, effort="fast", code="trellis:14")
     yield "adaptive-grey", codec.encode(grey, switch=20.0, code="trellis:14")
     yield "adaptive-none", codec.encode(part, switch="none", effort="fast", code="trellis:14")
-    yield "butterfly", codec.encode(part)
-    yield "butterfly-fast", codec.encode(part, effort="fast")
+    yield "butterfly", codec.encode(part, code="butterfly:16")
+    yield "butterfly-fast", codec.encode(part, effort="fast", code="butterfly:14")
     yield "butterfly-grey", codec.encode(grey, switch=20.0, code="butterfly:8")
     yield "butterfly-bytes", codec.encode(part, code="butterfly:12", max_bytes=700)
+    large = synthetic_image(200, 220, 3, seed=13)
+    for code in ("polar:32", "polar:64"):
+        yield code, codec.encode(large, chain="ddpm:20", code=code, max_steps=13)
 
 
 def of_version_1(data: bytes) -> bytes:

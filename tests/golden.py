@@ -43,6 +43,10 @@ def files(codec: Codec, folder: Path) -> Iterator[tuple[str, str, bytes]]:
         yield "butterfly-step.dfc", "the same, cut inside a step", step
         small = codec.encode(grey, chain="6", code="butterfly:8", switch=40.0)
         yield "butterfly-grey.dfc", "grey, 6 levels, Gaussian labels too", small
+        large = synthetic_image(200, 220, 3, seed=13)
+        whole = codec.encode(large, chain="ddpm:20", code="polar:32", max_steps=13)
+        yield "polar.dfc", "RGB, 13 levels of 20, the last one by the polar code", whole
+        yield "polar-step.dfc", "the same, cut inside that step", whole[:-700]
     alone = codec.encode(colour, switch="none")
     yield "alone.dfc", "RGB, adaptive without steps", alone
     plain = [colour, grey]

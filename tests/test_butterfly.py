@@ -13,7 +13,7 @@ from diffcodec.bitstream.butterfly import BUTTERFLY, LABELS, _levels, masks
 from diffcodec.bitstream.randomness import LEVELS, UNIT, Stream, octets, words
 from diffcodec.bitstream.trellis import Trellis
 from diffcodec.bitstream.trellis_labels import branch_words, shifts
-from tests.trellises import digest, normal, overhead, some_bits
+from tests.coding import digest, normal, overhead, some_bits
 
 KERNEL = butterfly_search.KERNEL
 compiled = pytest.mark.skipif(KERNEL is None, reason="the C kernel is not built, or switched off")

@@ -16,12 +16,14 @@ from diffcodec.eval.experiments import (
     exact_cost,
     local_variance,
     lossless,
+    step_codes,
 )
 from diffcodec.eval.publish.tables import choices, coders
 from diffcodec.image import save
 from tests.exported import exported, untrained
 from tests.measured import measured
 from tests.synthetic import synthetic_image
+from tests.trusting import trust_steps
 
 
 @pytest.fixture
@@ -69,6 +71,22 @@ def test_coders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result, text = measured(coder_benchmark.main, "--bits", 64, out=tmp_path / "coder.json")
     assert len(result["cells"]) == 4 and "4096 b" in text and result["theory_percent"]["64"] > 1
     assert "| butterfly:8 | 4 | " in coders.coder(tmp_path)
+
+
+def test_step_codes(
+    tiny_network: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trust_steps(monkeypatch)
+    for name in ("kodak", "cifar10"):
+        out = tmp_path / f"step-codes-{name}.json"
+        ask = ["--count", 1, "--code", "butterfly:8", "--code", "trellis:8"]
+        result, text = measured(step_codes.main, tiny_network, images, *ask, out=out)
+    first, second = result["rows"]
+    assert first["overhead_percent"] < second["overhead_percent"] and "butterfly:8" in text
+    assert first["noise_variance"]["mean"] == pytest.approx(1, abs=0.1)
+    assert first["noise_kurtosis"]["mean"] == pytest.approx(3, abs=0.3)
+    assert "cut_loss_db_from_0_bpp" in first
+    assert " | butterfly:8 | " in coders.step_codes(tmp_path)
 
 
 def test_lossless(tiny_network: Path, images: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from diffcodec.bitstream.randomness import LEVELS, UNIT, Stream, octets, words
 from diffcodec.bitstream.rate import scale_for
 from diffcodec.bitstream.trellis import Trellis
 from diffcodec.bitstream.trellis_labels import boundaries, branch_words, label_table, shifts
-from tests.trellises import digest, normal, some_bits
+from tests.coding import digest, normal, some_bits
 
 MEMORIES = HASHED.memories
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import tracemalloc
 
@@ -19,10 +18,6 @@ from diffcodec.bitstream.polar import (
     SHORTEST,
     SPARSEST,
     Polar,
-    applies,
-    coordinates_known,
-    decode,
-    encode,
 )
 from diffcodec.bitstream.polar_search import LISTS
 from diffcodec.bitstream.polar_set import (
@@ -37,39 +32,16 @@ from diffcodec.bitstream.polar_set import (
     transform,
 )
 from diffcodec.bitstream.randomness import Stream, octets, words
-from diffcodec.bitstream.step_codes import STEP_CODES
+from diffcodec.bitstream.trellis import Trellis
+from tests.coding import delivered, digest, normal, some_bits
+from tests.coding import overhead as overhead_of
 
-SHORT = STEP_CODES[0]
+SHORT = Trellis(8)
 SOME = Polar(8, SHORT)
 
 
-def normal(n: int, seed: int = 0) -> NDArray[np.float32]:
-    return np.random.default_rng(seed).standard_normal(n).astype(np.float32)
-
-
-def some_bits(n: int, seed: int = 0) -> NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(0, 2, n, dtype=np.uint8)
-
-
-def delivered(z: NDArray[np.float32], mu: NDArray[np.float32]) -> float:
-    """Bits that the direction of z tells about mu: -(D/2) log2(1 - cos^2)."""
-    z, mu = z.astype(np.float64), mu.astype(np.float64)
-    cosine2 = (z @ mu) ** 2 / ((z @ z) * (mu @ mu))
-    return -0.5 * z.size * math.log2(1 - cosine2)
-
-
 def overhead(dims: int, n: int, paths: int, blocks: int) -> float:
-    """Share of the bits beyond what they deliver."""
-    told = 0.0
-    for i in range(blocks):
-        v = normal(dims, i)
-        told += delivered(decode(encode(v, n, paths, 11, i), n, dims, 11, i)[0], v)
-    return n * blocks / told - 1
-
-
-def digest(*arrays: NDArray[np.generic]) -> str:
-    data = b"".join(x.astype(x.dtype.newbyteorder("<")).tobytes() for x in arrays)
-    return hashlib.sha256(data).hexdigest()[:16]
+    return overhead_of(Polar(paths, SHORT), dims, n, blocks)
 
 
 # --- the code -----------------------------------------------------------------------------------
@@ -138,22 +110,22 @@ def test_design_follows_the_rate() -> None:
 @pytest.mark.parametrize(("n", "dims"), [(2048, 8192), (2100, 20_011), (25_000, 130_000)])
 def test_every_prefix_decodes(n: int, dims: int) -> None:
     bits = some_bits(n)
-    whole, received = decode(bits, n, dims, 5, 3)
+    whole, received = SOME.codeword(bits, n, dims, 5, 3)
     assert received == dims and whole.dtype == np.float32 and (np.abs(whole) == 1).all()
     before = 0
     for k in [*range(0, n, n // 9), n - 1, n]:
-        part, known = decode(bits[:k], n, dims, 5, 3)
-        assert known == coordinates_known(k, n, dims) >= before
+        part, known = SOME.codeword(bits[:k], n, dims, 5, 3)
+        assert known == SOME.known(k, n, dims) >= before
         assert np.array_equal(part[:known], whole[:known]) and not part[known:].any()
         before = known
-    assert 0 < coordinates_known(n - 1, n, dims) < dims
+    assert 0 < SOME.known(n - 1, n, dims) < dims
 
 
 def test_whole_blocks_and_some_of_the_next_are_known() -> None:
     n, dims = 2 * BLOCK, 16 * 2 * BLOCK
-    assert coordinates_known(BLOCK, n, dims) == dims // 2
-    assert coordinates_known(BLOCK // 2, n, dims) > dims // 2 // 40
-    assert coordinates_known(BLOCK - BLOCK // 10, n, dims) > dims // 2 // 8
+    assert SOME.known(BLOCK, n, dims) == dims // 2
+    assert SOME.known(BLOCK // 2, n, dims) > dims // 2 // 40
+    assert SOME.known(BLOCK - BLOCK // 10, n, dims) > dims // 2 // 8
 
 
 def by_the_book(bits: list[int], n: int, dims: int, seed: int, step: int) -> list[int]:
@@ -179,7 +151,7 @@ def by_the_book(bits: list[int], n: int, dims: int, seed: int, step: int) -> lis
 @pytest.mark.parametrize(("n", "dims"), [(2048, 8192), (3001, 33_333), (24_577, 98_313)])
 def test_decoder_follows_the_format(n: int, dims: int) -> None:
     bits = some_bits(n, n)
-    z, _ = decode(bits, n, dims, 2**63 + 5, 7)
+    z, _ = SOME.codeword(bits, n, dims, 2**63 + 5, 7)
     assert z.tolist() == by_the_book(bits.tolist(), n, dims, 2**63 + 5, 7)
 
 
@@ -192,7 +164,8 @@ def test_golden() -> None:
     assert digest(*sets) == "d773375392fb4445"
     cases = [(2048, 8192), (2500, 40_000), (9000, 36_001), (33_333, 140_000)]
     codewords = [
-        decode(octets(1, Stream.LABELS, n, n) & np.uint8(1), n, dims, 5, n)[0] for n, dims in cases
+        SOME.codeword(octets(1, Stream.LABELS, n, n) & np.uint8(1), n, dims, 5, n)[0]
+        for n, dims in cases
     ]
     assert digest(*codewords) == "2e81caf0b96a6696"
 
@@ -203,7 +176,7 @@ def test_sparse_steps_take_little_memory() -> None:
     information.cache_clear()
     reliabilities.cache_clear()
     tracemalloc.start()
-    decode(bits, n, dims, 0, 0)
+    SOME.codeword(bits, n, dims, 0, 0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10 * 4 * dims  # ten times z
@@ -216,25 +189,25 @@ def test_sparse_steps_take_little_memory() -> None:
 def test_encoder_finds_a_codeword_of_the_code(paths: int) -> None:
     n, dims = 2048, 9000
     v = normal(dims)
-    bits = encode(v, n, paths, 2, 1)
+    bits = Polar(paths, SHORT).search(v, n, 2, 1)
     assert bits.shape == (n,) and bits.dtype == np.uint8 and set(bits.tolist()) == {0, 1}
-    assert np.array_equal(bits, encode(v * np.float32(1024), n, paths, 2, 1))
-    assert n / delivered(decode(bits, n, dims, 2, 1)[0], v) < 1.08
+    assert np.array_equal(bits, Polar(paths, SHORT).search(v * np.float32(1024), n, 2, 1))
+    assert n / delivered(SOME.codeword(bits, n, dims, 2, 1)[0], v) < 1.08
 
 
 @pytest.mark.parametrize("paths", [4, 32])
 def test_zero_target(paths: int) -> None:
     n, dims = 2048, 10_000
-    bits = encode(np.zeros(dims, np.float32), n, paths, 0, 0)
-    assert bits.shape == (n,) and decode(bits, n, dims, 0, 0)[1] == dims
+    bits = Polar(paths, SHORT).search(np.zeros(dims, np.float32), n, 0, 0)
+    assert bits.shape == (n,) and SOME.codeword(bits, n, dims, 0, 0)[1] == dims
 
 
 def test_workers_share_blocks() -> None:
     n, dims = 33_000, 132_000
     v = normal(dims)
-    bits = encode(v, n, 4, 0, 0)
-    assert np.array_equal(bits, encode(v, n, 4, 0, 0, workers=3))
-    assert n / delivered(decode(bits, n, dims, 0, 0)[0], v) < 1.045
+    bits = Polar(4, SHORT).search(v, n, 0, 0)
+    assert np.array_equal(bits, Polar(4, SHORT).search(v, n, 0, 0, workers=3))
+    assert n / delivered(SOME.codeword(bits, n, dims, 0, 0)[0], v) < 1.045
 
 
 @pytest.mark.parametrize(
@@ -255,6 +228,27 @@ def test_overhead(per_bit: float, n: int, paths: int, limit: float) -> None:
     assert limit - 0.016 < found < limit
 
 
+@pytest.mark.skipif(
+    polar_search.KERNEL is None, reason="the C kernel is not built, or switched off"
+)
+@pytest.mark.parametrize("paths", LISTS)
+def test_kernel_and_numpy_find_the_same_bits(paths: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Singles in one order; with values near 0, near 1, and at both ends of what is bounded."""
+    code, kernel = Polar(paths, SHORT), polar_search.KERNEL
+    for n, dims, spread in [
+        (2048, 8192, 1),
+        (2100, 20_011, 1),
+        (2500, 100_000, 0.01),
+        (2048, 9000, 50),
+    ]:
+        found = []
+        for one in (kernel, None):
+            monkeypatch.setattr(polar_search, "KERNEL", one)
+            target = normal(dims, n) ** (1 if spread == 1 else 3) * np.float32(spread)
+            found.append(code.search(target, n, 4, n))
+        assert np.array_equal(*found), (n, dims)
+
+
 def test_overhead_without_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(polar_search, "KERNEL", None)
     assert 0.04 < overhead(16_384, 2048, 8, blocks=3) < 0.06
@@ -265,7 +259,7 @@ def test_overhead_without_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_short_dense_and_sparse_steps_are_left_to_the_short_code() -> None:
     for n, dims in ((SHORTEST - 1, 20_000), (5000, DENSEST * 5000 - 1)):
-        assert not applies(n, dims)
+        assert not SOME.applies(n, dims)
         mu = normal(dims)
         bits = SOME.encode(mu, n, 1, 2)
         assert np.array_equal(bits, SHORT.encode(mu, n, 1, 2))
@@ -273,8 +267,10 @@ def test_short_dense_and_sparse_steps_are_left_to_the_short_code() -> None:
             z, known = SOME.decode(bits[:length], n, dims, 1, 2)
             assert np.array_equal(z, SHORT.decode(bits[:length], n, dims, 1, 2)[0])
             assert known == SHORT.known(length, n, dims) == SOME.known(length, n, dims)
-    assert not applies(SHORTEST, SPARSEST * SHORTEST + 1)
-    assert applies(SHORTEST, SPARSEST * SHORTEST) and applies(SHORTEST, DENSEST * SHORTEST)
+    assert not SOME.applies(SHORTEST, SPARSEST * SHORTEST + 1)
+    assert SOME.applies(SHORTEST, SPARSEST * SHORTEST) and SOME.applies(
+        SHORTEST, DENSEST * SHORTEST
+    )
 
 
 @pytest.mark.parametrize("dims", [1000, 30_000, 999_999, 72_000_000])
@@ -284,8 +280,8 @@ def test_more_energy_takes_more_bits(dims: int, paths: int) -> None:
     lengths = [code.bits(dims, energy) for energy in range(-320, 161)]
     assert lengths == sorted(lengths)
     for energy, n in zip(range(-320, 161), lengths, strict=True):
-        assert applies(n, dims) == applies(SHORT.bits(dims, energy), dims)
-        if not applies(n, dims):
+        assert SOME.applies(n, dims) == SOME.applies(SHORT.bits(dims, energy), dims)
+        if not SOME.applies(n, dims):
             assert n == SHORT.bits(dims, energy)
 
 
@@ -294,7 +290,7 @@ def test_bits_deliver_the_ideal(paths: int, energy: int) -> None:
     dims, told, blocks, code = 100_000, 0.0, 3, Polar(paths, SHORT)
     ideal = dims * 0.5 * math.log2(1 + 2 ** (energy / 16))
     n = code.bits(dims, energy)
-    assert applies(n, dims)
+    assert SOME.applies(n, dims)
     for i in range(blocks):
         mu = normal(dims, i)
         z, received = code.decode(code.encode(mu, n, 8, i), n, dims, 8, i)
@@ -321,10 +317,6 @@ def test_golden_bits() -> None:
 
 def test_refusals() -> None:
     with pytest.raises(ValueError, match="paths, not 9"):
-        encode(normal(20_000), 2048, 9, 0, 0)
-    with pytest.raises(ValueError, match="does not code 20000 coordinates in 2047 bits"):
-        encode(normal(20_000), 2047, 8, 0, 0)
+        Polar(9, SHORT)
     with pytest.raises(ValueError, match="2049 bits given for a step of 2048"):
-        decode(some_bits(2049), 2048, 20_000, 0, 0)
-    with pytest.raises(ValueError, match="does not code 8000 coordinates"):
-        decode(some_bits(2048), 2048, 8000, 0, 0)
+        SOME.codeword(some_bits(2049), 2048, 20_000, 0, 0)

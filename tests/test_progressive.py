@@ -232,8 +232,8 @@ class TestGuards:
         other = Codec(Drifting(), CODEC.tables, fingerprint=CODEC.fingerprint)
         with pytest.raises(BitstreamError, match="computes something wrong"):
             other.decode(data)
-        cut = other.decode(data[: len(data) // 2]).pixels  # lossy decoding does not mind
-        assert mse(cut, IMAGE) < 1.5 * mse(CODEC.decode(data[: len(data) // 2]).pixels, IMAGE)
+        steps = data[: CODEC.open(data).step_ends[-1]]  # lossy decoding does not mind
+        assert mse(other.decode(steps).pixels, IMAGE) < 1.1 * mse(CODEC.decode(steps).pixels, IMAGE)
 
     def test_another_network_is_refused(self) -> None:
         other = Codec(CODEC.denoiser, CODEC.tables, fingerprint=b"12345678")

@@ -17,7 +17,7 @@ from diffcodec.bitstream.randomness import LEVELS, UNIT, gaussian
 from diffcodec.bitstream.rate import scale_for
 from diffcodec.bitstream.trellis import Trellis
 from diffcodec.bitstream.trellis_labels import SEGMENT, Labels, branch_words, segments
-from tests.trellises import delivered, normal, overhead, some_bits
+from tests.coding import delivered, normal, overhead, some_bits
 
 CODES = [Trellis(nu, labels) for labels in (HASHED, BUTTERFLY) for nu in labels.memories]
 CODE = st.sampled_from([code for code in CODES if code.nu <= 16])

@@ -1,7 +1,8 @@
 """How much work goes into a file: how many steps, how thorough the search in each, what follows.
 
 More steps cost a call of the network each, in the encoder and in the decoder, and so does a switch
-to the exact pixels at less noise; a code with more states costs the encoder alone.
+to the exact pixels at less noise; a code with more states, or a longer list, costs the encoder
+alone.
 """
 
 from __future__ import annotations
@@ -9,16 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from diffcodec.bitstream.adaptive.starts import SMALL, SMALL_LEVEL
-from diffcodec.bitstream.butterfly import BUTTERFLY
-from diffcodec.bitstream.step_codes import StepCode
-from diffcodec.bitstream.trellis import Trellis
+from diffcodec.bitstream.step_codes import BY_NAME, StepCode
 from diffcodec.errors import OptionError
 from diffcodec.theory.chain import CHAIN_LENGTHS
 
 STEP_BITS = 100  # ideal bits that a step should carry at least
 RATE_BPD = 2.5  # about what an image spends up to the last noise level
-SHORT_BITS = 256  # ideal bits of a step below which more states than SHORT's gain nothing
-SHORT = Trellis(14, BUTTERFLY)
+SHORT_BITS = 512  # ideal bits of a step below which more states than SHORT's gain little
+SHORT = BY_NAME["butterfly:14"]
 # An image of 32x32 is too small to learn from: of CIFAR-10's first 32 test images files took 3.789
 # bits/dim with the switch at 0.6 grey levels, 4.18 at 3. At 48x48 it is 2.905 and 2.815.
 TINY, TINY_SWITCH = 32 * 32, 0.7
@@ -55,13 +54,13 @@ class Effort:
         return SMALL_LEVEL if pixels <= SMALL else self.level_of_large
 
 
-DEFAULT = Effort(50, Trellis(16, BUTTERFLY), switch_of_large=3.0, level_of_large=1)
+DEFAULT = Effort(50, BY_NAME["polar:32"], switch_of_large=3.0, level_of_large=1)
 # Of kodim23 (768x512) against the default: 2 % more bytes in half of the encoder's and two thirds
 # of the decoder's time; 1 % fewer in about twice the time.
 EFFORTS = {
-    "fast": Effort(25, SHORT, switch_of_large=6.0, level_of_large=0),
+    "fast": Effort(25, BY_NAME["polar:32"], switch_of_large=6.0, level_of_large=0),
     "default": DEFAULT,
-    "best": Effort(100, Trellis(16, BUTTERFLY), switch_of_large=6.0, level_of_large=2),
+    "best": Effort(100, BY_NAME["polar:64"], switch_of_large=6.0, level_of_large=2),
 }
 
 

@@ -27,6 +27,7 @@ import click
 import numpy as np
 
 from diffcodec.bitstream import butterfly_search, viterbi
+from diffcodec.bitstream.rotated import Rotated
 from diffcodec.bitstream.rotation import rotate, unrotate
 from diffcodec.bitstream.step_codes import STEP_CODES
 from diffcodec.bitstream.trellis import Trellis
@@ -37,13 +38,13 @@ from diffcodec.eval.common.results import provenance, write_result
 
 LENGTHS = (32, 64, 128, 256, 1024, 4096, 65_536)
 DIMS_PER_BIT = (64, 16, 4, 1)
-CODES = tuple(code for code in STEP_CODES if isinstance(code, Trellis))
-IN_NUMPY = tuple(code for code in CODES if code.nu <= 12)
+CODES = tuple(code for code in STEP_CODES if isinstance(code, Rotated))
+IN_NUMPY = tuple(c for c in STEP_CODES if isinstance(c, Trellis) and c.nu <= 12)
 ROTATED = (3072, 1_179_648)  # 32x32 and 768x512, RGB
 SEED = 1
 
 
-def measure(code: Trellis, n: int, dims: int, blocks: int) -> dict[str, Any]:
+def measure(code: Rotated, n: int, dims: int, blocks: int) -> dict[str, Any]:
     """Overheads with their standard error, and the least time a bit, of `blocks` steps."""
     delivered, encoding, decoding = [], [], []
     for step in range(blocks):
@@ -139,7 +140,7 @@ def main(json_path: Path | None, bits: int) -> None:
     with progress_bar("coding") as progress:
         for per_bit, n, code in every:
             measure(code, n, n * per_bit, 1)  # makes the tables
-            share = bits // (3 if code.nu >= 16 else 1)
+            share = bits // (3 if isinstance(code, Trellis) and code.nu >= 16 else 1)
             cells.append(measure(code, n, n * per_bit, max(2, share // n)))
             if progress is not None:
                 progress(len(cells), len(every))

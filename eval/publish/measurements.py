@@ -69,26 +69,17 @@ LOSSLESS = ("png", "webp", "jpeg2000")  # the codecs that archives are compared 
 MEASUREMENTS = (
     Measurement(
         "lossless-kodak.json",
-        "python -m diffcodec.eval.experiments.lossless photo data/kodak --setting default "
-        "--setting default:none --setting fast --setting fast:none -j 2 "
+        "python -m diffcodec.eval.experiments.lossless photo data/kodak -j 2 "
         "--json lossless-kodak.json",
-        13,
+        24,
         PHOTO,
         ("files",),
     ),
     Measurement(
         "lossless-gb82.json",
-        "python -m diffcodec.eval.experiments.lossless photo data/gb82 --setting default "
-        "--setting default:none -j 2 --json lossless-gb82.json",
-        6,
-        PHOTO,
-        ("files",),
-    ),
-    Measurement(
-        "lossless-kodak-best.json",
-        "python -m diffcodec.eval.experiments.lossless photo data/kodak --count 4 "
-        "--setting default --setting best --setting best:none -j 2 --json lossless-kodak-best.json",
-        19,
+        "python -m diffcodec.eval.experiments.lossless photo data/gb82 -j 2 "
+        "--json lossless-gb82.json",
+        22,
         PHOTO,
         ("files",),
     ),
@@ -344,8 +335,24 @@ MEASUREMENTS = (
     Measurement(
         "coder.json",
         "python -m diffcodec.eval.experiments.coder_benchmark --json coder.json",
-        6,
+        12,
         probes=("coder",),
+    ),
+    Measurement(
+        "step-codes-kodak.json",
+        "python -m diffcodec.eval.experiments.step_codes photo data/kodak --count 4 -j 2 "
+        "--json step-codes-kodak.json",
+        12,
+        PHOTO,
+        ("files", "coder"),
+    ),
+    Measurement(
+        "step-codes-cifar10.json",
+        "python -m diffcodec.eval.experiments.step_codes cifar10 data/cifar10 --split test "
+        "--tile 32 --count 16 -j 2 --json step-codes-cifar10.json",
+        4,
+        CIFAR10,
+        ("files", "coder"),
     ),
     Measurement(
         "bitsback.json",

@@ -27,6 +27,34 @@ def coder(results: Path) -> str:
     return f"{table(head, rows)}\n\n{machine(result)}"
 
 
+def step_codes(results: Path) -> str:
+    """The step codes in whole files: bytes, seconds, the noise they leave, and cuts."""
+    found = [load(results, f"step-codes-{name}") for name in ("kodak", "cifar10")]
+    rows = []
+    for result in found:
+        for one in result["rows"]:
+            noise, kurtosis = one["noise_variance"], one["noise_kurtosis"]
+            row = [f"{result['dataset']['name']}, {result['dataset']['images']}", one["code"]]
+            row += [
+                f"{one['bpd']:.4f}",
+                f"{one['step_bytes']:,}",
+                f"{one['overhead_percent']:.1f} %",
+            ]
+            row += [
+                f"{one['encode_seconds'][kind]:.1f}" for kind in ("total", "network", "trellis")
+            ]
+            row.append(f"{noise['mean']:.3f} ({noise['least']:.3f} - {noise['most']:.3f})")
+            row.append(f"{kurtosis['mean']:.3f} ({kurtosis['least']:.3f} - {kurtosis['most']:.3f})")
+            for low in (0, 0.25, 1):
+                lost = one.get(f"cut_loss_db_from_{low:g}_bpp")
+                row.append(f"{lost['mean']:.2f} / {lost['most']:.2f}" if lost else "")
+            rows.append(row)
+    head = ["images", "code", "bits/dim", "bytes of steps", "over the ideal", "encode, s"]
+    head += ["of it network", "steps", "noise variance", "kurtosis"]
+    head += [f"cut from {low} bpp, dB, mean / most" for low in ("0", "0.25", "1")]
+    return f"{table(head, rows)}\n\n" + "\n\n".join(map(machine, found))
+
+
 def stack(results: Path) -> str:
     """The stack coder alone, beside constriction's."""
     result = load(results, "bitsback")

@@ -32,12 +32,9 @@ def images(results: Path) -> str:
     return table([*head, "encode", "decode", "without steps"], rows)
 
 
-def settings(results: Path, name: str, *more: str) -> str:
-    """Lossless files of a data set at every setting: size, and seconds by kind; beside JPEG XL.
-
-    more: of further results with settings of the same images.
-    """
-    found = [load(results, f"lossless-{one}") for one in (name, *more)]
+def settings(results: Path, name: str) -> str:
+    """Lossless files of a data set at every setting: size, and seconds by kind; beside JPEG XL."""
+    found = [load(results, f"lossless-{name}")]
     rows = [_setting(one) for result in found for one in result["rows"]]
     peers = load(results, f"rd-{name}")["lossless"]["peers"]
     rows.append(["JPEG XL", f"{peers['jpegxl']['bpd']:.3f}", "", "", ""])

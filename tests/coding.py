@@ -1,4 +1,4 @@
-"""What tests of the trellis codes share: targets, messages, and what a codeword tells."""
+"""What tests of the step codes share: targets, messages, and what a codeword tells."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.bits import Bits
-from diffcodec.bitstream.trellis import Trellis
+from diffcodec.bitstream.rotated import Rotated
 from diffcodec.bitstream.types import Float32
 
 
@@ -33,7 +33,7 @@ def delivered(z: Float32, mu: Float32) -> float:
     return -0.5 * z.size * math.log2(1 - cosine2)
 
 
-def overhead(code: Trellis, dims: int, n: int, blocks: int) -> float:
+def overhead(code: Rotated, dims: int, n: int, blocks: int) -> float:
     """Share of the bits beyond what they deliver."""
     told = 0.0
     for i in range(blocks):
