@@ -5,7 +5,8 @@ needs (44 % -> 11 % overhead on blocky targets), and makes codeword noise Gaussi
 
 Two invariants. The map is orthonormal, whatever the length. And it is a fixed sequence of float32
 additions, so both ends get the same bits: a codeword's coordinates are integers / 256 below
-2^10 / 256, so in a block of at most 2^14 every partial sum is an exact float32 as well.
+2^10 / 256, so in a block of at most 2^14 every partial sum is an exact float32 as well. Compiled
+kernel and numpy do the same.
 """
 
 import math
@@ -15,7 +16,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from diffcodec.bitstream.kernel import load_kernel
 from diffcodec.bitstream.randomness import Stream, signs, words
+
+KERNEL = load_kernel("diffcodec.bitstream._rotation")
 
 LOG2_BLOCK = 14  # largest block; 2^14 * 743 < 2^24 keeps codeword sums exact
 _GROUP = 1 << 17  # coordinates transformed at a time, so that they stay in the cache
@@ -25,8 +29,11 @@ def rotate(x: NDArray[np.float32], seed: int, step: int) -> NDArray[np.float32]:
     """Rotate float32 x, shape (D,), D >= 1, into coordinates shared by both ends; shape (D,)."""
     order, out = permutation(seed, x.size), np.empty_like(x)
     for a, b, k in _parts(x.size):
-        part = x[order[a:b]] * signs(seed, Stream.ROTATION_SIGNS, step, b - a, a)
-        out[a:b] = _hadamard(part, k)
+        sign = signs(seed, Stream.ROTATION_SIGNS, step, b - a, a)
+        if KERNEL is not None:
+            KERNEL.rotate(np.ascontiguousarray(x), order[a:b], sign, 1 << k, _scale(k), out[a:b])
+        else:
+            out[a:b] = _hadamard(x[order[a:b]] * sign, k)
     return out
 
 
@@ -35,7 +42,10 @@ def unrotate(z: NDArray[np.float32], seed: int, step: int) -> NDArray[np.float32
     order, x = permutation(seed, z.size), np.empty_like(z)
     for a, b, k in _parts(z.size):
         sign = signs(seed, Stream.ROTATION_SIGNS, step, b - a, a)
-        x[order[a:b]] = _hadamard(z[a:b], k) * sign
+        if KERNEL is not None:
+            KERNEL.unrotate(z[a:b], order[a:b], sign, 1 << k, _scale(k), x)
+        else:
+            x[order[a:b]] = _hadamard(z[a:b], k) * sign
     return x
 
 
@@ -106,8 +116,12 @@ def _hadamard_rows(x: NDArray[np.float32], k: int) -> NDArray[np.float32]:
     n, a = len(x), k // 2
     y = _butterflies(x.reshape(n, 1 << a, 1 << (k - a)))
     z = _butterflies(np.ascontiguousarray(y.transpose(0, 2, 1)))
-    z *= np.float32(math.sqrt(2.0**-k))
+    z *= _scale(k)
     return z.transpose(0, 2, 1).reshape(n, -1)
+
+
+def _scale(k: int) -> np.float32:
+    return np.float32(math.sqrt(2.0**-k))
 
 
 def _butterflies(x: NDArray[np.float32]) -> NDArray[np.float32]:

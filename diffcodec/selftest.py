@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffcodec.bitstream import ans, butterfly_search, polar_search, viterbi
+from diffcodec.bitstream import ans, butterfly_search, polar_search, rotation, viterbi
 from diffcodec.codec import Codec
 from diffcodec.errors import CheckpointError
 from diffcodec.exact.backends import BACKENDS, Unavailable, conforms, open_backend
@@ -51,6 +51,7 @@ def kernels() -> dict[str, bool]:
         "trellis": viterbi.KERNEL is not None,
         "butterfly": butterfly_search.KERNEL is not None,
         "polar": polar_search.KERNEL is not None,
+        "rotation": rotation.KERNEL is not None,
         "ans": ans.KERNEL is not None,
     }
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from diffcodec.bitstream import rotation
 from diffcodec.bitstream.randomness import LEVELS, UNIT, Stream, octets, signs
 from diffcodec.bitstream.rotation import blocks, permutation, rotate, unrotate
 
@@ -30,6 +31,16 @@ def test_round_trip_and_norm(dims: int, seed: int, step: int) -> None:
     assert z.shape == x.shape and z.dtype == np.float32
     assert np.linalg.norm(z) == pytest.approx(np.linalg.norm(x), rel=1e-5)
     assert np.abs(unrotate(z, seed, step) - x).max() < 1e-5
+
+
+@pytest.mark.skipif(rotation.KERNEL is None, reason="the C kernel is not built, or switched off")
+@pytest.mark.parametrize("dims", [1, 2, 7, 255, 256, 5000, 2**14, 40_001, 300_000])
+def test_kernel_and_numpy_do_the_same(dims: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for kernel in (rotation.KERNEL, None):
+        monkeypatch.setattr(rotation, "KERNEL", kernel)
+        found += [rotate(normal(dims), 3, 4), unrotate(normal(dims), 3, 4)]
+    assert np.array_equal(found[0], found[2]) and np.array_equal(found[1], found[3])
 
 
 @settings(max_examples=60, deadline=None)

@@ -99,12 +99,8 @@ def test_everything_passes_here(few: None) -> None:
     table = run().stdout
     assert "colour.dfc" in table and "NO" not in table
     told = json.loads(run("--json").stdout)
-    assert told["passes"] is True and set(told["compiled"]) == {
-        "trellis",
-        "butterfly",
-        "polar",
-        "ans",
-    }
+    assert told["passes"] is True
+    assert sorted(told["compiled"]) == ["ans", "butterfly", "polar", "rotation", "trellis"]
     for network in ("tiny", "golden"):
         tried = [c["backend"] for c in told["checks"] if c["subject"] == network]
         assert tried == list(BACKENDS)
