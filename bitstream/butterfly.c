@@ -11,7 +11,7 @@
 #include <string.h>
 
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("O3")
+#pragma GCC optimize("O3,fp-contract=off") /* or `fold` rounds once where numpy does twice */
 #endif
 #include "saturating.h"
 
@@ -20,7 +20,7 @@
 #else
 #define NOT_UNROLLED
 #endif
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 11
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 12
 #define SIMD __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
 #else
 #define SIMD
@@ -109,8 +109,13 @@ static PyObject *scores_of(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "y*y*y*ifiw*", &v, &edges, &masks, &order, &unit, &factor, &out))
         return NULL;
     const int64_t *edge = edges.buf;
+    Py_ssize_t stages = out.len / (2 * LABELS);
+    int fits = (order == 4 || order == 8 || order == 16) &&
+               masks.len == COLUMNS * (LABELS / order) && edges.len == 8 * (stages + 1) &&
+               edge[stages] * (int64_t)sizeof(float) <= v.len;
+    if (!fits) stages = 0;
     Py_BEGIN_ALLOW_THREADS
-    for (Py_ssize_t i = 0; i < out.len / (2 * LABELS); i++) {
+    for (Py_ssize_t i = 0; i < stages; i++) {
         int16_t folded[COLUMNS];
         int columns = fold((const float *)v.buf + edge[i], edge[i + 1] - edge[i], unit, folded);
         score(folded, columns, masks.buf, order, factor, (int8_t *)out.buf + 2 * LABELS * i);
@@ -120,6 +125,7 @@ static PyObject *scores_of(PyObject *self, PyObject *args)
     PyBuffer_Release(&edges);
     PyBuffer_Release(&masks);
     PyBuffer_Release(&out);
+    if (!fits) return PyErr_Format(PyExc_ValueError, "the arrays' sizes do not agree");
     Py_RETURN_NONE;
 }
 
@@ -338,14 +344,15 @@ static PyObject *ring(PyObject *self, PyObject *args)
     search.scores = scores.buf;
     search.stages = scores.len / (2 * LABELS);
     search.shift = shift.buf;
-    search.states = 1 << search.nu;
-    search.upper = memory.buf;
-    search.metric = (int8_t *)(search.upper + 2 * DEPTH * (search.states / WORD));
-    search.spare = search.metric + search.states;
     while (known < set && forwards()[known]) known++;
     Forward *forward_by = known == set ? forwards()[set] : NULL;
-    int enough = memory.len >= workspace(search.nu);
+    int enough = search.nu >= 8 && search.nu <= 18 && memory.len >= workspace(search.nu) &&
+                 shift.len >= 1 << (search.nu - 7) && path.len == search.stages && path.len;
     if (forward_by && enough) {
+        search.states = 1 << search.nu;
+        search.upper = memory.buf;
+        search.metric = (int8_t *)(search.upper + 2 * DEPTH * (search.states / WORD));
+        search.spare = search.metric + search.states;
         Py_BEGIN_ALLOW_THREADS
         meets = ring_from(&search, seam, forward_by, path.buf);
         Py_END_ALLOW_THREADS
@@ -354,7 +361,7 @@ static PyObject *ring(PyObject *self, PyObject *args)
     PyBuffer_Release(&shift);
     PyBuffer_Release(&path);
     PyBuffer_Release(&memory);
-    if (!enough) return PyErr_Format(PyExc_ValueError, "the workspace is too small");
+    if (!enough) return PyErr_Format(PyExc_ValueError, "the arrays' sizes do not agree");
     if (!forward_by)
         return PyErr_Format(PyExc_ValueError, "this processor has no instruction set number %d",
                             set);

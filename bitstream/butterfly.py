@@ -61,7 +61,10 @@ class Butterfly:
         return (dims * (h + loss) + min(besides, dims * h) + one // 2) // one
 
     def memory(self, stages: int, nu: int) -> int:
-        """Overheads of 32, 64 and 96 bits: 14, 7.7 and 5.8 % with 8, 11 and 14 state bits."""
+        """State bits, see Labels.
+
+        Overheads of 32, 64 and 96 bits: 14, 7.7 and 5.8 % with 8, 11 and 14 state bits.
+        """
         return max(8, min(nu, 6 + stages // 11))
 
     def of(self, words: Words, m: int) -> Index:

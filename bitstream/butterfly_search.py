@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from diffcodec.bitstream.bits import Bits
 from diffcodec.bitstream.kernel import load_kernel
 from diffcodec.bitstream.randomness import UNIT
+from diffcodec.bitstream.rate import in_12_bits
 from diffcodec.bitstream.trellis_labels import COLUMNS, shifts
 from diffcodec.bitstream.types import Float32, Int64
 
@@ -24,12 +26,13 @@ Metric = NDArray[np.int16]  # of every state, in -128 .. 127
 
 KERNEL = load_kernel("diffcodec.bitstream._butterfly")
 
-SPREAD = 12  # standard deviation of scores: 9 costs .1 % of the bits, 20 lets metrics overflow
+SPREAD = 12  # standard deviation of scores: 9 costs .1 % of the bits, with 20 metrics saturate
 TARGET, PERIOD, FIRST_GAIN, DEPTH = 70, 4, 54, 1024  # as butterfly.c says
 _FOLDED, _MOST = 32, 127  # standard deviation of folded coordinates, and their limit
 _BEST = 40
 # Memory of searches that have ended, by state bits: 16 MB with 16, whose pages would cost a tenth
-# of the time to get anew for every block.
+# of the time to get anew for every block. With 18 it is 64 MB, and costs little beside the search.
+_KEPT = 16
 _free: defaultdict[int, list[NDArray[np.uint8]]] = defaultdict(list)
 
 
@@ -50,10 +53,10 @@ def scores(v: Float32, edges: Int64, masks: NDArray[np.int8], levels: NDArray[np
         out = np.empty((len(edges) - 1, 2, len(levels)), np.int8)
         KERNEL.scores(v, edges, masks, len(levels) // masks.shape[1], unit, factor, out)
         return out
-    stage = np.repeat(np.arange(len(edges) - 1), np.diff(edges))
-    column = (np.arange(edges[0], edges[-1]) - edges[stage]) % COLUMNS
-    folded = np.bincount(stage * COLUMNS + column, np.rint(v * unit), (len(edges) - 1) * COLUMNS)
-    folded = np.clip(folded, -_MOST, _MOST).reshape(-1, COLUMNS)
+    folded = np.empty((len(edges) - 1, COLUMNS))
+    for i, (a, b) in enumerate(pairwise(edges.tolist())):
+        folded[i] = np.bincount(np.arange(b - a) % COLUMNS, np.rint(v[a:b] * unit), COLUMNS)
+    np.clip(folded, -_MOST, _MOST, out=folded)
     product = (folded @ (levels.T / UNIT)).astype(np.int64)
     plus = np.clip((product * factor + (1 << 14)) >> 15, -127, 127)
     return np.stack([plus, -plus], axis=1).astype(np.int8)
@@ -77,7 +80,8 @@ def gaussian_scores(v: Float32, edges: Int64, rate: float, levels: NDArray[np.in
     both = np.stack([product - energy, -product - energy], axis=1)
     both -= both.max(axis=(1, 2), keepdims=True)
     # Good paths differ by about what is left of the coordinates: the less, the more bits they have.
-    spread = SPREAD * 2 ** (1.4 * min(rate, 8)) / (2048 * math.sqrt(max(1, counts.mean())))
+    power = in_12_bits(2 ** (1.4 * min(rate, 8)))
+    spread = SPREAD * power / (2048 * math.sqrt(max(1, counts.mean())))
     fitted: Scores = np.clip(np.rint(both * spread) + _BEST, -127, 127).astype(np.int8)
     return fitted
 
@@ -94,9 +98,13 @@ def ring(scores: Scores, m: int, seam: int) -> tuple[Bits, bool]:
     path = np.empty(len(scores), np.uint8)
     if KERNEL is None:
         return path, _Search(scores, m).ring(seam, path)
-    memory = _free[m].pop() if _free[m] else np.empty(KERNEL.workspace(m), np.uint8)
+    try:
+        memory = _free[m].pop()
+    except IndexError:
+        memory = np.empty(KERNEL.workspace(m), np.uint8)
     meets = KERNEL.ring(scores, shifts(m), m, seam, path, memory)
-    _free[m].append(memory)
+    if m <= _KEPT:
+        _free[m].append(memory)
     return path, meets
 
 
@@ -108,7 +116,7 @@ class _Search:
         lower = np.arange(1 << (m - 1))
         self.label = (lower + shifts(m)[lower >> 8]) & 255
         self.metric: Metric = np.zeros(1 << m, np.int16)
-        self.upper: list[NDArray[np.bool_]] = []  # decisions of the stages since the seam
+        self.upper: list[NDArray[np.uint8]] = []  # decisions since the seam, 8 states a byte
         self.top, self.gain = 0, FIRST_GAIN
 
     def ring(self, seam: int, path: Bits) -> bool:
@@ -153,12 +161,14 @@ class _Search:
         a, b = self.metric.reshape(2, -1)
         low = np.clip(a + row, -128, 127)  # to the even states, and to the odd ones
         high = np.clip(b + row[::-1], -128, 127)
-        self.upper.append(high > low)
+        self.upper.append(np.packbits(high > low, axis=1, bitorder="little"))
         self.metric = np.maximum(low, high).T.reshape(-1)
 
-    def before(self, state: int, upper: NDArray[np.bool_]) -> int:
+    def before(self, state: int, upper: NDArray[np.uint8]) -> int:
         """The state before a stage on the path that won in `state`."""
-        return state >> 1 | int(upper[state & 1, state >> 1]) << (self.m - 1)
+        lower = state >> 1
+        won = int(upper[state & 1, lower >> 3]) >> (lower & 7) & 1
+        return lower | won << (self.m - 1)
 
     def state_before(self, state: int, begin: int) -> int:
         """Follows the survivor that ends in state now back to stage `begin`; its state there."""

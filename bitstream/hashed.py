@@ -19,6 +19,7 @@ from diffcodec.bitstream.bits import Bits
 from diffcodec.bitstream.randomness import UNIT
 from diffcodec.bitstream.rate import half_log2
 from diffcodec.bitstream.trellis_labels import (
+    CHUNK,
     COLUMNS,
     Index,
     Words,
@@ -30,7 +31,6 @@ from diffcodec.bitstream.types import Float32, Int64
 from diffcodec.bitstream.viterbi import best_ring, labels, lowest_score, score_into
 
 EXHAUSTIVE = 16  # up to this many bits all codewords are tried
-CHUNK = 1 << 20  # coordinates gathered at a time
 # Part of the format (FORMAT-coder.md), and frozen: who changes a length makes old files unreadable.
 # What the code loses at low rates, in thousandths of the ideal, by nu; at h bits a coordinate it
 # loses 1 / (1 + 0.3 h) of that. And a step loses 1 bit, or the ideal where that is less. Fitted to
@@ -56,8 +56,10 @@ class Hashed:
         return (dims * (h + loss) + min(one, dims * h) + one // 2) // one
 
     def memory(self, stages: int, nu: int) -> int:
-        """Overheads of n = 32 and 64 bits: 12.8 and 9.3 % with 12 state bits, 13.6 and 7.7 % with
-        14."""
+        """State bits, see Labels.
+
+        Overheads of 32 and 64 bits: 12.8 and 9.3 % with 12 state bits, 13.6 and 7.7 % with 14.
+        """
         return min(nu, 8 + stages // 10)
 
     def of(self, words: Words, m: int) -> Index:

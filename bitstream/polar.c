@@ -15,9 +15,9 @@
 #include <string.h>
 
 #if defined(__GNUC__) && !defined(__clang__)
-/* Singles are rounded one by one, in this order (pyproject.toml forbids fused ones); but there are
- * no infinities, and the sign of a zero decides nothing, so maxima may be vectors. */
-#pragma GCC optimize("O3,finite-math-only,no-signed-zeros,no-trapping-math")
+/* Singles are rounded one by one, in this order; but there are no infinities, and the sign of a
+ * zero decides nothing, so maxima may be vectors. */
+#pragma GCC optimize("O3,fp-contract=off,finite-math-only,no-signed-zeros,no-trapping-math")
 #endif
 
 /* AVX-512 gains nothing here: gathers and memory are what the search waits for. */
@@ -171,7 +171,9 @@ static PyObject *search(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "y*y*iiiw*", &values, &before, &k, &s.lanes, &s.height, &symbols))
         return NULL;
     Best *best = best_of(s.lanes);
-    if (best) ready = reserve(&s, k);
+    int fits = s.height >= 0 && s.height <= k && k < 31 && values.len == (Py_ssize_t)4 << k &&
+               before.len == 4 * (((Py_ssize_t)1 << k) + 1) && symbols.len == (Py_ssize_t)1 << k;
+    if (best && fits) ready = reserve(&s, k);
     if (ready) {
         Py_BEGIN_ALLOW_THREADS
         s.before = before.buf;
@@ -184,6 +186,7 @@ static PyObject *search(PyObject *self, PyObject *args)
     PyBuffer_Release(&before);
     PyBuffer_Release(&symbols);
     if (!best) return PyErr_Format(PyExc_ValueError, "no list of %d paths", s.lanes);
+    if (!fits) return PyErr_Format(PyExc_ValueError, "the arrays' sizes do not agree");
     if (!ready) return PyErr_NoMemory();
     Py_RETURN_NONE;
 }

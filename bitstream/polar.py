@@ -16,14 +16,16 @@ from __future__ import annotations
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
+from diffcodec.bitstream import polar_search
 from diffcodec.bitstream.bits import Bits
-from diffcodec.bitstream.polar_search import LISTS, search
+from diffcodec.bitstream.polar_search import LISTS
 from diffcodec.bitstream.polar_set import information, places, start, transform
 from diffcodec.bitstream.randomness import Stream, signs
-from diffcodec.bitstream.rate import half_log2
+from diffcodec.bitstream.rate import half_log2, in_12_bits
 from diffcodec.bitstream.rotated import Rotated, inverse_rms
 from diffcodec.bitstream.trellis import Trellis
 from diffcodec.bitstream.types import Float32, Int64
@@ -32,10 +34,11 @@ from diffcodec.bitstream.types import Float32, Int64
 SHORTEST = 2048  # bits of a block from which on this code is no worse than a trellis
 DENSEST, SPARSEST = 4, 256  # coordinates a bit: signs lose below, tables would grow above
 BLOCK = 16_384  # bits of a block, about: more lose less, but cut files at coarser places
-_STEEP = np.float32(4)  # where a sign is taken to be certain
 # What the code loses, in thousandths of the ideal bits, of a block of 1 bit, by the list's size; of
 # a longer one it is less by the fourth root of its bits.
 _LOSS = {4: 415, 8: 345, 16: 292, 32: 258, 64: 236, 128: 224}
+
+_STEEP = 4  # where the encoder takes a sign to be certain
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,12 @@ class Polar(Rotated):
 
     paths: of the encoder's list, one of LISTS; short: codes the steps that are too short, or have
     too few or too many coordinates a bit; pieces: blocks of a step at least, because a cut loses
-    one. Raises ValueError for another list.
+    a part of one. Raises ValueError for another list.
     """
 
     paths: int
     short: Trellis
-    pieces: int = 1
+    pieces: int
 
     def __post_init__(self) -> None:
         if self.paths not in LISTS:
@@ -72,6 +75,8 @@ class Polar(Rotated):
         """How many coordinates the first `received` bits determine."""
         if not self.applies(n_bits, dims):
             return self.short.known(received, n_bits, dims)
+        if not received:
+            return 0  # and no set has to be made
         for block in self._cut(n_bits, dims):
             if received < block.end_bit:
                 return block.first + block.known(received - block.first_bit)
@@ -87,7 +92,7 @@ class Polar(Rotated):
             v = target[block.first : block.end] * sign
             values = np.zeros(1 << block.k, np.float32)
             values[values.size - v.size :] = _expected(v, block.end_bit - block.first_bit)[::-1]
-            return transform(search(values, block.inputs, self.paths))[block.inputs]
+            return transform(polar_search.search(values, block.inputs, self.paths))[block.inputs]
 
         blocks = self._cut(n_bits, target.size)
         if workers == 1 or len(blocks) == 1:
@@ -145,15 +150,11 @@ class Polar(Rotated):
         longest = -(-dims // count)
         k = (longest - 1).bit_length()
         code = k, places(k, (1 << k) - longest), start(n_bits, dims)
-        found = []
-        for j in range(count):
-            a, b = (n_bits * i // count for i in (j, j + 1))
-            first, end = (dims * i // count for i in (j, j + 1))
-            found.append(_Block(a, b, first, end, k, information(*code, b - a)))
-        return found
+        edges = [(n_bits * j // count, dims * j // count) for j in range(count + 1)]
+        return [_Block(a, b, first, end, code) for (a, first), (b, end) in pairwise(edges)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Block:
     """Bits first_bit .. end_bit - 1 of a step, coordinates first .. end - 1, and their code."""
 
@@ -161,8 +162,17 @@ class _Block:
     end_bit: int
     first: int
     end: int
-    k: int  # the code has 2^k symbols
-    inputs: Int64  # that carry the bits, in their order
+    code: tuple[int, int, int]  # k, for 2^k symbols, and what the reliabilities come from
+
+    @property
+    def k(self) -> int:
+        """The code has 2^k symbols."""
+        return self.code[0]
+
+    @property
+    def inputs(self) -> Int64:
+        """Those that carry the bits, in their order."""
+        return information(*self.code, self.end_bit - self.first_bit)
 
     def known(self, received: int) -> int:
         """Coordinates that the first `received` bits of the block determine."""
@@ -178,9 +188,8 @@ def _expected(v: Float32, n_bits: int) -> Float32:
     """
     unexplained = 4.0 ** (-n_bits / v.size)
     gain = math.sqrt(1 - unexplained) / unexplained
-    mantissa, exponent = math.frexp(gain)  # a libm may differ in the last digit
-    x = v * inverse_rms(v) * np.float32(math.ldexp(round(4096 * mantissa), exponent - 12))
-    np.clip(x, -_STEEP, _STEEP, out=x)
+    x = v * inverse_rms(v) * np.float32(in_12_bits(gain))
+    np.clip(x, -np.float32(_STEEP), np.float32(_STEEP), out=x)
     y = x * x
     above = x * (np.float32(10395) + y * (np.float32(1260) + y * np.float32(21)))
     below = np.float32(10395) + y * (np.float32(4725) + y * (np.float32(210) + y))

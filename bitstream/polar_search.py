@@ -34,7 +34,7 @@ def search(values: Float32, inputs: Int64, paths: int) -> Bits:
     """Symbols, uint8 (N,), of a codeword that is likely given `values`.
 
     values: contiguous, (N,), N = 2^k, what is expected of each symbol's sign (-1)^symbol, in
-    -1 .. 1; inputs: those that are not 0; paths: one of LISTS.
+    -1 .. 1; inputs: those that carry bits, the last first; paths: one of LISTS.
     """
     before = _before(inputs, values.size)
     k = values.size.bit_length() - 1

@@ -90,10 +90,9 @@ def _log2(x: int) -> int:
 def information(k: int, punctured: int, start: int, n_bits: int) -> Int64:
     """The n_bits most reliable of 2^k inputs, the last first; equal ones: the later. Read-only."""
     score = reliabilities(k, punctured, start)
-    least = np.partition(score, len(score) - n_bits)[len(score) - n_bits] if n_bits else 0
-    above = np.flatnonzero(score > least)
-    equal = np.flatnonzero(score == least)[len(above) - n_bits :] if n_bits else above[:0]
-    chosen = np.sort(np.concatenate([above, equal]))[::-1][:n_bits].copy()
+    least = np.partition(score, len(score) - n_bits)[len(score) - n_bits]
+    above, equal = np.flatnonzero(score > least), np.flatnonzero(score == least)
+    chosen = np.sort(np.concatenate([above, equal[len(above) - n_bits :]]))[::-1].copy()
     chosen.flags.writeable = False
     return chosen
 

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from diffcodec.bitstream.bits import Bits
-from diffcodec.bitstream.rate import scale_for
+from diffcodec.bitstream.rate import in_12_bits, scale_for
 from diffcodec.bitstream.rotation import rotate, unrotate
 from diffcodec.bitstream.types import Float32
 
@@ -59,8 +59,8 @@ _PIECE = 1 << 20  # coordinates whose squares are doubles at a time
 
 
 def inverse_rms(target: Float32) -> np.float32:
-    """1 / rms of target in 12 bits, so that the order of the sum does not show; 0 for zeros."""
+    """1 / rms of target, in_12_bits; 0 for zeros."""
     pieces = (target[at : at + _PIECE] for at in range(0, target.size, _PIECE))
     energy = math.fsum(float(np.square(part, dtype=np.float64).sum()) for part in pieces)
-    mantissa, exponent = math.frexp(math.sqrt(energy / target.size))
-    return np.float32(math.ldexp(4096 / round(4096 * mantissa), -exponent) if mantissa else 0)
+    rms = in_12_bits(math.sqrt(energy / target.size))
+    return np.float32(1 / rms if rms else 0)

@@ -7,10 +7,10 @@
 #include <string.h>
 
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("O3")
+#pragma GCC optimize("O3,fp-contract=off")
 #endif
 
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 11
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 12
 #define SIMD __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
 #else
 #define SIMD
@@ -60,6 +60,12 @@ static void hadamard(float *x, Py_ssize_t n, float scale)
     for (Py_ssize_t i = 0; i < n; i++) x[i] *= scale;
 }
 
+/* Whether there are whole blocks of n, and as many places and signs as coordinates. */
+static int agree(Py_ssize_t count, Py_ssize_t n, const Py_buffer *order, const Py_buffer *signs)
+{
+    return n > 0 && count % n == 0 && order->len == 4 * count && signs->len == count;
+}
+
 /* rotate(x, order, signs, n, scale, out): blocks of n of x[order] signs, transformed. */
 static PyObject *rotate(PyObject *self, PyObject *args)
 {
@@ -73,6 +79,8 @@ static PyObject *rotate(PyObject *self, PyObject *args)
     const int8_t *sign = signs.buf;
     float *to = out.buf;
     Py_ssize_t count = out.len / (Py_ssize_t)sizeof(float);
+    int fits = agree(count, n, &order, &signs);
+    if (!fits) count = 0;
     Py_BEGIN_ALLOW_THREADS
     for (Py_ssize_t at = 0; at < count; at += n) {
         for (Py_ssize_t i = at; i < at + n; i++) to[i] = from[place[i]] * sign[i];
@@ -83,6 +91,7 @@ static PyObject *rotate(PyObject *self, PyObject *args)
     PyBuffer_Release(&order);
     PyBuffer_Release(&signs);
     PyBuffer_Release(&out);
+    if (!fits) return PyErr_Format(PyExc_ValueError, "the arrays' sizes do not agree");
     Py_RETURN_NONE;
 }
 
@@ -98,7 +107,8 @@ static PyObject *unrotate(PyObject *self, PyObject *args)
     const int8_t *sign = signs.buf;
     float *to = out.buf;
     Py_ssize_t count = z.len / (Py_ssize_t)sizeof(float);
-    block = PyMem_Malloc(sizeof(float) * (size_t)n);
+    int fits = agree(count, n, &order, &signs);
+    block = fits ? PyMem_Malloc(sizeof(float) * (size_t)n) : NULL;
     if (block) {
         Py_BEGIN_ALLOW_THREADS
         for (Py_ssize_t at = 0; at < count; at += n) {
@@ -113,6 +123,7 @@ static PyObject *unrotate(PyObject *self, PyObject *args)
     PyBuffer_Release(&order);
     PyBuffer_Release(&signs);
     PyBuffer_Release(&out);
+    if (!fits) return PyErr_Format(PyExc_ValueError, "the arrays' sizes do not agree");
     if (!block) return PyErr_NoMemory();
     Py_RETURN_NONE;
 }

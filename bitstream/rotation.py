@@ -27,11 +27,12 @@ _GROUP = 1 << 17  # coordinates transformed at a time, so that they stay in the 
 
 def rotate(x: NDArray[np.float32], seed: int, step: int) -> NDArray[np.float32]:
     """Rotate float32 x, shape (D,), D >= 1, into coordinates shared by both ends; shape (D,)."""
+    x = np.ascontiguousarray(x, np.float32)
     order, out = permutation(seed, x.size), np.empty_like(x)
     for a, b, k in _parts(x.size):
         sign = signs(seed, Stream.ROTATION_SIGNS, step, b - a, a)
         if KERNEL is not None:
-            KERNEL.rotate(np.ascontiguousarray(x), order[a:b], sign, 1 << k, _scale(k), out[a:b])
+            KERNEL.rotate(x, order[a:b], sign, 1 << k, _scale(k), out[a:b])
         else:
             out[a:b] = _hadamard(x[order[a:b]] * sign, k)
     return out
@@ -39,6 +40,7 @@ def rotate(x: NDArray[np.float32], seed: int, step: int) -> NDArray[np.float32]:
 
 def unrotate(z: NDArray[np.float32], seed: int, step: int) -> NDArray[np.float32]:
     """Undo `rotate`: float32 z, shape (D,), back to the original coordinates; shape (D,)."""
+    z = np.ascontiguousarray(z, np.float32)
     order, x = permutation(seed, z.size), np.empty_like(z)
     for a, b, k in _parts(z.size):
         sign = signs(seed, Stream.ROTATION_SIGNS, step, b - a, a)

@@ -22,10 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.bits import Bits
-from diffcodec.bitstream.hashed import CHUNK, HASHED
+from diffcodec.bitstream.hashed import HASHED
 from diffcodec.bitstream.randomness import UNIT, Stream, signs
 from diffcodec.bitstream.rotated import Rotated, inverse_rms
 from diffcodec.bitstream.trellis_labels import (
+    CHUNK,
     COLUMNS,
     Index,
     Labels,

@@ -18,6 +18,7 @@ from diffcodec.bitstream.randomness import LEVELS, Stream, words
 from diffcodec.bitstream.types import Float32, Int64
 
 COLUMNS = 256  # of the label table; a stage with more coordinates repeats them
+CHUNK = 1 << 20  # coordinates gathered at a time; no part of the format
 SEGMENT = 4096  # most stages of one trellis, which bounds memory and lets threads share a step
 
 Words = NDArray[np.uint32]

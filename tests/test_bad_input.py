@@ -20,6 +20,7 @@ from diffcodec import image
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.sample_format import GREY8, RGB8
+from diffcodec.bitstream.step_codes import STEP_CODES, StepCode
 from diffcodec.bitstream.trellis import Trellis
 from diffcodec.bitstream.types import Pixels
 from diffcodec.cli.main import main
@@ -316,16 +317,20 @@ def test_hostile_headers(
 
 
 @settings(max_examples=60, deadline=None)
-@given(payload=st.binary(max_size=400), total=st.none() | st.integers(0, 2000))
+@given(
+    payload=st.binary(max_size=400),
+    total=st.none() | st.integers(0, 2000),
+    code=st.sampled_from(STEP_CODES),
+)
 def test_any_payload_is_an_image_or_one_sentence(
-    tiny_codec: Codec, payload: bytes, total: int | None
+    tiny_codec: Codec, payload: bytes, total: int | None, code: StepCode
 ) -> None:
     header = Header(
         width=9,
         height=7,
         format=GREY8,
         fingerprint=tiny_codec.fingerprint,
-        code=Trellis(8),
+        code=code,
         chain="own",
         nodes=6,
         total_bytes=total,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal, getcontext
 
 import numpy as np
@@ -105,6 +106,8 @@ def test_golden() -> None:
         for d in (1, 3072, 999_999)
         for i in range(-320, 161)
     ]
+    below = [Trellis(8, BUTTERFLY).bits(3 << 26, i) for i in range(-400, -320)]
+    assert digest(np.array(below, np.int64)) == "7e818ec4a9eabff3"
     assert digest(np.array(lengths, np.int64)) == "92e305ae97e15daa"
 
 
@@ -129,7 +132,7 @@ def ring_by_numpy(scores: butterfly_search.Scores, m: int, seam: int) -> tuple[B
 
 @compiled
 @pytest.mark.parametrize("nu", [8, 10, 13])
-@pytest.mark.parametrize("n", [17, 40, 99, 2500])
+@pytest.mark.parametrize("n", [17, 40, 99, 2048, 2500, 3072])
 def test_every_instruction_set_finds_the_same_bits(n: int, nu: int) -> None:
     """With scores of an ordinary stage, and with scores that drive metrics to both their ends."""
     assert KERNEL is not None
@@ -141,12 +144,13 @@ def test_every_instruction_set_finds_the_same_bits(n: int, nu: int) -> None:
         for seam in (0, n // 3):
             expected, one = ring_by_numpy(scores.astype(np.int8), nu, seam)
             for which in range(sets):
+                path.fill(2)
                 args = scores.astype(np.int8), shifts(nu), nu, seam, path, memory, which
                 assert KERNEL.ring(*args) == one, (spread, seam, which)
                 assert np.array_equal(path, expected), (spread, seam, which)
     with pytest.raises(ValueError, match=f"no instruction set number {sets}"):
         KERNEL.ring(scores.astype(np.int8), shifts(nu), nu, 0, path, memory, sets)
-    with pytest.raises(ValueError, match="workspace is too small"):
+    with pytest.raises(ValueError, match="sizes do not agree"):
         KERNEL.ring(scores.astype(np.int8), shifts(nu), nu, 0, path, memory[1:], 0)
 
 
@@ -180,7 +184,22 @@ def test_ring_search_comes_close_to_all_messages() -> None:
 
 
 @compiled
-def test_forgetting_old_decisions_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernel_and_numpy_round_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products beside the middle of two integers, which a fused multiply-add rounds otherwise."""
+    count, stages = 300, 50
+    unit = 32 / math.sqrt(count / 256)
+    whole = np.random.default_rng(0).integers(-64, 64, count * stages)
+    v = ((whole + 0.5) / unit).astype(np.float32)
+    edges = np.arange(stages + 1, dtype=np.int64) * count
+    found = []
+    for kernel in (KERNEL, None):
+        monkeypatch.setattr(butterfly_search, "KERNEL", kernel)
+        found.append(butterfly_search.scores(v, edges, masks(16), _levels(16)[:LABELS]))
+    assert np.array_equal(*found)
+
+
+@compiled
+def test_forgetting_old_decisions_costs_nothing() -> None:
     """A block longer than what is remembered loses no more than a shorter one."""
     code = Trellis(12, BUTTERFLY)
     n = 3 * butterfly_search.DEPTH

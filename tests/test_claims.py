@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from diffcodec.api import info
-from diffcodec.bitstream.container import Header, parse_header
+from diffcodec.bitstream.container import MAX_PIXELS, Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.hashed import HASHED
 from diffcodec.bitstream.payload_writer import PayloadWriter
 from diffcodec.bitstream.plan import ENERGY
 from diffcodec.bitstream.sample_format import RGB8
+from diffcodec.bitstream.step_codes import STEP_CODES, StepCode
 from diffcodec.bitstream.trellis import Trellis
 from diffcodec.codec import Codec
 from diffcodec.progressive.shared import FIRST
@@ -29,14 +31,27 @@ def claim(codec: Codec, side: int, **fields: object) -> Header:
     return Header(side, side, RGB8, codec.fingerprint, **usual)  # type: ignore[arg-type]
 
 
-def test_a_few_bytes_of_a_large_image_take_no_network(tiny_codec: Codec) -> None:
+@pytest.mark.parametrize("code", STEP_CODES, ids=lambda code: code.name)
+def test_a_few_bytes_of_a_large_image_take_no_network(tiny_codec: Codec, code: StepCode) -> None:
     counting = Counting(tiny_codec)
-    head = claim(tiny_codec, 2048).pack()
+    head = claim(tiny_codec, 2048, code=code).pack()
     first = counting.codec.decode(head).pixels
     for payload in (bytes(8), bytes(100), b"\xaa" * 100):
         decoded = counting.codec.decode(head + payload)
         assert decoded.steps == 0 and np.array_equal(decoded.pixels, first)
     assert counting.calls == 0 and (first == first[0, 0]).all()
+
+
+@pytest.mark.parametrize("code", STEP_CODES, ids=lambda code: code.name)
+def test_what_a_step_of_the_largest_image_would_tell_takes_little(code: StepCode) -> None:
+    dims = 3 * MAX_PIXELS
+    tracemalloc.start()
+    for energy in (-160, -120, -60):
+        n = code.bits(dims, energy)
+        assert code.known(0, n, dims) == 0 and 0 <= code.known(n // 20, n, dims) < dims / 10
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < dims  # bytes: a quarter of z
 
 
 def test_of_the_first_step_a_sixteenth_is_shown_and_less_is_not(tiny_codec: Codec) -> None:

@@ -23,6 +23,7 @@ from diffcodec.bitstream.strips import Coding
 from diffcodec.bitstream.trellis import Trellis
 from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
+from diffcodec.progressive.fallback import WORTH, Fallback
 from tests.counting import Counting
 
 PLAN = Plan(dims=CHUNK + 10, code=Trellis(8), nodes=3, expected=lambda start, end: 0)
@@ -255,3 +256,15 @@ def test_a_file_with_nothing_in_it_takes_nothing(
         monkeypatch.delattr(steps, name)
     for length in (start, start + 1, start + 2):
         assert np.array_equal(tiny_codec.decode(data[:length]).pixels, expected)
+
+
+def test_what_a_file_with_steps_may_cost(tiny_codec: Codec) -> None:
+    """At most WORTH times the plain one, and never more than the pixels and a little."""
+    planes = np.ascontiguousarray(noise(16, 16).transpose(2, 0, 1))
+    fallback = Fallback(planes, PayloadWriter(PLAN), 1, narrow=False)
+    small, plain = bytes(300), bytes(800)
+    assert fallback.worth(bytes(round(WORTH * 300)), small)
+    assert not fallback.worth(bytes(round(WORTH * 300) + 1), small)
+    assert fallback.worth(plain, plain) and not fallback.worth(bytes(879), plain)  # 768 pixels
+    gaussian = Fallback(planes, PayloadWriter(PLAN), None, narrow=False)
+    assert gaussian.worth(small, small) and not gaussian.worth(bytes(301), small)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import tracemalloc
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from diffcodec.bitstream import polar_search
+from diffcodec.bitstream.plan import ENERGY
 from diffcodec.bitstream.polar import (
     BLOCK,
     DENSEST,
@@ -32,16 +34,18 @@ from diffcodec.bitstream.polar_set import (
     transform,
 )
 from diffcodec.bitstream.randomness import Stream, octets, words
+from diffcodec.bitstream.step_codes import STEP_CODES
 from diffcodec.bitstream.trellis import Trellis
 from tests.coding import delivered, digest, normal, some_bits
 from tests.coding import overhead as overhead_of
 
 SHORT = Trellis(8)
-SOME = Polar(8, SHORT)
+SOME = Polar(8, SHORT, pieces=1)
+OF_FILES = [code for code in STEP_CODES if isinstance(code, Polar)]
 
 
 def overhead(dims: int, n: int, paths: int, blocks: int) -> float:
-    return overhead_of(Polar(paths, SHORT), dims, n, blocks)
+    return overhead_of(Polar(paths, SHORT, 1), dims, n, blocks)
 
 
 # --- the code -----------------------------------------------------------------------------------
@@ -95,7 +99,7 @@ def test_information_set() -> None:
         assert np.isin(chosen, more).all() and chosen.min() >= punctured
         score = reliabilities(*code)
         assert score[chosen].min() >= np.delete(score, chosen).max()
-    assert information(6, 0, 0, 0).size == 0 and information(6, 0, 0, 64).size == 64
+    assert information(6, 0, 0, 1).size == 1 and information(6, 0, 0, 64).size == 64
 
 
 def test_design_follows_the_rate() -> None:
@@ -128,31 +132,83 @@ def test_whole_blocks_and_some_of_the_next_are_known() -> None:
     assert SOME.known(BLOCK - BLOCK // 10, n, dims) > dims // 2 // 8
 
 
-def by_the_book(bits: list[int], n: int, dims: int, seed: int, step: int) -> list[int]:
+A, G = (
+    """1798 1735 1672 1609 1547 1485 1424 1363 1302 1242 1182 1124 1066 1009 953 899 845 793 743 694
+    647 601 557 515 474 435 398 362 328 296 265 236 209 183 160 139 119 102 87 74 63 53 45 37 32 27
+    22 19 16 13 11 9 8 7 6 5 4 3 3 2 2 2 1 1 1""",
+    """256 225 198 172 150 130 112 96 82 70 60 51 44 37 31 26 22 19 16 13 11 10 8 7 6 5 4 3 3 2 2 2
+    1 1 1 1 1 1 1 0 0""",
+)
+
+
+def between(table: str) -> NDArray[np.int64]:
+    x = [int(word) for word in table.split()]
+    pairs = list(itertools.pairwise(x))
+    return np.array([(u * (64 - j) + v * j + 32) // 64 for u, v in pairs for j in range(64)])
+
+
+def rows_by_the_book(n: int, dims: int, count: int) -> NDArray[np.int64]:
+    """Reliabilities of the inputs, with a number for every symbol."""
+    m = -(-dims // count)
+    size = 1 << (m - 1).bit_length()
+    lost, gained = between(A), between(G)
+    s = 377 + (n**256).bit_length() - (dims**256).bit_length() + 256 * n // dims
+    u = max(1, size // 1024)
+    r = np.full((1, size), s // 64 * 64 + 32)
+    r[0, : (size - m) // u * u] = -(2**20)
+    while (w := r.shape[1] // 2) > 0:
+        low, high = np.minimum(r[:, :w], r[:, w:]), np.maximum(r[:, :w], r[:, w:])
+        loss = np.maximum(256 - high, lost[np.minimum(np.maximum(high + 1536, 0), 4095)])
+        better = high + gained[np.minimum(high - low, 2559)]
+        r = np.stack([np.maximum(-(2**20), low - loss), better], axis=1).reshape(-1, w)
+    return r[:, 0]
+
+
+def by_the_book(bits: list[int], n: int, dims: int, seed: int, step: int, pieces: int) -> list[int]:
     """A whole codeword as FORMAT-coder.md has it."""
     flips = words(seed, Stream.CODEWORD_SIGNS, step, -(-dims // 64)).tolist()
-    count, z = max(1, (n + 8192) // 16_384), [0] * dims
-    longest = -(-dims // count)
-    k = (longest - 1).bit_length()
-    score = reliabilities(k, places(k, (1 << k) - longest), start(n, dims)).tolist()
-    order = sorted(range(1 << k), key=lambda i: (score[i], i), reverse=True)
+    count, z = max(pieces, (n + 8192) // 16_384), [0] * dims
+    score = rows_by_the_book(n, dims, count).tolist()
+    size = len(score)
+    order = sorted(range(size), key=lambda i: (score[i], i), reverse=True)
     for block in range(count):
         a, b = block * n // count, (block + 1) * n // count
-        inputs = np.zeros(1 << k, np.uint8)
+        inputs = np.zeros(size, np.uint8)
         inputs[sorted(order[: b - a], reverse=True)] = bits[a:b]
         symbols = by_halves(inputs).tolist()
         first = block * dims // count
         for d in range(first, (block + 1) * dims // count):
             flip = flips[d // 64] >> (d % 64) & 1
-            z[d] = 1 - 2 * (symbols[(1 << k) - 1 - (d - first)] ^ flip)
+            z[d] = 1 - 2 * (symbols[size - 1 - (d - first)] ^ flip)
     return z
 
 
-@pytest.mark.parametrize(("n", "dims"), [(2048, 8192), (3001, 33_333), (24_577, 98_313)])
-def test_decoder_follows_the_format(n: int, dims: int) -> None:
+@pytest.mark.parametrize(
+    ("code", "n", "dims"),
+    [
+        (SOME, 2048, 8192),
+        (SOME, 3001, 33_333),
+        (SOME, 24_577, 98_313),
+        (OF_FILES[0], 16_384, 65_536),
+        (OF_FILES[0], 20_001, 333_333),
+        (OF_FILES[1], 147_457, 590_000),
+    ],
+)
+def test_decoder_follows_the_format(code: Polar, n: int, dims: int) -> None:
     bits = some_bits(n, n)
-    z, _ = SOME.codeword(bits, n, dims, 2**63 + 5, 7)
-    assert z.tolist() == by_the_book(bits.tolist(), n, dims, 2**63 + 5, 7)
+    z, _ = code.codeword(bits, n, dims, 2**63 + 5, 7)
+    assert z.tolist() == by_the_book(bits.tolist(), n, dims, 2**63 + 5, 7, code.pieces)
+
+
+def test_golden_lengths_of_files() -> None:
+    """Of the codes that files name, over the whole range of energies: frozen."""
+    table = [
+        code.bits(dims, energy)
+        for code in OF_FILES
+        for dims in (70_000, 999_999, 3 << 26)
+        for energy in range(ENERGY[0], ENERGY[1] + 1)
+    ]
+    assert digest(np.array(table, np.int64)) == "8d243a92d512dca9"
 
 
 def test_golden() -> None:
@@ -189,24 +245,24 @@ def test_sparse_steps_take_little_memory() -> None:
 def test_encoder_finds_a_codeword_of_the_code(paths: int) -> None:
     n, dims = 2048, 9000
     v = normal(dims)
-    bits = Polar(paths, SHORT).search(v, n, 2, 1)
+    bits = Polar(paths, SHORT, 1).search(v, n, 2, 1)
     assert bits.shape == (n,) and bits.dtype == np.uint8 and set(bits.tolist()) == {0, 1}
-    assert np.array_equal(bits, Polar(paths, SHORT).search(v * np.float32(1024), n, 2, 1))
+    assert np.array_equal(bits, Polar(paths, SHORT, 1).search(v * np.float32(1024), n, 2, 1))
     assert n / delivered(SOME.codeword(bits, n, dims, 2, 1)[0], v) < 1.08
 
 
 @pytest.mark.parametrize("paths", [4, 32])
 def test_zero_target(paths: int) -> None:
     n, dims = 2048, 10_000
-    bits = Polar(paths, SHORT).search(np.zeros(dims, np.float32), n, 0, 0)
+    bits = Polar(paths, SHORT, 1).search(np.zeros(dims, np.float32), n, 0, 0)
     assert bits.shape == (n,) and SOME.codeword(bits, n, dims, 0, 0)[1] == dims
 
 
 def test_workers_share_blocks() -> None:
     n, dims = 33_000, 132_000
     v = normal(dims)
-    bits = Polar(4, SHORT).search(v, n, 0, 0)
-    assert np.array_equal(bits, Polar(4, SHORT).search(v, n, 0, 0, workers=3))
+    bits = Polar(4, SHORT, 1).search(v, n, 0, 0)
+    assert np.array_equal(bits, Polar(4, SHORT, 1).search(v, n, 0, 0, workers=3))
     assert n / delivered(SOME.codeword(bits, n, dims, 0, 0)[0], v) < 1.045
 
 
@@ -234,7 +290,7 @@ def test_overhead(per_bit: float, n: int, paths: int, limit: float) -> None:
 @pytest.mark.parametrize("paths", LISTS)
 def test_kernel_and_numpy_find_the_same_bits(paths: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Singles in one order; with values near 0, near 1, and at both ends of what is bounded."""
-    code, kernel = Polar(paths, SHORT), polar_search.KERNEL
+    code, kernel = Polar(paths, SHORT, 1), polar_search.KERNEL
     for n, dims, spread in [
         (2048, 8192, 1),
         (2100, 20_011, 1),
@@ -276,7 +332,7 @@ def test_short_dense_and_sparse_steps_are_left_to_the_short_code() -> None:
 @pytest.mark.parametrize("dims", [1000, 30_000, 999_999, 72_000_000])
 @pytest.mark.parametrize("paths", LISTS)
 def test_more_energy_takes_more_bits(dims: int, paths: int) -> None:
-    code = Polar(paths, SHORT)
+    code = Polar(paths, SHORT, 1)
     lengths = [code.bits(dims, energy) for energy in range(-320, 161)]
     assert lengths == sorted(lengths)
     for energy, n in zip(range(-320, 161), lengths, strict=True):
@@ -287,7 +343,7 @@ def test_more_energy_takes_more_bits(dims: int, paths: int) -> None:
 
 @pytest.mark.parametrize(("paths", "energy"), [(8, -40), (16, -60), (32, -32), (32, -70)])
 def test_bits_deliver_the_ideal(paths: int, energy: int) -> None:
-    dims, told, blocks, code = 100_000, 0.0, 3, Polar(paths, SHORT)
+    dims, told, blocks, code = 100_000, 0.0, 3, Polar(paths, SHORT, 1)
     ideal = dims * 0.5 * math.log2(1 + 2 ** (energy / 16))
     n = code.bits(dims, energy)
     assert SOME.applies(n, dims)
@@ -302,7 +358,7 @@ def test_bits_deliver_the_ideal(paths: int, energy: int) -> None:
 def test_golden_bits() -> None:
     """Lengths of the steps that are long enough, whatever the short code is."""
     table = [
-        Polar(paths, SHORT).bits(dims, energy)
+        Polar(paths, SHORT, 1).bits(dims, energy)
         for paths in LISTS
         for dims in (30_000, 999_999)
         for energy in range(-320, 161)
@@ -317,6 +373,6 @@ def test_golden_bits() -> None:
 
 def test_refusals() -> None:
     with pytest.raises(ValueError, match="paths, not 9"):
-        Polar(9, SHORT)
+        Polar(9, SHORT, 1)
     with pytest.raises(ValueError, match="2049 bits given for a step of 2048"):
         SOME.codeword(some_bits(2049), 2048, 20_000, 0, 0)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from diffcodec.bitstream.polar import Polar
 from diffcodec.bitstream.step_codes import STEP_CODES, STEP_CODES_OF_VERSION_1, StepCode
 
 SEED, STEP = 7, 3
@@ -15,8 +16,12 @@ ENERGY = -40  # sigma^2 = 2^-2.5: about 0.12 bits a coordinate
 
 def every(test: Callable[..., None]) -> Callable[..., None]:
     """Of all codes, with short and with long steps, for which some have other ways."""
-    codes = pytest.mark.parametrize("code", STEP_CODES, ids=lambda code: code.name)
-    return codes(pytest.mark.parametrize("dims", [3000, 40_000])(test))
+    cases = [
+        pytest.param(code, dims, id=f"{code.name}-{dims}")
+        for code in STEP_CODES
+        for dims in (3000, 160_000 if isinstance(code, Polar) else 40_000)
+    ]
+    return pytest.mark.parametrize(("code", "dims"), cases)(test)
 
 
 def mu(dims: int, energy: int) -> np.ndarray:
@@ -39,6 +44,8 @@ def test_more_energy_takes_more_bits_and_more_than_theory(code: StepCode, dims: 
     assert lengths == sorted(lengths) and lengths[0] < lengths[-1]
     ideal = dims / 2 * np.log2(1 + 2 ** (ENERGY / 16))
     assert ideal < code.bits(dims, ENERGY) < 1.25 * ideal
+    if isinstance(code, Polar):
+        assert code.applies(code.bits(dims, ENERGY), dims) == (dims == 160_000)
 
 
 @every

@@ -146,7 +146,8 @@ def test_workers_do_not_change_the_bits(labels: Labels) -> None:
 
 # --- how good it is -------------------------------------------------------------------------------
 
-FAST = pytest.mark.skipif(viterbi.KERNEL is None, reason="takes minutes without the C kernels")
+KERNELS = (viterbi.KERNEL, butterfly_search.KERNEL)
+FAST = pytest.mark.skipif(None in KERNELS, reason="takes minutes without the C kernels")
 
 
 @FAST

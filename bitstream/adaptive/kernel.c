@@ -22,7 +22,7 @@
 #include "code.h"
 
 #if defined(SIMD)
-#elif defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 11
+#elif defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 12
 #define SIMD __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
 #else
 #define SIMD

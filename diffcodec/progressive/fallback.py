@@ -60,6 +60,5 @@ class Fallback:
 
     def worth(self, payload: bytes, plain: bytes) -> bool:
         """Whether a payload with all steps is not much larger than the plain one, nor too large."""
-        if len(payload) <= len(plain) or self.level is None:
-            return len(payload) <= len(plain)
-        return len(payload) <= min(self.most, WORTH * len(plain))
+        most = 0.0 if self.level is None else min(self.most, WORTH * len(plain))
+        return len(payload) <= max(len(plain), most)

@@ -26,7 +26,8 @@ from typing import Any
 import click
 import numpy as np
 
-from diffcodec.bitstream import butterfly_search, viterbi
+from diffcodec.bitstream import butterfly_search, polar_search, viterbi
+from diffcodec.bitstream.polar import Polar
 from diffcodec.bitstream.rotated import Rotated
 from diffcodec.bitstream.rotation import rotate, unrotate
 from diffcodec.bitstream.step_codes import STEP_CODES
@@ -119,13 +120,14 @@ def table(cells: list[dict[str, Any]]) -> str:
     """Overhead over the ideal in percent, encode, decode us a bit; a row per code and dims/bit."""
     from tabulate import tabulate
 
-    rows: dict[tuple[str, int], list[str]] = {}
+    rows: dict[tuple[str, int], dict[int, str]] = {}
     for c in cells:
         times = f"{c['encode_us_per_bit']:.2f} {c['decode_us_per_bit']:.2f}"
-        row = rows.setdefault((c["code"], c["dims_per_bit"]), [])
-        row.append(f"{c['overhead_mi_percent']:.1f}% {times}")
+        row = rows.setdefault((c["code"], c["dims_per_bit"]), {})
+        row[c["bits"]] = f"{c['overhead_mi_percent']:.1f}% {times}"
     head = ["code", "dims/bit", *(f"{n} b" for n in LENGTHS)]
-    return tabulate([[*key, *row] for key, row in rows.items()], head, stralign="right")
+    lines = [[*key, *(row.get(n, "") for n in LENGTHS)] for key, row in rows.items()]
+    return tabulate(lines, head, stralign="right")
 
 
 @options.measurement
@@ -136,7 +138,11 @@ def main(json_path: Path | None, bits: int) -> None:
     from tabulate import tabulate
 
     cells = []
-    every = list(product(DIMS_PER_BIT, LENGTHS, CODES))
+    every = [
+        (per_bit, n, code)
+        for per_bit, n, code in product(DIMS_PER_BIT, LENGTHS, CODES)
+        if not isinstance(code, Polar) or code.applies(n, n * per_bit)
+    ]
     with progress_bar("coding") as progress:
         for per_bit, n, code in every:
             measure(code, n, n * per_bit, 1)  # makes the tables
@@ -147,7 +153,7 @@ def main(json_path: Path | None, bits: int) -> None:
     rotations = [rotation_time(dims) for dims in ROTATED]
     in_numpy = [numpy_time(code, n, 16 * n) for code in IN_NUMPY for n in (64, 256, 1024)]
     result = {
-        "kernel": viterbi.KERNEL is not None and butterfly_search.KERNEL is not None,
+        "kernel": None not in (viterbi.KERNEL, butterfly_search.KERNEL, polar_search.KERNEL),
         "cells": cells,
         "theory_percent": {str(n): round(theory_percent(n), 2) for n in LENGTHS},
         "numpy": in_numpy,

@@ -2,7 +2,7 @@
 
 After every step the state y should be x0 plus Gaussian noise of exactly the chain's variance, for
 that is what the network is told. And a step that a cut leaves incomplete should lie on the curve
-between the steps before and after it: what it loses there is told in dB, at four places in every
+between the steps before and after it: what it loses there is told in dB, at two places in every
 step.
 
     python -m diffcodec.eval.experiments.step_codes photo kodak/ --count 4 --json step-codes.json
@@ -28,11 +28,15 @@ from diffcodec.eval.common.processes import spread
 from diffcodec.eval.common.progress import progress_bar
 from diffcodec.eval.common.results import Result, ResultError, provenance, write_result
 from diffcodec.progressive.sender import psnr
-from diffcodec.progressive.steps import Walk, follow
+from diffcodec.progressive.shared import known
+from diffcodec.progressive.steps import Walk
 from diffcodec.zoo import load_graph
 
-CODES = ("trellis:14", "trellis:16", "butterfly:14", "butterfly:16", "butterfly:18", "polar:32")
-SHARES = (0.2, 0.45, 0.7, 0.95)  # not the ends of a polar code's 8 blocks
+CODES = (
+    *("trellis:14", "trellis:16", "butterfly:14", "butterfly:16", "butterfly:18"),
+    *("polar:32", "polar:64"),
+)
+SHARES = (0.42, 0.98)  # where of a polar code's 8 blocks a third is lost, and most of one
 RANGES = ((0.0, 0.25), (0.25, 1.0), (1.0, 24.0))  # bpp at which a step begins
 
 
@@ -97,7 +101,7 @@ def _cut(walk: Walk, step: Step) -> Iterator[Walk]:
     """Where the shares of a step's bits lead."""
     for share in SHARES:
         part = dataclasses.replace(step, bits=step.bits[: int(share * step.n_bits)])
-        yield next(follow([*[step] * walk.steps, part], walk), walk)
+        yield walk.beyond(part) if known(walk.shared, part) else walk
 
 
 def summary(images: Sequence[NamedImage], code: str, files: Sequence[File]) -> Result:
@@ -116,17 +120,17 @@ def summary(images: Sequence[NamedImage], code: str, files: Sequence[File]) -> R
             kind: round(float(np.mean([file.seconds[kind] for file in files])), 2)
             for kind in files[0].seconds
         },
-        "noise_variance": _spread([one.variance for one in noise]),
-        "noise_kurtosis": _spread([one.kurtosis for one in noise]),
+        "noise_variance": _range([one.variance for one in noise]),
+        "noise_kurtosis": _range([one.kurtosis for one in noise]),
     }
     for low, high in RANGES:
         lost = [cut.lost for file in files for cut in file.cuts if low <= cut.bpp < high]
         if lost:
-            row[f"cut_loss_db_from_{low:g}_bpp"] = _spread(lost)
+            row[f"cut_loss_db_from_{low:g}_bpp"] = _range(lost)
     return row
 
 
-def _spread(values: Sequence[float]) -> dict[str, float]:
+def _range(values: Sequence[float]) -> dict[str, float]:
     return {
         "mean": round(float(np.mean(values)), 4),
         "least": round(min(values), 4),

@@ -80,10 +80,12 @@ def coder() -> list[Any]:
     """The path bits of fixed targets, and what they decode to."""
     from diffcodec.bitstream.step_codes import STEP_CODES
 
-    mu = noise(2048)
-    paths = [code.encode(mu, 128, 1, 0) for code in STEP_CODES]
-    codes = zip(STEP_CODES, paths, strict=True)
-    return [*paths, *(code.decode(path, 128, mu.size, 1, 0)[0] for code, path in codes)]
+    found = []
+    for dims, n in ((2048, 128), (1 << 17, 1 << 14)):
+        for code in STEP_CODES if n < 1000 else STEP_CODES[-2:]:
+            path = code.encode(noise(dims), n, 1, 0)
+            found += [path, code.decode(path, n, dims, 1, 0)[0]]
+    return found
 
 
 def stack() -> list[Any]:

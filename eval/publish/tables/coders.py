@@ -14,10 +14,11 @@ def coder(results: Path) -> str:
     lengths = sorted({n for _, _, n in cells})
     rows = []
     for per_bit in sorted({per_bit for _, per_bit, _ in cells}, reverse=True):
-        for code in dict.fromkeys(code for code, _, _ in cells):
-            own = [cells[code, per_bit, n] for n in lengths]
-            row = [code, f"{per_bit}", *(f"{c['overhead_mi_percent']:.1f} %" for c in own)]
-            timed = cells[code, per_bit, 4096]
+        for code in dict.fromkeys(code for code, rate, _ in cells if rate == per_bit):
+            own = [cells.get((code, per_bit, n)) for n in lengths]
+            row = [code, f"{per_bit}"]
+            row += [f"{c['overhead_mi_percent']:.1f} %" if c else "" for c in own]
+            timed = cells[code, per_bit, lengths[-1]]
             row += [f"{timed['encode_us_per_bit']:.2f}", f"{timed['decode_us_per_bit']:.2f}"]
             rows.append(row)
     best = [f"{result['theory_percent'][str(n)]:.1f} %" for n in lengths]
