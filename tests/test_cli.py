@@ -305,8 +305,8 @@ def test_ledger(run: Run, photo: Path) -> None:
     spent = [[e["spent_bits"] for e in ledger["entries"]] for ledger in (full, alone["ledger"])]
     assert spent[0] == spent[1]
     run("encode", "photo.png", "b.dfc", "--bytes", "150", "--ledger", "b.txt", "-q")
-    assert "trellis code" in Path("b.txt").read_text()
-    assert "path bits of the steps" in run("info", "b.dfc", "--ledger").stdout
+    assert "step code" in Path("b.txt").read_text()
+    assert "messages of the steps" in run("info", "b.dfc", "--ledger").stdout
 
 
 def test_a_ledger_does_not_take_another_file(run: Run, photo: Path) -> None:

@@ -119,7 +119,7 @@ def test_overheads_go_to_their_causes() -> None:
     ledgers = [book(*encoded(gaussian_image(seed), chain="12")) for seed in range(4)]
     ideal = sum(x.ideal_bits or 0 for x in ledgers)
     of = [x.overheads() for x in ledgers]
-    trellis = sum(o["trellis code"] for o in of)
+    trellis = sum(o["step code"] for o in of)
     paths = sum(x.kinds()["path"][1] or 0 for x in ledgers)
     assert 0.08 < trellis / paths < 0.2  # a trellis of 2^8 states
     assert abs(sum(o["rounding of the energy"] for o in of)) < 0.02 * ideal
@@ -163,8 +163,8 @@ def test_json_and_tables() -> None:
     assert first["sigma_grey_from"] is None and first["step"] == 0
     assert last["sigma_grey_to"] == pytest.approx(127.5 * CODEC.tables.chains["12"][-1] ** 0.5)
     text = to_text(ledger)
-    assert "trellis code" in text and f"{8 * len(data):,}" in text
+    assert "step code" in text and f"{8 * len(data):,}" in text
     assert text.splitlines()[1].startswith("   0  inf -> ")
     alone = to_text(book(data))
-    assert "trellis code" not in alone and "exact pixels" in alone
+    assert "step code" not in alone and "exact pixels" in alone
     assert "known to the encoder only" in alone and "only the encoder" not in text

@@ -19,7 +19,7 @@ from diffcodec.theory.units import GREY
 # What bits are spent on, and what an overhead there is due to. A mode may add its own.
 KINDS = {
     "header": ("header", "headers"),
-    "path": ("path bits of the steps", "trellis code"),
+    "path": ("messages of the steps", "step code"),
     "side": ("energy of the steps, nodes left out", "energy signalling"),
     "latent": ("steps of the chain, net", "entropy coder of the steps"),
     "pixels": ("exact pixels", "pixel coder"),
