@@ -55,8 +55,8 @@ class Effort:
 
 
 DEFAULT = Effort(50, BY_NAME["polar:32"], switch_of_large=3.0, level_of_large=1)
-# Of Kodak's images (768x512) against the default: 7 % more bytes in half the time on both sides; 3 %
-# fewer in one and a half times the time.
+# Of Kodak's images (768x512) against the default: 7 % more bytes in half the time on both sides;
+# 3 % fewer in one and a half times the time.
 EFFORTS = {
     "fast": Effort(25, BY_NAME["polar:32"], switch_of_large=6.0, level_of_large=0),
     "default": DEFAULT,
