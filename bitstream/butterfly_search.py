@@ -29,7 +29,7 @@ KERNEL = load_kernel("diffcodec.bitstream._butterfly")
 SPREAD = 12  # standard deviation of scores: 9 costs .1 % of the bits, with 20 metrics saturate
 TARGET, PERIOD, FIRST_GAIN, DEPTH = 70, 4, 54, 1024  # as butterfly.c says
 _FOLDED, _MOST = 32, 127  # standard deviation of folded coordinates, and their limit
-_BEST = 40
+_BEST = 40  # score of the best Gaussian label
 # Memory of searches that have ended, by state bits: 16 MB with 16, whose pages would cost a tenth
 # of the time to get anew for every block. With 18 it is 64 MB, and costs little beside the search.
 _KEPT = 16

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any, TypeVar
 
+from diffcodec.eval.common.progress import progress_bar
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -33,6 +35,22 @@ def spread(
                 yield futures[future], future.result()
         finally:
             pool.shutdown(cancel_futures=True)  # after an error: do not finish the rest first
+
+
+def in_order(
+    start: Callable[[], Callable[[Job], Result]],
+    jobs: Sequence[Job],
+    processes: int,
+    label: str,
+) -> list[Result]:
+    """The results of all jobs in the jobs' order, behind a progress bar; see `spread`."""
+    found: dict[int, Result] = {}
+    with progress_bar(label) as progress:
+        for i, result in spread(start, jobs, processes):
+            found[i] = result
+            if progress:
+                progress(len(found), len(jobs))
+    return [found[i] for i in range(len(jobs))]
 
 
 _measure: Callable[[Any], Any] | None = None  # of this worker process

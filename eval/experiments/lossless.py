@@ -22,8 +22,7 @@ from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.codec import Codec
 from diffcodec.eval.common import options
 from diffcodec.eval.common.images import NamedImage, about, load_named
-from diffcodec.eval.common.processes import spread
-from diffcodec.eval.common.progress import progress_bar
+from diffcodec.eval.common.processes import in_order
 from diffcodec.eval.common.results import Result, provenance, write_result
 from diffcodec.progressive.residual import Residual
 from diffcodec.zoo import load_graph
@@ -150,14 +149,8 @@ def main(
     for text in settings or SETTINGS:
         setting = Setting.of(text)
         jobs = [(image, setting) for image in images]
-        files: list[File | None] = [None] * len(jobs)
-        with progress_bar(setting.name) as progress:
-            found = spread(partial(opened, model), jobs, processes)
-            for done, (i, file) in enumerate(found, 1):
-                files[i] = file
-                if progress:
-                    progress(done, len(jobs))
-        rows.append(summary(images, setting, [file for file in files if file is not None]))
+        files = in_order(partial(opened, model), jobs, processes, setting.name)
+        rows.append(summary(images, setting, files))
     result: Result = {
         "model": {"name": model, "fingerprint": load_graph(model).fingerprint.hex()},
         "dataset": about(data, split, tile, [image.pixels for image in images]),

@@ -24,8 +24,7 @@ from diffcodec.bitstream.plan import Step
 from diffcodec.codec import Codec
 from diffcodec.eval.common import options
 from diffcodec.eval.common.images import NamedImage, about, load_named
-from diffcodec.eval.common.processes import spread
-from diffcodec.eval.common.progress import progress_bar
+from diffcodec.eval.common.processes import in_order
 from diffcodec.eval.common.results import Result, ResultError, provenance, write_result
 from diffcodec.progressive.sender import psnr
 from diffcodec.progressive.shared import known
@@ -178,16 +177,8 @@ def main(
     images = load_named(data, split, tile, count)
     names = codes or CODES
     jobs = [(image, code) for code in names for image in images]
-    files: list[File | None] = [None] * len(jobs)
-    with progress_bar("coding") as progress:
-        for done, (i, file) in enumerate(spread(partial(opened, model), jobs, processes), 1):
-            files[i] = file
-            if progress:
-                progress(done, len(jobs))
-    by_code = {
-        code: [file for file, job in zip(files, jobs, strict=True) if file and job[1] == code]
-        for code in names
-    }
+    files = in_order(partial(opened, model), jobs, processes, "coding")
+    by_code = {code: files[i * len(images) :][: len(images)] for i, code in enumerate(names)}
     result: Result = {
         "model": {"name": model, "fingerprint": load_graph(model).fingerprint.hex()},
         "dataset": about(data, split, tile, [image.pixels for image in images]),
