@@ -215,30 +215,7 @@ AVX512 static void forward_avx512(Search *search, Py_ssize_t first, Py_ssize_t c
 }
 #endif
 
-/* Those that this processor can run, the fastest first; NULL after the last. */
-static Forward *const *forwards(void)
-{
-    static Forward *found[4];
-    int n = 0;
-#ifdef X86
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw"))
-        found[n++] = forward_avx512;
-    if (__builtin_cpu_supports("avx2")) found[n++] = forward_avx2;
-#endif
-    found[n++] = forward_portable;
-    found[n] = NULL;
-    return found;
-}
-
-/* instruction_sets(): how many there are to choose from; 0 is the fastest. */
-static PyObject *instruction_sets(PyObject *self, PyObject *unused)
-{
-    long n = 0;
-    (void)self;
-    (void)unused;
-    while (forwards()[n]) n++;
-    return PyLong_FromLong(n);
-}
+#include "instruction_sets.h"
 
 static uint32_t best_state(const Search *search)
 {
@@ -335,7 +312,7 @@ static PyObject *ring(PyObject *self, PyObject *args)
 {
     Py_buffer scores, shift, path, memory;
     Search search = {0};
-    int set = 0, known = 0, meets = 0;
+    int set = 0, meets = 0;
     Py_ssize_t seam;
     (void)self;
     if (!PyArg_ParseTuple(args, "y*y*inw*w*|i", &scores, &shift, &search.nu, &seam, &path, &memory,
@@ -344,8 +321,7 @@ static PyObject *ring(PyObject *self, PyObject *args)
     search.scores = scores.buf;
     search.stages = scores.len / (2 * LABELS);
     search.shift = shift.buf;
-    while (known < set && forwards()[known]) known++;
-    Forward *forward_by = known == set ? forwards()[set] : NULL;
+    Forward *forward_by = forward_of(set);
     int enough = search.nu >= 8 && search.nu <= 18 && memory.len >= workspace(search.nu) &&
                  shift.len >= 1 << (search.nu - 7) && path.len == search.stages && path.len;
     if (forward_by && enough) {
@@ -361,10 +337,8 @@ static PyObject *ring(PyObject *self, PyObject *args)
     PyBuffer_Release(&shift);
     PyBuffer_Release(&path);
     PyBuffer_Release(&memory);
+    if (!forward_by) return NULL;
     if (!enough) return PyErr_Format(PyExc_ValueError, "the arrays' sizes do not agree");
-    if (!forward_by)
-        return PyErr_Format(PyExc_ValueError, "this processor has no instruction set number %d",
-                            set);
     return PyBool_FromLong(meets);
 }
 
