@@ -16,7 +16,7 @@ from diffcodec.cli.training import data_option, split_option, training_crops
 
 if TYPE_CHECKING:
     from diffcodec.exact.denoiser import ExactDenoiser
-    from diffcodec.exact.graph import Graph
+    from diffcodec.exact.stored import AnyGraph
     from diffcodec.network.checkpoint import Checkpoint
     from diffcodec.network.config import Recipe
     from diffcodec.network.denoiser import NetworkDenoiser
@@ -109,7 +109,7 @@ def schedule(
 
 def _about(
     denoiser: ExactDenoiser | NetworkDenoiser,
-) -> tuple[Recipe, Callable[[Tables], Graph | Checkpoint]]:
+) -> tuple[Recipe, Callable[[Tables], AnyGraph | Checkpoint]]:
     """How the network was trained, and the way to the same one with other tables."""
     from diffcodec.exact.denoiser import ExactDenoiser
     from diffcodec.network.config import Recipe

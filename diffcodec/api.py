@@ -23,7 +23,7 @@ from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec, Decoded
 from diffcodec.errors import CheckpointError
 from diffcodec.exact.denoiser import graph_name
-from diffcodec.exact.graph import Graph
+from diffcodec.exact.stored import AnyGraph
 from diffcodec.file import File, cut
 from diffcodec.theory.chain import Tables
 from diffcodec.zoo import find, load_graph, shipped_networks, stated_fingerprint
@@ -39,7 +39,7 @@ def _codec(path: Path, changed: int, threads: int | None, backend: str | None) -
     return Codec.of(_read(path, changed), threads, backend=backend)
 
 
-def _graph(model: str | Path) -> Graph:
+def _graph(model: str | Path) -> AnyGraph:
     return _read(*_version(model))
 
 
@@ -50,7 +50,7 @@ def _version(model: str | Path) -> tuple[Path, int]:
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path, changed: int) -> Graph:
+def _read(path: Path, changed: int) -> AnyGraph:
     return load_graph(path)
 
 
@@ -226,7 +226,7 @@ def name_of(fingerprint: bytes) -> str:
     )
 
 
-def _network_for(header: Header, model: str | Path | None) -> Graph:
+def _network_for(header: Header, model: str | Path | None) -> AnyGraph:
     graph = _graph(model or name_of(header.fingerprint))
     if graph.fingerprint != header.fingerprint:
         raise CheckpointError(
@@ -236,5 +236,5 @@ def _network_for(header: Header, model: str | Path | None) -> Graph:
     return graph
 
 
-def _tables(graph: Graph) -> Tables:
+def _tables(graph: AnyGraph) -> Tables:
     return Tables.of(graph.facts.get("tables", {}))

@@ -16,7 +16,7 @@ from diffcodec.bitstream.step_codes import BY_NAME, StepCode
 from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.errors import OptionError
 from diffcodec.exact.denoiser import ExactDenoiser
-from diffcodec.exact.graph import Graph
+from diffcodec.exact.stored import AnyGraph
 from diffcodec.file import File, bytes_of_bpp, with_length
 from diffcodec.progressive.effort import effort_of
 from diffcodec.progressive.preview import SCALES, preview
@@ -82,7 +82,7 @@ class Codec:
         return Codec.of(load_graph(model), threads, backend=backend)
 
     @staticmethod
-    def of(graph: Graph, threads: int | None = None, *, backend: str | None = None) -> Codec:
+    def of(graph: AnyGraph, threads: int | None = None, *, backend: str | None = None) -> Codec:
         """The codec of an integer network; threads, backend: as in from_pretrained."""
         tables = Tables.of(graph.facts.get("tables", {}))
         network = ExactDenoiser(graph, threads, backend)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.exact.denoiser import ExactDenoiser
-from diffcodec.exact.graph import INPUT_FRACTION, Graph, Layer
+from diffcodec.exact.graph import Graph, Layer
+from diffcodec.exact.integers import INPUT_FRACTION
 from diffcodec.network.tables import measure_tables
 
 FRACTION, OUTPUT = 11, 14  # of the streams, and of the last one

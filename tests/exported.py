@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from diffcodec.exact.activation_ranges import network_input
 from diffcodec.exact.export import export
 from diffcodec.exact.floats import FloatNetwork
-from diffcodec.exact.graph import INPUT_FRACTION, Graph, Layer
+from diffcodec.exact.graph import Graph, Layer
+from diffcodec.exact.integers import INPUT_FRACTION
 from diffcodec.exact.reference import Reference
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Activation, NetworkConfig, Recipe, Skips, TrainConfig

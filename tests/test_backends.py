@@ -26,15 +26,15 @@ from diffcodec.exact.backends import (
 )
 from diffcodec.exact.conformance import digest, vector
 from diffcodec.exact.gemm import Gemm
-from diffcodec.exact.graph import Graph
 from diffcodec.exact.overflow import prove
 from diffcodec.exact.reference import Reference
+from diffcodec.exact.stored import AnyGraph
 from tests.exported import exported, plain
 
 ROOT = Path(__file__).parent.parent
 
 
-def opened(name: str, graph: Graph, threads: int = 1) -> Any:
+def opened(name: str, graph: AnyGraph, threads: int = 1) -> Any:
     try:
         return open_backend(graph, name, threads)
     except Unavailable as error:
@@ -142,7 +142,7 @@ def test_files_state_what_the_definition_gives() -> None:
 class Wrong:
     """Off by one in one value."""
 
-    def __init__(self, graph: Graph, threads: int) -> None:
+    def __init__(self, graph: AnyGraph, threads: int) -> None:
         self.right = Reference(graph, np.float64)
 
     def __call__(self, x: NDArray[np.int16], v: NDArray[np.float64]) -> NDArray[np.int32]:
@@ -171,7 +171,7 @@ def test_a_backend_that_fails_is_not_used(
 def test_a_backend_that_is_not_here_is_passed_over(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def absent(graph: Graph, threads: int) -> Any:
+    def absent(graph: AnyGraph, threads: int) -> Any:
         raise Unavailable("the kernel is not built")
 
     monkeypatch.setitem(BACKENDS, "compiled", Backend("compiled", absent))
@@ -196,9 +196,9 @@ def test_torch_is_not_needed(tmp_path: Path) -> None:
     script = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from diffcodec.exact.graph import Graph\n"
+        "from diffcodec.exact.stored import load_integers\n"
         "from diffcodec.exact.backends import open_backend\n"
-        "graph = Graph.load(Path(sys.argv[1]))\n"
+        "graph = load_integers(Path(sys.argv[1]))\n"
         "open_backend(graph), open_backend(graph, 'numpy'), open_backend(graph, 'integers')\n"
         "assert 'torch' not in sys.modules\n"
     )

@@ -158,9 +158,9 @@ def test_another_network(
 ) -> None:
     from dataclasses import replace
 
-    from diffcodec.exact.graph import Graph
+    from diffcodec.exact.stored import load_integers
 
-    tiny = Graph.load(tiny_network)
+    tiny = load_integers(tiny_network)
     replace(tiny, sigma_data=0.25).save(Path("other.safetensors"))
     replace(tiny, facts={**tiny.facts, "tables": {}}).save(Path("fresh.safetensors"))
     Path("a.dfc").write_bytes(coded)

@@ -21,8 +21,9 @@ from diffcodec.eval.publish.readme import RESULTS, TABLES, render
 from diffcodec.eval.publish.ship import SPLIT
 from diffcodec.eval.publish.state import Place
 from diffcodec.eval.publish.state import load as load_state
-from diffcodec.exact.graph import INPUT_FRACTION, WEIGHTS, Graph, Layer
-from diffcodec.exact.graph import KEY as EXACT
+from diffcodec.exact.graph import Graph, Layer
+from diffcodec.exact.integers import INPUT_FRACTION, WEIGHTS
+from diffcodec.exact.integers import KEY as EXACT
 from diffcodec.network.config import Recipe
 from diffcodec.network.grey import GREY_SEED
 from diffcodec.zoo import load_graph, model_card, shipped_networks

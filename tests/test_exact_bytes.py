@@ -16,10 +16,12 @@ from diffcodec.exact.conformance import expected
 from diffcodec.exact.cost import measure_cost
 from diffcodec.exact.export import export, float_network
 from diffcodec.exact.floats import FloatNetwork
-from diffcodec.exact.graph import INPUT_FRACTION, Graph
+from diffcodec.exact.graph import Graph
+from diffcodec.exact.integers import INPUT_FRACTION
 from diffcodec.exact.overflow import prove
 from diffcodec.exact.reference import Reference
 from diffcodec.exact.rounding import Rounding
+from diffcodec.exact.stored import load_integers
 from diffcodec.network.unet import UNet
 from tests.command import invoke
 from tests.exported import apart, exported, images, integers, noisy, untrained
@@ -55,7 +57,7 @@ def test_bytes_say_nearly_what_the_unet_says(tmp_path: Path) -> None:
     error = apart(integers(narrow(), x, v), wanted.numpy()).max()
     assert TOLERANCE < error < TOLERANCE_OF_BYTES
     narrow().save(tmp_path / "net.safetensors")
-    graph = Graph.load(tmp_path / "net.safetensors")
+    graph = load_integers(tmp_path / "net.safetensors")
     assert graph.fingerprint == narrow().fingerprint != exported().fingerprint
     assert np.array_equal(integers(graph, x, v), integers(narrow(), x, v))
 
@@ -123,7 +125,7 @@ def test_command_with_8_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         target = tmp_path / f"{bits}.safetensors"
         words = ("--bits", bits, "--data", tmp_path / "a.png", "-o", target)
         told = invoke("export", tmp_path / "model.safetensors", *words).stderr
-        found[bits] = Graph.load(target), target.stat().st_size
+        found[bits] = load_integers(target), target.stat().st_size
         assert f"{found[bits][1]:,} bytes" in told
     (wide, wide_size), (narrow, narrow_size) = found[16], found[8]
     saved = sum(t.nbytes - narrow.tensors[name].nbytes for name, t in wide.tensors.items())

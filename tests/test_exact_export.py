@@ -21,6 +21,7 @@ from diffcodec.exact.graph import Graph, Layer
 from diffcodec.exact.overflow import ROOM, accumulator, activation, prove
 from diffcodec.exact.reference import Reference
 from diffcodec.exact.rounding import Rounding
+from diffcodec.exact.stored import load_integers
 from diffcodec.network.config import Recipe, Skips
 from diffcodec.network.unet import UNet
 from tests.command import invoke
@@ -121,7 +122,7 @@ def test_a_file_has_had_this_fingerprint_since_weights_had_16_bits() -> None:
 def test_facts_are_carried_over(tmp_path: Path) -> None:
     checkpoint = untrained()
     exported().save(tmp_path / "net.safetensors")
-    graph = Graph.load(tmp_path / "net.safetensors")
+    graph = load_integers(tmp_path / "net.safetensors")
     assert graph.facts["tables"] == checkpoint.tables and graph.facts["card"] == checkpoint.card
     assert Recipe.from_dict(graph.facts["recipe"]) == checkpoint.recipe
     assert graph.facts["trained"] == checkpoint.fingerprint.hex()
@@ -222,7 +223,7 @@ def test_altered_integers_are_refused(tmp_path: Path) -> None:
     content[-9] ^= 1
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match="was altered"):
-        Graph.load(path)
+        load_integers(path)
 
 
 @pytest.mark.parametrize(
@@ -318,7 +319,7 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(synthetic_image(24, 24, 3, seed=5)).save(tmp_path / "a.png")
     told = run(tmp_path / "model.safetensors", "--data", tmp_path / "a.png").stderr
     written = tmp_path / "model.exact.safetensors"
-    graph = Graph.load(written)
+    graph = load_integers(written)
     assert graph.fingerprint.hex() in told and f"{written.stat().st_size:,} bytes" in told
     assert "sums stay below 2^31" in told
     assert all(f"dB at noise {sigma}" in told for sigma in (5, 25, 100))

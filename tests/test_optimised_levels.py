@@ -18,7 +18,7 @@ from diffcodec.eval.likelihood.nll import Terms
 from diffcodec.eval.likelihood.optimised_levels import chosen, levels_of, pixel_bpd
 from diffcodec.eval.likelihood.plan import Settings, images_of
 from diffcodec.eval.publish.tables import networks
-from diffcodec.exact.graph import Graph
+from diffcodec.exact.stored import load_integers
 from diffcodec.theory.chain import Tables
 from diffcodec.theory.gaussian import mi_bpd
 from diffcodec.theory.schedule import Schedule
@@ -133,7 +133,7 @@ def test_the_command(
         assert len({bound["nelbo"]["bpd"] for bound in bounds.values()}) == 3
     told = json.loads(run("-m", tiny_network, "--chain", "12", "--json").stdout)
     assert told["nelbo"]["sigma2"] == "widened" and told["nelbo"]["schedule"] == "own"
-    chain = Tables.of(Graph.load(tiny_network).facts["tables"]).chains["12"]
+    chain = Tables.of(load_integers(tiny_network).facts["tables"]).chains["12"]
     grey = [row["sigma_grey"] for row in told["per_step"]]
     assert grey == pytest.approx(GREY * np.sqrt(chain))
     beta = json.loads(run("-m", tiny_network, "--chain", "12", "--sigma2", "beta", "--json").stdout)
@@ -142,7 +142,7 @@ def test_the_command(
         "no optimised schedule of 7 levels"
         in run("-m", tiny_network, "--chain", "7", code=2).stderr
     )
-    graph = Graph.load(tiny_network)
+    graph = load_integers(tiny_network)
     dataclasses.replace(graph, facts={**graph.facts, "tables": {}}).save(Path("bare.safetensors"))
     bare = run("-m", "bare.safetensors", "--chain", "chosen:9", code=1)
     assert "the network has no tables" in bare.stderr

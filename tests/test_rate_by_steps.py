@@ -18,7 +18,7 @@ from diffcodec.eval.publish.tables import choices
 from diffcodec.eval.rd import rate_distortion
 from diffcodec.eval.rd.joint import stacks
 from diffcodec.eval.rd.mean_curve import quality_at, rate_at
-from diffcodec.exact.graph import Graph
+from diffcodec.exact.stored import load_integers
 from diffcodec.theory.chain import Tables
 from tests.measured import measured
 from tests.synthetic import synthetic_image
@@ -27,7 +27,7 @@ from tests.synthetic import synthetic_image
 def test_a_network_gets_the_chain_it_lacks(tiny_network: Path, tmp_path: Path) -> None:
     assert network_with(str(tiny_network), 12, tmp_path) == str(tiny_network)
     before, made = (
-        Graph.load(Path(network_with(str(tiny_network), steps, tmp_path))) for steps in (12, 250)
+        load_integers(Path(network_with(str(tiny_network), steps, tmp_path))) for steps in (12, 250)
     )
     tables = Tables.of(made.facts["tables"])
     assert made.fingerprint != before.fingerprint

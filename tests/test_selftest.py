@@ -19,7 +19,7 @@ from diffcodec import selftest, zoo
 from diffcodec.bitstream.types import Int16, Int32
 from diffcodec.codec import Codec
 from diffcodec.exact.backends import BACKENDS, open_backend
-from diffcodec.exact.graph import Graph
+from diffcodec.exact.stored import AnyGraph
 from diffcodec.golden import FOLDER, NETWORK, decode, golden_files
 from tests.command import invoke
 from tests.synthetic import synthetic_image
@@ -117,7 +117,7 @@ def test_everything_passes_here(few: None) -> None:
 
 def test_a_way_that_is_off_by_one_is_noticed(few: None, monkeypatch: pytest.MonkeyPatch) -> None:
     class Wrong:
-        def __init__(self, graph: Graph, name: str | None = None, threads: int = 1) -> None:
+        def __init__(self, graph: AnyGraph, name: str | None = None, threads: int = 1) -> None:
             self.right = open_backend(graph)
 
         def __call__(self, x: Int16, v: np.ndarray) -> Int32:

@@ -16,8 +16,8 @@ from diffcodec.errors import CheckpointError
 from diffcodec.eval.publish.tables import networks
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.exact.export import float_network
-from diffcodec.exact.graph import Graph
 from diffcodec.exact.reference import Reference
+from diffcodec.exact.stored import load_integers
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Recipe
 from diffcodec.network.denoiser import NetworkDenoiser
@@ -72,7 +72,7 @@ def test_networks_are_found_by_name_and_fingerprint(
     for module in (zoo, api):
         monkeypatch.setattr(module, "shipped_networks", lambda: known)
     assert find("two") == tiny_network
-    assert api.name_of(Graph.load(tiny_network).fingerprint) == "two"
+    assert api.name_of(load_integers(tiny_network).fingerprint) == "two"
     for fingerprint in (bytes(8), b"", Checkpoint.load(tiny_float).fingerprint):
         with pytest.raises(BitstreamError, match="no shipped network"):
             api.name_of(fingerprint)
@@ -114,7 +114,7 @@ def test_one_number_of_parameters_everywhere(model: dict[str, Any]) -> None:
 
 
 def test_a_file_states_its_fingerprint(tiny_network: Path, tiny_float: Path) -> None:
-    assert stated_fingerprint(tiny_network) == Graph.load(tiny_network).fingerprint
+    assert stated_fingerprint(tiny_network) == load_integers(tiny_network).fingerprint
     assert stated_fingerprint(tiny_float) is None
     assert stated_fingerprint(tiny_float.with_name("missing.safetensors")) is None
 

@@ -23,10 +23,17 @@ PLACES = 256  # of a batch, whose inputs count for the moments
 
 @dataclass
 class Activations:
-    """Of what goes into a layer: the largest modulus, and sum a a' (K, K) of what weights meet."""
+    """Of what goes into a layer, and comes out of it.
+
+    peak: largest modulus; low, high: of every channel (c_in,), with 0 between them; moments: sum
+    a a' (K, K) of what weights meet; out: largest modulus of the output.
+    """
 
     peak: float = 0.0
+    low: Float64 = field(default_factory=lambda: np.zeros(1))
+    high: Float64 = field(default_factory=lambda: np.zeros(1))
     moments: Float64 = field(default_factory=lambda: np.zeros((1, 1)))
+    out: float = 0.0
 
 
 class _Observer:
@@ -36,9 +43,12 @@ class _Observer:
         self.found = {layer.name: Activations() for layer in layers}
         self.rng, self.weight = np.random.default_rng(0), 1.0
 
-    def __call__(self, layer: FloatLayer, a: Tensor) -> None:
+    def __call__(self, layer: FloatLayer, a: Tensor, out: Tensor) -> None:
         own = self.found[layer.name]
-        own.peak = max(own.peak, float(a.abs().max()))
+        own.low = np.minimum(own.low, a.amin(dim=(0, 2, 3)).double().numpy())
+        own.high = np.maximum(own.high, a.amax(dim=(0, 2, 3)).double().numpy())
+        own.peak = float(max(own.high.max(), -own.low.min()))
+        own.out = max(own.out, float(out.abs().max()))
         inputs = _inputs(layer, a, self.rng) * math.sqrt(self.weight / PLACES)
         product = (inputs.T @ inputs).numpy()
         if own.moments.shape == product.shape:

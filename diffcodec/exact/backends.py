@@ -12,17 +12,21 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from diffcodec.errors import CheckpointError
-from diffcodec.exact.conformance import Evaluator, Kind, digest
-from diffcodec.exact.graph import Graph
-from diffcodec.exact.overflow import prove
+from diffcodec.exact.bytewise.graph import ByteGraph
+from diffcodec.exact.bytewise.proof import prove_bytes
+from diffcodec.exact.bytewise.reference import ByteReference
+from diffcodec.exact.conformance import Evaluator, Kind, definition_of, digest
+from diffcodec.exact.overflow import Bounds, prove
 from diffcodec.exact.reference import Reference
+from diffcodec.exact.stored import AnyGraph
 
-Opener = Callable[[Graph, int], Evaluator]
+Opener = Callable[[AnyGraph, int], Evaluator]
 
 
 class Unavailable(CheckpointError):
@@ -41,27 +45,41 @@ class Backend:
     open: Opener
 
 
-def _compiled(graph: Graph, threads: int) -> Evaluator:
+def _compiled(graph: AnyGraph, threads: int) -> Evaluator:
+    name, kind = "diffcodec.exact.compiled", "Compiled"
+    if isinstance(graph, ByteGraph):
+        name, kind = "diffcodec.exact.bytewise.compiled", "ByteCompiled"
     try:
-        compiled = import_module("diffcodec.exact.compiled")
-        evaluator: Evaluator = compiled.Compiled(graph, threads=threads)
+        evaluator: Evaluator = getattr(import_module(name), kind)(graph, threads=threads)
     except (ImportError, RuntimeError) as error:
         raise Unavailable("the kernel is not built") from error
     return evaluator
 
 
 def _numpy(dtype: type[np.float64] | type[np.int64]) -> Opener:
-    return lambda graph, threads: Reference(graph, dtype)
+    def opened(graph: AnyGraph, threads: int) -> Evaluator:
+        if isinstance(graph, ByteGraph):
+            return ByteReference(graph, dtype)
+        return Reference(graph, dtype)
+
+    return opened
 
 
-def _torch(dtype: Literal["float64", "float32"], device: str) -> Opener:
-    def opened(graph: Graph, threads: int) -> Evaluator:
+def _torch(dtype: Literal["float64", "float32", "int8"], device: str) -> Opener:
+    def opened(graph: AnyGraph, threads: int) -> Evaluator:
+        if isinstance(graph, ByteGraph) != (dtype == "int8"):
+            kind = "bytes" if dtype == "int8" else "16 bits"
+            raise Unavailable(f"it is for networks of {kind}")
         try:
             from diffcodec.exact import gemm
+            from diffcodec.exact.bytewise.gemm import ByteGemm
         except ImportError as error:
             raise Unavailable("torch is not installed") from error
         if not gemm.available(device):
             raise Unavailable("there is no CUDA device")
+        if isinstance(graph, ByteGraph):
+            return ByteGemm(graph, device, threads)
+        assert dtype != "int8"
         return gemm.Gemm(graph, dtype, device, threads)
 
     return opened
@@ -73,28 +91,34 @@ BACKENDS = {
         Backend("compiled", _compiled),
         Backend("numpy", _numpy(np.float64)),
         Backend("integers", _numpy(np.int64)),
+        Backend("torch8", _torch("int8", "cpu")),
         Backend("torch64", _torch("float64", "cpu")),
         Backend("torch32", _torch("float32", "cpu")),
+        Backend("cuda8", _torch("int8", "cuda")),
         Backend("cuda64", _torch("float64", "cuda")),
         Backend("cuda32", _torch("float32", "cuda")),
     )
 }
 # Of each device the backends that are tried where none is named, in this order. On a CPU they do
 # without torch. Most GPUs have few units for doubles, so that four float32 products are faster.
-PREFERRED = {"cpu": ("compiled", "numpy", "integers"), "cuda": ("cuda32", "cuda64")}
+CPU, CUDA = ("compiled", "numpy", "integers"), ("cuda8", "cuda32", "cuda64")
+PREFERRED = {"cpu": CPU, "cuda": CUDA}
+DRIVER = Path("/dev/nvidiactl")  # torch is slow to import, and needed only where this is
 
 
-def open_backend(graph: Graph, name: str | None = None, threads: int = 1) -> Evaluator:
+def open_backend(graph: AnyGraph, name: str | None = None, threads: int = 1) -> Evaluator:
     """The evaluator of a network by a backend; threads: at most so many of the processor's.
 
-    name: of a backend, or of a device ("cpu", the default, or "cuda"): the first one of its
-    PREFERRED backends that works here. The network's bound is proven first, and what fails the
-    quick conformance vector is never returned. Raises CheckpointError if there is no such backend,
-    or if the one that is named is not here (Unavailable) or not exact; of a device's backends those
-    are passed over, with a warning on stderr where one is not exact.
+    name: of a backend, or of a device ("cpu" or "cuda"): the first one of its PREFERRED backends
+    that works here; by default CUDA's where there is such a device, else the CPU's. The network's
+    bound is proven first, and what fails the quick conformance vector is never returned. Raises
+    CheckpointError if there is no such backend, or if the one that is named is not here
+    (Unavailable) or not exact; of a device's backends those are passed over, with a warning on
+    stderr where one is not exact.
     """
-    prove(graph)
-    candidates = (name,) if name in BACKENDS else PREFERRED.get(name or "cpu")
+    proof_of(graph)
+    by_default = (CUDA if DRIVER.exists() else ()) + CPU
+    candidates = (name,) if name in BACKENDS else PREFERRED.get(name) if name else by_default
     if candidates is None:
         names = ", ".join((*BACKENDS, *PREFERRED))
         raise CheckpointError(f'there is no backend "{name}"; there are {names}')
@@ -116,12 +140,17 @@ def open_backend(graph: Graph, name: str | None = None, threads: int = 1) -> Eva
     raise CheckpointError("no way to evaluate the network gives what its file states")
 
 
-def conforms(graph: Graph, evaluator: Evaluator, kind: Kind = "quick") -> bool:
+def conforms(graph: AnyGraph, evaluator: Evaluator, kind: Kind = "quick") -> bool:
     """Whether an evaluator gives the right output for a conformance vector.
 
     It is stated in files that were exported; otherwise the definition says what it is.
     """
     stated = graph.facts.get("conformance", {}).get(kind)
     if stated is None:
-        stated = digest(Reference(graph), graph, kind)
+        stated = digest(definition_of(graph), graph, kind)
     return digest(evaluator, graph, kind) == str(stated)
+
+
+def proof_of(graph: AnyGraph) -> Bounds:
+    """The bounds of a network; raises CheckpointError where one is broken or parts do not fit."""
+    return prove_bytes(graph) if isinstance(graph, ByteGraph) else prove(graph)

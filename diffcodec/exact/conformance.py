@@ -14,8 +14,10 @@ import numpy as np
 
 from diffcodec.bitstream.randomness import Stream, octets
 from diffcodec.bitstream.types import Float64, Int16, Int32
+from diffcodec.exact.bytewise.reference import ByteReference
 from diffcodec.exact.graph import Graph
 from diffcodec.exact.reference import Reference
+from diffcodec.exact.stored import AnyGraph
 
 SEED = 0x65786163  # of the inputs
 SIDES = {"quick": (1, 3), "full": (3, 5)}  # of the image, in strides: odd at every resolution
@@ -26,12 +28,12 @@ Kind = Literal["quick", "full"]
 class Evaluator(Protocol):
     """A network, evaluated in some way: what a backend opens."""
 
-    def __call__(self, x: Int16, v: Float64) -> Int32:
+    def __call__(self, x: Int16, v: Float64) -> Int16 | Int32:
         """The last stream (N, H, W, C') for the input (N, H, W, C) and noise variances (N,)."""
         ...
 
 
-def vector(graph: Graph, kind: Kind) -> tuple[Int16, Float64]:
+def vector(graph: AnyGraph, kind: Kind) -> tuple[Int16, Float64]:
     """Input (N, H, W, C) int16 and noise variances (N,): N = 3 for quick, 6 for full."""
     unit = graph.stride // graph.patch
     height, width = (unit * side for side in SIDES[kind])
@@ -65,14 +67,19 @@ def _extremes(shape: tuple[int, ...]) -> Int16:
     return np.where(_words(shape, 2) < 0, np.int16(-32767), np.int16(32767))
 
 
-def digest(evaluator: Evaluator, graph: Graph, kind: Kind) -> str:
+def digest(evaluator: Evaluator, graph: AnyGraph, kind: Kind) -> str:
     """SHA-256 of what an evaluator makes of a vector, in hexadecimal."""
     out = evaluator(*vector(graph, kind))
     little_endian = np.ascontiguousarray(out, "<i4")
     return hashlib.sha256(str(out.shape).encode() + little_endian.tobytes()).hexdigest()
 
 
-def expected(graph: Graph) -> dict[str, str]:
+def expected(graph: AnyGraph) -> dict[str, str]:
     """The digests by the definition: what export stores as facts["conformance"]."""
-    definition = Reference(graph)
+    definition = definition_of(graph)
     return {"quick": digest(definition, graph, "quick"), "full": digest(definition, graph, "full")}
+
+
+def definition_of(graph: AnyGraph) -> Evaluator:
+    """The network as its kind's definition evaluates it."""
+    return Reference(graph) if isinstance(graph, Graph) else ByteReference(graph)

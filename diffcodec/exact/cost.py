@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from diffcodec.bitstream.types import Float32, Progress
 from diffcodec.exact.denoiser import ExactDenoiser
-from diffcodec.exact.graph import Graph
+from diffcodec.exact.stored import AnyGraph
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.denoiser import NetworkDenoiser
 from diffcodec.theory.units import GREY, to_x0
@@ -38,7 +38,7 @@ class Cost:
 
 def measure_cost(
     checkpoint: Checkpoint,
-    graph: Graph,
+    graph: AnyGraph,
     images: Sequence[NDArray[np.uint8]],
     progress: Progress | None = None,
 ) -> list[Cost]:

@@ -13,8 +13,9 @@ import numpy as np
 from diffcodec.bitstream.types import Float32, Float64, Int16, Int32
 from diffcodec.cores import usable_cores
 from diffcodec.exact.backends import open_backend
-from diffcodec.exact.graph import INPUT_FRACTION, Graph
+from diffcodec.exact.integers import INPUT_FRACTION
 from diffcodec.exact.spans import Span, spans
+from diffcodec.exact.stored import AnyGraph
 from diffcodec.network.config import Betas, Sigma2
 from diffcodec.network.grey import rgb_state
 
@@ -33,7 +34,7 @@ class ExactDenoiser:
     """
 
     def __init__(
-        self, graph: Graph, threads: int | None = None, backend: str | None = None
+        self, graph: AnyGraph, threads: int | None = None, backend: str | None = None
     ) -> None:
         self.graph, self.threads = graph, threads or usable_cores()
         self.name = graph_name(graph)
@@ -94,7 +95,7 @@ def row_blocks(height: int, rows: int, least: int) -> list[slice]:
     return [slice(a, b) for a, b in pairwise(edges)]
 
 
-def graph_name(graph: Graph) -> str:
+def graph_name(graph: AnyGraph) -> str:
     """What the network is called."""
     return str(graph.facts["recipe"]["name"])
 
@@ -115,7 +116,7 @@ def unshuffle(x: Int16, patch: int) -> Int16:
     return np.ascontiguousarray(rows.reshape(n, height // patch, width // patch, -1))
 
 
-def shuffle(x: Int32, patch: int) -> Int32:
+def shuffle(x: Int16 | Int32, patch: int) -> Int16 | Int32:
     """Undo `unshuffle`."""
     n, height, width, _ = x.shape
     squares = x.reshape(n, height, width, -1, patch, patch).transpose(0, 3, 1, 4, 2, 5)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -25,15 +25,15 @@ from diffcodec.errors import CheckpointError
 from diffcodec.exact.activation_ranges import Activations, measure_ranges
 from diffcodec.exact.conformance import expected
 from diffcodec.exact.floats import FloatLayer, FloatNetwork
-from diffcodec.exact.graph import INPUT_FRACTION, TRAINED, Graph, Layer
+from diffcodec.exact.graph import Graph, Layer
+from diffcodec.exact.integers import INPUT_FRACTION, TRAINED
+from diffcodec.exact.levels import level_rows, noise_levels
 from diffcodec.exact.overflow import ROOM, accumulator, activation, prove
 from diffcodec.exact.rounding import Rounding
 from diffcodec.exact.shapes import PEAK
 from diffcodec.network.activation import curve
 from diffcodec.network.checkpoint import Checkpoint
-from diffcodec.network.noise import SIGMA_RANGE
 
-BETWEEN = 16  # values of the noise embedding, from one level to the next, that are averaged
 HEADROOM = 1.5  # room above the largest activation that was measured
 FRACTION = 11  # of the streams
 OUTPUT_FRACTION = 14
@@ -98,24 +98,6 @@ def to_integers(
         graph = _append(graph, layer, measured[layer.name], rows, out, peak)
     prove(graph)
     return dataclasses.replace(graph, facts={**graph.facts, "conformance": expected(graph)})
-
-
-def noise_levels(per_octave: int) -> Float64:
-    """Noise variances at which biases are kept, so many to an octave of sigma, increasing."""
-    low, high = SIGMA_RANGE
-    count = math.ceil(math.log2(high / low) * per_octave) + 1
-    return np.geomspace(low, high, count) ** 2
-
-
-def level_rows(level: Callable[[Float64], Float64], levels: Float64) -> Float64:
-    """What a layer adds to its bias at every noise level (L,): (L, c_out).
-
-    The fast sinusoids of the embedding turn by several radians from one level to the next, and a
-    trained network hardly listens to them. Means, weighted as interpolation does, are without.
-    """
-    step = math.log(levels[-1] / levels[0]) / (len(levels) - 1)
-    shares = [(i, (BETWEEN - abs(i)) / BETWEEN**2) for i in range(1 - BETWEEN, BETWEEN)]
-    return np.asarray(sum(s * level(levels * math.exp(step * i / BETWEEN)) for i, s in shares))
 
 
 def activation_table(name: str, fraction: int) -> NDArray[np.int16]:

@@ -25,7 +25,7 @@ from diffcodec.network.config import Recipe
 from diffcodec.network.kinds import build
 from diffcodec.network.walk import double
 
-Observer = Callable[["FloatLayer", Tensor], None]
+Observer = Callable[["FloatLayer", Tensor, Tensor], None]
 Numbers = tuple[int, ...]  # of streams whose channels follow each other
 
 
@@ -169,15 +169,16 @@ class FloatNetwork:
         self.activation = activation(self.config.activation)
 
     def __call__(self, x: Tensor, v: Float64, observe: Observer | None = None) -> Tensor:
-        """x: (N, C, H, W), pixels already unshuffled; v: (N,); observe(layer, activation)."""
+        """x: (N, C, H, W), pixels already unshuffled; v: (N,); observe(layer, activation, out)."""
         streams = [x.to(self.dtype)]
         for layer in self.layers:
             a = torch.cat([streams[i] for i in layer.sources], dim=1)
             a = self.activation(a) if layer.silu else a
-            if observe:
-                observe(layer, a)
             out = self._convolve(layer, double(a) if layer.upsample else a, v)
-            streams.append(out if layer.add is None else out + streams[layer.add])
+            out = out if layer.add is None else out + streams[layer.add]
+            if observe:
+                observe(layer, a, out)
+            streams.append(out)
         return streams[-1]
 
     def _convolve(self, layer: FloatLayer, a: Tensor, v: Float64) -> Tensor:

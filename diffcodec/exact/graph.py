@@ -1,4 +1,4 @@
-"""The integer network: a list of layers, and one file that holds them.
+"""The integer network of 16-bit activations: a list of layers.
 
 Everything is an integer with a known fraction: a *stream* (int32) counts 2^-fraction, what goes
 into a convolution (an *activation*, int16) is a stream cut to fewer bits. A layer reads streams,
@@ -17,26 +17,16 @@ in float64, or in float32 by halves, and every way to evaluate a network gives t
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec.bitstream.types import Int64
-from diffcodec.files import write_atomic
-from diffcodec.network.tensors import Tensors, fingerprint, load, pack
-from diffcodec.theory.chain import Tables
+from diffcodec.exact.integers import IntegerNetwork
+from diffcodec.network.tensors import Tensors
 
-KEY = "diffcodec-exact"
-INPUT_FRACTION = 12  # the input, c_in y, counts 2^-12
-WEIGHTS = 8  # bits of the weights that interpolate between noise levels
-TRAINED = "trained."  # before the names of float tensors, from which only training resumes
 WEIGHT_TYPES = (np.int8, np.int16)  # of convolutions: they mean the same
-
-Weight = NDArray[np.int8] | NDArray[np.int16]
 
 
 @dataclass(frozen=True)
@@ -61,102 +51,33 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Graph:
+class Graph(IntegerNetwork):
     """An integer network. See `Layer` for the tensors; also "silu", int16 (65536), and "levels".
 
-    silu[i + 32768] belongs to the stream value i and counts 2^-fraction. levels: float64 (L,),
-    increasing noise variances. patch: side of the squares of pixels that become channels, in
-    torch's order of pixel_unshuffle. output: fraction of the output. facts: anything in JSON that
-    belongs to the network: name, recipe, tables, card.
+    silu[i + 32768] belongs to the stream value i and counts 2^-fraction. The other fields are those
+    of IntegerNetwork.
     """
 
     layers: tuple[Layer, ...]
     tensors: dict[str, NDArray[Any]]
     patch: int
-    stride: int  # image sides are multiples of this
+    stride: int
     sigma_data: float
     fraction: int
     output: int
     facts: dict[str, Any]
 
-    def weight(self, layer: Layer) -> Weight:
-        """(c_out, k, k, c_in), in the file's type: too narrow to be multiplied in."""
-        return self.tensors[f"{layer.name}.weight"]
+    @classmethod
+    def from_structure(
+        cls, structure: dict[str, Any], tensors: Tensors, facts: dict[str, Any]
+    ) -> Self:
+        """As IntegerNetwork says."""
+        layers = tuple(
+            Layer(**{**fields, "sources": tuple(fields["sources"])})
+            for fields in structure.pop("layers")
+        )
+        return cls(layers=layers, tensors=tensors, facts=facts, **structure)
 
-    @property
-    def parameters(self) -> int:
-        """How many numbers training chose: all weights and biases, the noise embedding included.
-
-        As Checkpoint.parameters of the network that this one was made from.
-        """
-        own = [f"{layer.name}.{kind}" for layer in self.layers for kind in ("weight", "bias")]
-        own += [name for name in self.tensors if name.startswith(TRAINED)]
-        return sum(self.tensors[name].size for name in own)
-
-    def biases(self, v: float) -> list[Int64]:
-        """Bias of every layer at a noise variance: between levels, by weights of 8 bits."""
-        levels = self.tensors["levels"]
-        low = int(np.clip(np.searchsorted(levels, v, side="right") - 1, 0, len(levels) - 2))
-        share = (v - float(levels[low])) / float(levels[low + 1] - levels[low])
-        w = round(min(max(share, 0.0), 1.0) * (1 << WEIGHTS))
-        biases = []
-        for layer in self.layers:
-            bias = self.tensors[f"{layer.name}.bias"].astype(np.int64)
-            rows = self.tensors.get(f"{layer.name}.levels")
-            if rows is not None:
-                below, above = rows[low].astype(np.int64), rows[low + 1].astype(np.int64)
-                mixed = below * ((1 << WEIGHTS) - w) + above * w
-                bias = bias + rounded_shift(mixed, WEIGHTS)
-            biases.append(bias)
-        return biases
-
-    def with_tables(self, tables: Tables) -> Graph:
-        """The same network with other tables, and so another fingerprint."""
-        return dataclasses.replace(self, facts={**self.facts, "tables": tables.to_dict()})
-
-    # --- the file ---
-
-    def structure(self) -> dict[str, Any]:
-        """All that is not a tensor and decides what the network computes, as plain JSON types."""
-        own = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        own = {k: v for k, v in own.items() if k not in ("layers", "tensors", "facts")}
-        return {**own, "layers": [dataclasses.asdict(layer) for layer in self.layers]}
-
-    @property
-    def fingerprint(self) -> bytes:
-        """8 bytes of SHA-256 over what decoding depends on: structure, tables, tensors."""
-        known = {"structure": self.structure(), "tables": self.facts.get("tables", {})}
-        return fingerprint(known, self.tensors)
-
-    def to_bytes(self) -> bytes:
-        """The whole file."""
-        text = {
-            "structure": self.structure(),
-            "facts": self.facts,
-            "fingerprint": self.fingerprint.hex(),
-        }
-        return pack(KEY, text, self.tensors)
-
-    def save(self, path: Path) -> None:
-        """Write the file atomically."""
-        write_atomic(path, self.to_bytes())
-
-    @staticmethod
-    def load(path: Path) -> Graph:
-        """Read a file and check its fingerprint; raises CheckpointError."""
-
-        def make(known: dict[str, Any], tensors: Tensors) -> Graph:
-            structure = dict(known["structure"])
-            layers = tuple(
-                Layer(**{**fields, "sources": tuple(fields["sources"])})
-                for fields in structure.pop("layers")
-            )
-            return Graph(layers=layers, tensors=tensors, facts=known["facts"], **structure)
-
-        return load(path, KEY, make, "integer network")
-
-
-def rounded_shift(x: Int64, bits: int | Int64) -> Int64:
-    """floor(x / 2^bits + 1/2)."""
-    half = (np.int64(1) << np.asarray(bits, np.int64)) >> 1
-    return np.asarray((x + half) >> bits)
+    def sources(self, k: int) -> tuple[int, ...]:
+        """As IntegerNetwork says."""
+        return self.layers[k].sources

@@ -15,7 +15,8 @@ import numpy as np
 
 from diffcodec.bitstream.types import Int64
 from diffcodec.errors import CheckpointError
-from diffcodec.exact.graph import Graph, Layer, rounded_shift
+from diffcodec.exact.graph import Graph, Layer
+from diffcodec.exact.integers import rounded_shift
 from diffcodec.exact.shapes import check_shapes
 
 ROOM = 1 << 31  # of an accumulator: its modulus is smaller
@@ -65,12 +66,12 @@ def prove(graph: Graph) -> Bounds:
     for layer in graph.layers:
         low, high = accumulator(graph, layer, activation(layer, silu))
         reach = np.maximum(-low, high)
-        _refuse(layer, reach, ROOM, "its sums")
+        refuse(layer.name, reach, ROOM, "its sums")
         shift = graph.tensors[f"{layer.name}.shift"].astype(np.int64)
         low, high = rounded_shift(low, shift), rounded_shift(high, shift)
         if layer.add is not None:
             low, high = low + streams[layer.add][0], high + streams[layer.add][1]
-        _refuse(layer, np.maximum(-low, high), STREAM, "its output")
+        refuse(layer.name, np.maximum(-low, high), STREAM, "its output")
         streams.append((low, high))
         found.append(
             LayerBound(
@@ -109,11 +110,15 @@ def accumulator(graph: Graph, layer: Layer, a: tuple[int, int]) -> Interval:
     return low, high
 
 
-def _refuse(layer: Layer, reach: Int64, room: int, what: str) -> None:
+def refuse(name: str, reach: Int64, room: int, what: str) -> None:
+    """Raises CheckpointError for a layer where a channel's modulus, of `reach`, is not below room.
+
+    what: reaches that far.
+    """
     channel = int(reach.argmax())
     if reach[channel] >= room:
         raise CheckpointError(
-            f"layer {layer.name} of the network breaks its bound: {what} in channel {channel} can "
+            f"layer {name} of the network breaks its bound: {what} in channel {channel} can "
             f"reach {int(reach[channel])}, and {room - 1} is the most; export the network again"
         )
 

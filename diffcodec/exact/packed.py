@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from diffcodec.bitstream.types import Int16, Int32
 from diffcodec.errors import CheckpointError
-from diffcodec.exact.graph import WEIGHT_TYPES, Graph, Layer, Weight, rounded_shift
+from diffcodec.exact.graph import WEIGHT_TYPES, Graph, Layer
+from diffcodec.exact.integers import Weight, rounded_shift
 
 LANES, BLOCK = 16, 48  # of convolve.c: channels of a vector, of a block
 CHUNK = 64  # of amx.h: input channels of a tile

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.types import Int16, Int32, Int64
-from diffcodec.exact.graph import Graph, Layer, rounded_shift
+from diffcodec.exact.graph import Graph, Layer
+from diffcodec.exact.integers import rounded_shift
 
 
 class Reference:

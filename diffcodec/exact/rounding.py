@@ -18,10 +18,13 @@ MOST_FINER = 2  # bits that a unit may be finer than the largest weight allows
 
 
 class Rounding:
-    """Rounds the weights of a layer. moments: E[a a'] (K, K) of the inputs that they meet."""
+    """Rounds the weights of a layer. moments: E[a a'] (K, K) of the inputs that they meet.
 
-    def __init__(self, moments: Float64) -> None:
-        self.moments, K = moments, len(moments)
+    pair: if above 0, the modulus that two weights of neighbours, 2i and 2i + 1, add up to at most.
+    """
+
+    def __init__(self, moments: Float64, pair: int = 0) -> None:
+        self.moments, self.pair, K = moments, pair, len(moments)
         own = float(np.trace(moments)) / K
         damped = moments + (DAMPING * own if own > 0 else 1.0) * np.eye(K)
         # Row j: how an error of weight j is shared out among the later ones.
@@ -35,12 +38,22 @@ class Rounding:
             end = min(start + COLUMNS, K)
             errors = np.empty((len(weight), end - start))
             for j in range(start, end):
-                rounded[:, j] = np.clip(np.rint(rest[:, j]), -limit, limit)
+                low, high = self._ends(rounded, j, limit)
+                rounded[:, j] = np.clip(np.rint(rest[:, j]), low, high)
                 error = (rest[:, j] - rounded[:, j]) / share[j, j]
                 rest[:, j + 1 : end] -= np.outer(error, share[j, j + 1 : end])
                 errors[:, j - start] = error
             rest[:, end:] -= errors @ share[start:end, end:]
         return rounded
+
+    def _ends(self, rounded: Float64, j: int, limit: int) -> tuple[Float64, Float64]:
+        """The least and the most that weight j may be, after the one before it: (c_out,) each."""
+        before = rounded[:, j - 1] if self.pair and j % 2 else np.zeros(len(rounded))
+        room = self.pair or 2 * limit
+        return (
+            np.maximum(-limit, -room - np.minimum(before, 0)),
+            np.minimum(limit, room - np.maximum(before, 0)),
+        )
 
     def finer(self, weight: Float64, limit: int) -> NDArray[np.int64]:
         """Bits (c_out,), 0 or more, by which finer units make the error of the output smaller.

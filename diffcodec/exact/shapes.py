@@ -11,6 +11,7 @@ import numpy as np
 
 from diffcodec.errors import CheckpointError
 from diffcodec.exact.graph import WEIGHT_TYPES, Graph, Layer
+from diffcodec.exact.integers import IntegerNetwork
 
 PEAK = 32767  # of int16
 MOST_SHIFT = {"activation": 15, "accumulator": 30}
@@ -20,7 +21,8 @@ Shape = tuple[int, int]  # channels, and how often the resolution was halved
 
 def check_shapes(graph: Graph) -> None:
     """Raises CheckpointError, naming the layer, where something does not fit."""
-    _check_own(graph)
+    check_own(graph)
+    _check_table(graph)
     pixels = 3 * graph.patch**2
     streams: list[Shape] = [(pixels, 0)]
     for layer in graph.layers:
@@ -33,31 +35,37 @@ def check_shapes(graph: Graph) -> None:
         raise CheckpointError(f"the network halves images down to 1/{deepest}, its stride not")
 
 
-def macs_per_pixel(graph: Graph) -> float:
+def macs_per_pixel(graph: IntegerNetwork) -> float:
     """Multiplications of the convolutions for each pixel of a large image."""
-    streams: list[Shape] = [(3 * graph.patch**2, 0)]
-    total = 0.0
-    for layer in graph.layers:
-        streams.append(_output(graph, layer, streams))
-        total += graph.weight(layer).size / (graph.patch << streams[-1][1]) ** 2
+    halved, total = [0], 0.0
+    for k, layer in enumerate(graph.layers):
+        halved.append(halved[graph.sources(k)[0]] + (layer.stride == 2) - layer.upsample)
+        total += graph.weight(layer).size / (graph.patch << halved[-1]) ** 2
     return total
 
 
-def _check_own(graph: Graph) -> None:
-    silu, levels = graph.tensors.get("silu"), graph.tensors.get("levels")
-    numbers = (graph.patch, graph.stride, graph.fraction, graph.output)
+def check_own(graph: IntegerNetwork) -> None:
+    """What networks of both kinds state about themselves; raises CheckpointError."""
+    levels = graph.tensors.get("levels")
+    numbers = (graph.patch, graph.stride, graph.output)
     if not all(type(n) is int and 0 <= n < 1 << 16 for n in numbers) or graph.patch < 1:
         raise CheckpointError(f"the network's sizes {numbers} make no sense")
     if not (math.isfinite(graph.sigma_data) and graph.sigma_data > 0):
         raise CheckpointError(f"the network's sigma_data is {graph.sigma_data}")
-    if silu is None or silu.dtype != np.int16 or silu.shape != (65536,):
-        raise CheckpointError("the network has no table of SiLU for every 16-bit integer")
     if levels is None or levels.dtype != np.float64 or levels.ndim != 1 or len(levels) < 2:
         raise CheckpointError("the network has no noise levels")
     if not (np.isfinite(levels).all() and levels[0] > 0 and (np.diff(levels) > 0).all()):
         raise CheckpointError("the network's noise levels do not increase")
     if not graph.layers:
         raise CheckpointError("the network has no layers")
+
+
+def _check_table(graph: Graph) -> None:
+    silu = graph.tensors.get("silu")
+    if type(graph.fraction) is not int or not 0 <= graph.fraction < 1 << 16:
+        raise CheckpointError(f"the network's fraction {graph.fraction} makes no sense")
+    if silu is None or silu.dtype != np.int16 or silu.shape != (65536,):
+        raise CheckpointError("the network has no table of SiLU for every 16-bit integer")
 
 
 def _check_tensors(graph: Graph, layer: Layer) -> None:

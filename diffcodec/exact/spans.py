@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from diffcodec.exact.graph import Graph
+from diffcodec.exact.integers import IntegerNetwork
 
 
 @dataclass(frozen=True)
@@ -22,16 +22,17 @@ class Span:
     kept_end: int
 
 
-def reach(graph: Graph) -> int:
+def reach(graph: IntegerNetwork) -> int:
     """How far from it, in pixels, a pixel of the input may have an effect on the output."""
     pitch, before, after = [1], [0], [0]  # of every stream, in squares of patch x patch pixels
-    for layer in graph.layers:
-        i = layer.sources[0]  # all have the same pitch
+    for k, layer in enumerate(graph.layers):
+        sources = graph.sources(k)
+        i = sources[0]  # all have the same pitch
         step = pitch[i] // 2 if layer.upsample else pitch[i]
         edge = graph.weight(layer).shape[1] // 2 * step
         # Where each row becomes two, the second one reads what begins a step before it.
-        low = max(before[i] for i in layer.sources) + edge + (step if layer.upsample else 0)
-        high = max(after[i] for i in layer.sources) + edge
+        low = max(before[i] for i in sources) + edge + (step if layer.upsample else 0)
+        high = max(after[i] for i in sources) + edge
         if layer.add is not None:
             low, high = max(low, before[layer.add]), max(high, after[layer.add])
         pitch.append(step * layer.stride)
@@ -40,7 +41,7 @@ def reach(graph: Graph) -> int:
     return graph.patch * (max(before[-1], after[-1]) + 1)
 
 
-def spans(graph: Graph, length: int, most: int) -> list[Span]:
+def spans(graph: IntegerNetwork, length: int, most: int) -> list[Span]:
     """Spans of at most `most` columns, or of what the network needs, that cover `length` columns.
 
     All begin and end at multiples of the network's stride, but for the end of the last one.

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffcodec.errors import CheckpointError
-from diffcodec.exact.graph import KEY as EXACT
-from diffcodec.exact.graph import Graph
+from diffcodec.exact.integers import KEY as EXACT
+from diffcodec.exact.stored import AnyGraph, load_integers
 from diffcodec.network.checkpoint import KEY as FLOAT
 from diffcodec.network.checkpoint import Checkpoint
 
@@ -26,7 +26,7 @@ ZOO = Path(__file__).parent
 _LARGEST = 1 << 24  # bytes of a file's facts
 
 
-def load_graph(model: str | Path) -> Graph:
+def load_graph(model: str | Path) -> AnyGraph:
     """An integer network, shipped or by path; raises CheckpointError, for a float one too."""
     path = find(model)
     if FLOAT in _metadata(path):
@@ -34,7 +34,7 @@ def load_graph(model: str | Path) -> Graph:
             f"{path} is a float network, which other machines do not evaluate alike: "
             "run diffcodec export on it"
         )
-    return Graph.load(path)
+    return load_integers(path)
 
 
 def load_checkpoint(model: str | Path) -> Checkpoint:

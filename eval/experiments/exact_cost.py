@@ -26,7 +26,9 @@ from diffcodec.eval.likelihood.nll import Terms, batch_size, evaluate
 from diffcodec.eval.likelihood.plan import Settings, images_of
 from diffcodec.exact.backends import BACKENDS, open_backend
 from diffcodec.exact.conformance import Evaluator
-from diffcodec.exact.graph import INPUT_FRACTION, Graph
+from diffcodec.exact.graph import Graph
+from diffcodec.exact.integers import INPUT_FRACTION
+from diffcodec.exact.stored import load_integers
 from diffcodec.network.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
@@ -113,7 +115,7 @@ def main(
     from diffcodec.network.denoiser import NetworkDenoiser
 
     settings = Settings(steps=steps, stride=stride)
-    checkpoint, graph = Checkpoint.load(trained), Graph.load(exported)
+    checkpoint, graph = Checkpoint.load(trained), load_integers(exported)
     pixels = load_pixels(data, split, count, tile, crop)
     named = [(f"{data.name}#{i}", image) for i, image in enumerate(pixels)]
     integers = with_integers(checkpoint, graph, open_backend(graph, backend))

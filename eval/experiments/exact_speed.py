@@ -24,8 +24,9 @@ from diffcodec.eval.common.results import provenance, write_result
 from diffcodec.exact.backends import open_backend
 from diffcodec.exact.compiled import Compiled, instruction_sets
 from diffcodec.exact.conformance import Evaluator
-from diffcodec.exact.graph import INPUT_FRACTION, Graph
+from diffcodec.exact.integers import INPUT_FRACTION
 from diffcodec.exact.reference import Reference
+from diffcodec.exact.stored import AnyGraph
 from diffcodec.network.config import Recipe
 from diffcodec.zoo import load_graph
 
@@ -37,7 +38,7 @@ Paths = dict[str, Callable[[], Any]]
 Record = dict[str, Any]
 
 
-def float_path(graph: Graph, case: tuple[int, int, int]) -> Callable[[], Any]:
+def float_path(graph: AnyGraph, case: tuple[int, int, int]) -> Callable[[], Any]:
     """An evaluation of the network's recipe by torch; time does not depend on the weights."""
     import torch
 
@@ -55,7 +56,7 @@ def float_path(graph: Graph, case: tuple[int, int, int]) -> Callable[[], Any]:
     return evaluate
 
 
-def exact_paths(graph: Graph, case: tuple[int, int, int], threads: int) -> Paths:
+def exact_paths(graph: AnyGraph, case: tuple[int, int, int], threads: int) -> Paths:
     """Evaluations of the integers by every instruction set, and by numpy."""
     n, height, width = (side // graph.patch if i else side for i, side in enumerate(case))
     noise = np.random.default_rng(0).normal(0, 1, (n, height, width, 3 * graph.patch**2))
@@ -69,7 +70,7 @@ def exact_paths(graph: Graph, case: tuple[int, int, int], threads: int) -> Paths
     return {name: partial(network, x, v) for name, network in networks.items()}
 
 
-def products(graph: Graph, case: tuple[int, int, int]) -> int:
+def products(graph: AnyGraph, case: tuple[int, int, int]) -> int:
     """Multiplications of one evaluation."""
     n, height, width = case
     sides, total = [(height // graph.patch, width // graph.patch)], 0
@@ -81,7 +82,7 @@ def products(graph: Graph, case: tuple[int, int, int]) -> int:
     return total
 
 
-def measure(graph: Graph, case: tuple[int, int, int], threads: int, rounds: int) -> Record:
+def measure(graph: AnyGraph, case: tuple[int, int, int], threads: int, rounds: int) -> Record:
     """Least processor and wall seconds of every path; RuntimeError if integers differ."""
     import torch
 

@@ -24,8 +24,8 @@ from diffcodec.eval.common.results import ResultError
 from diffcodec.eval.publish.tables.markdown import read
 from diffcodec.eval.rd.mean_curve import quality_at
 from diffcodec.exact.denoiser import graph_name
-from diffcodec.exact.graph import Graph
 from diffcodec.exact.shapes import macs_per_pixel
+from diffcodec.exact.stored import AnyGraph
 from diffcodec.files import write_atomic
 from diffcodec.network.config import Recipe
 from diffcodec.zoo import ZOO, load_graph
@@ -96,7 +96,7 @@ ROWS = 8  # of each phase of the training that the card shows
 SPLIT = ("bpd", "standard_error_bpd", "L_T_bpd", "L_steps_bpd", "L_0_bpd", "T", "images")
 
 
-def check(graph: Graph, *measured: dict[str, Any]) -> None:
+def check(graph: AnyGraph, *measured: dict[str, Any]) -> None:
     """Raises ResultError for what was measured with another network."""
     for result in measured:
         if result["model"]["fingerprint"] != graph.fingerprint.hex():
@@ -106,7 +106,7 @@ def check(graph: Graph, *measured: dict[str, Any]) -> None:
             )
 
 
-def facts(graph: Graph, nelbo: dict[str, Any], notes: dict[str, str]) -> dict[str, Any]:
+def facts(graph: AnyGraph, nelbo: dict[str, Any], notes: dict[str, str]) -> dict[str, Any]:
     """The card's facts: training, NELBO with its split, and what the notes say; plain JSON."""
     split = {key: nelbo["nelbo"][key] for key in SPLIT}
     measured = {"nelbo": {**split, "dataset": nelbo["dataset"]["name"]}}
@@ -142,7 +142,7 @@ def other_bounds(measured: Sequence[dict[str, Any]]) -> str:
 
 
 def card(
-    graph: Graph,
+    graph: AnyGraph,
     nelbo: dict[str, Any],
     denoising: dict[str, Any],
     rd: dict[str, Any],
