@@ -21,6 +21,14 @@ from diffcodec.eval.publish.readme import RESULTS, TABLES, render
 from diffcodec.eval.publish.ship import SPLIT
 from diffcodec.eval.publish.state import Place
 from diffcodec.eval.publish.state import load as load_state
+from diffcodec.exact.bytewise.graph import (
+    ACTIVATIONS,
+    HARD_SWISH_FRACTION,
+    PAIR,
+    ByteGraph,
+    ByteLayer,
+)
+from diffcodec.exact.bytewise.proof import MOST_SHIFT
 from diffcodec.exact.graph import Graph, Layer
 from diffcodec.exact.integers import INPUT_FRACTION, WEIGHTS
 from diffcodec.exact.integers import KEY as EXACT
@@ -100,9 +108,21 @@ def test_the_network_format_states_the_codes_constants() -> None:
     assert f"`{EXACT}`" in NETWORK and f"seed {GREY_SEED:x}h" in NETWORK
     assert f"(c_in y) {1 << INPUT_FRACTION}" in NETWORK
     assert f"rint({1 << WEIGHTS} share)" in NETWORK
-    fields = {f.name for kind in (Graph, Layer) for f in dataclasses.fields(kind)}
-    for field in fields - {"tensors"}:
-        assert f"`{field}`" in NETWORK, field
+    assert (
+        f"`version` | {ByteGraph.VERSION};" in NETWORK
+        and f"2^({HARD_SWISH_FRACTION} - f)" in NETWORK
+    )
+    assert f"| <= {PAIR}\n" in NETWORK and f"at most {HARD_SWISH_FRACTION} if" in NETWORK
+    assert f"uint8 (c_out) | at most {MOST_SHIFT} |" in NETWORK
+    for name in ACTIVATIONS:
+        assert f'"{name}"' in NETWORK, name
+    parts = NETWORK.split("\n## ")
+    kinds = ((1, 2), (Graph, Layer)), ((1, 3), (ByteGraph, ByteLayer))
+    for sections, classes in kinds:
+        text = "".join(parts[section] for section in sections)
+        fields = {f.name for kind in classes for f in dataclasses.fields(kind)}
+        for field in fields - {"tensors"}:
+            assert f"`{field}`" in text, field
 
 
 def test_these_networks_ship() -> None:

@@ -48,7 +48,8 @@ def check_own(graph: IntegerNetwork) -> None:
     """What networks of both kinds state about themselves; raises CheckpointError."""
     levels = graph.tensors.get("levels")
     numbers = (graph.patch, graph.stride, graph.output)
-    if not all(type(n) is int and 0 <= n < 1 << 16 for n in numbers) or graph.patch < 1:
+    whole = all(type(n) is int and 0 <= n < 1 << 16 for n in numbers)
+    if not whole or graph.patch < 1 or graph.stride < 1:
         raise CheckpointError(f"the network's sizes {numbers} make no sense")
     if not (math.isfinite(graph.sigma_data) and graph.sigma_data > 0):
         raise CheckpointError(f"the network's sigma_data is {graph.sigma_data}")

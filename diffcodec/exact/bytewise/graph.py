@@ -42,7 +42,8 @@ class ByteLayer:
     """One convolution and what comes before and after it.
 
     activation: of the stream that is read; fraction: of the output, which counts 2^-fraction, as
-    does the stream `add` that is added to it; stride: 1 or 2; upsample: of a layer with k = 1.
+    does the stream `add` that is added to it; stride: 1 or 2; upsample: of a layer with k = 1 and
+    stride 1.
     Tensors, named by `name`: weight int8 (c_out, k, k, c_in) with k = 1 or 3, or int16 if `wide`;
     bias int32 (c_out); shift uint8 (c_out); scale int16 (c_in), above 0, of all layers but the
     first, and zero uint8 (c_in), of those that are not wide; perhaps levels int32 (L, c_out), what

@@ -111,7 +111,7 @@ def _check_layer(graph: ByteGraph, layer: ByteLayer, k: int) -> None:
     fits = (
         numbers == (int, int, bool, bool)
         and 0 <= layer.fraction <= 15
-        and layer.stride in (1, 2)
+        and layer.stride in ((1,) if layer.upsample else (1, 2))
         and layer.activation in ACTIVATIONS
         and (layer.add is None or type(layer.add) is int)
         and (k > 0 or (layer.wide and layer.activation == "none"))
