@@ -65,6 +65,13 @@ class Steps:
         zero = np.clip(np.rint(-found.low * ROOM_ABOVE / step), 0, 255)
         return Steps(scale.astype(np.int16), step, zero)
 
+    def range(self) -> Float64:
+        """What the least and the largest byte of each channel stand for, (2, c_in).
+
+        Measured once more, they give the same steps.
+        """
+        return np.stack([-self.zero * self.step, (255 - self.zero) * self.step])
+
 
 def to_bytes(
     checkpoint: Checkpoint, layers: Sequence[FloatLayer], measured: Mapping[str, Activations]
@@ -98,6 +105,17 @@ def to_bytes(
         tensors |= _tensors(graph, k, layer, measured[layer.name], rows)
     prove_bytes(graph)
     return dataclasses.replace(graph, facts={**graph.facts, "conformance": expected(graph)})
+
+
+def steps_of(
+    checkpoint: Checkpoint, layers: Sequence[FloatLayer], measured: Mapping[str, Activations]
+) -> dict[str, Steps]:
+    """The steps that `to_bytes` takes, of all layers but the first, by name; it raises as that."""
+    made = chain(layers, measured, checkpoint.recipe.network.activation)
+    return {
+        layer.name: Steps.of(measured[layer.name], layer.activation, made[k].fraction)
+        for k, layer in enumerate(made[1:])
+    }
 
 
 def chain(

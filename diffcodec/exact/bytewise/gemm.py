@@ -2,7 +2,8 @@
 
 torch._int_mm multiplies int8 matrices into int32 by what the device has for that: tensor cores, or
 AMX and VNNI. It is exact. A convolution is one such product of gathered rows. Bytes become signed
-by taking 128 off; the bias makes up for it.
+by taking 128 off; the bias makes up for it. Layers of 16 bits are multiplied in float64, which
+holds all their sums.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from diffcodec.bitstream.types import Int16
 from diffcodec.exact.bytewise.graph import HARD_SWISH_FRACTION, ByteGraph
 from diffcodec.network.threads import torch_threads
 
-EIGHT = 8  # cuBLAS multiplies matrices whose sides are multiples of it
-FEWEST_ROWS = 32  # and that have more than 16 rows
-BAND = {"cpu": 1 << 14, "cuda": 1 << 20}  # output pixels at a time, which bounds what is gathered
+# cuBLAS takes rows that are multiples of 8 bytes, and more than 16 of them. Some releases were
+# wrong where their number is odd; and what begins at multiples of 16 bytes is faster.
+SIXTEEN, ROWS = 16, 32
+BAND = {"cpu": 1 << 22, "cuda": 1 << 28}  # bytes of gathered rows and their sums at a time, roughly
 
 
 class ByteGemm:
@@ -36,118 +37,111 @@ class ByteGemm:
         """Output (N, H, W, C') for input (N, H, W, C) and noise variances (N,)."""
         biases = [self.graph.biases(float(level)) for level in v]
         with torch.inference_mode(), torch_threads(self.threads):
-            streams = [self._put(x)]
-            for k, (layer, own) in enumerate(
-                zip(self.layers, zip(*biases, strict=True), strict=True)
-            ):
-                bias = self._put(np.stack(own).astype(np.int32))
+            streams = {0: _put(x, self.device)}
+            for k, layer in enumerate(self.layers):
+                bias = _put(np.stack([own[k] for own in biases]).astype(np.int32), self.device)
                 add = self.graph.layers[k].add
-                streams.append(layer(streams[-1], bias, None if add is None else streams[add]))
-                self._forget(streams, k)
-            return np.asarray(streams[-1].cpu().numpy())
-
-    def _put(self, x: NDArray[np.generic]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(x)).to(self.device)
-
-    def _forget(self, streams: list[Tensor], k: int) -> None:
-        """Drop the streams that no layer after number k reads or adds."""
-        needed = {k + 1} | {layer.add for layer in self.graph.layers[k + 1 :]}
-        for i in range(len(streams)):
-            if i not in needed:
-                streams[i] = streams[i][:0]
+                streams[k + 1] = layer(streams[k], bias, None if add is None else streams[add])
+                needed = {k + 1} | {after.add for after in self.graph.layers[k + 1 :]}
+                streams = {i: stream for i, stream in streams.items() if i in needed}
+            return np.asarray(streams[len(self.layers)].cpu().numpy())
 
 
 class _Layer:
     """One layer of a graph, its tensors on the device."""
 
     def __init__(self, graph: ByteGraph, k: int, device: torch.device) -> None:
-        layer = graph.layers[k]
-        get = graph.tensors.get
-        self.layer, self.device = layer, device
-        self.fraction = graph.read(k)
+        layer, fraction = graph.layers[k], graph.read(k)
+        self.layer, self.fraction, self.band = layer, fraction, BAND[device.type]
         weight = graph.weight(layer)
         self.channels, self.kernel = len(weight), weight.shape[1]
-        scale, zero = get(f"{layer.name}.scale"), get(f"{layer.name}.zero")
-        self.scale = None if scale is None else self._put(scale.astype(np.int32))
-        self.shift = self._put(graph.tensors[f"{layer.name}.shift"].astype(np.int32))
-        flat = weight.reshape(len(weight), -1).T
+        scale, zero = (graph.tensors.get(f"{layer.name}.{kind}") for kind in ("scale", "zero"))
+        self.scale = None if scale is None else _put(scale.astype(np.int32), device)
+        self.zero = None if zero is None else _put(zero.astype(np.int32), device)
+        self.shift = _put(graph.tensors[f"{layer.name}.shift"].astype(np.int32), device)
+        more = (1 << self.shift) >> 1  # than the bias: half of what is shifted away
+        flat = weight.reshape(len(weight), -1)
         if zero is None:
-            self.zero, self.more = None, None
-            self.weight = self._put(flat.astype(np.float64))
+            self.border = torch.zeros(1, dtype=torch.int16, device=device)
+            self.weight = _put(flat.astype(np.float64), device).T
         else:
             # sum w (q - zero) = sum w (q - 128) + sum w (128 - zero)
             off = (weight.astype(np.int64) * (128 - zero.astype(np.int64))).sum(axis=(1, 2, 3))
-            self.zero, self.more = self._put(zero.astype(np.int32)), self._put(off.astype(np.int32))
-            rows, columns = (-side % EIGHT for side in flat.shape)
-            self.weight = self._put(np.pad(flat, ((0, rows), (0, columns))).T.copy()).T
-
-    def _put(self, x: NDArray[np.generic]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(x)).to(self.device)
+            more = more + _put(off.astype(np.int32), device)
+            self.border = (self.zero - 128).to(torch.int8)
+            self.weight = _put(
+                np.pad(flat, [(0, -side % SIXTEEN) for side in flat.shape]), device
+            ).T
+        self.more = more
 
     def __call__(self, stream: Tensor, bias: Tensor, add: Tensor | None) -> Tensor:
         """The output stream (N, H, W, C) int16; bias: (N, C) int32."""
-        a = self._activations(stream)
-        edge, step = self.kernel // 2, self.layer.stride
-        n, height, width, _ = a.shape
-        rows, columns = -(-height // step), -(-width // step)
-        padded = self._padded(a, edge)
-        out = torch.empty((n, rows, columns, self.channels), dtype=torch.int16, device=self.device)
-        band = max(1, BAND[self.device.type] // (n * columns))
-        half = (1 << self.shift) >> 1
+        (n, height, width, _), step = stream.shape, self.layer.stride
+        rows, columns, times = -(-height // step), -(-width // step), 1 + self.layer.upsample
+        padded, bias = self._activations(stream), (bias + self.more)[:, None, None]
+        out = stream.new_empty(n, times * rows, times * columns, self.channels)
+        each = n * columns * (self.weight.element_size() * len(self.weight) + 8 * self.channels)
+        band = max(1, self.band // each)
         for top in range(0, rows, band):
             end = min(top + band, rows)
-            acc = self._sums(padded[:, top * step :], (n, end - top, columns))
-            acc += (bias if self.more is None else bias + self.more)[:, None, None] + half
-            out[:, top:end] = (acc >> self.shift).clamp_(-32768, 32767).to(torch.int16)
-        if self.layer.upsample:
-            out = out.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
-        if add is None:
-            return out
-        return (out.to(torch.int32) + add).clamp_(-32768, 32767).to(torch.int16)
+            acc = self._sums(padded[:, top * step :], (n, end - top, columns)) + bias
+            part = (acc >> self.shift).clamp_(-32768, 32767)
+            if self.layer.upsample:
+                part = part.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
+            own = slice(times * top, times * end)
+            if add is not None:
+                part = (part + add[:, own]).clamp_(-32768, 32767)
+            out[:, own] = part
+        return out
 
     def _activations(self, stream: Tensor) -> Tensor:
-        """int8, 128 below the bytes; or float64 of a wide layer."""
-        s = stream.to(torch.int32)
+        """With a border of what stands for 0: int8, 128 below the bytes; int16 of a wide layer."""
+        (n, height, width, channels), edge = stream.shape, self.kernel // 2
+        shape = n, height + 2 * edge, width + 2 * edge, channels
+        padded = self.border.expand(shape).contiguous()
+        inner = padded[:, edge : edge + height, edge : edge + width]
+        band = max(1, self.band // (8 * n * width * channels))
+        for top in range(0, height, band):
+            inner[:, top : top + band] = self._activated(stream[:, top : top + band])
+        return padded
+
+    def _activated(self, stream: Tensor) -> Tensor:
         if self.scale is None:
-            return s.double()
+            return stream
+        s = stream.to(torch.int32)
         if self.layer.activation == "relu":
             s = s.clamp_(min=0)
         elif self.layer.activation == "hard_swish":
-            t = (s + (3 << self.fraction)).clamp_(max=32767).clamp_(0, 6 << self.fraction)
+            t = (s + (3 << self.fraction)).clamp_(0, 6 << self.fraction)
             s = _product(s, t << (HARD_SWISH_FRACTION - self.fraction))
         q = _product(s, self.scale)
-        if self.zero is None:
-            return q.double()
-        return (q + self.zero).clamp_(0, 255).sub_(128).to(torch.int8)
-
-    def _padded(self, a: Tensor, edge: int) -> Tensor:
-        """With a border of what stands for 0."""
-        if not edge:
-            return a
-        if self.zero is None:
-            return F.pad(a, (0, 0, edge, edge, edge, edge))
-        n, height, width, channels = a.shape
-        shape = n, height + 2 * edge, width + 2 * edge, channels
-        padded = (self.zero - 128).to(torch.int8).expand(shape).contiguous()
-        padded[:, edge : edge + height, edge : edge + width] = a
-        return padded
+        return q if self.zero is None else (q + self.zero).clamp_(0, 255).sub_(128)
 
     def _sums(self, padded: Tensor, shape: tuple[int, int, int]) -> Tensor:
         """Sums of products (N, H, W, C) int32, from the first row of `padded` on."""
-        (n, rows, columns), k, step = shape, self.kernel, self.layer.stride
-        taps = [
-            padded[:, i : i + (rows - 1) * step + 1 : step, j : j + (columns - 1) * step + 1 : step]
-            for i in range(k)
-            for j in range(k)
-        ]
-        flat = torch.cat(taps, dim=3).reshape(n * rows * columns, -1)
+        (n, height, width), k, step, channels = (
+            shape,
+            self.kernel,
+            self.layer.stride,
+            padded.shape[3],
+        )
+        pixels = n * height * width
+        # What is not filled in meets weights of 0, or goes into rows that nobody reads.
+        flat = self.weight.new_empty(pixels + -pixels % ROWS, len(self.weight))
+        rows = flat[:pixels].view(n, height, width, -1)
+        for tap, (i, j) in enumerate(np.ndindex(k, k)):
+            seen = padded[:, i : i + (height - 1) * step + 1 : step, j:]
+            seen = seen[:, :, : (width - 1) * step + 1 : step]
+            rows[..., tap * channels : (tap + 1) * channels] = seen
         if self.zero is None:
             sums = (flat @ self.weight).to(torch.int32)
         else:
-            more = max(0, FEWEST_ROWS - len(flat))
-            flat = F.pad(flat, (0, self.weight.shape[0] - flat.shape[1], 0, more))
-            sums = torch._int_mm(flat, self.weight)[: n * rows * columns, : self.channels]
-        return sums.reshape(n, rows, columns, self.channels)
+            sums = torch._int_mm(flat, self.weight)
+        return sums[:pixels, : self.channels].reshape(n, height, width, self.channels)
+
+
+def _put(x: NDArray[np.generic], device: torch.device) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(x)).to(device)
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:

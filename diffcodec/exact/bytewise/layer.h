@@ -1,0 +1,100 @@
+/* A layer of the integer network of bytes, as plan.py lays it out: what graph.py defines.
+ *
+ * Rows of activations hold `channels` bytes a pixel, a pixel of zeros before the first and one after
+ * the last; what follows is room for the pixels that a strip computes beyond the end of its row.
+ * Channels are rounded up to BLOCK, with weights of 0. All rows lie in one piece of memory, and
+ * there are as many of them as are needed at a time: row y is the row y % rows.
+ */
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__GNUC__)
+#define INLINE static inline __attribute__((always_inline))
+#define ALIGNED __attribute__((aligned(64)))
+#else
+#define INLINE static inline
+#define ALIGNED
+#endif
+
+#define BLOCK 32  /* channels that are computed together at most, and that rows are rounded up to */
+#define LAYERS 256 /* of a chain, at most */
+
+enum { NONE, RELU, HARD_SWISH }; /* activations, by their place in graph.py's list */
+
+typedef struct {
+    int64_t kernel, stride, upsample, wide; /* wide: 16-bit activations and weights */
+    int64_t channels, outputs;              /* to a pixel; outputs: rounded up to BLOCK */
+    int64_t height, width;                  /* of the input */
+    int64_t activation, fraction, wide_out; /* of the stream that the layer yields, to its reader */
+    int64_t weight, bias, shift, scale, zero; /* offsets: in bytes; in int32; in int16 */
+    int64_t in, in_rows, in_pitch, border;  /* activations; border: a row outside the image */
+    int64_t to, to_rows, to_pitch;          /* those of the next layer; to < 0: none */
+    int64_t stream, stream_rows, stream_pitch; /* int16; stream < 0: nobody adds it */
+    int64_t add, add_rows, add_pitch;          /* add < 0: none */
+    int64_t final;                             /* channels of the network's output, or 0 */
+} Layer;
+
+typedef struct {
+    const Layer *layers;
+    const uint8_t *weights;
+    const int32_t *sums;      /* biases and shifts */
+    const int16_t *constants; /* scales and zeros */
+    uint8_t *memory;
+    int16_t *out; /* the network's output (H, W, final) */
+} Network;
+
+/* Where the channels of a block go: to the activations and the stream at a pixel, and what is added
+ * there; of a layer that upsamples, also in the row below. */
+typedef struct {
+    uint8_t *to[2];
+    int16_t *stream[2];
+    const int16_t *add[2];
+} Target;
+
+/* What is done with the sums of a block of channels. */
+typedef struct {
+    const int32_t *shift;
+    const int16_t *scale, *zero;
+    int64_t apart, wide; /* channels of a pixel; whether the reader takes 16 bits */
+    int activation, fraction, up;
+} Finish;
+
+INLINE int64_t out_width(const Layer *l) { return (l->width + l->stride - 1) / l->stride; }
+INLINE int64_t out_height(const Layer *l) { return (l->height + l->stride - 1) / l->stride; }
+
+INLINE const uint8_t *input_row(const Network *n, const Layer *l, int64_t y)
+{
+    if (y < 0 || y >= l->height) return n->memory + l->border;
+    return n->memory + l->in + y % l->in_rows * l->in_pitch;
+}
+
+/* The target of the first pixel of output row y, before it is doubled, from `channel` on. */
+INLINE Target target(const Network *n, const Layer *l, int64_t y, int64_t channel)
+{
+    Target t = {{0}, {0}, {0}};
+    for (int i = 0; i <= (int)l->upsample; i++) {
+        int64_t row = (y << l->upsample) + i;
+        if (l->to >= 0)
+            t.to[i] = n->memory + l->to + row % l->to_rows * l->to_pitch +
+                      ((l->outputs + channel) << l->wide_out);
+        if (l->stream >= 0)
+            t.stream[i] = (int16_t *)(n->memory + l->stream +
+                                      row % l->stream_rows * l->stream_pitch) + channel;
+        if (l->add >= 0)
+            t.add[i] = (const int16_t *)(n->memory + l->add + row % l->add_rows * l->add_pitch) +
+                       channel;
+    }
+    return t;
+}
+
+INLINE Finish finish_of(const Network *n, const Layer *l, int64_t channel)
+{
+    return (Finish){n->sums + l->shift + channel,
+                    n->constants + l->scale + channel,
+                    n->constants + l->zero + channel,
+                    l->outputs,
+                    l->wide_out,
+                    (int)l->activation,
+                    (int)l->fraction,
+                    (int)l->upsample};
+}
