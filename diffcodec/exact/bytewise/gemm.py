@@ -8,6 +8,8 @@ holds all their sums.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -58,21 +60,20 @@ class _Layer:
         scale, zero = (graph.tensors.get(f"{layer.name}.{kind}") for kind in ("scale", "zero"))
         self.scale = None if scale is None else _put(scale.astype(np.int32), device)
         self.zero = None if zero is None else _put(zero.astype(np.int32), device)
-        self.shift = _put(graph.tensors[f"{layer.name}.shift"].astype(np.int32), device)
-        more = (1 << self.shift) >> 1  # than the bias: half of what is shifted away
-        flat = weight.reshape(len(weight), -1)
+        shift = graph.tensors[f"{layer.name}.shift"].astype(np.int32)
+        more = (np.int32(1) << shift) >> 1  # than the bias
+        flat: NDArray[Any] = weight.reshape(len(weight), -1)
         if zero is None:
-            self.border = torch.zeros(1, dtype=torch.int16, device=device)
-            self.weight = _put(flat.astype(np.float64), device).T
+            border = np.zeros(1, np.int16)
+            flat = flat.astype(np.float64)
         else:
             # sum w (q - zero) = sum w (q - 128) + sum w (128 - zero)
-            off = (weight.astype(np.int64) * (128 - zero.astype(np.int64))).sum(axis=(1, 2, 3))
-            more = more + _put(off.astype(np.int32), device)
-            self.border = (self.zero - 128).to(torch.int8)
-            self.weight = _put(
-                np.pad(flat, [(0, -side % SIXTEEN) for side in flat.shape]), device
-            ).T
-        self.more = more
+            border = (zero.astype(np.int16) - 128).astype(np.int8)
+            off = (weight.astype(np.int64) * -border.astype(np.int64)).sum(axis=(1, 2, 3))
+            more += off.astype(np.int32)
+            flat = np.pad(flat, [(0, -side % SIXTEEN) for side in flat.shape])
+        self.border, self.weight = _put(border, device), _put(flat, device).T
+        self.shift, self.more = _put(shift, device), _put(more, device)
 
     def __call__(self, stream: Tensor, bias: Tensor, add: Tensor | None) -> Tensor:
         """The output stream (N, H, W, C) int16; bias: (N, C) int32."""
