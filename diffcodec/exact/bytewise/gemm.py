@@ -2,8 +2,9 @@
 
 torch._int_mm multiplies int8 matrices into int32 by what the device has for that: tensor cores, or
 AMX and VNNI. It is exact. A convolution is one such product of gathered rows. Bytes become signed
-by taking 128 off; the bias makes up for it. Layers of 16 bits are multiplied in float64, which
-holds all their sums.
+by taking 128 off; the bias makes up for it. Processors without VNNI or AMX add neighbours up in 16
+bits, as graph.py says, after oneDNN has added 128 again: so every tap has an even number of
+channels. Layers of 16 bits are multiplied in float64, which holds all their sums.
 """
 
 from __future__ import annotations
@@ -62,15 +63,18 @@ class _Layer:
         self.zero = None if zero is None else _put(zero.astype(np.int32), device)
         shift = graph.tensors[f"{layer.name}.shift"].astype(np.int32)
         more = (np.int32(1) << shift) >> 1  # than the bias
-        flat: NDArray[Any] = weight.reshape(len(weight), -1)
+        self.tap = weight.shape[3]  # columns of each
         if zero is None:
             border = np.zeros(1, np.int16)
-            flat = flat.astype(np.float64)
+            flat: NDArray[Any] = weight.reshape(len(weight), -1).astype(np.float64)
         else:
             # sum w (q - zero) = sum w (q - 128) + sum w (128 - zero)
             border = (zero.astype(np.int16) - 128).astype(np.int8)
             off = (weight.astype(np.int64) * -border.astype(np.int64)).sum(axis=(1, 2, 3))
             more += off.astype(np.int32)
+            self.tap += self.tap % 2
+            even = np.pad(weight, [(0, 0), (0, 0), (0, 0), (0, self.tap - weight.shape[3])])
+            flat = even.reshape(len(weight), -1)
             flat = np.pad(flat, [(0, -side % SIXTEEN) for side in flat.shape])
         self.border, self.weight = _put(border, device), _put(flat, device).T
         self.shift, self.more = _put(shift, device), _put(more, device)
@@ -131,9 +135,10 @@ class _Layer:
         flat = self.weight.new_empty(pixels + -pixels % ROWS, len(self.weight))
         rows = flat[:pixels].view(n, height, width, -1)
         for tap, (i, j) in enumerate(np.ndindex(k, k)):
+            own = slice(tap * self.tap, tap * self.tap + channels)
             seen = padded[:, i : i + (height - 1) * step + 1 : step, j:]
             seen = seen[:, :, : (width - 1) * step + 1 : step]
-            rows[..., tap * channels : (tap + 1) * channels] = seen
+            rows[..., own] = seen
         if self.zero is None:
             sums = (flat @ self.weight).to(torch.int32)
         else:
