@@ -24,7 +24,17 @@ Decorator = Callable[[Function], Function]
 
 # Of diffcodec.exact.backends, and of effort and residual in diffcodec.progressive, which import
 # numpy; tests see to it that they are all here.
-BACKENDS = ("compiled", "numpy", "integers", "torch64", "torch32", "cuda64", "cuda32")
+BACKENDS = (
+    "compiled",
+    "numpy",
+    "integers",
+    "torch8",
+    "torch64",
+    "torch32",
+    "cuda8",
+    "cuda64",
+    "cuda32",
+)
 DEVICES = ("cpu", "cuda")  # the fastest backend there
 EFFORTS = ("fast", "default", "best")
 RESIDUALS = ("adaptive", "gaussian")
@@ -106,10 +116,9 @@ def backend_option(default: str) -> Decorator[Any]:
     )
 
 
-network_options = grouped("network", Network, model_option, threads_option, backend_option("cpu"))
-file_network_options = grouped(
-    "network", Network, file_model_option, threads_option, backend_option("cpu")
-)
+_any_backend = backend_option("cuda where there is a GPU, else cpu")
+network_options = grouped("network", Network, model_option, threads_option, _any_backend)
+file_network_options = grouped("network", Network, file_model_option, threads_option, _any_backend)
 
 
 # --- cuts and work ------------------------------------------------------------------------------

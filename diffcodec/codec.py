@@ -74,8 +74,8 @@ class Codec:
         """A shipped network by name ("cifar10", "photo") or an integer network's file by path.
 
         threads: of network and trellis search, all cores by default. backend: what evaluates the
-        network, of diffcodec.exact.backends by name, or "cpu" (the default) or "cuda" for the
-        fastest one there. Neither changes a bit of a file.
+        network, of diffcodec.exact.backends by name, or "cpu" or "cuda" for the fastest one there;
+        by default that of the GPU, or of the CPU without one. Neither changes a bit of a file.
         Raises CheckpointError if there is no such network, it was altered, is a float one, or has
         no tables yet, and if the backend cannot be used here.
         """

@@ -67,9 +67,6 @@ def _numpy(dtype: type[np.float64] | type[np.int64]) -> Opener:
 
 def _torch(dtype: Literal["float64", "float32", "int8"], device: str) -> Opener:
     def opened(graph: AnyGraph, threads: int) -> Evaluator:
-        if isinstance(graph, ByteGraph) != (dtype == "int8"):
-            kind = "bytes" if dtype == "int8" else "16 bits"
-            raise Unavailable(f"it is for networks of {kind}")
         try:
             from diffcodec.exact import gemm
             from diffcodec.exact.bytewise.gemm import ByteGemm
@@ -77,6 +74,9 @@ def _torch(dtype: Literal["float64", "float32", "int8"], device: str) -> Opener:
             raise Unavailable("torch is not installed") from error
         if not gemm.available(device):
             raise Unavailable("there is no CUDA device")
+        if isinstance(graph, ByteGraph) != (dtype == "int8"):
+            kind = "bytes" if dtype == "int8" else "16 bits"
+            raise Unavailable(f"it is for networks of {kind}")
         if isinstance(graph, ByteGraph):
             return ByteGemm(graph, device, threads)
         assert dtype != "int8"
@@ -114,7 +114,7 @@ def open_backend(graph: AnyGraph, name: str | None = None, threads: int = 1) -> 
     bound is proven first, and what fails the quick conformance vector is never returned. Raises
     CheckpointError if there is no such backend, or if the one that is named is not here
     (Unavailable) or not exact; of a device's backends those are passed over, with a warning on
-    stderr where one is not exact.
+    stderr where one is not exact or fails.
     """
     proof_of(graph)
     by_default = (CUDA if DRIVER.exists() else ()) + CPU
@@ -126,12 +126,15 @@ def open_backend(graph: AnyGraph, name: str | None = None, threads: int = 1) -> 
     for candidate in candidates:
         try:
             evaluator = BACKENDS[candidate].open(graph, threads)
+            if conforms(graph, evaluator):
+                return evaluator
+            complaint = f"the backend {candidate} does not evaluate the network exactly here"
         except Unavailable as error:
             missing = error
             continue
-        if conforms(graph, evaluator):
-            return evaluator
-        complaint = f"the backend {candidate} does not evaluate the network exactly here"
+        except RuntimeError as error:  # torch's, where a GPU is too old or its memory full
+            reason = str(error).partition("\n")[0]
+            complaint = f"the backend {candidate} fails here ({reason})"
         if name in BACKENDS:
             raise CheckpointError(f"{complaint}; use another one")
         print(f"diffcodec: {complaint}, so another one is used", file=sys.stderr)

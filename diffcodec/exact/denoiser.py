@@ -29,8 +29,9 @@ class ExactDenoiser:
     A grey state with noise v becomes an RGB state with independent noise 3v in every channel whose
     mean is the grey state: nothing is lost, and the network sees the noise it was trained on. The
     mean of the three estimates is the grey estimate. threads: all cores by default; backend: one of
-    diffcodec.exact.backends, or a device, of which it is the fastest; the CPU by default. Neither
-    has an effect on x0_hat. Raises CheckpointError where the backend cannot be used.
+    diffcodec.exact.backends, or a device, of which it is the fastest; by default a GPU's, or the
+    CPU's without one. Neither has an effect on x0_hat. Raises CheckpointError where the backend
+    cannot be used.
     """
 
     def __init__(

@@ -56,7 +56,8 @@ def load(
 ) -> Network:
     """What `make` makes of a file's facts and tensors, its fingerprint checked.
 
-    kind: what the file should hold, for the CheckpointError that everything else raises.
+    kind: what the file should hold, for the CheckpointError that everything else raises; `make` may
+    raise one of its own.
     """
     try:
         with safe_open(path, framework="numpy") as file:
@@ -69,6 +70,8 @@ def load(
     try:
         facts = json.loads(text or "")
         network, stated = make(facts, tensors), facts["fingerprint"]
+    except CheckpointError:
+        raise
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} holds no {kind}") from error
     if stated != network.fingerprint.hex():
