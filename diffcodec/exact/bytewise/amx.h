@@ -56,36 +56,46 @@ TARGET_AMX static void configure(int strip)
 
 TARGET_AMX static void release(void) { _tile_release(); }
 
-/* Sums of two strips that wait to be finished: [strip][a, b][pixel][channel]. */
+/* Two strips, or one. */
+typedef struct {
+    Row row[2];
+    int count;
+} Pair;
+
+/* Sums of a pair and a block of channels that wait to be finished: [strip][a, b][pixel][channel]. */
 typedef struct {
     Finish finish;
-    Target at[2];
+    const Pair *pair;
     const int32_t *sums;
-    int strip, next, end; /* pixels: of a strip; the next one; of both */
+    int64_t channel;
+    int strip, next, end; /* pixels: of a strip; the next one; of the pair */
+    int each, wait; /* pixels that are finished in a step, after so many steps without */
 } Waiting;
 
 TARGET_AMX INLINE void finish_pixels(Waiting *w, int count)
 {
-    for (; count > 0 && w->next < w->end; count--, w->next++) {
-        int second = w->next >= w->strip, p = w->next - (second ? w->strip : 0);
-        const int32_t *sums = w->sums + second * 2 * SUMS_OF_TILE + p * STRIP;
-        finish_vnni(&w->finish, sums, sums + SUMS_OF_TILE, &w->at[second]);
-    }
+    int second = w->next >= w->strip, p = second ? w->next - w->strip : w->next;
+    const int32_t *sums = w->sums + second * 2 * SUMS_OF_TILE + p * STRIP;
+    int left = (second ? w->end : w->strip) - w->next;
+    if (w->next >= w->end) return;
+    if (count > left) count = left;
+    w->next += count;
+    w->finish.run(&w->finish, sums, sums + SUMS_OF_TILE, &w->pair->row[second].at, p, count,
+                  w->channel);
 }
 
-/* Products of two strips, at one[] and two[] in each row of the kernel. */
-TARGET_AMX INLINE void multiply(const Layer *l, const uint8_t *const *one,
-                                const uint8_t *const *two, const uint8_t *weight,
-                                const int32_t *bias, int64_t chunks, int32_t *sums, Waiting *w,
-                                int each)
+/* Products of two strips, by a block of weights. */
+TARGET_AMX INLINE void multiply(const Layer *l, const Pair *pair, const uint8_t *weight,
+                                int64_t chunks, int32_t *sums, Waiting *w)
 {
+    int wait = w->wait;
     int64_t apart = l->channels * l->stride;
-    _tile_loadd(SUMS_1A, bias, 0);
-    _tile_loadd(SUMS_2A, bias, 0);
-    _tile_loadd(SUMS_1B, bias + STRIP, 0);
-    _tile_loadd(SUMS_2B, bias + STRIP, 0);
+    _tile_zero(SUMS_1A);
+    _tile_zero(SUMS_2A);
+    _tile_zero(SUMS_1B);
+    _tile_zero(SUMS_2B);
     for (int64_t y = 0; y < l->kernel; y++) {
-        const uint8_t *p = one[y], *q = two[y];
+        const uint8_t *p = pair->row[0].from[y], *q = pair->row[1].from[y];
         for (int64_t i = 0; i < chunks; i++, p += CHUNK, q += CHUNK, weight += 2 * TILE) {
             _tile_loadd(WEIGHTS_A, weight, CHUNK);
             _tile_loadd(PIXELS_1, p, apart);
@@ -95,10 +105,10 @@ TARGET_AMX INLINE void multiply(const Layer *l, const uint8_t *const *one,
             _tile_loadd(PIXELS_2, q, apart);
             _tile_dpbusd(SUMS_2A, PIXELS_2, WEIGHTS_A);
             _tile_dpbusd(SUMS_2B, PIXELS_2, WEIGHTS_B);
-            finish_pixels(w, each);
+            if (wait-- <= 0) finish_pixels(w, w->each);
         }
     }
-    finish_pixels(w, w->end);
+    while (w->next < w->end) finish_pixels(w, w->end);
     _tile_stored(SUMS_1A, sums, CHUNK);
     _tile_stored(SUMS_1B, sums + SUMS_OF_TILE, CHUNK);
     _tile_stored(SUMS_2A, sums + 2 * SUMS_OF_TILE, CHUNK);
@@ -106,58 +116,43 @@ TARGET_AMX INLINE void multiply(const Layer *l, const uint8_t *const *one,
     __asm__ volatile("" : : : "memory"); /* compilers do not know the stores above as such */
 }
 
-/* A strip: where it begins in each row of the kernel, and where its first pixel goes. */
+/* Strips of the rows y .. end - 1, one after the other. */
 typedef struct {
-    const uint8_t *from[3];
-    Target at;
-} Strip;
+    Row row;
+    int64_t y, end, x;
+} Place;
 
-TARGET_AMX INLINE Strip strip_at(const Network *n, const Layer *l, int64_t y, int64_t x)
+TARGET_AMX INLINE void next_strip(const Network *n, const Layer *l, Place *at, int strip, Row *row)
 {
-    Strip s = {{0}, target(n, l, y, 0)};
-    int64_t edge = l->kernel / 2, out = (x << l->upsample) * l->outputs;
-    for (int64_t k = 0; k < l->kernel; k++)
-        s.from[k] = input_row(n, l, y * l->stride + k - edge) +
-                    (x * l->stride + 1 - edge) * l->channels;
-    for (int i = 0; i <= (int)l->upsample; i++) {
-        if (s.at.to[i]) s.at.to[i] += out << l->wide_out;
-        if (s.at.stream[i]) s.at.stream[i] += out;
-        if (s.at.add[i]) s.at.add[i] += out;
-    }
-    return s;
+    *row = at->row;
+    at->x += strip;
+    move(l, &at->row, strip);
+    if (at->x < out_width(l)) return;
+    at->x = 0;
+    if (++at->y < at->end) at->row = row_at(n, l, at->y);
 }
 
-/* The same target, `channel` channels on. */
-INLINE Target from_channel(Target t, int64_t channel, int64_t wide)
+/* Channels c .. end - 1 of all strips. */
+TARGET_AMX INLINE void blocks(const Network *n, const Layer *l, Place at, int64_t c, int64_t end,
+                              Pair pairs[2], int32_t sums[2][4 * SUMS_OF_TILE], Waiting *w)
 {
-    for (int i = 0; i < 2; i++) {
-        if (t.to[i]) t.to[i] += channel << wide;
-        if (t.stream[i]) t.stream[i] += channel;
-        if (t.add[i]) t.add[i] += channel;
-    }
-    return t;
-}
-
-/* Blocks c .. end - 1 of the channels, of all strips of the rows. */
-TARGET_AMX INLINE void blocks(const Network *n, const Layer *l, int64_t y, int64_t rows, int strip,
-                              int64_t c, int64_t end, int32_t sums[2][4 * SUMS_OF_TILE],
-                              Waiting *w)
-{
-    int64_t chunks = (l->kernel * l->channels + CHUNK - 1) / CHUNK, width = out_width(l);
-    int64_t block = l->kernel * chunks * 2 * TILE, along = (width + strip - 1) / strip;
-    int each = (int)((2 * strip + l->kernel * chunks - 1) / (l->kernel * chunks));
-    for (int64_t i = 0; i < rows * along; i += 2) {
-        int both = i + 1 < rows * along;
-        Strip one = strip_at(n, l, y + i / along, i % along * strip), two = one;
-        if (both) two = strip_at(n, l, y + (i + 1) / along, (i + 1) % along * strip);
+    int64_t chunks = (l->kernel * l->channels + CHUNK - 1) / CHUNK;
+    int64_t block = l->kernel * chunks * 2 * TILE;
+    const uint8_t *weights = n->weights + l->weight;
+    while (at.y < at.end) {
+        Pair *pair = &pairs[w->pair == pairs];
+        next_strip(n, l, &at, w->strip, &pair->row[0]);
+        pair->row[1] = pair->row[0];
+        pair->count = 1 + (at.y < at.end);
+        if (pair->count > 1) next_strip(n, l, &at, w->strip, &pair->row[1]);
         for (int64_t b = c; b < end; b += BLOCK) {
             int32_t *own = sums[w->sums == sums[0]];
-            multiply(l, one.from, two.from, n->weights + l->weight + b / BLOCK * block,
-                     n->sums + l->bias + b, chunks, own, w, each);
-            *w = (Waiting){finish_of(n, l, b),
-                           {from_channel(one.at, b, l->wide_out),
-                            from_channel(two.at, b, l->wide_out)},
-                           own, strip, 0, strip << both};
+            multiply(l, pair, weights + b / BLOCK * block, chunks, own, w);
+            w->pair = pair;
+            w->sums = own;
+            w->channel = b;
+            w->next = 0;
+            w->end = w->strip * pair->count;
         }
     }
 }
@@ -165,19 +160,24 @@ TARGET_AMX INLINE void blocks(const Network *n, const Layer *l, int64_t y, int64
 TARGET_AMX static void layer_amx(const Network *n, const Layer *l, int64_t y, int64_t rows)
 {
     ALIGNED int32_t sums[2][4 * SUMS_OF_TILE];
-    Waiting w = {.sums = sums[1]};
+    Pair pairs[2];
     int64_t width = out_width(l), strips = (width + STRIP - 1) / STRIP;
+    int steps = (int)(l->kernel * ((l->kernel * l->channels + CHUNK - 1) / CHUNK));
     int strip = (int)((width + strips - 1) / strips);
+    int each = (2 * strip + steps - 2) / (steps > 1 ? steps - 1 : 1);
     if (l->wide) {
         layer_vnni(n, l, y, rows);
         return;
     }
+    Waiting w = {.finish = finish_of(n, l, run_of_vnni(l)), .pair = pairs, .sums = sums[0],
+                 .strip = strip, .each = each, .wait = steps - (2 * strip + each - 1) / each};
+    Place at = {row_at(n, l, y), y, y + rows, 0};
     configure(strip);
     __asm__ volatile("" : : : "memory"); /* nor do they know the loads */
-    if (l->kernel * l->kernel * l->channels * l->outputs <= CACHED)
+    if (steps * CHUNK * l->outputs <= CACHED)
         for (int64_t c = 0; c < l->outputs; c += BLOCK)
-            blocks(n, l, y, rows, strip, c, c + BLOCK, sums, &w);
+            blocks(n, l, at, c, c + BLOCK, pairs, sums, &w);
     else
-        blocks(n, l, y, rows, strip, 0, l->outputs, sums, &w);
-    finish_pixels(&w, w.end);
+        blocks(n, l, at, 0, l->outputs, pairs, sums, &w);
+    while (w.next < w.end) finish_pixels(&w, w.end);
 }

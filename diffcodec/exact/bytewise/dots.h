@@ -10,11 +10,10 @@
 
 /* run: bytes of a row of the kernel. pixels `apart` bytes from each other, rows at row[]. */
 TARGET INLINE void NAME(sums)(const uint8_t *const *row, int64_t rows, int64_t run, int64_t apart,
-                              const uint8_t *weight, const int32_t *bias, const int wide,
-                              int32_t *sums)
+                              const uint8_t *weight, const int wide, int32_t *sums)
 {
     D a[PIXELS], b[PIXELS];
-    for (int p = 0; p < PIXELS; p++) a[p] = LOAD32(bias), b[p] = LOAD32(bias + LANES);
+    for (int p = 0; p < PIXELS; p++) a[p] = b[p] = ZERO32;
     for (int64_t y = 0; y < rows; y++) {
         const uint8_t *at = row[y];
         for (int64_t i = 0; i < run; i += 4, weight += 8 * LANES) {
@@ -33,30 +32,22 @@ TARGET INLINE void NAME(sums)(const uint8_t *const *row, int64_t rows, int64_t r
     }
 }
 
-/* `rows` rows of the output from y on, for the blocks of channels. */
+/* `rows` rows of the output from y on, for all channels. */
 TARGET INLINE void NAME(rows)(const Network *n, const Layer *l, int64_t y, int64_t rows,
                               const int wide)
 {
     ALIGNED int32_t sums[2 * PIXELS * LANES];
-    int64_t bytes = wide ? 2 : 1, pixel = l->channels * bytes, run = l->kernel * pixel;
-    int64_t width = out_width(l), edge = l->kernel / 2;
+    int64_t pixel = l->channels * (wide ? 2 : 1), run = l->kernel * pixel, width = out_width(l);
     const uint8_t *weight = n->weights + l->weight;
-    for (int64_t c = 0; c < l->outputs; c += WIDTH, weight += l->kernel * run * 2 * LANES) {
-        Finish f = finish_of(n, l, c);
+    Finish f = finish_of(n, l, NAME(run_of)(l));
+    for (int64_t c = 0; c < l->outputs; c += WIDTH, weight += l->kernel * run * 2 * LANES)
         for (int64_t r = y; r < y + rows; r++) {
-            Target t = target(n, l, r, c);
-            for (int64_t x = 0; x < width; x += PIXELS) {
-                const uint8_t *from[3] = {0};
-                for (int64_t k = 0; k < l->kernel; k++)
-                    from[k] = input_row(n, l, r * l->stride + k - edge) +
-                              (x * l->stride + 1 - edge) * pixel;
-                NAME(sums)(from, l->kernel, run, l->stride * pixel, weight,
-                           n->sums + l->bias + c, wide, sums);
-                for (int p = 0; p < PIXELS; p++)
-                    NAME(finish)(&f, sums + p * LANES, sums + (PIXELS + p) * LANES, &t);
+            Row row = row_at(n, l, r);
+            for (int64_t x = 0; x < width; x += PIXELS, move(l, &row, PIXELS)) {
+                NAME(sums)(row.from, l->kernel, run, l->stride * pixel, weight, wide, sums);
+                f.run(&f, sums, sums + PIXELS * LANES, &row.at, 0, PIXELS, c);
             }
         }
-    }
 }
 
 TARGET static void NAME(wide_layer)(const Network *n, const Layer *l, int64_t y, int64_t rows)
@@ -91,6 +82,8 @@ TARGET static void NAME(layer)(const Network *n, const Layer *l, int64_t y, int6
 #undef SPLAT
 #undef BYTES
 #undef SUMS
+#undef ADD32
+#undef ZERO32
 #undef LOAD32
 #undef STORE32
 #undef SPLAT4

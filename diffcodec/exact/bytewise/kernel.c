@@ -72,11 +72,16 @@ INLINE void words_bytes(uint8_t *p, Words v)
 {
     EACH(i, 8) p[i] = (uint8_t)(v.x[i] < 0 ? 0 : v.x[i] > 255 ? 255 : v.x[i]);
 }
-INLINE Words words_of_sums(const int32_t *a, const int32_t *b, const int32_t *shift)
+INLINE Words words_of_sums(Sums a, Sums one, Sums b, Sums two)
 {
     Words v;
-    EACH(i, 4) v.x[i] = clip16(a[i] >> shift[i]), v.x[4 + i] = clip16(b[i] >> shift[4 + i]);
+    EACH(i, 4) v.x[i] = clip16(a.x[i] >> one.x[i]), v.x[4 + i] = clip16(b.x[i] >> two.x[i]);
     return v;
+}
+INLINE Sums sums_add(Sums a, Sums b)
+{
+    EACH(i, 4) a.x[i] += b.x[i];
+    return a;
 }
 INLINE Sums sums_load(const void *p)
 {
@@ -118,6 +123,8 @@ INLINE Sums sums_dot2(Sums acc, const uint8_t *x, Sums w)
 #define SPLAT words_splat
 #define BYTES words_bytes
 #define SUMS words_of_sums
+#define ADD32 sums_add
+#define ZERO32 ((Sums){{0}})
 #define LOAD32(p) sums_load(p)
 #define STORE32(p, v) memcpy(p, &v, sizeof v)
 #define SPLAT4(p) (p)
@@ -164,9 +171,10 @@ __attribute__((target("avx2"))) INLINE void bytes_256(uint8_t *p, __m256i v)
 #define SHIFT(v, n) _mm256_sll_epi16(v, _mm_cvtsi32_si128(n))
 #define SPLAT(x) _mm256_set1_epi16(x)
 #define BYTES bytes_256
-#define SUMS(a, b, s)                                                                              \
-    _mm256_packs_epi32(_mm256_srav_epi32(LOAD256(a), LOAD256(s)),                                  \
-                       _mm256_srav_epi32(LOAD256(b), LOAD256(s + 8)))
+#define SUMS(a, one, b, two)                                                                       \
+    _mm256_packs_epi32(_mm256_srav_epi32(a, one), _mm256_srav_epi32(b, two))
+#define ADD32 _mm256_add_epi32
+#define ZERO32 _mm256_setzero_si256()
 #define LOAD32 LOAD256
 #define STORE32 STORE256
 #define SPLAT4(p) _mm256_set1_epi32(four(p))
@@ -194,9 +202,10 @@ __attribute__((target("avx2"))) INLINE void bytes_256(uint8_t *p, __m256i v)
 #define SHIFT(v, n) _mm256_sll_epi16(v, _mm_cvtsi32_si128(n))
 #define SPLAT(x) _mm256_set1_epi16(x)
 #define BYTES bytes_256
-#define SUMS(a, b, s)                                                                              \
-    _mm256_packs_epi32(_mm256_srav_epi32(LOAD256(a), LOAD256(s)),                                  \
-                       _mm256_srav_epi32(LOAD256(b), LOAD256(s + 8)))
+#define SUMS(a, one, b, two)                                                                       \
+    _mm256_packs_epi32(_mm256_srav_epi32(a, one), _mm256_srav_epi32(b, two))
+#define ADD32 _mm256_add_epi32
+#define ZERO32 _mm256_setzero_si256()
 #define LOAD32 LOAD256
 #define STORE32 STORE256
 #define SPLAT4(p) _mm256_set1_epi32(four(p))
@@ -223,9 +232,10 @@ __attribute__((target("avx2"))) INLINE void bytes_256(uint8_t *p, __m256i v)
 #define SPLAT(x) _mm512_set1_epi16(x)
 #define BYTES(p, v)                                                                                \
     STORE256(p, _mm512_cvtusepi16_epi8(_mm512_max_epi16(v, _mm512_setzero_si512())))
-#define SUMS(a, b, s)                                                                              \
-    _mm512_packs_epi32(_mm512_srav_epi32(_mm512_loadu_si512(a), _mm512_loadu_si512(s)),            \
-                       _mm512_srav_epi32(_mm512_loadu_si512(b), _mm512_loadu_si512(s + 16)))
+#define SUMS(a, one, b, two)                                                                       \
+    _mm512_packs_epi32(_mm512_srav_epi32(a, one), _mm512_srav_epi32(b, two))
+#define ADD32 _mm512_add_epi32
+#define ZERO32 _mm512_setzero_si512()
 #define LOAD32(p) _mm512_loadu_si512(p)
 #define STORE32(p, v) _mm512_storeu_si512(p, v)
 #define SPLAT4(p) _mm512_set1_epi32(four(p))

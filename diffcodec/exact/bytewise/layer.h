@@ -43,21 +43,35 @@ typedef struct {
     int16_t *out; /* the network's output (H, W, final) */
 } Network;
 
-/* Where the channels of a block go: to the activations and the stream at a pixel, and what is added
- * there; of a layer that upsamples, also in the row below. */
+/* Where pixels go: to the activations and the stream, and what is added; of a layer that upsamples,
+ * also in the row below. */
 typedef struct {
     uint8_t *to[2];
     int16_t *stream[2];
     const int16_t *add[2];
 } Target;
 
-/* What is done with the sums of a block of channels. */
+/* A row of the output: what its first pixel reads in each row of the kernel, and where it goes. */
 typedef struct {
-    const int32_t *shift;
+    const uint8_t *from[3];
+    Target at;
+} Row;
+
+typedef struct Finish Finish;
+
+/* `count` pixels from pixel `first` of a target on, of one block of channels, by their sums: those of
+ * the first half of its channels at a, the others at b. */
+typedef void Run(const Finish *f, const int32_t *a, const int32_t *b, const Target *t, int first,
+                 int count, int64_t channel);
+
+/* What is done with sums. */
+struct Finish {
+    Run *run;
+    const int32_t *bias, *shift;
     const int16_t *scale, *zero;
-    int64_t apart, wide; /* channels of a pixel; whether the reader takes 16 bits */
-    int activation, fraction, up;
-} Finish;
+    int64_t apart; /* channels of a pixel */
+    int wide, activation, fraction, up, adds, streams, yields; /* wide: the reader takes 16 bits */
+};
 
 INLINE int64_t out_width(const Layer *l) { return (l->width + l->stride - 1) / l->stride; }
 INLINE int64_t out_height(const Layer *l) { return (l->height + l->stride - 1) / l->stride; }
@@ -68,33 +82,54 @@ INLINE const uint8_t *input_row(const Network *n, const Layer *l, int64_t y)
     return n->memory + l->in + y % l->in_rows * l->in_pitch;
 }
 
-/* The target of the first pixel of output row y, before it is doubled, from `channel` on. */
-INLINE Target target(const Network *n, const Layer *l, int64_t y, int64_t channel)
+/* Row y of the output, before it is doubled. */
+INLINE Row row_at(const Network *n, const Layer *l, int64_t y)
 {
-    Target t = {{0}, {0}, {0}};
+    Row row = {{0}, {{0}, {0}, {0}}};
+    int64_t edge = l->kernel / 2, pixel = l->channels << l->wide;
+    for (int64_t k = 0; k < l->kernel; k++)
+        row.from[k] = input_row(n, l, y * l->stride + k - edge) + (1 - edge) * pixel;
     for (int i = 0; i <= (int)l->upsample; i++) {
-        int64_t row = (y << l->upsample) + i;
+        int64_t r = (y << l->upsample) + i;
+        Target *t = &row.at;
         if (l->to >= 0)
-            t.to[i] = n->memory + l->to + row % l->to_rows * l->to_pitch +
-                      ((l->outputs + channel) << l->wide_out);
+            t->to[i] = n->memory + l->to + r % l->to_rows * l->to_pitch +
+                       (l->outputs << l->wide_out);
         if (l->stream >= 0)
-            t.stream[i] = (int16_t *)(n->memory + l->stream +
-                                      row % l->stream_rows * l->stream_pitch) + channel;
+            t->stream[i] = (int16_t *)(n->memory + l->stream +
+                                       r % l->stream_rows * l->stream_pitch);
         if (l->add >= 0)
-            t.add[i] = (const int16_t *)(n->memory + l->add + row % l->add_rows * l->add_pitch) +
-                       channel;
+            t->add[i] = (const int16_t *)(n->memory + l->add + r % l->add_rows * l->add_pitch);
     }
-    return t;
+    return row;
 }
 
-INLINE Finish finish_of(const Network *n, const Layer *l, int64_t channel)
+/* Moves a row on by some pixels, before they are doubled. */
+INLINE void move(const Layer *l, Row *row, int64_t pixels)
 {
-    return (Finish){n->sums + l->shift + channel,
-                    n->constants + l->scale + channel,
-                    n->constants + l->zero + channel,
+    int64_t in = pixels * l->stride * (l->channels << l->wide);
+    int64_t out = (pixels << l->upsample) * l->outputs;
+    for (int64_t k = 0; k < l->kernel; k++) row->from[k] += in;
+    for (int i = 0; i <= (int)l->upsample; i++) {
+        if (l->to >= 0) row->at.to[i] += out << l->wide_out;
+        if (l->stream >= 0) row->at.stream[i] += out;
+        if (l->add >= 0) row->at.add[i] += out;
+    }
+}
+
+INLINE Finish finish_of(const Network *n, const Layer *l, Run *run)
+{
+    return (Finish){run,
+                    n->sums + l->bias,
+                    n->sums + l->shift,
+                    n->constants + l->scale,
+                    n->constants + l->zero,
                     l->outputs,
-                    l->wide_out,
+                    (int)l->wide_out,
                     (int)l->activation,
                     (int)l->fraction,
-                    (int)l->upsample};
+                    (int)l->upsample,
+                    l->add >= 0,
+                    l->stream >= 0,
+                    l->to >= 0};
 }

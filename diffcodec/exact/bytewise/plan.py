@@ -18,7 +18,7 @@ from diffcodec.exact.bytewise.graph import ByteGraph
 from diffcodec.exact.bytewise.packed import Packed, input_channels, rounded_up
 
 STEP = 2  # of chain.h: rows of a layer at a time
-CACHE = 1280 << 10  # bytes of rings and weights of a chain, roughly: half a level-2 cache
+CACHE = 2000 << 10  # bytes of rings and weights of a chain, roughly: half a level-2 cache
 BEYOND = 34  # pixels of a row that a strip may go on after its end
 ALIGNMENT = 64
 
@@ -116,7 +116,7 @@ def chains_of(sides: Sequence[Side]) -> list[Chain]:
     starts = {0} | {k for k, side in enumerate(sides) if side.stride == 2 or side.upsample}
     first, used = 0, 0
     for k, side in enumerate(sides):
-        own = _cached(side)
+        own = _cached(side, any(other.add == k for other in sides))
         if k in starts or used + own > CACHE:
             first, used = k, 0
             starts.add(k)
@@ -136,11 +136,11 @@ def chains_of(sides: Sequence[Side]) -> list[Chain]:
     return [Chain(a, b - 1) for a, b in zip(edges, edges[1:], strict=False)]
 
 
-def _cached(side: Side) -> int:
+def _cached(side: Side, streamed: bool) -> int:
     """Bytes of a layer's weights, and of the rows that it yields inside a chain."""
     weights = side.kernel**2 * side.channels * side.outputs
-    rows = side.out_width * side.outputs
-    return weights + (STEP + 4) * rows + 2 * (STEP + 6) * rows // 2
+    row = (side.out_width + BEYOND) * side.outputs
+    return weights + (STEP + 2) * row * (3 if streamed else 1)
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ class Plan:
         """What layer number k reads."""
         height = self.sides[k].height
         if k and self.place[k] == self.place[k - 1]:
-            return self._take(min(STEP + 4, height), self._pitch(k))
+            return self._take(min(STEP + 2, height), self._pitch(k))
         rows = self.read[self.place[k] - 1] if k else self._input_kept()
         return self._share("activations", k, min(rows, height), self._pitch(k))
 
@@ -271,7 +271,7 @@ class Plan:
         if not readers:
             return None
         if self.place[readers[-1]] == own:
-            rows = STEP + 2 * (readers[-1] - k) + 4
+            rows = STEP + readers[-1] - k
             return self._take(min(rows, side.out_height), pitch)
         return self._share("stream", k, min(self.read[own], side.out_height), pitch)
 
