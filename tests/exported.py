@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diffcodec.exact.activation_ranges import network_input
+from diffcodec.exact.activation_ranges import measure_ranges, network_input
+from diffcodec.exact.bytewise.export import to_bytes
+from diffcodec.exact.bytewise.graph import ByteGraph
 from diffcodec.exact.export import export
 from diffcodec.exact.floats import FloatNetwork
 from diffcodec.exact.graph import Graph, Layer
@@ -58,6 +60,15 @@ def exported(patch: int = 1, blocks: int = 1, skips: Skips = "concat") -> Graph:
     """The integer network of `untrained`."""
     torch.set_num_threads(1)
     return export(untrained(patch, blocks, skips), images())
+
+
+@lru_cache
+def exported_bytes(patch: int = 1, blocks: int = 1) -> ByteGraph:
+    """The network of bytes of `untrained` with what bytes have a form for."""
+    torch.set_num_threads(1)
+    checkpoint = untrained(patch, blocks, "add", activation="hard_swish")
+    network = FloatNetwork(checkpoint, torch.float32)
+    return to_bytes(checkpoint, network.layers, measure_ranges(network, np.stack(images())))
 
 
 def plain(weights: list[NDArray[np.int16]], patch: int, limit: int) -> Graph:

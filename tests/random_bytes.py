@@ -195,3 +195,19 @@ def inputs(
         inside = float(np.exp(rng.uniform(*np.log(levels[[0, -1]]))))
         v.append((inside, levels[0] / 9, levels[-1] * 9, levels[2])[(i + seed) % 4])
     return np.stack(found), np.array(v)
+
+
+def extreme(channels: int) -> tuple[ByteGraph, Int16, Float64]:
+    """A network of bytes that are 0 or 255 and weights whose pairs come to PAIR, and its inputs."""
+    rng = np.random.default_rng(0)
+    net = ByteBuilder(rng, 3, levels=False)
+    net.conv(channels, 1)
+    net.conv(17, 3, activation="none")
+    weight = net.tensors["layer1.weight"]
+    weight[:] = rng.choice([64, -64], (17, 3, 3, 1))
+    weight[::3] = 127
+    weight[::3, ..., 1::2] = 1
+    net.tensors["layer1.scale"][:] = 32767
+    net.tensors["layer1.zero"][:] = rng.choice([0, 255], channels)
+    net.tensors["layer1.shift"][:] = 8
+    return net.graph(), *inputs(net.graph(), 4, 5, 5)

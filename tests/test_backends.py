@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from diffcodec.errors import CheckpointError
+from diffcodec.exact import backends
 from diffcodec.exact.backends import (
     BACKENDS,
     PREFERRED,
@@ -30,8 +31,15 @@ from diffcodec.exact.overflow import prove
 from diffcodec.exact.reference import Reference
 from diffcodec.exact.stored import AnyGraph
 from tests.exported import exported, plain
+from tests.random_bytes import random_bytes
 
 ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is used where none is asked for."""
+    monkeypatch.setattr(backends, "DRIVER", Path("none"))
 
 
 def opened(name: str, graph: AnyGraph, threads: int = 1) -> Any:
@@ -183,6 +191,74 @@ def test_a_backend_that_is_not_here_is_passed_over(
         open_backend(exported(), "fast")
 
 
+# --- what is used where none is named ---
+
+
+def tried(monkeypatch: pytest.MonkeyPatch, graph: AnyGraph, name: str | None = None) -> list[str]:
+    """The backends that are tried, none of which is here."""
+    asked: list[str] = []
+
+    def absent(name: str) -> Backend:
+        def open(graph: AnyGraph, threads: int) -> Any:
+            asked.append(name)
+            raise Unavailable("it is not here")
+
+        return Backend(name, open)
+
+    with monkeypatch.context() as patch:
+        for one in BACKENDS:
+            patch.setitem(BACKENDS, one, absent(one))
+        with pytest.raises(CheckpointError):
+            open_backend(graph, name)
+    return asked
+
+
+def test_a_gpu_comes_first_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cpu, cuda = ["compiled", "numpy", "integers"], ["cuda8", "cuda32", "cuda64"]
+    assert tried(monkeypatch, exported()) == cpu
+    monkeypatch.setattr(backends, "DRIVER", tmp_path)
+    assert tried(monkeypatch, exported()) == cuda + cpu
+    assert tried(monkeypatch, random_bytes(0)) == cuda + cpu
+    assert tried(monkeypatch, exported(), "cpu") == cpu
+    assert tried(monkeypatch, exported(), "cuda") == cuda
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_driver_without_a_device_does_no_harm(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(backends, "DRIVER", tmp_path)
+    for graph in (exported(), random_bytes(0)):
+        assert type(open_backend(graph)) is type(open_backend(graph, "cpu"))
+        with pytest.raises(Unavailable, match="cuda cannot be used here: there is no CUDA device"):
+            open_backend(graph, "cuda")
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("when", ["opened", "evaluated"])
+def test_a_gpu_that_fails_is_passed_over_with_a_warning(
+    when: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def evaluate(x: NDArray[np.int16], v: NDArray[np.float64]) -> NDArray[np.int16]:
+        raise RuntimeError("CUDA out of memory.\nTried to allocate 9 GiB")
+
+    def open(graph: AnyGraph, threads: int) -> Any:
+        return evaluate(np.zeros(1, np.int16), np.zeros(1)) if when == "opened" else evaluate
+
+    monkeypatch.setattr(backends, "DRIVER", tmp_path)
+    monkeypatch.setitem(BACKENDS, "cuda8", Backend("cuda8", open))
+    graph = random_bytes(0)
+    evaluator = open_backend(graph)
+    assert not isinstance(evaluator, type(evaluate))
+    assert capsys.readouterr().err == (
+        "diffcodec: the backend cuda8 fails here (CUDA out of memory.), so another one is used\n"
+    )
+    with pytest.raises(CheckpointError, match=r"cuda8 fails here \(CUDA out of memory"):
+        open_backend(graph, "cuda8")
+
+
 def test_a_network_without_proof_is_not_opened() -> None:
     graph = exported()
     weight = np.full_like(graph.tensors["head.weight"], 32767)
@@ -192,16 +268,19 @@ def test_a_network_without_proof_is_not_opened() -> None:
 
 
 def test_torch_is_not_needed(tmp_path: Path) -> None:
-    exported().save(tmp_path / "net.safetensors")
+    networks = exported(), random_bytes(0)
+    for network in networks:
+        network.save(tmp_path / f"{network.VERSION}.safetensors")
     script = (
         "import sys\n"
         "from pathlib import Path\n"
         "from diffcodec.exact.stored import load_integers\n"
         "from diffcodec.exact.backends import open_backend\n"
-        "graph = load_integers(Path(sys.argv[1]))\n"
-        "open_backend(graph), open_backend(graph, 'numpy'), open_backend(graph, 'integers')\n"
+        "for path in sys.argv[1:]:\n"
+        "    graph = load_integers(Path(path))\n"
+        "    for name in ('cpu', 'numpy', 'integers'): open_backend(graph, name)\n"
         "assert 'torch' not in sys.modules\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", script, str(tmp_path / "net.safetensors")]
+    command = [sys.executable, "-c", script, *map(str, tmp_path.iterdir())]
     subprocess.run(command, env=environment, check=True, cwd=ROOT)

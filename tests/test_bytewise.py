@@ -13,12 +13,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diffcodec.bitstream.types import Float64, Int16
 from diffcodec.exact.backends import BACKENDS, Unavailable, conforms, open_backend
 from diffcodec.exact.bytewise import gemm, graph, reference
 from diffcodec.exact.bytewise.gemm import ByteGemm
-from diffcodec.exact.bytewise.graph import PAIR, ByteGraph
-from diffcodec.exact.bytewise.proof import pairs
 from diffcodec.exact.bytewise.reference import ByteReference
 from diffcodec.exact.conformance import expected
 from diffcodec.exact.denoiser import ExactDenoiser
@@ -157,28 +154,11 @@ SATURATING = """
 import numpy as np
 from diffcodec.exact.bytewise.gemm import ByteGemm
 from diffcodec.exact.bytewise.reference import ByteReference
-from tests.test_bytewise import extreme
+from tests.random_bytes import extreme
 for channels in (1, 2, 5, 8, 31):
     network, x, v = extreme(channels)
     assert np.array_equal(ByteGemm(network)(x, v), ByteReference(network)(x, v)), channels
 """
-
-
-def extreme(channels: int) -> tuple[ByteGraph, Int16, Float64]:
-    """Bytes that are 0 or 255, and weights whose pairs come to PAIR."""
-    rng = np.random.default_rng(0)
-    net = ByteBuilder(rng, 3, levels=False)
-    net.conv(channels, 1)
-    net.conv(17, 3, activation="none")
-    weight = net.tensors["layer1.weight"]
-    weight[:] = rng.choice([64, -64], (17, 3, 3, 1))
-    weight[::3] = 127
-    weight[::3, ..., 1::2] = 1
-    assert channels == 1 or pairs(weight).max() == PAIR
-    net.tensors["layer1.scale"][:] = 32767
-    net.tensors["layer1.zero"][:] = rng.choice([0, 255], channels)
-    net.tensors["layer1.shift"][:] = 8
-    return net.graph(), *inputs(net.graph(), 4, 5, 5)
 
 
 @pytest.mark.parametrize("instructions", ["SSE41", "AVX2", "AVX512_CORE", "ALL"])

@@ -11,12 +11,15 @@ import torch
 from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
 from diffcodec.exact.backends import open_backend
+from diffcodec.exact.bytewise.gemm import BAND, ByteGemm
+from diffcodec.exact.bytewise.reference import ByteReference
 from diffcodec.exact.conformance import vector
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.exact.gemm import Gemm
 from diffcodec.exact.reference import Reference
 from diffcodec.zoo import load_network
 from tests.exported import exported
+from tests.random_bytes import extreme, inputs, random_bytes
 from tests.synthetic import synthetic_image
 
 pytestmark = [
@@ -37,6 +40,27 @@ def test_the_integers_are_those_of_the_definition(backend: str, patch: int) -> N
     assert np.array_equal(evaluate(x[1:2], v[1:2]), wanted[1:2])
     many = evaluate(np.tile(x, (50, 1, 1, 1)), np.tile(v, 50))
     assert np.array_equal(many, np.tile(wanted, (50, 1, 1, 1)))
+
+
+@pytest.mark.parametrize("band", [None, 1, 100_000])
+@pytest.mark.parametrize("seed", range(16))
+def test_bytes_are_those_of_the_definition(
+    seed: int, band: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if band:
+        monkeypatch.setitem(BAND, "cuda", band)
+    network = random_bytes(seed)
+    evaluate = open_backend(network, "cuda8")
+    for n, rows, columns in ((1, 1, 1), (1 + seed % 5, 1 + seed % 7, 1 + seed // 3), (3, 33, 65)):
+        x, v = inputs(network, n, rows, columns, seed)
+        assert np.array_equal(evaluate(x, v), ByteReference(network, np.float64)(x, v))
+    assert isinstance(open_backend(network), ByteGemm)
+
+
+@pytest.mark.parametrize("channels", [1, 5, 8, 31])
+def test_bytes_that_saturate_processors(channels: int) -> None:
+    network, x, v = extreme(channels)
+    assert np.array_equal(open_backend(network, "cuda8")(x, v), ByteReference(network)(x, v))
 
 
 @pytest.mark.parametrize("backend", CUDA)
