@@ -74,6 +74,7 @@ TARGET static void NAME(layer)(const Network *n, const Layer *l, int64_t y, int6
 #undef UNROLL
 #undef LOAD
 #undef STORE
+#undef STORE_FAR
 #undef ADDS
 #undef PRODUCT
 #undef MIN

@@ -56,7 +56,10 @@ TARGET INLINE void NAME(run_bytes)(const Finish *f, const int32_t *a, const int3
     for (int p = 0; p < count; p++, a += LANES, b += LANES, at += apart) {
         V v = SUMS(ADD32(LOAD32(a), more), one, ADD32(LOAD32(b), more_two), two);
         if (adds) v = ADDS(v, LOAD(t->add[0] + at));
-        if (streams) STORE(t->stream[0] + at, v);
+        if (streams && f->far)
+            STORE_FAR(t->stream[0] + at, v);
+        else if (streams)
+            STORE(t->stream[0] + at, v);
         BYTES(t->to[0] + at, ADDS(NAME(activate)(v, activation, fraction, scale), zero));
     }
 }

@@ -115,6 +115,7 @@ INLINE Sums sums_dot2(Sums acc, const uint8_t *x, Sums w)
 #define UNROLL
 #define LOAD(p) words_load(p)
 #define STORE words_store
+#define STORE_FAR words_store
 #define ADDS words_adds
 #define PRODUCT words_product
 #define MIN words_min
@@ -164,6 +165,7 @@ __attribute__((target("avx2"))) INLINE void bytes_256(uint8_t *p, __m256i v)
 #define UNROLL UNROLLED
 #define LOAD LOAD256
 #define STORE STORE256
+#define STORE_FAR(p, v) _mm256_stream_si256((__m256i *)(p), v)
 #define ADDS _mm256_adds_epi16
 #define PRODUCT _mm256_mulhrs_epi16
 #define MIN _mm256_min_epi16
@@ -195,6 +197,7 @@ __attribute__((target("avx2"))) INLINE void bytes_256(uint8_t *p, __m256i v)
 #define UNROLL UNROLLED
 #define LOAD LOAD256
 #define STORE STORE256
+#define STORE_FAR(p, v) _mm256_stream_si256((__m256i *)(p), v)
 #define ADDS _mm256_adds_epi16
 #define PRODUCT _mm256_mulhrs_epi16
 #define MIN _mm256_min_epi16
@@ -224,6 +227,7 @@ __attribute__((target("avx2"))) INLINE void bytes_256(uint8_t *p, __m256i v)
 #define UNROLL UNROLLED
 #define LOAD(p) _mm512_loadu_si512(p)
 #define STORE(p, v) _mm512_storeu_si512(p, v)
+#define STORE_FAR(p, v) _mm512_stream_si512((__m512i *)(p), v)
 #define ADDS _mm512_adds_epi16
 #define PRODUCT _mm512_mulhrs_epi16
 #define MIN _mm512_min_epi16
@@ -332,6 +336,9 @@ static PyObject *chains(PyObject *self, PyObject *args)
         Py_BEGIN_ALLOW_THREADS
         for (Py_ssize_t i = 0; i < list.len / (Py_ssize_t)(4 * sizeof *at); i++, at += 4)
             chain(&n, at[0], at[1], at[2], at[3], of_set);
+#ifdef X86
+        _mm_sfence(); /* other threads may read what was written past the caches */
+#endif
 #ifdef AMX
         if (of_set == layer_amx) release();
 #endif

@@ -18,6 +18,7 @@
 
 #define BLOCK 32  /* channels that are computed together at most, and that rows are rounded up to */
 #define LAYERS 256 /* of a chain, at most */
+#define FAR (2 << 20) /* bytes of a stream from which on it is written past the caches */
 
 enum { NONE, RELU, HARD_SWISH }; /* activations, by their place in graph.py's list */
 
@@ -70,6 +71,7 @@ struct Finish {
     const int32_t *bias, *shift;
     const int16_t *scale, *zero;
     int64_t apart; /* channels of a pixel */
+    int far; /* the stream is read again long after */
     int wide, activation, fraction, up, adds, streams, yields; /* wide: the reader takes 16 bits */
 };
 
@@ -125,6 +127,7 @@ INLINE Finish finish_of(const Network *n, const Layer *l, Run *run)
                     n->constants + l->scale,
                     n->constants + l->zero,
                     l->outputs,
+                    l->stream_rows * l->stream_pitch > FAR,
                     (int)l->wide_out,
                     (int)l->activation,
                     (int)l->fraction,
