@@ -54,6 +54,7 @@ TARGET_AMX INLINE void configure(int strip)
         tiles.bytes[i] = BYTES;
         tiles.rows[i] = (uint8_t)(i < WEIGHTS_1 ? strip : ROWS);
     }
+    __asm__ volatile("" : : "r"(&tiles) : "memory"); /* compilers believe that 8 bytes are read */
     _tile_loadconfig(&tiles);
 }
 

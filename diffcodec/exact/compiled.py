@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from diffcodec.bitstream.kernel import load_kernel
 from diffcodec.bitstream.types import Int16, Int32
 from diffcodec.exact.graph import Graph
+from diffcodec.exact.memory import zeroed
 from diffcodec.exact.packed import Biases, Packed, Shape, order_of, pack
 from diffcodec.exact.stripes import Reach, Stripe, Window, plan, windows
 
@@ -170,4 +171,4 @@ class Compiled:
         try:
             return self._spare[shape].pop()
         except IndexError:
-            return np.empty(shape, np.int32)
+            return zeroed(4 * math.prod(shape)).view(np.int32).reshape(shape)

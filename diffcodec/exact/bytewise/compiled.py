@@ -7,8 +7,10 @@ and threads, which share out the rows of a chain, or the images of a batch of sm
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +26,7 @@ KERNEL = load_kernel("diffcodec.exact.bytewise._kernel")
 
 SMALL = 128 * 128  # input pixels up to which threads share out images, not rows
 WORTHWHILE = 8_000_000  # products from which on the rows of a chain are shared out
-STRIPE = 1 << 20  # pixels of the network's output in a stripe, roughly, of large images
+STRIPE = 1 << 18  # pixels of the network's output in a stripe, roughly, of large images
 
 
 def instruction_sets() -> tuple[str, ...]:
@@ -150,9 +152,9 @@ class _Workspace:
             return [rows]
         cuts = [begin + (end - begin) * i // self.threads // 2 * 2 for i in range(self.threads)]
         edges = [*cuts, end]
-        return [part for part in zip(edges, edges[1:], strict=False) if part[0] < part[1]]
+        return [part for part in pairwise(edges) if part[0] < part[1]]
 
-    def _run(self, thread: int, work: list[tuple[int, ...]], sums: Int32, out: Int16) -> None:
+    def _run(self, thread: int, work: Sequence[tuple[int, ...]], sums: Int32, out: Int16) -> None:
         assert KERNEL is not None
         packed = self.network.packed
         KERNEL.chains(

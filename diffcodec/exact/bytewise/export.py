@@ -35,6 +35,7 @@ from diffcodec.exact.levels import level_rows, noise_levels
 from diffcodec.exact.overflow import ROOM
 from diffcodec.exact.rounding import Rounding
 from diffcodec.network.checkpoint import Checkpoint
+from diffcodec.network.grids import without_grids
 
 LEVELS_PER_OCTAVE = 8  # of sigma, at which the noise embedding is kept
 ROOM_ABOVE = 1.0  # the range of a channel, to the range that was measured
@@ -83,7 +84,7 @@ def to_bytes(
     config, levels = checkpoint.recipe.network, noise_levels(LEVELS_PER_OCTAVE)
     names = {layer.name for layer in layers}
     tensors: dict[str, NDArray[Any]] = {"levels": levels}
-    for name, weight in checkpoint.weights.items():
+    for name, weight in without_grids(checkpoint.weights).items():
         if name.rpartition(".")[0] not in names:
             tensors[TRAINED + name] = weight.astype(np.float16)
     graph = ByteGraph(

@@ -17,7 +17,7 @@
 #endif
 
 #define BLOCK 32  /* channels that are computed together at most, and that rows are rounded up to */
-#define LAYERS 256 /* of a chain, at most */
+#define LAYERS 64 /* of a chain, at most */
 #define FAR (2 << 20) /* bytes of a stream from which on it is written past the caches */
 
 enum { NONE, RELU, HARD_SWISH }; /* activations, by their place in graph.py's list */

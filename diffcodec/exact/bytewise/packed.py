@@ -23,11 +23,11 @@ Order = Literal["tiles", "dots"]  # in which weights are read
 
 @dataclass(frozen=True)
 class Packed:
-    """The numbers of a network for kernel.c. Offsets of each layer count elements, of weights bytes.
+    """The numbers of a network for kernel.c. Offsets of layers count elements.
 
     weights: uint8; constants: int16, scales and zeros of what a layer reads; biases: int64, what
-    rounds the shifts and takes off the zeros included; levels: (L, all) int64, what noise levels
-    add; shifts: int32. Channels are rounded up to BLOCK; biases and shifts are in the order of sums.
+    rounds the shifts and takes off the zeros included; shifts: int32. Channels are rounded up to
+    BLOCK; biases and shifts are in the order of sums.
     """
 
     isa: str

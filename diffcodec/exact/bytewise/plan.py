@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,22 +19,50 @@ from diffcodec.exact.bytewise.graph import ByteGraph
 from diffcodec.exact.bytewise.packed import Packed, input_channels, rounded_up
 
 STEP = 2  # of chain.h: rows of a layer at a time
-CACHE = 2000 << 10  # bytes of rings and weights of a chain, roughly: half a level-2 cache
+LAYERS = 64  # of layer.h: of a chain, at most
+CACHE = 2000 << 10  # bytes of rings and weights of a chain, roughly: a large level-2 cache
 BEYOND = 34  # pixels of a row that a strip may go on after its end
 ALIGNMENT = 64
 
-FIELDS = (
-    "kernel stride upsample wide channels outputs height width activation fraction wide_out "
-    "weight bias shift scale zero in in_rows in_pitch border to to_rows to_pitch "
-    "stream stream_rows stream_pitch add add_rows add_pitch final"
-).split()  # of layer.h
+FIELDS = [
+    "kernel",
+    "stride",
+    "upsample",
+    "wide",
+    "channels",
+    "outputs",
+    "height",
+    "width",
+    "activation",
+    "fraction",
+    "wide_out",
+    "weight",
+    "bias",
+    "shift",
+    "scale",
+    "zero",
+    "in",
+    "in_rows",
+    "in_pitch",
+    "border",
+    "to",
+    "to_rows",
+    "to_pitch",
+    "stream",
+    "stream_rows",
+    "stream_pitch",
+    "add",
+    "add_rows",
+    "add_pitch",
+    "final",
+]  # of layer.h
 
 Rows = tuple[int, int]  # begin and end
 
 
 @dataclass(frozen=True)
 class Side:
-    """A layer for an image of some size. height, width: of its input; channels as they lie there."""
+    """A layer for an image of some size. height, width: of its input; channels as they lie."""
 
     kernel: int
     stride: int
@@ -86,7 +115,7 @@ class Chain:
 
 
 def sides_of(graph: ByteGraph, height: int, width: int) -> list[Side]:
-    """The layers for an input of some size; raises ValueError where it does not suit the network."""
+    """The layers for an input of some size; raises ValueError if it does not suit the network."""
     found: list[Side] = []
     for k, layer in enumerate(graph.layers):
         weight = graph.weight(layer)
@@ -105,6 +134,8 @@ def sides_of(graph: ByteGraph, height: int, width: int) -> list[Side]:
             if (other.out_height, other.out_width) != (side.out_height, side.out_width):
                 raise ValueError(f"sides of the image do not suit the network (at {layer.name})")
         found.append(side)
+    if (found[-1].out_height, found[-1].out_width) != (height, width):
+        raise ValueError("sides of the image do not suit the network")
     return found
 
 
@@ -114,12 +145,13 @@ def chains_of(sides: Sequence[Side]) -> list[Chain]:
     What a later chain adds is the output of a whole chain, so that every row of it is made once.
     """
     starts = {0} | {k for k, side in enumerate(sides) if side.stride == 2 or side.upsample}
-    first, used = 0, 0
+    used, count = 0, 0
     for k, side in enumerate(sides):
         own = _cached(side, any(other.add == k for other in sides))
-        if k in starts or used + own > CACHE:
-            first, used = k, 0
+        if k in starts or used + own > CACHE or count == LAYERS:
+            used, count = 0, 0
             starts.add(k)
+        count += 1
         used += own
     while True:
         missing = {
@@ -133,7 +165,7 @@ def chains_of(sides: Sequence[Side]) -> list[Chain]:
             break
         starts |= missing
     edges = [*sorted(starts), len(sides)]
-    return [Chain(a, b - 1) for a, b in zip(edges, edges[1:], strict=False)]
+    return [Chain(a, b - 1) for a, b in pairwise(edges)]
 
 
 def _cached(side: Side, streamed: bool) -> int:
@@ -161,6 +193,7 @@ def stripes_of(sides: Sequence[Side], chains: Sequence[Chain], rows: int) -> lis
             if ends[i] == done[i]:
                 continue
             chain = chains[i]
+            ends[i] = sides[chain.last].whole((done[i], ends[i]))[1]
             needed = chain.rows(sides, (done[i], ends[i]))
             if i:
                 ends[i - 1] = max(ends[i - 1], needed[0][1])
@@ -207,6 +240,8 @@ class Plan:
         """Rows of every chain's output that have to be there at a time."""
         kept = [1] * len(self.chains)
         for stripe in self.stripes:
+            made = [end - begin for begin, end in stripe.rows]
+            kept = [max(pair) for pair in zip(kept, made, strict=True)]
             for i, chain in enumerate(self.chains):
                 if stripe.rows[i][0] == stripe.rows[i][1]:
                     continue
