@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,18 @@ from diffcodec.eval.experiments import (
     bitsback_benchmark,
     coder_benchmark,
     exact_cost,
+    exact_settings,
+    exact_speed,
     local_variance,
     lossless,
     step_codes,
 )
-from diffcodec.eval.publish.tables import choices, coders
+from diffcodec.eval.publish.tables import choices, coders, exactness
+from diffcodec.exact.backends import instruction_sets
+from diffcodec.exact.shapes import macs_per_pixel
+from diffcodec.exact.stored import AnyGraph
 from diffcodec.image import save
-from tests.exported import exported, untrained
+from tests.exported import exported, exported_bytes, untrained
 from tests.measured import measured
 from tests.synthetic import synthetic_image
 from tests.trusting import trust_steps
@@ -53,6 +59,55 @@ def test_exact_cost(images: Path, tmp_path: Path) -> None:
     assert result["images"] == 3 and "(3 images, T = 5)" in text
     done = CliRunner().invoke(exact_cost.main, [*map(str, ask), "--stride", "9"])
     assert done.exit_code == 1 and done.output.startswith("Error: the stride must lie between 1")
+
+
+KINDS = [pytest.param(exported, marks=pytest.mark.slow), exported_bytes]
+
+
+@pytest.mark.parametrize("make", KINDS, ids=["16 bits", "bytes"])
+def test_exact_settings(network: AnyGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact_settings, "ENVIRONMENTS", exact_settings.ENVIRONMENTS[-2:-1])
+    network.save(tmp_path / "exact.safetensors")
+    ask = [exact_settings.main, tmp_path / "exact.safetensors"]
+    result, text = measured(*ask, out=tmp_path / "exact-settings.json")
+    sets = len(instruction_sets(network))
+    paths = sets + (3 if network.VERSION == 1 else 2)
+    assert result["counts"]["exact"] == {"settings": 2 * 3 * paths, "distinct": 1}
+    assert result["counts"]["file"] == {"settings": 4, "distinct": 1}
+    assert ("float" in result["counts"]) == (network.VERSION == 1)
+    assert "exact: " in text and "| **1** |" in exactness.settings(tmp_path)
+
+
+def test_exact_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks of both kinds take turns."""
+    monkeypatch.setattr(exact_speed, "CASES", ((2, 16, 16),))
+    monkeypatch.setattr(exact_speed, "LARGE", (1, 40, 24))
+    networks = exported(), exported_bytes(2)
+    for network in networks:
+        network.save(tmp_path / f"{network.VERSION}.safetensors")
+    files = [tmp_path / f"{network.VERSION}.safetensors" for network in networks]
+    ask = [*files, "--large", "--rounds", 2, "--threads", 1, "--threads", 2]
+    result, text = measured(exact_speed.main, *ask, out=tmp_path / "exact-speed.json")
+    records = result["records"]
+    assert [(r["version"], r["threads"], r["pictures"]) for r in records] == [
+        (version, threads, n) for version in (1, 2) for threads in (1, 2) for n in (2, 1)
+    ]
+    for r in records:
+        network = networks[r["version"] - 1]
+        kernels = {f"compiled, {isa}" for isa in instruction_sets(network)}
+        if r["pictures"] == 1:
+            assert set(r["paths"]) == kernels - {"compiled, portable"}
+        else:
+            torch = "int8, torch" if r["version"] == 2 else "float64, torch"
+            assert set(r["paths"]) == kernels | {"float32 torch", "float64, numpy", torch}
+        pixels = r["pictures"] * r["height"] * r["width"]
+        assert r["products"] == pytest.approx(pixels * macs_per_pixel(network))
+    shown = exactness.speed(tmp_path)
+    assert "2 x 16 x 16, 2 threads" in text and "int8 torch" in shown and "1 x 24x40" in shown
+    wrong = dataclasses.replace(networks[0], facts={**networks[0].facts, "conformance": {}})
+    monkeypatch.setattr(exact_speed, "open_backend", lambda *_: lambda x, v: x)
+    with pytest.raises(RuntimeError, match="one is wrong"):
+        exact_speed.measure([wrong], (1, 16, 16), 1, 1)
 
 
 def test_coders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from diffcodec.errors import CheckpointError
+from diffcodec.exact import compiled
+from diffcodec.exact.bytewise import compiled as compiled_bytes
 from diffcodec.exact.bytewise.graph import ByteGraph
 from diffcodec.exact.bytewise.proof import prove_bytes
 from diffcodec.exact.bytewise.reference import ByteReference
@@ -45,15 +46,20 @@ class Backend:
     open: Opener
 
 
-def _compiled(graph: AnyGraph, threads: int) -> Evaluator:
-    name, kind = "diffcodec.exact.compiled", "Compiled"
+def instruction_sets(graph: AnyGraph) -> tuple[str, ...]:
+    """Of the compiled kernel for such networks, the fastest first; none where it is not built."""
     if isinstance(graph, ByteGraph):
-        name, kind = "diffcodec.exact.bytewise.compiled", "ByteCompiled"
-    try:
-        evaluator: Evaluator = getattr(import_module(name), kind)(graph, threads=threads)
-    except (ImportError, RuntimeError) as error:
-        raise Unavailable("the kernel is not built") from error
-    return evaluator
+        return compiled_bytes.instruction_sets()
+    return compiled.instruction_sets()
+
+
+def by_kernel(graph: AnyGraph, threads: int, isa: str | None = None) -> Evaluator:
+    """The compiled kernel; isa: of instruction_sets, None for the fastest. Raises Unavailable."""
+    if not instruction_sets(graph):
+        raise Unavailable("the kernel is not built")
+    if isinstance(graph, ByteGraph):
+        return compiled_bytes.ByteCompiled(graph, threads, isa)
+    return compiled.Compiled(graph, threads, isa)
 
 
 def _numpy(dtype: type[np.float64] | type[np.int64]) -> Opener:
@@ -88,7 +94,7 @@ def _torch(dtype: Literal["float64", "float32", "int8"], device: str) -> Opener:
 BACKENDS = {
     backend.name: backend
     for backend in (
-        Backend("compiled", _compiled),
+        Backend("compiled", by_kernel),
         Backend("numpy", _numpy(np.float64)),
         Backend("integers", _numpy(np.int64)),
         Backend("torch8", _torch("int8", "cpu")),

@@ -26,9 +26,8 @@ from diffcodec.eval.likelihood.nll import Terms, batch_size, evaluate
 from diffcodec.eval.likelihood.plan import Settings, images_of
 from diffcodec.exact.backends import BACKENDS, open_backend
 from diffcodec.exact.conformance import Evaluator
-from diffcodec.exact.graph import Graph
 from diffcodec.exact.integers import INPUT_FRACTION
-from diffcodec.exact.stored import load_integers
+from diffcodec.exact.stored import AnyGraph, load_integers
 from diffcodec.network.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from diffcodec.network.denoiser import NetworkDenoiser
 
 
-def with_integers(checkpoint: Checkpoint, graph: Graph, evaluate: Evaluator) -> NetworkDenoiser:
+def with_integers(checkpoint: Checkpoint, graph: AnyGraph, evaluate: Evaluator) -> NetworkDenoiser:
     """The network whose F comes from the integers."""
     import torch
     from torch.nn import functional as F

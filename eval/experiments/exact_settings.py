@@ -1,9 +1,9 @@
 """How many different answers one machine gives, by threads, batches, layouts and libraries.
 
 Every environment below is a process of its own, which evaluates the same images by every path of
-the integer network, and by the float network with the same weights, in all combinations of
-threads, batch sizes, memory layouts and oneDNN on or off. Counted are the distinct SHA-256 of the
-outputs, and of files that are encoded with the integers.
+the integer network, and by the float network with the same weights where there is one, in all
+combinations of threads, batch sizes, memory layouts and oneDNN on or off. Counted are the distinct
+SHA-256 of the outputs, and of files that are encoded with the integers.
 
     python -m diffcodec.eval.experiments.exact_settings NETWORK --json settings.json
 """
@@ -60,7 +60,7 @@ def main(network: str, json_path: Path | None, inside: bool) -> None:
         found += [{"environment": variables, **json.loads(x)} for x in done.stdout.splitlines()]
         click.echo(f"{variables or 'as it is'}: {len(found)} answers so far", err=True)
     counts = {}
-    for kind in ("exact", "file", "float"):
+    for kind in dict.fromkeys(a["kind"] for a in found):
         hashes = [a["sha256"] for a in found if a["kind"] == kind]
         counts[kind] = {"settings": len(hashes), "distinct": len(set(hashes))}
         click.echo(f"{kind}: {len(hashes)} settings, {len(set(hashes))} distinct answers")
@@ -75,24 +75,26 @@ def main(network: str, json_path: Path | None, inside: bool) -> None:
 
 def answers(network: str) -> Iterator[Answer]:
     """All answers of this process."""
-    from diffcodec.exact.backends import open_backend
-    from diffcodec.exact.compiled import KERNEL, Compiled, instruction_sets
+    from diffcodec.exact.backends import by_kernel, instruction_sets, open_backend
+    from diffcodec.exact.graph import Graph
     from diffcodec.zoo import load_graph
 
     graph = load_graph(network)
-    x = _inputs(graph.patch)
+    of_words = isinstance(graph, Graph)
+    x = _inputs(graph)
     v = np.full(IMAGES, V)
     paths: dict[str, Callable[[Any, Any], Any]] = {}
     for threads in (1, 2):
-        for isa in instruction_sets() if KERNEL is not None else ():
-            paths[f"compiled {isa}, {threads} threads"] = Compiled(graph, threads, isa)
-        for name in ("numpy", "torch64", "torch32"):
+        for isa in instruction_sets(graph):
+            paths[f"compiled {isa}, {threads} threads"] = by_kernel(graph, threads, isa)
+        for name in ("numpy", *(("torch64", "torch32") if of_words else ("torch8",))):
             paths[f"{name}, {threads} threads"] = open_backend(graph, name, threads)
     for (name, path), batch in product(paths.items(), BATCHES):
         out = [path(x[i : i + batch], v[i : i + batch]) for i in range(0, IMAGES, batch)]
         yield _answer("exact", f"{name}, batches of {batch}", np.concatenate(out))
     yield from _files(graph)
-    yield from _floats(graph, x.astype(np.float32) / 4096)
+    if of_words:  # whose weights are those of a float network
+        yield from _floats(graph, x.astype(np.float32) / 4096)
 
 
 def _files(graph: Any) -> Iterator[Answer]:
@@ -139,9 +141,10 @@ def _floats(graph: Any, x: Any) -> Iterator[Answer]:
         yield _answer("float", setting, np.concatenate(out))
 
 
-def _inputs(patch: int) -> Any:
-    """(IMAGES, SIDE / patch, SIDE / patch, 3 patch^2) int16 of unit variance at 2^-12."""
-    shape = (IMAGES, SIDE // patch, SIDE // patch, 3 * patch * patch)
+def _inputs(graph: Any) -> Any:
+    """(IMAGES, side / patch, side / patch, 3 patch^2) int16 of unit variance at 2^-12."""
+    side = -(-SIDE // graph.stride) * graph.stride // graph.patch
+    shape = IMAGES, side, side, 3 * graph.patch**2
     return np.clip(np.random.default_rng(0).normal(0, 4096, shape), -32000, 32000).astype(np.int16)
 
 

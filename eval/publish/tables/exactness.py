@@ -7,7 +7,15 @@ from pathlib import Path
 from diffcodec.eval.publish.tables.markdown import load, machine, table
 
 FLOAT = "float32 torch"
-SETS = {"amx": "AMX", "vnni": "VNNI", "avx512": "AVX-512", "avx2": "AVX2", "portable": "portable C"}
+TORCH = {"float64, torch": "float64 torch", "int8, torch": "int8 torch"}
+SETS = {
+    "amx": "AMX",
+    "vnni": "VNNI",
+    "avxvnni": "AVX-VNNI",
+    "avx512": "AVX-512",
+    "avx2": "AVX2",
+    "portable": "portable C",
+}
 
 
 def settings(results: Path) -> str:
@@ -22,6 +30,7 @@ def settings(results: Path) -> str:
     rows = [
         [name, f"{result['counts'][kind]['settings']}", f"**{result['counts'][kind]['distinct']}**"]
         for kind, name in names.items()
+        if kind in result["counts"]
     ]
     head = [f"`{result['network']}`, {environments} environments of libraries", "settings"]
     return f"{table([*head, 'distinct hashes'], rows)}\n\n{machine(result)}"
@@ -49,16 +58,23 @@ def cost(results: Path) -> str:
 
 
 def speed(results: Path) -> str:
-    """Time of a call beside float32 torch with as many threads."""
+    """Time of a call beside float32 torch with as many threads; alone, seconds."""
     result = load(results, "exact-speed")
+    measured = {name for record in result["records"] for name in record["paths"]}
+    paths = {f"compiled, {isa}": f"kernel, {name}" for isa, name in SETS.items()} | TORCH
+    paths = {name: head for name, head in paths.items() if name in measured}
     rows = []
     for record in result["records"]:
-        paths = {name: row["wall_seconds"] for name, row in record["paths"].items()}
+        found = {name: row["wall_seconds"] for name, row in record["paths"].items()}
+        beside = found.get(FLOAT)
         row = [f"`{record['network']}`", "{pictures} x {width}x{height}".format(**record)]
-        row += [f"{record['threads']}", f"{1000 * paths[FLOAT]:.1f}"]
-        for name in (*(f"compiled, {isa}" for isa in SETS), "float64, torch"):
-            row.append(f"{paths[name] / paths[FLOAT]:.2f}" if name in paths else "-")
+        row += [f"{record['threads']}", f"{1000 * beside:.1f}" if beside else "-"]
+        for name in paths:
+            taken = found.get(name)
+            ratio = (
+                f"{taken / beside:.2f}" if taken and beside else f"{taken:.1f} s" if taken else "-"
+            )
+            row.append(ratio)
         rows.append(row)
-    head = ["network", "images", "threads", "float32 torch, ms"]
-    head += [f"kernel, {isa}" for isa in SETS.values()] + ["float64 torch"]
+    head = ["network", "images", "threads", "float32 torch, ms", *paths.values()]
     return f"{table(head, rows)}\n\n{machine(result)}"
