@@ -197,6 +197,24 @@ def test_a_float_network(
     assert "CUDA" in told or "CPU only" in told
 
 
+def test_a_network_of_a_newer_program(
+    refuse: Refuse, coded: bytes, tiny_network: Path, small_rgb: Pixels
+) -> None:
+    data = tiny_network.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    text = data[8 : 8 + size].replace(rb"\"structure\":{", rb"\"structure\":{\"version\":3,")
+    assert text.count(rb"\"version\":3") == 1
+    text += b" " * (-len(text) % 8)
+    Path("new.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + data[8 + size :])
+    Path("a.dfc").write_bytes(coded)
+    image.save(small_rgb, Path("a.png"))
+    for args in (["encode", "a.png", "b.dfc"], ["decode", "a.dfc", "b.png"]):
+        assert refuse(*args, "-m", "new.safetensors") == (
+            "diffcodec: new.safetensors is an integer network of version 3, which this program "
+            "does not know; get a newer diffcodec\n"
+        )
+
+
 def test_an_altered_integer_network(refuse: Refuse, coded: bytes, tiny_network: Path) -> None:
     """Every kind of number in it counts: weights, tables, structure."""
     data = tiny_network.read_bytes()

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from diffcodec.exact import denoiser
 from diffcodec.exact.backends import BACKENDS, Unavailable, conforms, open_backend
-from diffcodec.exact.bytewise import gemm, graph, reference
+from diffcodec.exact.bytewise import gemm, reference
 from diffcodec.exact.bytewise.gemm import ByteGemm
 from diffcodec.exact.bytewise.reference import ByteReference
 from diffcodec.exact.conformance import expected
 from diffcodec.exact.denoiser import ExactDenoiser
-from diffcodec.exact.spans import reach
+from diffcodec.exact.spans import reach, spans
 from tests.exact_network import build
 from tests.random_bytes import ByteBuilder, inputs, random_bytes
 
@@ -51,8 +52,7 @@ def test_images_are_told_apart_and_so_are_levels() -> None:
             assert not np.array_equal(out, ByteReference(network, np.float64)(x, v[::-1]))
 
 
-@pytest.mark.parametrize("where", [graph, reference])
-def test_saturation_happens_and_matters(where: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_saturation_happens_and_matters(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of streams, by sums and by additions, and of bytes, in what these tests are made of."""
     network = random_bytes(7)
     x, v = inputs(network, 4, 8, 8)
@@ -235,3 +235,15 @@ def test_no_pixel_reaches_further_than_spans_take_care_of() -> None:
         evaluate = ByteReference(network, np.float64)
         _, changed, _ = np.nonzero((evaluate(x, v) != evaluate(other, v))[0])
         assert changed.size and np.abs(changed - x.shape[2] // 2).max() <= far
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_wide_images_are_evaluated_in_spans(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    y = np.random.default_rng(0).standard_normal((1, channels, 9, 301)).astype(np.float32)
+    for seed in (0, 3, 10):
+        whole = ExactDenoiser(random_bytes(seed), 1, "numpy")
+        wanted = whole.batch(y, 0.1)
+        with monkeypatch.context() as patch:
+            patch.setattr(denoiser, "WIDEST", 64)
+            assert len(spans(whole.graph, 301, 64)) > 1
+            assert np.array_equal(whole.batch(y, 0.1), wanted)

@@ -1,6 +1,6 @@
 """The networks that ship with the package, and how any network is opened: by name or by path.
 
-There are two kinds of files. Integer networks (diffcodec.exact.graph) give the same numbers on
+There are two kinds of files. Integer networks (diffcodec.exact.stored) give the same numbers on
 every machine: the codec takes no other. Float networks (diffcodec.network.checkpoint) are what
 training makes; `diffcodec export` turns them into integer ones.
 """
