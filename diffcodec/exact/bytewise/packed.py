@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,15 @@ BLOCK = 32  # of layer.h: channels that rows are rounded up to
 CHUNK = 64  # of amx.h: bytes of a row of a tile
 ALIGNMENT = 64  # bytes: no vector of weights lies across two cache lines
 
-LANES = {"amx": 16, "vnni": 16, "avxvnni": 8, "avx2": 8, "portable": 4}  # sums in a vector
-Order = Literal["tiles", "dots"]  # in which weights are read
+LANES = {
+    "amx": 16,
+    "vnni": 16,
+    "avxvnni": 8,
+    "avx2": 8,
+    "neon": 4,
+    "portable": 4,
+}  # sums in a vector
+SIGNED = ("neon",)  # sets of signed bytes: activations have 128 taken off
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,8 @@ def pack(graph: ByteGraph, isa: str) -> Packed:
         assert bias is not None and shift is not None
         own = bias.astype(np.int64) + ((np.int64(1) << shift.astype(np.int64)) >> 1)
         if zero is not None:
-            own -= (graph.weight(layer).astype(np.int64) * zero).sum(axis=(1, 2, 3))
+            off = zero.astype(np.int64) - (128 if isa in SIGNED else 0)
+            own -= (graph.weight(layer).astype(np.int64) * off).sum(axis=(1, 2, 3))
         rows = get(f"{layer.name}.levels")
         rows = np.zeros((count, len(own)), np.int64) if rows is None else rows
         order = columns(len(weight), LANES[isa])

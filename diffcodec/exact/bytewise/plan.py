@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.exact.bytewise.graph import ByteGraph
-from diffcodec.exact.bytewise.packed import Packed, input_channels, rounded_up
+from diffcodec.exact.bytewise.packed import SIGNED, Packed, input_channels, rounded_up
 
 STEP = 2  # of chain.h: rows of a layer at a time
 LAYERS = 64  # of layer.h: of a chain, at most
@@ -225,7 +225,7 @@ class Plan:
     def __init__(
         self, graph: ByteGraph, packed: Packed, shape: tuple[int, int], rows: int, threads: int
     ) -> None:
-        self.graph = graph
+        self.graph, self.isa = graph, packed.isa
         self.sides = sides_of(graph, *shape)
         self.chains = chains_of(self.sides)
         self.stripes = stripes_of(self.sides, self.chains, rows)
@@ -330,6 +330,7 @@ class Plan:
         zero = self.graph.tensors.get(f"{self.graph.layers[k].name}.zero")
         if zero is not None:
             found[: len(zero)] = zero
+            found ^= 128 if self.isa in SIGNED else 0
         return found
 
     def input(self, memory: NDArray[np.uint8]) -> NDArray[np.int16]:
