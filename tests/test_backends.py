@@ -119,6 +119,8 @@ def test_what_is_too_wide_for_float32_is_refused() -> None:
     weight = np.full((1083, 1, 1, 1083), 128, np.int16)
     with pytest.raises(CheckpointError, match="layer layer0 is too wide for float32"):
         Gemm(plain([weight], 19, 128), "float32")
+    with pytest.raises(Unavailable, match="torch32 cannot be used here: layer layer0 is too wide"):
+        open_backend(plain([weight], 19, 128), "torch32")
 
 
 # --- conformance ---

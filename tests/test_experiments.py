@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from diffcodec.exact.backends import instruction_sets
 from diffcodec.exact.shapes import macs_per_pixel
 from diffcodec.exact.stored import AnyGraph
 from diffcodec.image import save
+from diffcodec.network.checkpoint import Checkpoint
 from tests.exported import exported, exported_bytes, untrained
 from tests.measured import measured
 from tests.synthetic import synthetic_image
@@ -49,9 +51,13 @@ def test_local_variance(tiny_network: Path, images: Path, tmp_path: Path) -> Non
     assert "of their bits saved" in text and "saved at most" in choices.local_variance(tmp_path)
 
 
-def test_exact_cost(images: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("bits", [16, 8])
+def test_exact_cost(bits: int, images: Path, tmp_path: Path) -> None:
     files = tmp_path / "float.safetensors", tmp_path / "exact.safetensors"
-    for network, path in zip((untrained(), exported()), files, strict=True):
+    networks: tuple[Checkpoint, AnyGraph] = untrained(), exported()
+    if bits == 8:
+        networks = untrained(skips="add", activation="hard_swish"), exported_bytes()
+    for network, path in zip(networks, files, strict=True):
         network.save(path)
     ask = [*files, "--data", images, "--steps", 5]
     result, text = measured(exact_cost.main, *ask, out=tmp_path / "cost.json")
@@ -65,7 +71,10 @@ KINDS = [pytest.param(exported, marks=pytest.mark.slow), exported_bytes]
 
 
 @pytest.mark.parametrize("make", KINDS, ids=["16 bits", "bytes"])
-def test_exact_settings(network: AnyGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exact_settings(
+    make: Callable[[], AnyGraph], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = make()
     monkeypatch.setattr(exact_settings, "ENVIRONMENTS", exact_settings.ENVIRONMENTS[-2:-1])
     network.save(tmp_path / "exact.safetensors")
     ask = [exact_settings.main, tmp_path / "exact.safetensors"]

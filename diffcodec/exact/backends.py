@@ -86,7 +86,10 @@ def _torch(dtype: Literal["float64", "float32", "int8"], device: str) -> Opener:
         if isinstance(graph, ByteGraph):
             return ByteGemm(graph, device, threads)
         assert dtype != "int8"
-        return gemm.Gemm(graph, dtype, device, threads)
+        try:
+            return gemm.Gemm(graph, dtype, device, threads)
+        except CheckpointError as error:  # it is too wide for float32
+            raise Unavailable(str(error)) from error
 
     return opened
 

@@ -67,14 +67,16 @@ def speed(results: Path) -> str:
     for record in result["records"]:
         found = {name: row["wall_seconds"] for name, row in record["paths"].items()}
         beside = found.get(FLOAT)
-        row = [f"`{record['network']}`", "{pictures} x {width}x{height}".format(**record)]
+        kind = ", bytes" if record.get("version") == 2 else ""
+        row = [f"`{record['network']}`{kind}", "{pictures} x {width}x{height}".format(**record)]
         row += [f"{record['threads']}", f"{1000 * beside:.1f}" if beside else "-"]
-        for name in paths:
-            taken = found.get(name)
-            ratio = (
-                f"{taken / beside:.2f}" if taken and beside else f"{taken:.1f} s" if taken else "-"
-            )
-            row.append(ratio)
-        rows.append(row)
+        rows.append([*row, *(_beside(found.get(name), beside) for name in paths)])
     head = ["network", "images", "threads", "float32 torch, ms", *paths.values()]
     return f"{table(head, rows)}\n\n{machine(result)}"
+
+
+def _beside(seconds: float | None, reference: float | None) -> str:
+    """The ratio of times; the time where there is no reference."""
+    if seconds is None:
+        return "-"
+    return f"{seconds:.1f} s" if reference is None else f"{seconds / reference:.2f}"
