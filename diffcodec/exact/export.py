@@ -33,6 +33,7 @@ from diffcodec.exact.rounding import Rounding
 from diffcodec.exact.shapes import PEAK
 from diffcodec.network.activation import curve
 from diffcodec.network.checkpoint import Checkpoint
+from diffcodec.network.grids import without_grids
 
 HEADROOM = 1.5  # room above the largest activation that was measured
 FRACTION = 11  # of the streams
@@ -73,7 +74,7 @@ def to_integers(
     convolutions = {layer.name for layer in layers}
     table = activation_table(config.activation, FRACTION)
     tensors: dict[str, NDArray[Any]] = {"silu": table, "levels": levels}
-    for name, weight in checkpoint.weights.items():
+    for name, weight in without_grids(checkpoint.weights).items():
         if name.rpartition(".")[0] not in convolutions:
             tensors[TRAINED + name] = weight.astype(np.float16)
     graph = Graph(

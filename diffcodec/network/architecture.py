@@ -19,6 +19,7 @@ from diffcodec.errors import CheckpointError
 from diffcodec.network.activation import activation
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import NetworkConfig
+from diffcodec.network.grids import without_grids
 from diffcodec.network.noise import NoiseEmbedding
 from diffcodec.network.prediction import Prediction, fourier_features
 from diffcodec.network.walk import Evaluation, Stream, Walker
@@ -37,6 +38,7 @@ class Network(nn.Module, ABC):
         self.config = config
         self.embed = NoiseEmbedding(config.channels)
         self.prediction = Prediction(config)
+        self.evaluation = Evaluation  # who walks in forward(): training may send another one
         pixels = config.patch**2
         self.c_in = 3 * (1 + 2 * len(config.fourier)) * pixels  # channels that `walk` is given
         self.c_out = (6 if config.sigma2 == "learned" else 3) * pixels  # and those it returns
@@ -64,7 +66,7 @@ class Network(nn.Module, ABC):
     def residual(self, x: Tensor, v: Tensor) -> Tensor:
         """F of the prediction: (N, 3 and features, H, W) of unit scale -> (N, 3 or 6, H, W)."""
         patch = self.config.patch
-        walker = Evaluation(self.embed(v), activation(self.config.activation))
+        walker = self.evaluation(self.embed(v), activation(self.config.activation))
         h = self.walk(walker, F.pixel_unshuffle(x, patch) if patch > 1 else x)
         return F.pixel_shuffle(h, patch) if patch > 1 else h
 
@@ -81,7 +83,8 @@ class Network(nn.Module, ABC):
         Raises CheckpointError if they do not fit.
         """
         try:
-            self.load_state_dict({k: torch.from_numpy(w) for k, w in checkpoint.weights.items()})
+            weights = without_grids(checkpoint.weights)
+            self.load_state_dict({k: torch.from_numpy(w) for k, w in weights.items()})
         except RuntimeError as error:
             raise CheckpointError(
                 f"the weights of {checkpoint.recipe.name} do not fit its recipe; get the original "

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from diffcodec.files import write_atomic
 from diffcodec.network.config import Recipe
+from diffcodec.network.grids import without_grids
 from diffcodec.network.tensors import Tensors, fingerprint, load, pack
 from diffcodec.theory.chain import Tables
 
@@ -43,7 +44,7 @@ class Checkpoint:
     @property
     def parameters(self) -> int:
         """How many numbers training chose: all weights and biases, the noise embedding included."""
-        return sum(weight.size for weight in self.weights.values())
+        return sum(weight.size for weight in without_grids(self.weights).values())
 
     def with_tables(self, tables: Tables) -> Checkpoint:
         """The same network with other tables, and so another fingerprint."""

@@ -23,6 +23,8 @@ Skips = Literal["concat", "add"]
 Activation = Literal["silu", "hard_swish"]
 Objective = Literal["simple", "nelbo", "hybrid", "vlb", "edm", "psnr"]
 Sampling = Literal["uniform", "importance"]
+Quantize = Literal["none", "int8"]
+Target = Literal["image", "start"]
 # [network] fields that the first files lack
 LATER = ("predicts", "sigma2", "betas", "fourier", "skips", "activation", "kind")
 CONTINUOUS = ("vlb", "edm", "psnr")  # objectives that draw any noise level; the others draw t
@@ -118,6 +120,8 @@ class TrainConfig:
     seed: int = 0
     sampling: Sampling = "uniform"  # of t; importance: as sqrt(E[L_t^2]) (improved DDPM, 3.3)
     timesteps: int = 1000  # of the 1000, evenly spaced, that training is for
+    quantize: Quantize = "none"  # int8: as the integer network of bytes (training/quantized.py)
+    target: Target = "image"  # of x0_hat; start: that of the network that training started from
 
     def __post_init__(self) -> None:
         _check_types(self, "train")
@@ -151,6 +155,11 @@ class TrainConfig:
                 f'train.timesteps is about timesteps, which train.objective = "{self.objective}" '
                 "has not; simple, nelbo and hybrid have"
             )
+        if self.target == "start" and self.objective in ("nelbo", "hybrid"):
+            raise RecipeError(
+                f'train.target = "start" is about x0_hat alone, and train.objective = '
+                f'"{self.objective}" about its variance too; simple, vlb, edm and psnr are not'
+            )
 
 
 @dataclass(frozen=True)
@@ -173,11 +182,24 @@ class Recipe:
                 'train.objective = "hybrid" trains a variance by the bound: it needs '
                 f'network.sigma2 = "learned", not "{self.network.sigma2}"'
             )
+        if self.train.quantize == "int8":
+            self._check_bytes()
         if self.train.crop % self.network.multiple:
             raise RecipeError(
                 f"train.crop {self.train.crop} is not a multiple of {self.network.multiple} "
                 "pixels, which [network] needs"
             )
+
+    def _check_bytes(self) -> None:
+        """Raises RecipeError for the first field that integer networks of bytes have no form for."""
+        wanted = {"norm": "none", "attention": (), "skips": "add", "activation": "hard_swish"}
+        for name, value in {**wanted, "predicts": "preconditioned", "sigma2": "beta"}.items():
+            found = getattr(self.network, name)
+            if found != value:
+                shown = list(value) if isinstance(value, tuple) else f'"{value}"'
+                raise RecipeError(
+                    f'train.quantize = "int8" needs network.{name} = {shown}, not {found!r}'
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as plain JSON types; fields that older networks lack only where they count.

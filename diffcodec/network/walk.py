@@ -75,12 +75,16 @@ class Evaluation:
         # What looks at single pixels may as well do so before each becomes four.
         late = upsample and layer.kernel_size == (1, 1)
         h = double(h) if upsample and not late else h
-        off = torch.autocast(h.device.type, enabled=False) if float32 else contextlib.nullcontext()
-        with off:
-            h = layer(h.float() if float32 else h)
+        h = self.convolve(layer, h, float32)
         h = double(h) if late else h
         h = h if embed is None else h + embed(self.embedding)[:, :, None, None]
         return h if add is None else add + h
+
+    def convolve(self, layer: nn.Conv2d, h: Tensor, float32: bool) -> Tensor:
+        """The convolution itself. float32: whatever autocast says."""
+        off = torch.autocast(h.device.type, enabled=False) if float32 else contextlib.nullcontext()
+        with off:
+            return cast(Tensor, layer(h.float() if float32 else h))
 
     def cat(self, a: Tensor, b: Tensor) -> Tensor:
         """As Walker says."""

@@ -87,15 +87,19 @@ class Objective:
         t = torch.searchsorted(p.cumsum(0), u).clamp(max=self.T - 1)
         return Draw(self.v[t].float(), t, (1 / (self.T * p[t])).float())
 
-    def losses(self, x0: Tensor, out: Tensor, draw: Draw) -> Tensor:
-        """(N,) from images (N, 3, H, W) and what the network made of their noisy states."""
+    def losses(self, x0: Tensor, out: Tensor, draw: Draw, target: Tensor | None = None) -> Tensor:
+        """(N,) from images (N, 3, H, W) and what the network made of their noisy states.
+
+        target: (N, 3, H, W), what x0_hat is compared with instead of the images.
+        """
         objective = self.config.objective
         x0_hat, share = out[:, :3], out[:, 3:]
         if objective == "nelbo":
             return self.bound(x0, x0_hat, share, draw)
-        d: Tensor = (x0 - x0_hat).square().mean(dim=(1, 2, 3))
+        d = _apart(x0 if target is None else target, x0_hat)
         if self.errors is not None:
-            return d / self.errors(draw.v.to(x0.device), d.detach())
+            image = d if target is None else _apart(x0, x0_hat)
+            return d / self.errors(draw.v.to(x0.device), image.detach())
         simple = self.weight(draw.v.to(x0.device)) * d
         if objective == "hybrid":
             return simple + LAMBDA * self.bound(x0, x0_hat.detach(), share, draw)
@@ -196,7 +200,8 @@ class History:
 class Errors:
     """E[D | v] as a running mean in bins of log sigma, half an octave or less each.
 
-    A bin's first value is what Gaussian pixels of the recipe's sigma_data would leave.
+    A bin's first value is what Gaussian pixels of the recipe's sigma_data would leave, or what
+    `start` says.
     """
 
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
@@ -204,8 +209,18 @@ class Errors:
         self.count = math.ceil(high - low) * BINS_PER_OCTAVE
         self.low, self.width = low, (high - low) / self.count
         centres = low + self.width * (torch.arange(self.count, dtype=torch.float64) + 0.5)
-        v, s2 = 4**centres, recipe.network.sigma_data**2
-        self.means = (v * s2 / (v + s2)).float().to(device)
+        self.centres, self.s2 = 4**centres, recipe.network.sigma_data**2
+        self.means = self._gaussian(self.centres).float().to(device)
+
+    def _gaussian(self, v: Tensor) -> Tensor:
+        return v * self.s2 / (v + self.s2)
+
+    def start(self, v: list[float], mse: list[float]) -> None:
+        """Begin at errors mse that were measured at noise variances v, increasing."""
+        known = torch.tensor(v, dtype=torch.float64)
+        share = torch.tensor(mse, dtype=torch.float64) / self._gaussian(known)
+        found = np.interp(self.centres.log(), known.log(), share.log())
+        self.means.copy_(self._gaussian(self.centres) * np.exp(found))
 
     def __call__(self, v: Tensor, d: Tensor) -> Tensor:
         """The means at noise variances v (N,), after errors d (N,) have joined them."""
@@ -252,6 +267,11 @@ def log_pixel_mass(x0: Tensor, mean: Tensor, sigma: Tensor) -> Tensor:
     gap = (log_b - torch.special.log_ndtr(a)).clamp(min=1e-30)
     mass: Tensor = log_b + (-torch.expm1(-gap)).log()
     return mass
+
+
+def _apart(a: Tensor, b: Tensor) -> Tensor:
+    """Mean squares of the differences of images (N, 3, H, W), (N,)."""
+    return (a - b).square().mean(dim=(1, 2, 3))
 
 
 def _of_all(x: Tensor) -> Tensor:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -16,14 +16,21 @@ from diffcodec.files import write_atomic
 from diffcodec.network.architecture import Network
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Recipe
+from diffcodec.network.grids import Grids, as_tensors, grids_in
 from diffcodec.network.kinds import build
 from diffcodec.training.objective import Objective
 from diffcodec.training.optimizer import Optimizer
+from diffcodec.training.quantized import quantize
+
+STATE = "state.pt"
 
 
 @dataclass
 class Run:
-    """What a run has in memory, and where it lies on disk."""
+    """What a run has in memory, and where it lies on disk.
+
+    grids: of the layers that multiply bytes. target: what x0_hat is compared with, if not images.
+    """
 
     recipe: Recipe
     folder: Path
@@ -32,6 +39,8 @@ class Run:
     ema: Network
     optimizer: Optimizer
     objective: Objective
+    grids: Grids = field(default_factory=dict)
+    target: Network | None = None
     step: int = 0
     seconds: float = 0.0
 
@@ -44,15 +53,16 @@ class Run:
             "ema": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "objective": self.objective.state_dict(),
+            "grids": {k: torch.from_numpy(t) for k, t in as_tensors(self.grids).items()},
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)
         # The state last: a run whose network could not be saved has a step to do again.
         self.checkpoint().save(self.folder / "model.safetensors")
-        write_atomic(self.folder / "state.pt", buffer.getvalue())
+        write_atomic(self.folder / STATE, buffer.getvalue())
 
     def checkpoint(self) -> Checkpoint:
-        """The EMA weights in float16, in which they ship."""
+        """The EMA weights in float16, in which they ship, and the grids beside them."""
         weights = {k: w.half().cpu().numpy() for k, w in self.ema.state_dict().items()}
         card = {
             "steps": self.step,
@@ -60,11 +70,18 @@ class Run:
             "images": self.step * self.recipe.train.batch,
             "device": self.device.type,
         }
-        return Checkpoint(self.recipe, weights, {}, card)
+        return Checkpoint(self.recipe, {**weights, **as_tensors(self.grids)}, {}, card)
+
+    def answer(self, y: Tensor, v: Tensor) -> Tensor | None:
+        """x0_hat of the network that is the target, if one is, at noisy images y and variances v."""
+        if self.target is None:
+            return None
+        with torch.no_grad():
+            return cast(Tensor, self.target(y, v))
 
     def resume(self) -> None:
         """Resume from state.pt if there is one."""
-        path = self.folder / "state.pt"
+        path = self.folder / STATE
         if not path.exists():
             return
         state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
@@ -72,6 +89,7 @@ class Run:
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.objective.load_state_dict(state.get("objective", {}))
+        self.grids = grids_in({k: t.cpu().numpy() for k, t in state.get("grids", {}).items()})
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
 
 
@@ -93,7 +111,11 @@ def start(
     ema.requires_grad_(False)
     optimizer, objective = Optimizer(model, recipe.train), Objective(recipe, device)
     run = Run(recipe, folder, device, model, ema, optimizer, objective)
+    if first is not None:
+        run.grids = grids_in(first.weights)
     run.resume()
+    if recipe.train.quantize == "int8":
+        quantize(model, run.grids)
     return run
 
 

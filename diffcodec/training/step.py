@@ -47,7 +47,8 @@ class Step:
         y = x0 + draw.v.sqrt()[:, None, None, None] * eps  # eq. 4 in x0 units
         with torch.autocast(run.device.type, torch.bfloat16):
             out = self.network(y, draw.v)
-        losses = objective.losses(x0, out, draw)
+            target = run.answer(y, draw.v)
+        losses = objective.losses(x0, out, draw, target)
         loss = (draw.weight * losses).mean()
         torch.autograd.backward(loss)
         gradient = torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)

@@ -9,20 +9,27 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 
-from diffcodec.data import load_images
+from diffcodec.data import Batches, load_images
 from diffcodec.errors import RecipeError
+from diffcodec.network.architecture import Network
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Recipe, TrainConfig
+from diffcodec.network.grids import grids_in
+from diffcodec.network.kinds import build
 from diffcodec.training.crops import DeviceBatches
 from diffcodec.training.distributed import meet
-from diffcodec.training.run import Run, start, update_ema
+from diffcodec.training.quantized import on_grids, quantize
+from diffcodec.training.run import STATE, Run, start, update_ema
 from diffcodec.training.step import Step
 from diffcodec.training.throughput import Progress
 
 SAVE_EVERY = 120.0  # seconds
+PIXELS = 2**18  # that the ranges of activations are measured on, at every noise level
 
 
 def learning_rate(config: TrainConfig, step: int, spent: float = 0.0) -> float:
@@ -61,7 +68,8 @@ def train(
     world, rank = _processes(recipe.train, device)
     images = load_images(data, split, recipe.train.tile, minimum=recipe.train.crop)
     folder.mkdir(parents=True, exist_ok=True)
-    run = start(recipe, folder, torch.device(device), first)
+    run = start(recipe, folder, torch.device(device), _prepared(recipe, images, folder, first))
+    run.target = _target(run, first)
     batches = DeviceBatches(images, recipe.train, run.device, rank, world)
     bar = Progress(recipe, run.step, run.device, world, quiet=quiet or rank > 0)
     ends = 60 * (minutes or math.inf), 60 * (finish_in or math.inf)
@@ -82,6 +90,41 @@ def _processes(config: TrainConfig, device: str) -> tuple[int, int]:
     if world > 1:
         meet("nccl" if device == "cuda" else "gloo")
     return world, rank
+
+
+def _prepared(
+    recipe: Recipe, images: list[NDArray[np.uint8]], folder: Path, first: Checkpoint | None
+) -> Checkpoint | None:
+    """What a new run starts from: `first`, on grids of bytes if the recipe trains for them."""
+    config = recipe.train
+    if config.quantize == "none" or (folder / STATE).exists():
+        return first
+    if first is None:
+        raise RecipeError(
+            'train.quantize = "int8" is for a network that is trained already; give it with --from'
+        )
+    if grids_in(first.weights):
+        return first
+    count = max(1, PIXELS // config.crop**2)
+    crops = Batches(
+        images, batch=count, crop=config.crop, flips=False, grey=config.grey, seed=config.seed
+    )
+    return on_grids(first, crops[0].transpose(0, 2, 3, 1))
+
+
+def _target(run: Run, first: Checkpoint | None) -> Network | None:
+    """The network that the recipe's target is, frozen, if it is one."""
+    if run.recipe.train.target == "image":
+        return None
+    if first is None:
+        raise RecipeError(
+            'train.target = "start" compares with the network that training starts from; give it '
+            "with --from, when a run resumes too"
+        )
+    network = build(run.recipe.network).to(run.device).channels_last()
+    network.load(first)
+    quantize(network, {})  # its streams are float32, so that it errs less than what it teaches
+    return network.requires_grad_(False)
 
 
 def _steps(
