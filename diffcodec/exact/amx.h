@@ -3,9 +3,6 @@
  * An int16 is 256 * upper + lower, the upper byte signed and the lower one not; so a product is
  * four products of bytes, which four accumulators sum up. They wrap around at 2^32, as does what
  * is made of them in the end; the sum itself fits into int32, so it is right.
- *
- * Weights of 8 bits are bytes as they are. Where the others have the lower bytes of a block of
- * channels, these have the next block: the same four products then make twice the channels.
  */
 #include <cpuid.h>
 #include <immintrin.h>
@@ -20,8 +17,8 @@
 #define REQUEST_PERMISSION 0x1023 /* ARCH_REQ_XCOMP_PERM of arch_prctl */
 #define TILE_DATA 18              /* XFEATURE_XTILEDATA */
 
-/* Tiles: sums of products of the pixels' upper or lower bytes and the first or second tile of
- * weights, which are upper and lower bytes or two blocks of channels; then what is multiplied. */
+/* Tiles: sums of products of the pixels' upper or lower bytes and the weights' upper (1) or lower (2)
+ * ones; then what is multiplied. */
 #define H1 0
 #define H2 1
 #define L1 2
@@ -137,7 +134,7 @@ TARGET_AMX INLINE void fill_amx(const Layer *l, Py_ssize_t y, Py_ssize_t pitch, 
 /* The four sums of products of a strip of pixels. at: the strip's first upper bytes; the lower
  * ones follow `plane` bytes later, rows of the kernel `pitch` bytes. */
 TARGET_AMX INLINE void tile_amx(const Layer *l, const int8_t *at, Py_ssize_t plane,
-                                Py_ssize_t pitch, const int8_t *weight, const int narrow,
+                                Py_ssize_t pitch, const int8_t *weight,
                                 int32_t part[4][ROWS * LANES])
 {
     Py_ssize_t apart = l->stride * BYTES;
@@ -154,13 +151,8 @@ TARGET_AMX INLINE void tile_amx(const Layer *l, const int8_t *at, Py_ssize_t pla
                 _tile_loadd(WEIGHTS_2, weight + TILE, BYTES);
                 _tile_dpbssd(H1, PIXELS_H, WEIGHTS_1);
                 _tile_dpbusd(L1, PIXELS_L, WEIGHTS_1);
-                if (narrow) {
-                    _tile_dpbssd(H2, PIXELS_H, WEIGHTS_2);
-                    _tile_dpbusd(L2, PIXELS_L, WEIGHTS_2);
-                } else {
-                    _tile_dpbsud(H2, PIXELS_H, WEIGHTS_2);
-                    _tile_dpbuud(L2, PIXELS_L, WEIGHTS_2);
-                }
+                _tile_dpbsud(H2, PIXELS_H, WEIGHTS_2);
+                _tile_dpbuud(L2, PIXELS_L, WEIGHTS_2);
             }
     _tile_stored(H1, part[H1], BYTES);
     _tile_stored(H2, part[H2], BYTES);
@@ -170,64 +162,45 @@ TARGET_AMX INLINE void tile_amx(const Layer *l, const int8_t *at, Py_ssize_t pla
 }
 
 /* The output at `to`, from `channel` on, of the parts of the sums of a strip's pixel p: as
- * `finish`. block: which of two has the weights, where they have 8 bits. */
+ * `finish`. */
 TARGET_AMX INLINE void finish_amx(const Layer *l, const int32_t part[4][ROWS * LANES],
-                                  Py_ssize_t p, int block, const int narrow, Py_ssize_t channel,
-                                  Py_ssize_t to)
+                                  Py_ssize_t p, Py_ssize_t channel, Py_ssize_t to)
 {
     Py_ssize_t n = l->c_out - channel;
     p *= LANES;
     __mmask16 mask = (__mmask16)(n < LANES ? (1 << n) - 1 : 0xffff);
     __m512i sum = _mm512_loadu_si512(l->bias + channel);
-    __m512i h1 = _mm512_load_si512(part[H1 + block] + p);
-    __m512i l1 = _mm512_load_si512(part[L1 + block] + p);
-    if (narrow) {
-        sum = _mm512_add_epi32(sum, _mm512_add_epi32(l1, _mm512_slli_epi32(h1, 8)));
-    } else {
-        __m512i middle = _mm512_add_epi32(l1, _mm512_load_si512(part[H2] + p));
-        sum = _mm512_add_epi32(sum, _mm512_load_si512(part[L2] + p));
-        sum = _mm512_add_epi32(sum, _mm512_slli_epi32(middle, 8));
-        sum = _mm512_add_epi32(sum, _mm512_slli_epi32(h1, 16));
-    }
+    __m512i middle = _mm512_load_si512(part[L1] + p);
+    middle = _mm512_add_epi32(middle, _mm512_load_si512(part[H2] + p));
+    sum = _mm512_add_epi32(sum, _mm512_load_si512(part[L2] + p));
+    sum = _mm512_add_epi32(sum, _mm512_slli_epi32(middle, 8));
+    sum = _mm512_add_epi32(sum, _mm512_slli_epi32(_mm512_load_si512(part[H1] + p), 16));
     sum = _mm512_srav_epi32(sum, _mm512_maskz_loadu_epi32(mask, l->down + channel));
     if (l->add) sum = _mm512_add_epi32(sum, _mm512_maskz_loadu_epi32(mask, l->add + to));
     _mm512_mask_storeu_epi32(l->out + to, mask, sum);
 }
 
 /* Strips do not go on in the next row; the last of a row begins early enough to be whole. */
-TARGET_AMX INLINE void blocks_amx(const Layer *l, const int16_t *a, Py_ssize_t pitch,
-                                  Py_ssize_t even, Py_ssize_t first, Py_ssize_t rows,
-                                  Py_ssize_t width, const int narrow)
-{
-    ALIGNED int32_t part[4][ROWS * LANES];
-    Py_ssize_t plane = pitch / even * BYTES, tiles = l->kernel * l->kernel * even / BYTES;
-    int strip = width < ROWS ? (int)width : ROWS, wide = LANES << narrow;
-    const int8_t *weight = l->weight;
-    pitch *= sizeof(int16_t);
-    __asm__ volatile("" ::: "memory"); /* nor are the loads */
-    for (Py_ssize_t c = 0; c < l->c_out; c += wide, weight += tiles * 2 * TILE) {
-        const int8_t *row = (const int8_t *)a;
-        Py_ssize_t end = l->c_out - c < wide ? l->c_out : c + wide;
-        for (Py_ssize_t y = first; y < first + rows; y++, row += l->stride * pitch)
-            for (Py_ssize_t x = 0; x < width; x += strip) {
-                Py_ssize_t start = x + strip > width ? width - strip : x;
-                tile_amx(l, row + start * l->stride * BYTES, plane, pitch, weight, narrow, part);
-                for (Py_ssize_t p = x; p < start + strip; p++)
-                    for (Py_ssize_t d = c; d < end; d += LANES)
-                        finish_amx(l, part, p - start, d > c, narrow, d,
-                                   (y * width + p) * l->c_out + d);
-            }
-    }
-}
-
 TARGET_AMX INLINE void convolve_amx(const Layer *l, const int16_t *a, Py_ssize_t pitch,
                                     Py_ssize_t even, Py_ssize_t first, Py_ssize_t rows,
                                     Py_ssize_t width)
 {
-    if (l->narrow)
-        blocks_amx(l, a, pitch, even, first, rows, width, 1);
-    else
-        blocks_amx(l, a, pitch, even, first, rows, width, 0);
+    ALIGNED int32_t part[4][ROWS * LANES];
+    Py_ssize_t plane = pitch / even * BYTES, tiles = l->kernel * l->kernel * even / BYTES;
+    int strip = width < ROWS ? (int)width : ROWS;
+    const int8_t *weight = l->weight;
+    pitch *= sizeof(int16_t);
+    __asm__ volatile("" ::: "memory"); /* nor are the loads */
+    for (Py_ssize_t c = 0; c < l->c_out; c += LANES, weight += tiles * 2 * TILE) {
+        const int8_t *row = (const int8_t *)a;
+        for (Py_ssize_t y = first; y < first + rows; y++, row += l->stride * pitch)
+            for (Py_ssize_t x = 0; x < width; x += strip) {
+                Py_ssize_t start = x + strip > width ? width - strip : x;
+                tile_amx(l, row + start * l->stride * BYTES, plane, pitch, weight, part);
+                for (Py_ssize_t p = x; p < start + strip; p++)
+                    finish_amx(l, part, p - start, c, (y * width + p) * l->c_out + c);
+            }
+    }
 }
 
 TARGET_AMX static int work_amx(const Layer *l, Py_ssize_t first, Py_ssize_t last)

@@ -9,8 +9,7 @@
  * LANES; in a block [ky][kx][pair of input channels][output channel][2], or for "portable"
  * [ky][kx][input channel][output channel]. The input channels are rounded up to an even number.
  * For "amx" blocks are of LANES channels, [ky][chunk of 64 input channels][kx][upper bytes, lower
- * bytes][16][output channel][4], filled up with zeros to whole chunks; if the weights have 8 bits,
- * blocks are of 2 LANES channels, whose halves take the places of upper and lower bytes.
+ * bytes][16][output channel][4], filled up with zeros to whole chunks.
  * The bias includes one half of what the shift takes away; bias and shift are int32, the bias with
  * room for whole blocks. Sizes, and which streams may share memory, are the business of packed.py.
  */
@@ -177,7 +176,7 @@ static int open_sources(PyObject *streams, Py_buffer *views, Layer *l)
     return l->sources;
 }
 
-/* layer(set, sources, (height, width, c_out, kernel, stride, upsample, shift, limit, peak, narrow),
+/* layer(set, sources, (height, width, c_out, kernel, stride, upsample, shift, limit, peak),
  * table, weight, bias, down, add, out, first, last): rows first .. last - 1 of out. */
 static PyObject *layer(PyObject *self, PyObject *args)
 {
@@ -187,9 +186,9 @@ static PyObject *layer(PyObject *self, PyObject *args)
     const char *set;
     Layer l;
     (void)self;
-    if (!PyArg_ParseTuple(args, "sO!(nnniiiiiii)z*y*y*y*z*w*nn", &set, &PyTuple_Type, &streams,
+    if (!PyArg_ParseTuple(args, "sO!(nnniiiiii)z*y*y*y*z*w*nn", &set, &PyTuple_Type, &streams,
                           &l.height, &l.width, &l.c_out, &l.kernel, &l.stride, &l.upsample,
-                          &l.shift, &l.limit, &l.peak, &l.narrow, &table, &weight, &bias, &down,
+                          &l.shift, &l.limit, &l.peak, &table, &weight, &bias, &down,
                           &add, &out, &first, &last))
         return NULL;
     Work *work_of_set = find(set);

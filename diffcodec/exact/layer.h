@@ -25,8 +25,7 @@ typedef struct {
     const int32_t *source[SOURCES];
     Py_ssize_t channels[SOURCES]; /* of each source */
     int sources, upsample, kernel, stride, shift, limit;
-    int peak;   /* of SiLU's table, before the shift */
-    int narrow; /* whether weights have 8 bits, where the instruction set reads them as such */
+    int peak; /* of SiLU's table, before the shift */
     Py_ssize_t height, width, c_in, c_out; /* height, width: of the sources */
     const int16_t *table;                  /* table[-32768 .. 32767] or NULL: cut */
     const void *weight;                    /* in the order of the instruction set */

@@ -32,7 +32,7 @@ class Packed:
     add: int | None
     c_in: int
     c_out: int
-    # c_out, kernel, stride, upsample, shift, limit, end of SiLU's table, whether weights are int8
+    # c_out, kernel, stride, upsample, shift, limit, end of SiLU's table
     numbers: tuple[int, ...]
     table: Int16 | None  # (65537,): from a stream to activations; None: cut
     weight: NDArray[Any]  # in the order of the instruction set
@@ -115,7 +115,6 @@ def pack(graph: Graph, order: Order) -> list[Packed]:
             tables[layer.shift, layer.limit] = table
         done = tuple(i for i, at in last.items() if at == k)
         free = k < len(graph.layers) and layer.add in done and layer.add not in layer.sources
-        narrow = weight.dtype == np.int8
         numbers = (layer.stride, int(layer.upsample), layer.shift, layer.limit, int(silu[-1]))
         packed.append(
             Packed(
@@ -124,7 +123,7 @@ def pack(graph: Graph, order: Order) -> list[Packed]:
                 add=layer.add,
                 c_in=weight.shape[3],
                 c_out=len(weight),
-                numbers=(*weight.shape[:2], *numbers, int(narrow)),
+                numbers=(*weight.shape[:2], *numbers),
                 table=table if layer.silu else None,
                 weight=_packed_weight(weight, order),
                 down=shift.astype(np.int32),
@@ -190,17 +189,14 @@ def _packed_weight(weight: Weight, order: Order) -> NDArray[Any]:
 
 
 def _tiles(weight: Weight) -> NDArray[np.uint8]:
-    """To blocks of [k][chunk][k][upper and lower bytes, or halves][16][channel][4]."""
+    """To blocks of [k][chunk][k][upper and lower bytes][16][channel][4]."""
     c_out, k, _, c_in = weight.shape
-    halves = 2 if weight.dtype == np.int8 else 1
-    whole: NDArray[Any] = np.pad(
-        weight, ((0, -c_out % (halves * LANES)), (0, 0), (0, 0), (0, -c_in % CHUNK))
+    whole = np.pad(
+        weight.astype(np.int16), ((0, -c_out % LANES), (0, 0), (0, 0), (0, -c_in % CHUNK))
     )
-    whole = whole.reshape(-1, halves, LANES, k, k, whole.shape[3] // CHUNK, CHUNK // 4, 4)
-    whole = whole.transpose(0, 3, 5, 4, 1, 6, 2, 7)
-    if halves == 1:
-        whole = np.concatenate([whole >> 8, whole & 255], axis=4)
-    return whole.astype(np.uint8)
+    whole = whole.reshape(-1, LANES, k, k, whole.shape[3] // CHUNK, CHUNK // 4, 4)
+    whole = whole.transpose(0, 2, 4, 3, 5, 1, 6)
+    return np.stack([whole >> 8, whole & 255], axis=4).astype(np.uint8)
 
 
 def _aligned(x: NDArray[Any]) -> NDArray[Any]:
