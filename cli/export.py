@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from diffcodec.exact.export import Bits
     from diffcodec.network.checkpoint import Checkpoint
 
+LAYER_PIXELS = 2**17  # that the cost of each layer is measured on
 PIXELS = 2**18  # that activations are measured on, at every noise level
 
 
@@ -36,8 +37,8 @@ PIXELS = 2**18  # that activations are measured on, at every noise level
     type=click.Choice(["16", "8"]),
     default="16",
     show_default=True,
-    help="Of weights, but those of the first and last layer: with 8 the file is half as large, "
-    "and by AMX the network faster.",
+    help="Of activations and weights: with 8 the file is half as large and the network faster, at "
+    "an error that is told.",
 )
 @file_options
 def export(
@@ -60,15 +61,17 @@ def export(
     checkpoint = _load(network)
     images = _images(checkpoint, data, split)
 
+    from diffcodec.exact.backends import proof_of
+    from diffcodec.exact.bytewise.graph import ByteGraph
+    from diffcodec.exact.bytewise.layer_cost import measure_layers, table
     from diffcodec.exact.cost import measure_cost
     from diffcodec.exact.export import export as exported
-    from diffcodec.exact.overflow import prove
 
     with output.progress("measuring activations") as progress:
-        graph = exported(checkpoint, images, progress, cast("Bits", int(bits)))
+        graph = exported(checkpoint, images, progress, bits=cast("Bits", int(bits)))
     content = graph.to_bytes()
     output.write(target, content)
-    largest = max(prove(graph).layers, key=lambda layer: layer.accumulator)
+    largest = max(proof_of(graph).layers, key=lambda layer: layer.accumulator)
     output.say(
         f"{target}: {len(content):,} bytes, fingerprint {graph.fingerprint.hex()}; sums stay below "
         f"2^31: up to {largest.accumulator:,} in layer {largest.name}"
@@ -76,6 +79,11 @@ def export(
     with output.progress("measuring the cost") as progress:
         costs = measure_cost(checkpoint, graph, images, progress)
     output.say(f"PSNR of x0_hat, integers against floats: {', '.join(map(str, costs))}")
+    if isinstance(graph, ByteGraph):
+        few = images[: max(1, LAYER_PIXELS // images[0][..., 0].size)]
+        with output.progress("measuring layers") as progress:
+            layers = measure_layers(checkpoint, graph, few, progress)
+        output.say(table(layers))
 
 
 def _load(network: Path) -> Checkpoint:

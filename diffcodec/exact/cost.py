@@ -17,7 +17,7 @@ from diffcodec.theory.units import GREY, to_x0
 
 Denoiser = NetworkDenoiser | ExactDenoiser
 
-SIGMAS_GREY = (5.0, 25.0, 100.0)  # noise, in grey levels
+SIGMAS_GREY = (1.0, 5.0, 25.0, 100.0)  # noise, in grey levels
 
 
 @dataclass(frozen=True)

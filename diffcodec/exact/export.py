@@ -4,9 +4,6 @@ Streams count 2^-11: at the ends of the table, +-16, SiLU is 0 and x to the last
 get the 15 bits that int16 has for them, with room above the largest one that was measured, and
 weights what is then left of the 31 bits of an accumulator: about 8, and more for the largest.
 Their errors are like the image and mostly cancel (rounding.py); those of activations are noise.
-
-Weights that are bytes make half the file and, by AMX, half the work. The first and the last layer
-keep 16 bits: they are small, and what they get wrong is seen at once.
 """
 
 from __future__ import annotations
@@ -14,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
@@ -23,6 +20,8 @@ from numpy.typing import NDArray
 from diffcodec.bitstream.types import Float64, Progress
 from diffcodec.errors import CheckpointError
 from diffcodec.exact.activation_ranges import Activations, measure_ranges
+from diffcodec.exact.bytewise.export import export_bytes
+from diffcodec.exact.bytewise.graph import ByteGraph
 from diffcodec.exact.conformance import expected
 from diffcodec.exact.floats import FloatLayer, FloatNetwork
 from diffcodec.exact.graph import Graph, Layer
@@ -31,6 +30,7 @@ from diffcodec.exact.levels import level_rows, noise_levels
 from diffcodec.exact.overflow import ROOM, accumulator, activation, prove
 from diffcodec.exact.rounding import Rounding
 from diffcodec.exact.shapes import PEAK
+from diffcodec.exact.stored import AnyGraph
 from diffcodec.network.activation import curve
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.grids import without_grids
@@ -39,11 +39,38 @@ HEADROOM = 1.5  # room above the largest activation that was measured
 FRACTION = 11  # of the streams
 OUTPUT_FRACTION = 14
 SCALE = 24  # most bits of a weight's fraction
-BYTE = 127  # of int8
+LEVELS_PER_OCTAVE = 16  # of sigma, at which the noise embedding is kept: a sixth of the weights
 
 Bits = Literal[8, 16]
-# Of sigma, at which the noise embedding is kept; with 16 it takes a sixth of the bytes of weights.
-LEVELS_PER_OCTAVE: dict[Bits, int] = {16: 16, 8: 8}
+
+
+@overload
+def export(
+    checkpoint: Checkpoint,
+    images: Sequence[NDArray[np.uint8]],
+    progress: Progress | None = None,
+    bits: Literal[16] = 16,
+) -> Graph: ...
+
+
+@overload
+def export(
+    checkpoint: Checkpoint,
+    images: Sequence[NDArray[np.uint8]],
+    progress: Progress | None = None,
+    *,
+    bits: Literal[8],
+) -> ByteGraph: ...
+
+
+@overload
+def export(
+    checkpoint: Checkpoint,
+    images: Sequence[NDArray[np.uint8]],
+    progress: Progress | None = None,
+    *,
+    bits: Bits,
+) -> AnyGraph: ...
 
 
 def export(
@@ -51,26 +78,26 @@ def export(
     images: Sequence[NDArray[np.uint8]],
     progress: Progress | None = None,
     bits: Bits = 16,
-) -> Graph:
+) -> AnyGraph:
     """The integer network of a checkpoint, scaled by its activations on images (H, W, 3) uint8.
 
-    The images have one size. progress(noise levels done, of). bits: of the weights, but for those
-    of the first and the last layer, which have 16. The result is proven, and states its conformance
-    vectors. Raises CheckpointError for a network that has no exact form.
+    The images have one size. progress(noise levels done, of). bits: of activations and weights,
+    except for the first layer's, which have 16: 8 make an integer network of bytes. The result is
+    proven, and states its conformance vectors. Raises CheckpointError for a network that has no
+    exact form, or none of bytes.
     """
-    network = FloatNetwork(checkpoint, torch.float32)
-    measured = measure_ranges(network, np.stack(images), progress)
-    return to_integers(checkpoint, network.layers, measured, bits)
+    network, pixels = FloatNetwork(checkpoint, torch.float32), np.stack(images)
+    if bits == 8:
+        return export_bytes(checkpoint, network, pixels, progress)
+    measured = measure_ranges(network, pixels, progress)
+    return to_integers(checkpoint, network.layers, measured)
 
 
 def to_integers(
-    checkpoint: Checkpoint,
-    layers: Sequence[FloatLayer],
-    measured: Mapping[str, Activations],
-    bits: Bits = 16,
+    checkpoint: Checkpoint, layers: Sequence[FloatLayer], measured: Mapping[str, Activations]
 ) -> Graph:
     """The integer network of a checkpoint's layers, whose activations were measured, by name."""
-    config, levels = checkpoint.recipe.network, noise_levels(LEVELS_PER_OCTAVE[bits])
+    config, levels = checkpoint.recipe.network, noise_levels(LEVELS_PER_OCTAVE)
     convolutions = {layer.name for layer in layers}
     table = activation_table(config.activation, FRACTION)
     tensors: dict[str, NDArray[Any]] = {"silu": table, "levels": levels}
@@ -95,8 +122,7 @@ def to_integers(
     for layer in layers:
         rows = None if layer.level is None else level_rows(layer.level, levels)
         out = OUTPUT_FRACTION if layer is layers[-1] else FRACTION
-        peak = BYTE if bits == 8 and layer not in (layers[0], layers[-1]) else PEAK
-        graph = _append(graph, layer, measured[layer.name], rows, out, peak)
+        graph = _append(graph, layer, measured[layer.name], rows, out)
     prove(graph)
     return dataclasses.replace(graph, facts={**graph.facts, "conformance": expected(graph)})
 
@@ -111,23 +137,20 @@ def activation_table(name: str, fraction: int) -> NDArray[np.int16]:
 
 
 def _append(
-    graph: Graph, layer: FloatLayer, inputs: Activations, rows: Float64 | None, out: int, peak: int
+    graph: Graph, layer: FloatLayer, inputs: Activations, rows: Float64 | None, out: int
 ) -> Graph:
-    """The graph with one more layer. out: fraction of its output; peak: most of its weights."""
+    """The graph with one more layer. out: fraction of its output."""
     made = _cut(layer, inputs)
     fraction = activation_fraction(graph, made)
-    scale = _first_scale(layer, made, rows, fraction, int(graph.tensors["silu"].min()), peak)
+    scale = _first_scale(layer, made, rows, fraction, int(graph.tensors["silu"].min()))
     rounding = Rounding(inputs.moments)
-    if peak == BYTE:
-        flat = layer.weight.reshape(len(scale), -1) * 2.0 ** scale[:, None]
-        scale = np.minimum(scale + rounding.finer(flat, peak), SCALE)
     while True:
         if (scale + fraction < out).any():
             raise CheckpointError(
                 f"the weights of {layer.name} are too large for their bits; train the network "
                 "longer, or at a lower rate"
             )
-        found = _integers(layer, rounding, rows, fraction, out, scale, peak)
+        found = _integers(layer, rounding, rows, fraction, out, scale)
         tensors = {f"{layer.name}.{key}": tensor for key, tensor in found.items()}
         grown = dataclasses.replace(
             graph, layers=(*graph.layers, made), tensors={**graph.tensors, **tensors}
@@ -165,11 +188,11 @@ def activation_fraction(graph: Graph, layer: Layer) -> int:
 
 
 def _first_scale(
-    layer: FloatLayer, made: Layer, rows: Float64 | None, fraction: int, least: int, peak: int
+    layer: FloatLayer, made: Layer, rows: Float64 | None, fraction: int, least: int
 ) -> NDArray[np.int64]:
     """The fraction of each output channel's weights that would do if nothing was rounded.
 
-    least: of the table of activations; peak: the largest integer of a weight.
+    least: of the table of activations.
     """
     low, high = activation(made, least)
     up = np.maximum(layer.weight, 0).sum(axis=(1, 2, 3))
@@ -178,7 +201,7 @@ def _first_scale(
     most = np.maximum(up, down) * high - np.minimum(up, down) * low + level * 2.0**fraction
     largest = np.abs(layer.weight).max(axis=(1, 2, 3))
     with np.errstate(divide="ignore"):
-        bits = np.minimum(np.log2(ROOM / most), np.log2(peak / largest))
+        bits = np.minimum(np.log2(ROOM / most), np.log2(PEAK / largest))
     return np.asarray(np.floor(np.minimum(bits, SCALE)), np.int64)
 
 
@@ -189,14 +212,13 @@ def _integers(
     fraction: int,
     out: int,
     scale: NDArray[np.int64],
-    peak: int,
 ) -> dict[str, NDArray[Any]]:
-    """The tensors of a layer, whose weights have moduli up to `peak`."""
+    """The tensors of a layer."""
     unit = 2.0**scale
     flat = layer.weight.reshape(len(scale), -1) * unit[:, None]
-    weight = rounding(flat, peak).reshape(layer.weight.shape)
+    weight = rounding(flat, PEAK).reshape(layer.weight.shape)
     found: dict[str, NDArray[Any]] = {
-        "weight": weight.astype(np.int8 if peak == BYTE else np.int16),
+        "weight": weight.astype(np.int16),
         "bias": np.rint(layer.bias * unit * 2.0**fraction).astype(np.int32),
         "shift": (fraction + scale - out).astype(np.uint8),
     }

@@ -170,8 +170,14 @@ class FloatNetwork:
 
     def __call__(self, x: Tensor, v: Float64, observe: Observer | None = None) -> Tensor:
         """x: (N, C, H, W), pixels already unshuffled; v: (N,); observe(layer, activation, out)."""
-        streams = [x.to(self.dtype)]
-        for layer in self.layers:
+        return self.streams([x.to(self.dtype)], v, observe)[-1]
+
+    def streams(
+        self, known: list[Tensor], v: Float64, observe: Observer | None = None
+    ) -> list[Tensor]:
+        """All streams, from the first ones of them on, which are known: at least the input."""
+        streams = list(known)
+        for layer in self.layers[len(known) - 1 :]:
             a = torch.cat([streams[i] for i in layer.sources], dim=1)
             a = self.activation(a) if layer.silu else a
             out = self._convolve(layer, double(a) if layer.upsample else a, v)
@@ -179,7 +185,7 @@ class FloatNetwork:
             if observe:
                 observe(layer, a, out)
             streams.append(out)
-        return streams[-1]
+        return streams
 
     def _convolve(self, layer: FloatLayer, a: Tensor, v: Float64) -> Tensor:
         weight, bias = (torch.from_numpy(t).to(self.dtype) for t in (layer.weight, layer.bias))

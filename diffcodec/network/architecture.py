@@ -9,6 +9,7 @@ the codec may place its steps freely; and what its layers yield is not x0_hat it
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Self
 
 import torch
@@ -38,7 +39,8 @@ class Network(nn.Module, ABC):
         self.config = config
         self.embed = NoiseEmbedding(config.channels)
         self.prediction = Prediction(config)
-        self.evaluation = Evaluation  # who walks in forward(): training may send another one
+        # Who walks in forward(), with an embedding and an activation: training may send another.
+        self.evaluation: Callable[[Tensor, Callable[[Tensor], Tensor]], Evaluation] = Evaluation
         pixels = config.patch**2
         self.c_in = 3 * (1 + 2 * len(config.fourier)) * pixels  # channels that `walk` is given
         self.c_out = (6 if config.sigma2 == "learned" else 3) * pixels  # and those it returns

@@ -191,7 +191,7 @@ class Recipe:
             )
 
     def _check_bytes(self) -> None:
-        """Raises RecipeError for the first field that integer networks of bytes have no form for."""
+        """Raises RecipeError for the first field that networks of bytes have no form for."""
         wanted = {"norm": "none", "attention": (), "skips": "add", "activation": "hard_swish"}
         for name, value in {**wanted, "predicts": "preconditioned", "sigma2": "beta"}.items():
             found = getattr(self.network, name)

@@ -220,7 +220,7 @@ class Errors:
         known = torch.tensor(v, dtype=torch.float64)
         share = torch.tensor(mse, dtype=torch.float64) / self._gaussian(known)
         found = np.interp(self.centres.log(), known.log(), share.log())
-        self.means.copy_(self._gaussian(self.centres) * np.exp(found))
+        self.means.copy_(self._gaussian(self.centres) * torch.from_numpy(np.exp(found)))
 
     def __call__(self, v: Tensor, d: Tensor) -> Tensor:
         """The means at noise variances v (N,), after errors d (N,) have joined them."""

@@ -73,7 +73,7 @@ class Run:
         return Checkpoint(self.recipe, {**weights, **as_tensors(self.grids)}, {}, card)
 
     def answer(self, y: Tensor, v: Tensor) -> Tensor | None:
-        """x0_hat of the network that is the target, if one is, at noisy images y and variances v."""
+        """What the target makes of noisy images y and variances v, x0_hat, if there is one."""
         if self.target is None:
             return None
         with torch.no_grad():
@@ -113,6 +113,8 @@ def start(
     run = Run(recipe, folder, device, model, ema, optimizer, objective)
     if first is not None:
         run.grids = grids_in(first.weights)
+        if objective.errors is not None and "mse" in first.tables:
+            objective.errors.start(first.tables["v"], first.tables["mse"])
     run.resume()
     if recipe.train.quantize == "int8":
         quantize(model, run.grids)

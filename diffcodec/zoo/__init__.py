@@ -50,11 +50,14 @@ def load_checkpoint(model: str | Path) -> Checkpoint:
 def load_weights(model: str | Path) -> Checkpoint:
     """A network of either kind as float weights, to train from; raises CheckpointError.
 
-    Of an integer network what its integers say, and the noise embedding it was exported with.
+    Of an integer network what its integers say, and the noise embedding it was exported with; of
+    one of bytes their grids too (diffcodec.network.grids).
     """
     if EXACT not in _metadata(find(model)):
         return load_checkpoint(model)
     from diffcodec.errors import RecipeError
+    from diffcodec.exact.bytewise.graph import ByteGraph
+    from diffcodec.exact.bytewise.weights import byte_weights
     from diffcodec.exact.export import float_network  # torch
     from diffcodec.network.config import Recipe
 
@@ -63,7 +66,8 @@ def load_weights(model: str | Path) -> Checkpoint:
         recipe = Recipe.from_dict(graph.facts["recipe"])
     except RecipeError as error:
         raise CheckpointError(f"{model} does not say how it was trained: {error}") from error
-    return Checkpoint(recipe, {**float_network(graph)}, graph.facts["tables"], graph.facts["card"])
+    weights = byte_weights(graph) if isinstance(graph, ByteGraph) else {**float_network(graph)}
+    return Checkpoint(recipe, weights, graph.facts["tables"], graph.facts["card"])
 
 
 def load_network(

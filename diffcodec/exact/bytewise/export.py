@@ -2,8 +2,8 @@
 
 Every channel of what goes into a convolution has its own step, so that 255 of them reach from the
 least to the largest value that was measured; the steps are folded into the weights. Clipping hurts
-more than coarse steps do, so there is some room at the top. Errors of weights are like the image
-and mostly cancel (rounding.py).
+more than coarse steps do. Errors of weights are like the image and mostly cancel (rounding.py).
+What was trained for its bytes (diffcodec.training.quantized) stays as it is.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec.bitstream.types import Float64, Int64
+from diffcodec.bitstream.types import Float64, Int64, Progress
 from diffcodec.errors import CheckpointError
-from diffcodec.exact.activation_ranges import Activations
+from diffcodec.exact.activation_ranges import Activations, measure_ranges
 from diffcodec.exact.bytewise.graph import (
     HARD_SWISH_FRACTION,
     PAIR,
@@ -29,13 +29,13 @@ from diffcodec.exact.bytewise.graph import (
 )
 from diffcodec.exact.bytewise.proof import accumulator, prove_bytes
 from diffcodec.exact.conformance import expected
-from diffcodec.exact.floats import FloatLayer
+from diffcodec.exact.floats import FloatLayer, FloatNetwork
 from diffcodec.exact.integers import INPUT_FRACTION, TRAINED
 from diffcodec.exact.levels import level_rows, noise_levels
 from diffcodec.exact.overflow import ROOM
 from diffcodec.exact.rounding import Rounding
 from diffcodec.network.checkpoint import Checkpoint
-from diffcodec.network.grids import without_grids
+from diffcodec.network.grids import Grid, grids_in, without_grids
 
 LEVELS_PER_OCTAVE = 8  # of sigma, at which the noise embedding is kept
 ROOM_ABOVE = 1.0  # the range of a channel, to the range that was measured
@@ -66,12 +66,21 @@ class Steps:
         zero = np.clip(np.rint(-found.low * ROOM_ABOVE / step), 0, 255)
         return Steps(scale.astype(np.int16), step, zero)
 
-    def range(self) -> Float64:
-        """What the least and the largest byte of each channel stand for, (2, c_in).
 
-        Measured once more, they give the same steps.
-        """
-        return np.stack([-self.zero * self.step, (255 - self.zero) * self.step])
+def export_bytes(
+    checkpoint: Checkpoint,
+    network: FloatNetwork,
+    images: NDArray[np.uint8],
+    progress: Progress | None = None,
+) -> ByteGraph:
+    """`to_bytes` with activations on images (N, H, W, 3); progress(noise levels done, of).
+
+    network: the checkpoint's. One that was trained for bytes takes less time: its weights lie where
+    they should be already.
+    """
+    trained = bool(grids_in(checkpoint.weights))
+    measured = measure_ranges(network, images, progress, moments=not trained)
+    return to_bytes(checkpoint, network.layers, measured)
 
 
 def to_bytes(
@@ -79,8 +88,11 @@ def to_bytes(
 ) -> ByteGraph:
     """The integer network of a checkpoint's layers, whose activations were measured, by name.
 
-    Raises CheckpointError, naming the layer, for what bytes have no form for.
+    Layers that were trained for bytes keep their grids. Raises CheckpointError, naming the layer,
+    for what bytes have no form for.
     """
+    grids = grids_in(checkpoint.weights)
+    measured = {name: _as_trained(found, grids.get(name)) for name, found in measured.items()}
     config, levels = checkpoint.recipe.network, noise_levels(LEVELS_PER_OCTAVE)
     names = {layer.name for layer in layers}
     tensors: dict[str, NDArray[Any]] = {"levels": levels}
@@ -103,20 +115,17 @@ def to_bytes(
     )
     for k, layer in enumerate(layers):
         rows = None if layer.level is None else level_rows(layer.level, levels)
-        tensors |= _tensors(graph, k, layer, measured[layer.name], rows)
+        tensors |= _tensors(graph, k, layer, measured[layer.name], rows, grids.get(layer.name))
     prove_bytes(graph)
     return dataclasses.replace(graph, facts={**graph.facts, "conformance": expected(graph)})
 
 
-def steps_of(
-    checkpoint: Checkpoint, layers: Sequence[FloatLayer], measured: Mapping[str, Activations]
-) -> dict[str, Steps]:
-    """The steps that `to_bytes` takes, of all layers but the first, by name; it raises as that."""
-    made = chain(layers, measured, checkpoint.recipe.network.activation)
-    return {
-        layer.name: Steps.of(measured[layer.name], layer.activation, made[k].fraction)
-        for k, layer in enumerate(made[1:])
-    }
+def _as_trained(found: Activations, grid: Grid | None) -> Activations:
+    """With the range that a layer was trained for, if it was."""
+    if grid is None:
+        return found
+    low, high = grid.range.astype(np.float64)
+    return dataclasses.replace(found, low=low, high=high)
 
 
 def chain(
@@ -214,20 +223,28 @@ def _most_fraction(
 
 
 def _tensors(
-    graph: ByteGraph, k: int, layer: FloatLayer, found: Activations, rows: Float64 | None
+    graph: ByteGraph,
+    k: int,
+    layer: FloatLayer,
+    found: Activations,
+    rows: Float64 | None,
+    grid: Grid | None,
 ) -> dict[str, NDArray[Any]]:
-    """The tensors of a layer, named for the graph."""
+    """The tensors of a layer, named for the graph. Without moments weights are the nearest."""
     made = graph.layers[k]
     steps, folded = _folded(graph.layers, k, layer, found)
     tensors: dict[str, NDArray[Any]] = {}
     if not made.wide:
         tensors = {"scale": steps.scale, "zero": steps.zero.astype(np.uint8)}
     each = np.tile(steps.step, layer.weight.shape[1] * layer.weight.shape[2])
-    rounding = Rounding(found.moments / np.outer(each, each), 0 if made.wide else PAIR)
+    moments = found.moments / np.outer(each, each) if found.moments.size > 1 else np.eye(len(each))
+    rounding = Rounding(moments, 0 if made.wide else PAIR)
     bits, peak = _bits(folded, made), _peak(made)
-    if not made.wide:
-        finer = rounding.finer(folded * 2.0 ** bits[:, None], peak)
-        bits = np.minimum(bits + finer, made.fraction + MOST_SHIFT)
+    if grid is not None:
+        bits = grid.bits.astype(np.int64)
+    elif not made.wide:
+        bits = bits + rounding.finer(folded * 2.0 ** bits[:, None], peak)
+    bits = np.minimum(bits, made.fraction + MOST_SHIFT)
     while True:
         tensors |= _integers(layer, rounding, folded, rows, bits, peak, made)
         named = {f"{layer.name}.{key}": tensor for key, tensor in tensors.items()}

@@ -23,7 +23,7 @@ def byte_weights(graph: ByteGraph) -> dict[str, NDArray[Any]]:
         if name.startswith(TRAINED)
     }
     for k, layer in enumerate(graph.layers):
-        step, unit = _step(graph, k), 2.0 ** -bits_of(graph, layer)
+        step, unit = step_of(graph, k), 2.0 ** -bits_of(graph, layer)
         weight = graph.weight(layer) / step * unit[:, None, None, None]
         state[f"{layer.name}.weight"] = weight.transpose(0, 3, 1, 2).astype(np.float32)
         bias = graph.tensors[f"{layer.name}.bias"] * unit
@@ -37,7 +37,7 @@ def byte_grids(graph: ByteGraph) -> dict[str, Grid]:
     for k, layer in enumerate(graph.layers):
         if not layer.wide:
             zero = graph.tensors[f"{layer.name}.zero"].astype(np.float64)
-            ends = np.stack([-zero, 255 - zero]) * _step(graph, k)
+            ends = np.stack([-zero, 255 - zero]) * step_of(graph, k)
             bits = bits_of(graph, layer).astype(np.uint8)
             found[layer.name] = Grid(ends.astype(np.float32), bits)
     return found
@@ -48,7 +48,7 @@ def bits_of(graph: ByteGraph, layer: ByteLayer) -> NDArray[np.float64]:
     return np.asarray(graph.tensors[f"{layer.name}.shift"].astype(np.float64) + layer.fraction)
 
 
-def _step(graph: ByteGraph, k: int) -> NDArray[np.float64]:
+def step_of(graph: ByteGraph, k: int) -> NDArray[np.float64]:
     """What 1 of what a layer's weights are multiplied with stands for, (c_in,)."""
     layer = graph.layers[k]
     scale = graph.tensors.get(f"{layer.name}.scale")
