@@ -23,7 +23,7 @@ from diffcodec.network.threads import torch_threads
 # cuBLAS takes rows that are multiples of 8 bytes, and more than 16 of them. Some releases were
 # wrong where their number is odd; and what begins at multiples of 16 bytes is faster.
 SIXTEEN, ROWS = 16, 32
-BAND = {"cpu": 1 << 22, "cuda": 1 << 28}  # bytes of gathered rows and their sums at a time, roughly
+BAND = {"cpu": 1 << 23, "cuda": 1 << 28}  # bytes of gathered rows and their sums at a time, roughly
 
 
 class ByteGemm:
@@ -89,13 +89,14 @@ class _Layer:
         band = max(1, self.band // each)
         for top in range(0, rows, band):
             end = min(top + band, rows)
-            acc = self._sums(padded[:, top * step :], (n, end - top, columns)) + bias
-            part = (acc >> self.shift).clamp_(-32768, 32767)
+            seen = padded[:, top * step : (end - 1) * step + self.kernel]
+            part = self._sums(seen).add_(bias)
+            part.bitwise_right_shift_(self.shift).clamp_(-32768, 32767)
             if self.layer.upsample:
                 part = part.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
             own = slice(times * top, times * end)
             if add is not None:
-                part = (part + add[:, own]).clamp_(-32768, 32767)
+                part.add_(add[:, own]).clamp_(-32768, 32767)
             out[:, own] = part
         return out
 
@@ -122,28 +123,21 @@ class _Layer:
         q = _product(s, self.scale)
         return q if self.zero is None else (q + self.zero).clamp_(0, 255).sub_(128)
 
-    def _sums(self, padded: Tensor, shape: tuple[int, int, int]) -> Tensor:
-        """Sums of products (N, H, W, C) int32, from the first row of `padded` on."""
-        (n, height, width), k, step, channels = (
-            shape,
-            self.kernel,
-            self.layer.stride,
-            padded.shape[3],
-        )
+    def _sums(self, padded: Tensor) -> Tensor:
+        """Sums of products (N, H, W, C) int32 of all that the kernel fits on."""
+        k, step, channels = self.kernel, self.layer.stride, padded.shape[3]
+        seen = padded.unfold(1, k, step).unfold(2, k, step).permute(0, 1, 2, 4, 5, 3)
+        n, height, width, *_ = seen.shape
         pixels = n * height * width
         # What is not filled in meets weights of 0, or goes into rows that nobody reads.
         flat = self.weight.new_empty(pixels + -pixels % ROWS, len(self.weight))
-        rows = flat[:pixels].view(n, height, width, -1)
-        for tap, (i, j) in enumerate(np.ndindex(k, k)):
-            own = slice(tap * self.tap, tap * self.tap + channels)
-            seen = padded[:, i : i + (height - 1) * step + 1 : step, j:]
-            seen = seen[:, :, : (width - 1) * step + 1 : step]
-            rows[..., own] = seen
+        taps = flat[:pixels, : k * k * self.tap].view(n, height, width, k, k, self.tap)
+        taps[..., :channels] = seen
         if self.zero is None:
             sums = (flat @ self.weight).to(torch.int32)
         else:
             sums = torch._int_mm(flat, self.weight)
-        return sums[:pixels, : self.channels].reshape(n, height, width, self.channels)
+        return sums[:pixels, : self.channels].view(n, height, width, self.channels)
 
 
 def _put(x: NDArray[np.generic], device: torch.device) -> Tensor:
