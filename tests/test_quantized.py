@@ -16,6 +16,7 @@ from diffcodec.exact.activation_ranges import measure_ranges
 from diffcodec.exact.bytewise.export import to_bytes
 from diffcodec.exact.bytewise.graph import ByteGraph
 from diffcodec.exact.bytewise.layer_cost import LayerCost, by_bytes, measure_layers, table
+from diffcodec.exact.bytewise.narrowing import SHARES, narrowed
 from diffcodec.exact.bytewise.reference import ByteReference
 from diffcodec.exact.bytewise.weights import byte_grids, byte_weights
 from diffcodec.exact.cost import SIGMAS_GREY, measure_cost
@@ -115,7 +116,10 @@ def test_every_weight_learns(tmp_path: Path) -> None:
 # --- runs ---
 
 
-def test_a_run_keeps_its_grids_to_the_end(image_folder: Path, tmp_path: Path) -> None:
+def test_a_run_keeps_its_grids_to_the_end(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("diffcodec.training.train.PIXELS", 1 << 10)
     whole = recipe(*BYTES, "train.steps=4", "train.lr=1e-4")
     train(whole, image_folder, tmp_path / "a", first=floats(), quiet=True)
     for minutes in (1e-9, None):  # stops after one step
@@ -202,6 +206,22 @@ def test_the_way_back(tmp_path: Path) -> None:
 def test_what_has_no_form_is_refused(made: Checkpoint, named: str) -> None:
     with pytest.raises(CheckpointError, match=named):
         export(made, images(), bits=8)
+
+
+# --- ranges ---
+
+
+def test_ranges_are_narrowed_where_that_costs_less() -> None:
+    network = FloatNetwork(floats(), torch.float32)
+    measured = measure_ranges(network, np.stack(images()), moments=False)
+    name = network.layers[1].name
+    wide = {**measured, name: dataclasses.replace(measured[name], low=measured[name].low - 500.0)}
+    found, same = narrowed(network, wide, images()), narrowed(network, measured, images())
+    np.testing.assert_allclose(found[name].low, 0.65 * wide[name].low)
+    for layer, own in same.items():
+        shares = (own.high / np.maximum(measured[layer].high, 1e-9))[measured[layer].high > 0]
+        assert np.allclose(shares, shares.max())
+        assert any(np.isclose(shares.max(), share) for share in SHARES)
 
 
 # --- what layers cost ---

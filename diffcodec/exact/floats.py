@@ -7,7 +7,7 @@ numbered as in diffcodec.exact.graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -178,14 +178,22 @@ class FloatNetwork:
         """All streams, from the first ones of them on, which are known: at least the input."""
         streams = list(known)
         for layer in self.layers[len(known) - 1 :]:
-            a = torch.cat([streams[i] for i in layer.sources], dim=1)
-            a = self.activation(a) if layer.silu else a
-            out = self._convolve(layer, double(a) if layer.upsample else a, v)
-            out = out if layer.add is None else out + streams[layer.add]
+            a = self.activations(layer, streams)
+            out = self.output(layer, a, streams, v)
             if observe:
                 observe(layer, a, out)
             streams.append(out)
         return streams
+
+    def activations(self, layer: FloatLayer, streams: Sequence[Tensor]) -> Tensor:
+        """What goes into a layer's convolution, before it is enlarged: (N, c_in, H, W)."""
+        a = torch.cat([streams[i] for i in layer.sources], dim=1)
+        return self.activation(a) if layer.silu else a
+
+    def output(self, layer: FloatLayer, a: Tensor, streams: Sequence[Tensor], v: Float64) -> Tensor:
+        """A layer's stream, from its activations: (N, c_out, H, W)."""
+        out = self._convolve(layer, double(a) if layer.upsample else a, v)
+        return out if layer.add is None else out + streams[layer.add]
 
     def _convolve(self, layer: FloatLayer, a: Tensor, v: Float64) -> Tensor:
         weight, bias = (torch.from_numpy(t).to(self.dtype) for t in (layer.weight, layer.bias))

@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diffcodec.exact.activation_ranges import measure_ranges
-from diffcodec.exact.bytewise.export import BYTE, to_bytes
+from diffcodec.exact.bytewise.export import BYTE, export_bytes
 from diffcodec.exact.bytewise.weights import byte_weights
 from diffcodec.exact.floats import FloatNetwork
 from diffcodec.network.architecture import Network
@@ -40,7 +39,7 @@ def on_grids(checkpoint: Checkpoint, images: NDArray[np.uint8]) -> Checkpoint:
     Raises CheckpointError, naming the layer, for what bytes have no form for.
     """
     network = FloatNetwork(checkpoint, torch.float32)
-    graph = to_bytes(checkpoint, network.layers, measure_ranges(network, images))
+    graph = export_bytes(checkpoint, network, images)
     return Checkpoint(checkpoint.recipe, byte_weights(graph), checkpoint.tables, checkpoint.card)
 
 

@@ -27,6 +27,7 @@ from diffcodec.exact.bytewise.graph import (
     ByteLayer,
     gain,
 )
+from diffcodec.exact.bytewise.narrowing import narrowed
 from diffcodec.exact.bytewise.proof import accumulator, prove_bytes
 from diffcodec.exact.conformance import expected
 from diffcodec.exact.floats import FloatLayer, FloatNetwork
@@ -37,6 +38,7 @@ from diffcodec.exact.rounding import Rounding
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.grids import Grid, grids_in, without_grids
 
+PIXELS = 2**17  # that ranges are narrowed by
 LEVELS_PER_OCTAVE = 8  # of sigma, at which the noise embedding is kept
 ROOM_ABOVE = 1.0  # the range of a channel, to the range that was measured
 STREAM_ROOM = 1.25  # the same of a stream, which saturates
@@ -75,11 +77,14 @@ def export_bytes(
 ) -> ByteGraph:
     """`to_bytes` with activations on images (N, H, W, 3); progress(noise levels done, of).
 
-    network: the checkpoint's. One that was trained for bytes takes less time: its weights lie where
-    they should be already.
+    network: the checkpoint's. One that was trained for bytes takes less time: it has its ranges,
+    and weights that lie where they should.
     """
     trained = bool(grids_in(checkpoint.weights))
     measured = measure_ranges(network, images, progress, moments=not trained)
+    if not trained:
+        few = max(1, PIXELS // images[0, ..., 0].size)
+        measured = narrowed(network, measured, list(images[:few]), progress)
     return to_bytes(checkpoint, network.layers, measured)
 
 

@@ -12,15 +12,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from diffcodec.bitstream.types import Float64, Progress
-from diffcodec.exact.activation_ranges import network_input
+from diffcodec.exact.bytewise.alone import Alone
 from diffcodec.exact.bytewise.graph import ByteGraph
 from diffcodec.exact.bytewise.weights import bits_of, step_of
 from diffcodec.exact.cost import SIGMAS_GREY
-from diffcodec.exact.denoiser import preconditioning
 from diffcodec.exact.floats import FloatNetwork
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.walk import double
-from diffcodec.theory.units import GREY, to_x0
 
 WORST = 8  # layers that the table has lines for
 
@@ -40,24 +38,16 @@ def measure_layers(
     progress: Progress | None = None,
 ) -> list[LayerCost]:
     """The cost of every layer on images (H, W, 3) of one size; progress(layers done, of)."""
-    network, x0 = FloatNetwork(checkpoint, torch.float32), to_x0(np.stack(images))
-    count = len(graph.layers)
-    squares = np.zeros((len(SIGMAS_GREY), 1 + count))  # of the floats, and with each layer's bytes
+    network, count = FloatNetwork(checkpoint, torch.float32), len(graph.layers)
+    found = np.zeros((count, len(SIGMAS_GREY)))
     for i, sigma in enumerate(SIGMAS_GREY):
-        y = x0 + sigma / GREY * np.random.default_rng(i).standard_normal(x0.shape)
-        v = np.full(len(x0), (sigma / GREY) ** 2)
-        with torch.inference_mode():
-            streams = network.streams([network_input(network, y, v).float()], v)
-            squares[i, 0] = _error(network, x0, y, v, streams[-1])
-            for k in range(count):
-                known = [*streams[: k + 1], by_bytes(network, graph, k, streams, v)]
-                squares[i, k + 1] = _error(network, x0, y, v, network.streams(known, v)[-1])
-                if progress:
-                    progress(i * count + k + 1, len(SIGMAS_GREY) * count)
-    db = 10 * np.log10(squares[:, 1:] / squares[:, :1])
-    return [
-        LayerCost(layer.name, tuple(own)) for layer, own in zip(graph.layers, db.T, strict=True)
-    ]
+        alone = Alone(network, images, sigma)
+        for k in range(count):
+            found[k, i] = alone.cost(k, by_bytes(network, graph, k, alone.streams, alone.v))
+            if progress:
+                progress(i * count + k + 1, len(SIGMAS_GREY) * count)
+    names = [layer.name for layer in graph.layers]
+    return [LayerCost(name, tuple(own)) for name, own in zip(names, found.tolist(), strict=True)]
 
 
 def table(costs: Sequence[LayerCost]) -> str:
@@ -77,7 +67,7 @@ def by_bytes(
 ) -> Tensor:
     """The output of layer k by its bytes, from float streams: (N, c_out, H, W)."""
     layer, tensors = graph.layers[k], graph.tensors
-    a = streams[k] if layer.activation == "none" else network.activation(streams[k])
+    a = network.activations(network.layers[k], streams)
     counts, zero = torch.round(a / _channels(step_of(graph, k))), tensors.get(f"{layer.name}.zero")
     if zero is not None:
         counts = torch.clamp(counts, _channels(-1.0 * zero), _channels(255.0 - zero))
@@ -93,10 +83,3 @@ def by_bytes(
 
 def _channels(values: NDArray[np.floating]) -> Tensor:
     return torch.from_numpy(values).float()[:, None, None]
-
-
-def _error(network: FloatNetwork, x0: Float64, y: Float64, v: Float64, out: Tensor) -> float:
-    """The mean square of what x0_hat misses."""
-    c_skip, c_out, _ = preconditioning(v, network.config.sigma_data)
-    x0_hat = c_skip * y + c_out * F.pixel_shuffle(out, network.config.patch).double().numpy()
-    return float(np.mean((np.clip(x0_hat, -1, 1) - x0) ** 2))
