@@ -56,7 +56,7 @@ def test_the_same_weights_give_the_same_integers(
     checkpoint = random(network)
     layers = layers_of(checkpoint)
     measured = {
-        layer.name: Activations(3.0 + i, np.eye(layer.weight[0].size))
+        layer.name: Activations(3.0 + i, moments=np.eye(layer.weight[0].size))
         for i, layer in enumerate(layers)
     }
     assert to_integers(checkpoint, layers, measured).fingerprint.hex() == fingerprint

@@ -49,7 +49,8 @@ def narrow() -> Graph:
         for kind in ("bias", "levels"):
             if (found := tensors.get(f"{layer.name}.{kind}")) is not None:
                 tensors[f"{layer.name}.{kind}"] = np.rint(found * unit).astype(np.int32)
-    return dataclasses.replace(graph, tensors=tensors, facts={})
+    facts = {key: fact for key, fact in graph.facts.items() if key != "conformance"}
+    return dataclasses.replace(graph, tensors=tensors, facts=facts)
 
 
 def test_all_but_the_ends_are_bytes() -> None:

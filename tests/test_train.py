@@ -61,7 +61,7 @@ def test_a_wild_gradient_is_noticed_before_it_spoils_a_weight(
     before = {name: weight.clone() for name, weight in run.model.state_dict().items()}
     step = Step(run, 1)
 
-    def losses(x0: torch.Tensor, out: torch.Tensor, draw: object) -> torch.Tensor:
+    def losses(x0: torch.Tensor, out: torch.Tensor, *_: object) -> torch.Tensor:
         return (out - out.detach()).abs().sqrt().sum(dim=(1, 2, 3))  # 0, with a slope of infinity
 
     run.objective.losses = losses  # type: ignore[method-assign,assignment]

@@ -53,9 +53,9 @@ def in_steps(a: Tensor, found: Activations) -> Tensor:
     """Activations (N, c_in, H, W) rounded to what bytes of these ranges stand for."""
     ends = torch.from_numpy(np.stack([found.low, found.high])).to(a.dtype)
     low, high = ends[:, :, None, None]
-    step = (high - low).clamp(min=LEAST) / 255
+    step: Tensor = (high - low).clamp(min=LEAST) / 255
     least = torch.round(low / step)
-    steps: Tensor = torch.clamp(torch.round(a / step), least, least + 255)
+    steps = torch.clamp(torch.round(a / step), least, least + 255)
     return steps * step
 
 
