@@ -135,6 +135,8 @@ def test_a_run_keeps_its_grids_to_the_end(
     for name, grid in byte_grids(graph).items():
         assert np.array_equal(grid.bits, grids[name].bits)
         np.testing.assert_allclose(grid.range, grids[name].range, rtol=0.01, atol=0.01)
+        kept, back = one.weights[f"{name}.weight"], byte_weights(graph)[f"{name}.weight"]
+        np.testing.assert_allclose(kept, back, rtol=0.01, atol=1e-6)  # what training multiplied
 
 
 def test_weights_are_exported_as_training_saw_them() -> None:

@@ -51,6 +51,16 @@ def quantize(network: Network, grids: Grids) -> None:
     network.evaluation = partial(Quantized, rounders)
 
 
+def rounded(weights: Mapping[str, Tensor], grids: Grids) -> dict[str, Tensor]:
+    """A state_dict whose weights are those that `quantize` multiplies with."""
+    found = dict(weights)
+    for name, grid in grids.items():
+        weight = weights[f"{name}.weight"]
+        own = Rounder(grid, weight.device)
+        found[f"{name}.weight"] = own.weights(weight) / own.step
+    return found
+
+
 class Rounder:
     """Rounds what goes into a convolution, and its weights, to the numbers of a grid."""
 

@@ -20,7 +20,7 @@ from diffcodec.network.grids import Grids, as_tensors, grids_in
 from diffcodec.network.kinds import build
 from diffcodec.training.objective import Objective
 from diffcodec.training.optimizer import Optimizer
-from diffcodec.training.quantized import quantize
+from diffcodec.training.quantized import quantize, rounded
 
 STATE = "state.pt"
 
@@ -62,8 +62,12 @@ class Run:
         write_atomic(self.folder / STATE, buffer.getvalue())
 
     def checkpoint(self) -> Checkpoint:
-        """The EMA weights in float16, in which they ship, and the grids beside them."""
-        weights = {k: w.half().cpu().numpy() for k, w in self.ema.state_dict().items()}
+        """The EMA weights in float16, in which they ship; on grids, if there are any.
+
+        So far they lie there that float16 takes none to another number of its grid.
+        """
+        found = rounded(self.ema.state_dict(), self.grids)
+        weights = {k: w.half().cpu().numpy() for k, w in found.items()}
         card = {
             "steps": self.step,
             "hours": round(self.seconds / 3600, 3),
