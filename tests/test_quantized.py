@@ -14,9 +14,10 @@ from PIL import Image
 from diffcodec.errors import CheckpointError, RecipeError
 from diffcodec.exact.activation_ranges import measure_ranges
 from diffcodec.exact.bytewise.export import to_bytes
-from diffcodec.exact.bytewise.graph import ByteGraph
+from diffcodec.exact.bytewise.graph import PAIR, ByteGraph
 from diffcodec.exact.bytewise.layer_cost import LayerCost, by_bytes, measure_layers, table
 from diffcodec.exact.bytewise.narrowing import SHARES, narrowed
+from diffcodec.exact.bytewise.proof import pairs
 from diffcodec.exact.bytewise.reference import ByteReference
 from diffcodec.exact.bytewise.weights import byte_grids, byte_weights
 from diffcodec.exact.cost import SIGMAS_GREY, measure_cost
@@ -28,7 +29,7 @@ from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Recipe
 from diffcodec.network.grids import grids_in, without_grids
 from diffcodec.network.kinds import build
-from diffcodec.training.quantized import Rounder, quantize
+from diffcodec.training.quantized import Rounder, quantize, within_pairs
 from diffcodec.training.run import start
 from diffcodec.training.step import Step
 from diffcodec.training.train import train
@@ -103,6 +104,16 @@ def test_gradients_pass_where_nothing_is_cut() -> None:
         assert torch.equal(q, q.round()) and (q.max() - q.min()) <= 255
         (gradient,) = torch.autograd.grad(q.sum(), a)
         torch.testing.assert_close(gradient * own.step, torch.full_like(gradient, wanted))
+
+
+def test_neighbours_add_up_to_what_integers_allow() -> None:
+    counts = torch.randint(-127, 128, (9, 7, 3, 3)).float()
+    found = within_pairs(counts)
+    kept = found.numpy().transpose(0, 2, 3, 1)
+    assert pairs(kept).max() == PAIR < pairs(counts.numpy().transpose(0, 2, 3, 1)).max()
+    fits = (counts[:, 0:6:2] + counts[:, 1::2]).abs() <= PAIR
+    assert torch.equal(found[:, 1::2][fits], counts[:, 1::2][fits])
+    assert torch.equal(found[:, ::2], counts[:, ::2])
 
 
 def test_every_weight_learns(tmp_path: Path) -> None:

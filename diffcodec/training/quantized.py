@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffcodec.exact.bytewise.export import BYTE, export_bytes
+from diffcodec.exact.bytewise.graph import PAIR
 from diffcodec.exact.bytewise.weights import byte_weights
 from diffcodec.exact.floats import FloatNetwork
 from diffcodec.network.architecture import Network
@@ -78,7 +79,17 @@ class Rounder:
 
     def weights(self, weight: Tensor) -> Tensor:
         """What steps are multiplied with, (c_out, c_in, k, k): whole multiples of the unit."""
-        return straight(torch.clamp(weight * (self.step / self.unit), -BYTE, BYTE)) * self.unit
+        counts = straight(torch.clamp(weight * (self.step / self.unit), -BYTE, BYTE))
+        return within_pairs(counts) * self.unit
+
+
+def within_pairs(counts: Tensor) -> Tensor:
+    """Whole weights (c_out, c_in, k, k), the second of each two neighbours cut as exports do."""
+    first, second = counts[:, : counts.shape[1] // 2 * 2 : 2], counts[:, 1::2]
+    room = first.detach()
+    cut = torch.clamp(second, -PAIR - room.clamp(max=0), PAIR - room.clamp(min=0))
+    both = torch.stack([first, cut], dim=2).flatten(1, 2)
+    return torch.cat([both, counts[:, both.shape[1] :]], dim=1)
 
 
 def straight(x: Tensor) -> Tensor:
