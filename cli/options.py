@@ -92,7 +92,8 @@ model_option = click.option(
     "-m",
     "--model",
     metavar="NAME|PATH",
-    help="A shipped network, or its file (default: cifar10 for 32 x 32 images, photo for others).",
+    help="A shipped network, or its file (default: cifar10 for 32 x 32 images, "
+    "photo-large for others).",
 )
 file_model_option = click.option(
     "-m", "--model", metavar="NAME|PATH", help="The network's file, if it is not a shipped one."

@@ -28,6 +28,8 @@ from diffcodec.file import File, cut
 from diffcodec.theory.chain import Tables
 from diffcodec.zoo import find, load_graph, shipped_networks, stated_fingerprint
 
+PHOTOGRAPHS = "photo-large"  # the network for all but small images
+
 
 def load_codec(model: str | Path, threads: int | None = None, backend: str | None = None) -> Codec:
     """Codec.from_pretrained, but a network is read once, however often it is asked for."""
@@ -55,14 +57,14 @@ def _read(path: Path, changed: int) -> AnyGraph:
 
 
 def default_model(pixels: Pixels) -> str:
-    """cifar10 for images of its size, photo for all others."""
-    return "cifar10" if pixels.shape[:2] == (32, 32) else "photo"
+    """cifar10 for images of its size, photo-large for all others."""
+    return "cifar10" if pixels.shape[:2] == (32, 32) else PHOTOGRAPHS
 
 
 def default_model_of(images: Sequence[Pixels]) -> str:
-    """The default of images that agree on one, photo for all others."""
+    """The default of images that agree on one, photo-large for all others."""
     fitting = {default_model(pixels) for pixels in images}
-    return fitting.pop() if len(fitting) == 1 else "photo"
+    return fitting.pop() if len(fitting) == 1 else PHOTOGRAPHS
 
 
 def encode(

@@ -71,7 +71,7 @@ class Codec:
     def from_pretrained(
         model: str | Path, threads: int | None = None, *, backend: str | None = None
     ) -> Codec:
-        """A shipped network by name ("cifar10", "photo") or an integer network's file by path.
+        """A shipped network by name ("photo-large", "cifar10"), or an integer network's file.
 
         threads: of network and trellis search, all cores by default. backend: what evaluates the
         network, of diffcodec.exact.backends by name, or "cpu" or "cuda" for the fastest one there;

@@ -203,7 +203,7 @@ def test_the_way_back(tmp_path: Path) -> None:
         found = network.residual(x.float(), torch.from_numpy(v).float()).numpy()
         wanted = FloatNetwork(floats(), torch.float64)(x, v).numpy()
     assert apart(found, wanted)[:3].max() < 0.12  # of levels that were measured
-    measured = measure_ranges(FloatNetwork(back, torch.float32), np.stack(images()), moments=False)
+    measured = measure_ranges(FloatNetwork(back, torch.float32), np.stack(images()))
     graph = to_bytes(back, layers_of(back), measured)
     for layer in graph.layers:
         assert np.array_equal(graph.weight(layer), exported_bytes().weight(layer)) or layer.wide
@@ -226,7 +226,7 @@ def test_what_has_no_form_is_refused(made: Checkpoint, named: str) -> None:
 
 def test_ranges_are_narrowed_where_that_costs_less() -> None:
     network = FloatNetwork(floats(), torch.float32)
-    measured = measure_ranges(network, np.stack(images()), moments=False)
+    measured = measure_ranges(network, np.stack(images()))
     name = network.layers[1].name
     wide = {**measured, name: dataclasses.replace(measured[name], low=measured[name].low - 500.0)}
     found, same = narrowed(network, wide, images()), narrowed(network, measured, images())

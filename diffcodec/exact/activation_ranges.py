@@ -40,9 +40,8 @@ class Activations:
 class _Observer:
     """Collects activations; weight: of the images that are being evaluated."""
 
-    def __init__(self, layers: list[FloatLayer], moments: bool) -> None:
+    def __init__(self, layers: list[FloatLayer]) -> None:
         self.found = {layer.name: Activations() for layer in layers}
-        self.moments = moments
         self.rng, self.weight = np.random.default_rng(0), 1.0
 
     def __call__(self, layer: FloatLayer, a: Tensor, out: Tensor) -> None:
@@ -51,8 +50,6 @@ class _Observer:
         own.high = np.maximum(own.high, a.amax(dim=(0, 2, 3)).double().numpy())
         own.peak = float(max(own.high.max(), -own.low.min()))
         own.out = max(own.out, float(out.abs().max()))
-        if not self.moments:
-            return
         inputs = _inputs(layer, a, self.rng) * math.sqrt(self.weight / PLACES)
         product = (inputs.T @ inputs).numpy()
         if own.moments.shape == product.shape:
@@ -65,14 +62,9 @@ def measure_ranges(
     network: FloatNetwork,
     images: NDArray[np.uint8],
     progress: Progress | None = None,
-    *,
-    moments: bool = True,
 ) -> dict[str, Activations]:
-    """Activations of every layer, by name, on images (N, H, W, 3); progress(levels done, of).
-
-    Moments take most of the time.
-    """
-    observer = _Observer(network.layers, moments)
+    """Activations of every layer, by name, on images (N, H, W, 3); progress(levels done, of)."""
+    observer = _Observer(network.layers)
     batch = max(1, BATCH // (images.shape[1] * images.shape[2]))
     for i, sigma in enumerate(SIGMAS_GREY):
         level = (sigma / GREY) ** 2

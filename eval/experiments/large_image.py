@@ -57,7 +57,7 @@ def run(*arguments: str) -> dict[str, float]:
 @click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--megapixels", type=float, multiple=True, default=(24.0,), show_default=True)
 @click.option("--effort", type=click.Choice(list(EFFORTS)), default="fast", show_default=True)
-@options.model_option("photo")
+@options.model_option("photo-large")
 @click.option("--threads", type=click.IntRange(1), default=os.cpu_count(), help="Default: all.")
 @options.json_option
 def main(

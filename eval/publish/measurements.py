@@ -69,18 +69,18 @@ LOSSLESS = ("png", "webp", "jpeg2000")  # the codecs that archives are compared 
 MEASUREMENTS = (
     Measurement(
         "lossless-kodak.json",
-        "python -m diffcodec.eval.experiments.lossless photo data/kodak -j 2 "
+        "python -m diffcodec.eval.experiments.lossless photo-large data/kodak -j 2 "
         "--json lossless-kodak.json",
         24,
-        PHOTO,
+        LARGE,
         ("files",),
     ),
     Measurement(
         "lossless-gb82.json",
-        "python -m diffcodec.eval.experiments.lossless photo data/gb82 -j 2 "
+        "python -m diffcodec.eval.experiments.lossless photo-large data/gb82 -j 2 "
         "--json lossless-gb82.json",
         22,
-        PHOTO,
+        LARGE,
         ("files",),
     ),
     Measurement(
@@ -397,16 +397,18 @@ MEASUREMENTS = (
     ),
     Measurement(
         "exact-speed.json",
-        "python -m diffcodec.eval.experiments.exact_speed photo --json exact-speed.json --rounds 3",
-        10,
-        PHOTO,
+        "python -m diffcodec.eval.experiments.exact_speed photo photo-large --large --rounds 3 "
+        "--json exact-speed.json",
+        15,
+        (*PHOTO, *LARGE),
         ("network",),
     ),
     Measurement(
         "exact-settings.json",
-        "python -m diffcodec.eval.experiments.exact_settings cifar10 --json exact-settings.json",
+        "python -m diffcodec.eval.experiments.exact_settings photo-large "
+        "--json exact-settings.json",
         10,
-        CIFAR10,
+        LARGE,
         ("network", "files", "training"),
     ),
     Measurement(
@@ -428,11 +430,20 @@ MEASUREMENTS = (
         ("bound", "network", "training"),
     ),
     Measurement(
+        "exact-cost-photo-large.json",
+        "python -m diffcodec.eval.experiments.exact_cost runs/first/model.safetensors "
+        "diffcodec/zoo/photo-large.safetensors --data data/gb82 --images 4 --crop 256 --steps 25 "
+        "--json exact-cost-photo-large.json",
+        2,
+        LARGE,
+        ("bound", "network", "training"),
+    ),
+    Measurement(
         "large.json",
         "python -m diffcodec.eval.experiments.large_image tests/images/dog.png --megapixels 1 "
         "--megapixels 4 --megapixels 24 --effort fast --json large.json",
         40,
-        PHOTO,
+        LARGE,
         ("files",),
     ),
     Measurement(

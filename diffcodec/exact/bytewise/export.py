@@ -77,12 +77,11 @@ def export_bytes(
 ) -> ByteGraph:
     """`to_bytes` with activations on images (N, H, W, 3); progress(noise levels done, of).
 
-    network: the checkpoint's. One that was trained for bytes takes less time: it has its ranges,
-    and weights that lie where they should.
+    network: the checkpoint's. One that was trained for bytes keeps its ranges, and weights that lie
+    on its grids: only where a pair of them has to be cut do others make up for it.
     """
-    trained = bool(grids_in(checkpoint.weights))
-    measured = measure_ranges(network, images, progress, moments=not trained)
-    if not trained:
+    measured = measure_ranges(network, images, progress)
+    if not grids_in(checkpoint.weights):
         few = max(1, PIXELS // images[0, ..., 0].size)
         measured = narrowed(network, measured, list(images[:few]), progress)
     return to_bytes(checkpoint, network.layers, measured)
@@ -235,15 +234,14 @@ def _tensors(
     rows: Float64 | None,
     grid: Grid | None,
 ) -> dict[str, NDArray[Any]]:
-    """The tensors of a layer, named for the graph. Without moments weights are the nearest."""
+    """The tensors of a layer, named for the graph."""
     made = graph.layers[k]
     steps, folded = _folded(graph.layers, k, layer, found)
     tensors: dict[str, NDArray[Any]] = {}
     if not made.wide:
         tensors = {"scale": steps.scale, "zero": steps.zero.astype(np.uint8)}
     each = np.tile(steps.step, layer.weight.shape[1] * layer.weight.shape[2])
-    moments = found.moments / np.outer(each, each) if found.moments.size > 1 else np.eye(len(each))
-    rounding = Rounding(moments, 0 if made.wide else PAIR)
+    rounding = Rounding(found.moments / np.outer(each, each), 0 if made.wide else PAIR)
     bits, peak = _bits(folded, made), _peak(made)
     if grid is not None:
         bits = grid.bits.astype(np.int64)

@@ -39,7 +39,7 @@ def settings(results: Path) -> str:
 def cost(results: Path) -> str:
     """What the integers cost in bits."""
     rows, commands = [], []
-    for name in ("cifar10", "photo"):
+    for name in ("cifar10", "photo", "photo-large"):
         result = load(results, f"exact-cost-{name}")
         commands.append(machine(result))
         error = result["standard_error_bpd"]
