@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from diffcodec.exact.bytewise import compiled
+from diffcodec.exact.bytewise.chains import chains_of, sides_of
 from diffcodec.exact.bytewise.compiled import ByteCompiled, instruction_sets
 from diffcodec.exact.bytewise.graph import ByteGraph
 from diffcodec.exact.bytewise.packed import LANES, columns, pack
-from diffcodec.exact.bytewise.plan import FIELDS, Plan, chains_of, sides_of
+from diffcodec.exact.bytewise.plan import FIELDS, Plan
 from diffcodec.exact.bytewise.reference import ByteReference
 from diffcodec.exact.memory import HUGE, zeroed
 from tests.random_bytes import inputs, random_bytes
@@ -54,7 +55,7 @@ def test_chains_are_cut_where_the_cache_ends(monkeypatch: pytest.MonkeyPatch) ->
     x, v = inputs(graph, 1, 24, 24, 3)
     lengths = set()
     for cache in (0, 20_000, 1 << 30):
-        monkeypatch.setattr("diffcodec.exact.bytewise.plan.CACHE", cache)
+        monkeypatch.setattr("diffcodec.exact.bytewise.chains.CACHE", cache)
         sides = sides_of(graph, *x.shape[1:3])
         lengths.add(len(chains_of(sides)))
         np.testing.assert_array_equal(ByteCompiled(graph)(x, v), expected(graph, x, v))

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diffcodec.exact.bytewise.export import BYTE, export_bytes
+from diffcodec.exact.bytewise.export import export_bytes
 from diffcodec.exact.bytewise.graph import PAIR
+from diffcodec.exact.bytewise.rounded_layer import BYTE
 from diffcodec.exact.bytewise.weights import byte_weights
 from diffcodec.exact.floats import FloatNetwork
 from diffcodec.network.architecture import Network

@@ -77,10 +77,10 @@ MEASUREMENTS = (
     ),
     Measurement(
         "lossless-gb82.json",
-        "python -m diffcodec.eval.experiments.lossless photo-large data/gb82 -j 2 "
+        "python -m diffcodec.eval.experiments.lossless photo data/gb82 -j 2 "
         "--json lossless-gb82.json",
         22,
-        LARGE,
+        PHOTO,
         ("files",),
     ),
     Measurement(

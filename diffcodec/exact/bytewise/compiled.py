@@ -1,8 +1,9 @@
 """The integer network of bytes by a compiled kernel: the integers of reference.py, in less time.
 
 kernel.c computes rows of chains of layers with the best instructions the processor has. Here is
-what it needs: weights in its order (packed.py), a plan for the size of the image (plan.py), memory,
-and threads, which share out the rows of a chain, or the images of a batch of small ones.
+what it needs: weights in its order (packed.py), a plan for the size of the image (chains.py and
+plan.py), memory, and threads, which share out the rows of a chain, or the images of a batch of
+small ones.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from numpy.typing import NDArray
 
 from diffcodec.bitstream.kernel import load_kernel
 from diffcodec.bitstream.types import Int16, Int32
+from diffcodec.exact.bytewise.chains import Rows, Stripe
 from diffcodec.exact.bytewise.graph import ByteGraph
 from diffcodec.exact.bytewise.packed import pack
-from diffcodec.exact.bytewise.plan import Plan, Rows, Stripe
+from diffcodec.exact.bytewise.plan import Plan
 from diffcodec.exact.memory import zeroed
 
 KERNEL = load_kernel("diffcodec.exact.bytewise._kernel")

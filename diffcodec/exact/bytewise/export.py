@@ -16,57 +16,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec.bitstream.types import Float64, Int64, Progress
+from diffcodec.bitstream.types import Progress
 from diffcodec.errors import CheckpointError
 from diffcodec.exact.activation_ranges import Activations, measure_ranges
-from diffcodec.exact.bytewise.graph import (
-    HARD_SWISH_FRACTION,
-    PAIR,
-    Activation,
-    ByteGraph,
-    ByteLayer,
-    gain,
-)
+from diffcodec.exact.bytewise.graph import HARD_SWISH_FRACTION, Activation, ByteGraph, ByteLayer
 from diffcodec.exact.bytewise.narrowing import narrowed
-from diffcodec.exact.bytewise.proof import accumulator, prove_bytes
+from diffcodec.exact.bytewise.proof import prove_bytes
+from diffcodec.exact.bytewise.rounded_layer import WORD, finest_bits, folded_weights, layer_tensors
 from diffcodec.exact.conformance import expected
 from diffcodec.exact.floats import FloatLayer, FloatNetwork
-from diffcodec.exact.integers import INPUT_FRACTION, TRAINED
+from diffcodec.exact.integers import TRAINED
 from diffcodec.exact.levels import level_rows, noise_levels
-from diffcodec.exact.overflow import ROOM
-from diffcodec.exact.rounding import Rounding
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.grids import Grid, grids_in, without_grids
 
 PIXELS = 2**17  # that ranges are narrowed by
 LEVELS_PER_OCTAVE = 8  # of sigma, at which the noise embedding is kept
-ROOM_ABOVE = 1.0  # the range of a channel, to the range that was measured
-STREAM_ROOM = 1.25  # the same of a stream, which saturates
+STREAM_ROOM = 1.25  # room above the largest value of a stream, which saturates
 OUTPUT_FRACTION = 12
-BYTE, WORD = 127, 32767  # the largest weights
-MOST_SHIFT = 24  # what an accumulator counts below its stream, in bits
-
-
-@dataclasses.dataclass(frozen=True)
-class Steps:
-    """What one of the bytes of each channel stands for, and which of them stands for 0.
-
-    scale: int16, of the integer network; step, zero: (c_in,), the same in numbers.
-    """
-
-    scale: NDArray[np.int16]
-    step: Float64
-    zero: Float64
-
-    @staticmethod
-    def of(found: Activations, activation: str, fraction: int) -> Steps:
-        """Steps for what was measured, of a stream that counts 2^-fraction."""
-        span = np.maximum((found.high - found.low) * ROOM_ABOVE, 2.0**-fraction)
-        unit = 2.0**fraction * gain(activation)  # of what the scale multiplies
-        scale = np.clip(np.rint(255 / span / unit * 2**15), 1, WORD)
-        step = 2**15 / (scale * unit)
-        zero = np.clip(np.rint(-found.low * ROOM_ABOVE / step), 0, 255)
-        return Steps(scale.astype(np.int16), step, zero)
 
 
 def export_bytes(
@@ -119,7 +86,7 @@ def to_bytes(
     )
     for k, layer in enumerate(layers):
         rows = None if layer.level is None else level_rows(layer.level, levels)
-        tensors |= _tensors(graph, k, layer, measured[layer.name], rows, grids.get(layer.name))
+        tensors |= layer_tensors(graph, k, layer, measured[layer.name], rows, grids.get(layer.name))
     prove_bytes(graph)
     return dataclasses.replace(graph, facts={**graph.facts, "conformance": expected(graph)})
 
@@ -194,7 +161,11 @@ def with_fractions(
             for layer, g in zip(made, group, strict=True)
         )
         finest = [
-            int(_bits(_folded(found, k, layer, measured[layer.name])[1], found[k]).min())
+            int(
+                finest_bits(
+                    folded_weights(found, k, layer, measured[layer.name])[1], found[k]
+                ).min()
+            )
             for k, layer in enumerate(layers)
         ]
         if all(bits >= layer.fraction for bits, layer in zip(finest, found, strict=True)):
@@ -221,89 +192,3 @@ def _most_fraction(
         peak = float(measured[layers[k + 1].name].high.max())
     bits = math.floor(math.log2(WORD / max(peak * STREAM_ROOM, 1.0)))
     return min(bits, HARD_SWISH_FRACTION)
-
-
-# --- one layer ---
-
-
-def _tensors(
-    graph: ByteGraph,
-    k: int,
-    layer: FloatLayer,
-    found: Activations,
-    rows: Float64 | None,
-    grid: Grid | None,
-) -> dict[str, NDArray[Any]]:
-    """The tensors of a layer, named for the graph."""
-    made = graph.layers[k]
-    steps, folded = _folded(graph.layers, k, layer, found)
-    tensors: dict[str, NDArray[Any]] = {}
-    if not made.wide:
-        tensors = {"scale": steps.scale, "zero": steps.zero.astype(np.uint8)}
-    each = np.tile(steps.step, layer.weight.shape[1] * layer.weight.shape[2])
-    rounding = Rounding(found.moments / np.outer(each, each), 0 if made.wide else PAIR)
-    bits, peak = _bits(folded, made), _peak(made)
-    if grid is not None:
-        bits = grid.bits.astype(np.int64)
-    elif not made.wide:
-        bits = bits + rounding.finer(folded * 2.0 ** bits[:, None], peak)
-    bits = np.minimum(bits, made.fraction + MOST_SHIFT)
-    while True:
-        tensors |= _integers(layer, rounding, folded, rows, bits, peak, made)
-        named = {f"{layer.name}.{key}": tensor for key, tensor in tensors.items()}
-        tried = dataclasses.replace(graph, tensors={**graph.tensors, **named})
-        over = accumulator(tried, made) >= ROOM
-        if not over.any():
-            return named
-        bits = bits - over
-
-
-def _folded(
-    made: Sequence[ByteLayer], k: int, layer: FloatLayer, found: Activations
-) -> tuple[Steps, Float64]:
-    """Steps of what a layer reads, and its weights (c_out, K) for one step of each."""
-    if made[k].wide:
-        channels = layer.weight.shape[3]
-        unit = np.full(channels, 2.0**-INPUT_FRACTION)
-        steps = Steps(np.ones(channels, np.int16), unit, np.zeros(channels))
-    else:
-        steps = Steps.of(found, made[k].activation, made[k - 1].fraction)
-    return steps, (layer.weight * steps.step).reshape(len(layer.weight), -1)
-
-
-def _peak(made: ByteLayer) -> int:
-    return WORD if made.wide else BYTE
-
-
-def _bits(folded: Float64, made: ByteLayer) -> Int64:
-    """The fraction of each output channel's sums, so that the largest weight fits."""
-    with np.errstate(divide="ignore"):
-        bits = np.floor(np.log2(_peak(made) / np.abs(folded).max(axis=1)))
-    return np.asarray(np.minimum(bits, made.fraction + MOST_SHIFT), np.int64)
-
-
-def _integers(
-    layer: FloatLayer,
-    rounding: Rounding,
-    folded: Float64,
-    rows: Float64 | None,
-    bits: Int64,
-    peak: int,
-    made: ByteLayer,
-) -> dict[str, NDArray[Any]]:
-    """Weights and biases whose sums count 2^-bits."""
-    if (bits < made.fraction).any():
-        raise CheckpointError(
-            f"the sums of {layer.name} are too large for 32 bits; train the network longer, or at "
-            "a lower rate"
-        )
-    unit = 2.0**bits
-    rounded = rounding(folded * unit[:, None], peak)
-    found: dict[str, NDArray[Any]] = {
-        "weight": rounded.reshape(layer.weight.shape).astype(np.int16 if made.wide else np.int8),
-        "bias": np.rint(layer.bias * unit).astype(np.int32),
-        "shift": (bits - made.fraction).astype(np.uint8),
-    }
-    if rows is not None:
-        found["levels"] = np.rint(rows * unit).astype(np.int32)
-    return found
