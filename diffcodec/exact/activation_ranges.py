@@ -26,8 +26,7 @@ class Activations:
     """Of what goes into a layer, and comes out of it.
 
     peak: largest modulus; low, high: of every channel (c_in,), with 0 between them; moments: sum
-    a a' (K, K) of what weights meet, unless ranges alone were measured; out: largest modulus of the
-    output.
+    a a' (K, K) of what weights meet; out: largest modulus of the output.
     """
 
     peak: float = 0.0
@@ -59,9 +58,7 @@ class _Observer:
 
 
 def measure_ranges(
-    network: FloatNetwork,
-    images: NDArray[np.uint8],
-    progress: Progress | None = None,
+    network: FloatNetwork, images: NDArray[np.uint8], progress: Progress | None = None
 ) -> dict[str, Activations]:
     """Activations of every layer, by name, on images (N, H, W, 3); progress(levels done, of)."""
     observer = _Observer(network.layers)

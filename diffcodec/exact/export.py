@@ -23,7 +23,7 @@ from diffcodec.exact.activation_ranges import Activations, measure_ranges
 from diffcodec.exact.bytewise.export import export_bytes
 from diffcodec.exact.bytewise.graph import ByteGraph
 from diffcodec.exact.conformance import expected
-from diffcodec.exact.floats import FloatLayer, FloatNetwork
+from diffcodec.exact.floats import FloatLayer, FloatNetwork, embedding_of, facts_of
 from diffcodec.exact.graph import Graph, Layer
 from diffcodec.exact.integers import INPUT_FRACTION, TRAINED
 from diffcodec.exact.levels import level_rows, noise_levels
@@ -33,7 +33,6 @@ from diffcodec.exact.shapes import PEAK
 from diffcodec.exact.stored import AnyGraph
 from diffcodec.network.activation import curve
 from diffcodec.network.checkpoint import Checkpoint
-from diffcodec.network.grids import without_grids
 
 HEADROOM = 1.5  # room above the largest activation that was measured
 FRACTION = 11  # of the streams
@@ -98,12 +97,9 @@ def to_integers(
 ) -> Graph:
     """The integer network of a checkpoint's layers, whose activations were measured, by name."""
     config, levels = checkpoint.recipe.network, noise_levels(LEVELS_PER_OCTAVE)
-    convolutions = {layer.name for layer in layers}
     table = activation_table(config.activation, FRACTION)
     tensors: dict[str, NDArray[Any]] = {"silu": table, "levels": levels}
-    for name, weight in without_grids(checkpoint.weights).items():
-        if name.rpartition(".")[0] not in convolutions:
-            tensors[TRAINED + name] = weight.astype(np.float16)
+    tensors |= embedding_of(checkpoint, layers)
     graph = Graph(
         layers=(),
         tensors=tensors,
@@ -112,12 +108,7 @@ def to_integers(
         sigma_data=config.sigma_data,
         fraction=FRACTION,
         output=OUTPUT_FRACTION,
-        facts={
-            "recipe": checkpoint.recipe.to_dict(),
-            "tables": checkpoint.tables,
-            "card": checkpoint.card,
-            "trained": checkpoint.fingerprint.hex(),
-        },
+        facts=facts_of(checkpoint),
     )
     for layer in layers:
         rows = None if layer.level is None else level_rows(layer.level, levels)

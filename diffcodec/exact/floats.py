@@ -9,19 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffcodec.bitstream.types import Float64
 from diffcodec.errors import CheckpointError
+from diffcodec.exact.integers import TRAINED
 from diffcodec.network.activation import activation
 from diffcodec.network.architecture import Network
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Recipe
+from diffcodec.network.grids import without_grids
 from diffcodec.network.kinds import build
 from diffcodec.network.walk import double
 
@@ -142,6 +145,26 @@ def layers_of(checkpoint: Checkpoint) -> list[FloatLayer]:
             f"{recipe.name} has weights that are not numbers; train it again, at a lower rate"
         )
     return listing.layers
+
+
+def facts_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What an integer network knows about the one that it was made from."""
+    return {
+        "recipe": checkpoint.recipe.to_dict(),
+        "tables": checkpoint.tables,
+        "card": checkpoint.card,
+        "trained": checkpoint.fingerprint.hex(),
+    }
+
+
+def embedding_of(checkpoint: Checkpoint, layers: Sequence[FloatLayer]) -> dict[str, NDArray[Any]]:
+    """All weights but those of the layers, in float16: only training needs them again."""
+    names = {layer.name for layer in layers}
+    return {
+        TRAINED + name: weight.astype(np.float16)
+        for name, weight in without_grids(checkpoint.weights).items()
+        if name.rpartition(".")[0] not in names
+    }
 
 
 def _check_output(recipe: Recipe) -> None:

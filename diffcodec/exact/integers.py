@@ -7,6 +7,7 @@ list of layers with tensors that are named after them.
 from __future__ import annotations
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
@@ -51,7 +52,7 @@ class AnyLayer(Protocol):
         ...
 
 
-class IntegerNetwork:
+class IntegerNetwork(ABC):
     """Base of the frozen dataclasses that hold a network.
 
     tensors: of the layers (see there), and "levels", float64 (L,), increasing noise variances.
@@ -73,9 +74,9 @@ class IntegerNetwork:
         """(c_out, k, k, c_in), in the file's type: too narrow to be multiplied in."""
         return self.tensors[f"{layer.name}.weight"]
 
+    @abstractmethod
     def sources(self, k: int) -> tuple[int, ...]:
         """The streams that layer number k, from 0, reads."""
-        raise NotImplementedError
 
     @property
     def parameters(self) -> int:
@@ -141,11 +142,11 @@ class IntegerNetwork:
         write_atomic(path, self.to_bytes())
 
     @classmethod
+    @abstractmethod
     def from_structure(
         cls, structure: dict[str, Any], tensors: Tensors, facts: dict[str, Any]
     ) -> Self:
         """The network of what a file holds; raises TypeError or KeyError for another kind's."""
-        raise NotImplementedError
 
 
 def rounded_shift(x: Int64, bits: int | Int64) -> Int64:

@@ -24,11 +24,10 @@ from diffcodec.exact.bytewise.narrowing import narrowed
 from diffcodec.exact.bytewise.proof import prove_bytes
 from diffcodec.exact.bytewise.rounded_layer import WORD, finest_bits, folded_weights, layer_tensors
 from diffcodec.exact.conformance import expected
-from diffcodec.exact.floats import FloatLayer, FloatNetwork
-from diffcodec.exact.integers import TRAINED
+from diffcodec.exact.floats import FloatLayer, FloatNetwork, embedding_of, facts_of
 from diffcodec.exact.levels import level_rows, noise_levels
 from diffcodec.network.checkpoint import Checkpoint
-from diffcodec.network.grids import Grid, grids_in, without_grids
+from diffcodec.network.grids import Grid, grids_in
 
 PIXELS = 2**17  # that ranges are narrowed by
 LEVELS_PER_OCTAVE = 8  # of sigma, at which the noise embedding is kept
@@ -65,11 +64,8 @@ def to_bytes(
     grids = grids_in(checkpoint.weights)
     measured = {name: _as_trained(found, grids.get(name)) for name, found in measured.items()}
     config, levels = checkpoint.recipe.network, noise_levels(LEVELS_PER_OCTAVE)
-    names = {layer.name for layer in layers}
     tensors: dict[str, NDArray[Any]] = {"levels": levels}
-    for name, weight in without_grids(checkpoint.weights).items():
-        if name.rpartition(".")[0] not in names:
-            tensors[TRAINED + name] = weight.astype(np.float16)
+    tensors |= embedding_of(checkpoint, layers)
     graph = ByteGraph(
         layers=chain(layers, measured, config.activation),
         tensors=tensors,
@@ -77,12 +73,7 @@ def to_bytes(
         stride=config.stride,
         sigma_data=config.sigma_data,
         output=OUTPUT_FRACTION,
-        facts={
-            "recipe": checkpoint.recipe.to_dict(),
-            "tables": checkpoint.tables,
-            "card": checkpoint.card,
-            "trained": checkpoint.fingerprint.hex(),
-        },
+        facts=facts_of(checkpoint),
     )
     for k, layer in enumerate(layers):
         rows = None if layer.level is None else level_rows(layer.level, levels)

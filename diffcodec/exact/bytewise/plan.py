@@ -20,7 +20,7 @@ from diffcodec.exact.bytewise.chains import (
     sides_of,
     stripes_of,
 )
-from diffcodec.exact.bytewise.graph import ByteGraph
+from diffcodec.exact.bytewise.graph import ACTIVATIONS, ByteGraph
 from diffcodec.exact.bytewise.packed import SIGNED, Packed
 
 ALIGNMENT = 64
@@ -215,7 +215,6 @@ class Plan:
         graph, side, last = self.graph, self.sides[k], k == len(self.sides) - 1
         layer = graph.layers[k]
         reader = None if last else graph.layers[k + 1]
-        names = ("none", "relu", "hard_swish")
         scale = 0 if last else packed.scale_at[k + 1]
         return {
             "kernel": side.kernel,
@@ -226,7 +225,7 @@ class Plan:
             "outputs": side.outputs,
             "height": side.height,
             "width": side.width,
-            "activation": 0 if reader is None else names.index(reader.activation),
+            "activation": 0 if reader is None else ACTIVATIONS.index(reader.activation),
             "fraction": layer.fraction,
             "wide_out": 0 if reader is None else int(reader.wide),
             "weight": packed.weight_at[k],
