@@ -11,10 +11,21 @@ from numpy.typing import DTypeLike, NDArray
 
 @dataclass(frozen=True)
 class SampleFormat:
-    """channels: samples of a pixel; depth: their bits, 0 .. 2^depth - 1."""
+    """channels: samples of a pixel, 1 grey, 3 RGB, and one more (2, 4) where the last one is alpha;
+    depth: their bits, 0 .. 2^depth - 1."""
 
     channels: int
     depth: int
+
+    @property
+    def alpha(self) -> bool:
+        """Whether the last sample of a pixel says how opaque it is."""
+        return self.channels in (2, 4)
+
+    @property
+    def colour(self) -> SampleFormat:
+        """Without alpha: what steps and exact pixels code."""
+        return SampleFormat(self.channels - self.alpha, self.depth)
 
     @property
     def levels(self) -> int:

@@ -14,6 +14,7 @@ Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 UInt16 = NDArray[np.uint16]
 UInt32 = NDArray[np.uint32]
-Pixels = NDArray[np.uint8]  # (H, W, C) or (N, H, W, C) as in files, (C, H, W) where planes are said
+# (H, W, C) or (N, H, W, C) as in files, (C, H, W) where planes are said; of 16-bit images uint16
+Pixels = NDArray[np.uint8]
 
 Progress = Callable[[int, int], None]  # done, of how many
