@@ -176,12 +176,12 @@ def test_saved_images_load_again(tmp_path: Path, name: str, pixels: NDArray[np.u
     assert stream.getvalue()[:2] == (b"P6" if pixels.shape[2] == 3 else b"P5")
 
 
-def test_formats_with_loss_are_not_written(tmp_path: Path) -> None:
-    for name in ("a.jpg", "a"):
+def test_other_formats_are_not_written(tmp_path: Path) -> None:
+    for name in ("a.gif", "a"):
         with pytest.raises(ImageError, match="suffix"):
             image.save(RGB, tmp_path / name)
-    with pytest.raises(ImageError, match="jpeg"):
-        image.to_bytes(RGB, "jpeg")
+    with pytest.raises(ImageError, match="gif"):
+        image.to_bytes(RGB, "gif")
     assert not list(tmp_path.iterdir())
 
 

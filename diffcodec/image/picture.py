@@ -34,3 +34,6 @@ class Choices:
     rgb: bool = False
     strip: bool = False
     truncated: bool = False
+
+
+AS_IT_IS = Choices()
