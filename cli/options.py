@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -15,9 +17,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from diffcodec.cli.output import Output, listed
+from diffcodec.cli.streams import warn
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from diffcodec.codec import Codec
+    from diffcodec.image.picture import Choices
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
@@ -236,6 +242,128 @@ def seed_option(what: str) -> Decorator[Any]:
         default=0,
         metavar="N",
         help=f"Seed of {what} (default: 0).",
+    )
+
+
+# --- images that cannot be kept as they are -----------------------------------------------------
+
+COLOURS = {"white": (255, 255, 255), "black": (0, 0, 0)}
+
+
+def _colour(
+    _: click.Context, option: click.Parameter, value: str | None
+) -> tuple[int, int, int] | None:
+    """A colour as RGB of 8 bits: one of COLOURS, #rgb or #rrggbb."""
+    if value is None or value in COLOURS:
+        return COLOURS[value] if value else None
+    if not re.fullmatch(r"#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", value):
+        message = f"{value!r} is no colour; give #rgb, #rrggbb, {' or '.join(COLOURS)}"
+        raise click.BadParameter(message, param=option)
+    digits = value[1:] if len(value) == 7 else "".join(2 * digit for digit in value[1:])
+    red, green, blue = bytes.fromhex(digits)
+    return red, green, blue
+
+
+def _choices(
+    flatten: tuple[int, int, int] | None,
+    frame: int | None,
+    convert: str | None,
+    strip: bool,
+    accept_truncated: bool,
+) -> Choices:
+    """What was chosen, as diffcodec.image takes it."""
+    from diffcodec.image.picture import Choices
+
+    return Choices(flatten, frame, convert == "rgb", strip, accept_truncated)
+
+
+strip_option = click.option(
+    "--strip", is_flag=True, help="Leave out metadata: profiles, EXIF, XMP, text."
+)
+choices_options = grouped(
+    "choices",
+    _choices,
+    click.option(
+        "--flatten",
+        callback=_colour,
+        metavar="COLOUR",
+        help="Lay transparent pixels on a colour: #rgb, #rrggbb, white or black.",
+    ),
+    click.option(
+        "--frame",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Take image N, from 0, of a file that holds several.",
+    ),
+    click.option(
+        "--convert",
+        type=click.Choice(["rgb"]),
+        help="Convert CMYK, LAB and floats to RGB of 8 bits; they are refused otherwise.",
+    ),
+    strip_option,
+    click.option(
+        "--accept-truncated",
+        is_flag=True,
+        help="Take what is there of an image that is cut short; it is refused otherwise.",
+    ),
+)
+
+
+# --- where the work is done ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """-j, --dask: how many jobs at a time, and on which machines."""
+
+    processes: int = 1
+    dask: str | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is done in this process."""
+        return self.processes == 1 and self.dask is None
+
+    def threads(self, network: Network) -> int | None:
+        """Threads of a network: all cores for one job at a time, one each for several."""
+        return network.threads or (None if self.alone else 1)
+
+    @contextmanager
+    def executor(self) -> Iterator[Executor]:
+        """What runs jobs; says so where an engine has no workers yet."""
+        from diffcodec.executors import Engine, executor
+
+        with executor(self.processes, self.dask) as pool:
+            if isinstance(pool, Engine) and not pool.workers:
+                warn(f"{self.dask} has no workers yet; they start with `dask worker {self.dask}`")
+            yield pool
+
+
+def _parallel(processes: int, dask: str | None) -> Parallel:
+    if processes > 1 and dask is not None:
+        raise click.UsageError("--processes and --dask each say where jobs run; give one of them")
+    return Parallel(processes, dask)
+
+
+def parallel_options(what: str) -> Decorator[Any]:
+    """-j N, --dask ADDRESS: at what commands that map over many work; what: "images", say."""
+    return grouped(
+        "parallel",
+        _parallel,
+        click.option(
+            "-j",
+            "--processes",
+            type=click.IntRange(1),
+            default=1,
+            metavar="N",
+            help=f"Work on N {what} at a time, in a process each (default: 1).",
+        ),
+        click.option(
+            "--dask",
+            metavar="ADDRESS",
+            help="Work on the machines of a dask.distributed scheduler, tcp://HOST:8786 for "
+            "instance; they must see the same files.",
+        ),
     )
 
 

@@ -3,6 +3,8 @@
 What is raised about bytes is in diffcodec.bitstream.errors.
 """
 
+import os
+
 
 class OptionError(ValueError):
     """An option of the codec that does not exist or cannot be met."""
@@ -22,3 +24,27 @@ class CheckpointError(ValueError):
 
 class RecipeError(ValueError):
     """A recipe that cannot be read, or whose fields do not fit together."""
+
+
+class WorkerError(ValueError):
+    """Processes or machines that jobs run on, and that are not there or died."""
+
+
+def sentence(error: BaseException) -> str | None:
+    """What to tell the user about an error; None about a fault of the program.
+
+    For the user's sake are errors of these classes and of others in this package, of the system,
+    and a lack of memory.
+    """
+    if isinstance(error, OSError):
+        if error.filename is not None:
+            return f"{os.fsdecode(error.filename)}: {error.strerror}"
+        return error.strerror or str(error) or type(error).__name__
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this"
+    if isinstance(error, RuntimeError):  # torch has no class of its own for this on the CPU
+        return "there is not enough memory for this" if "memory" in str(error) else None
+    if type(error) is FloatingPointError:  # of training
+        return str(error)
+    ours = type(error).__module__.startswith("diffcodec.")
+    return str(error) if ours and isinstance(error, ValueError | ArithmeticError) else None

@@ -1,24 +1,35 @@
-"""Files appear whole or not at all."""
+"""Files appear whole or not at all, and are for nobody's eyes who could not see them before."""
 
 from __future__ import annotations
 
 import os
+import secrets
+import stat
+from contextlib import suppress
 from pathlib import Path
 
+NEW = 0o666  # permissions of a new file, less what the umask takes
+PART = 100  # bytes of a name that the name of its part repeats
 
-def write_atomic(path: Path, data: bytes) -> None:
+_parts: set[Path] = set()  # that this process writes
+
+
+def write_atomic(path: Path, data: bytes, *, like: Path | None = None) -> None:
     """Write beside the target, flush, then rename: never a half-written file.
 
-    A link is followed, and what is not a file (a pipe, /dev/null) is written to, not replaced.
-    Raises OSError naming `path`; what was there before is then still there.
+    A file that is replaced passes on its mode; a new one gets at most the permissions of the file
+    `like`, that it was made of. A link is followed, and what is not a file (a pipe, /dev/null) is
+    written to, not replaced. Raises OSError naming `path`; what was there before is then still
+    there.
     """
     if path.exists() and not path.is_file():
         path.write_bytes(data)
         return
     target = Path(os.path.realpath(path))
-    part = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
+    part = target.with_name(f".{_beginning(target.name)}.{secrets.token_hex(8)}.part")
+    _parts.add(part)
     try:
-        with open(part, "wb") as file:
+        with open(_create(part, target, like), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -27,3 +38,44 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise type(error)(error.errno, error.strerror, str(path)) from error
     finally:
         part.unlink(missing_ok=True)
+        _parts.discard(part)
+
+
+def remove_parts() -> None:
+    """Remove what `write_atomic` has begun, in a process that ends at once."""
+    for part in list(_parts):
+        with suppress(OSError):
+            part.unlink()
+
+
+def _beginning(name: str) -> str:
+    """So much of a name that a longer one still is a name: file systems count bytes."""
+    return os.fsencode(name)[:PART].decode(errors="ignore")
+
+
+def _create(part: Path, target: Path, like: Path | None) -> int:
+    """A descriptor of a new file, `part`, with the permissions that `target` gets.
+
+    Raises FileExistsError for whatever is there already, a link that somebody planted too.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    for name in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"):
+        flags |= getattr(os, name, 0)
+    replaced = _status(target)
+    if replaced is None:
+        source = None if like is None else _status(like)
+        return os.open(part, flags, NEW if source is None else NEW & source.st_mode)
+    descriptor = os.open(part, flags, 0o600)
+    with suppress(OSError, AttributeError):  # only root may; and there is no such call on Windows
+        os.fchown(descriptor, replaced.st_uid, replaced.st_gid)
+    os.chmod(part, stat.S_IMODE(replaced.st_mode))
+    return descriptor
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """Of a file; None where there is none, or something else."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found if stat.S_ISREG(found.st_mode) else None

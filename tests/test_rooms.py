@@ -21,6 +21,7 @@ ROOMS = (
     "diffcodec",  # lazily: names of the public API, the version
     "diffcodec.errors",
     "diffcodec.files",
+    "diffcodec.executors",
     "diffcodec.cores",
     "diffcodec.theory",
     "diffcodec.image",
