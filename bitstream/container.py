@@ -12,17 +12,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 from diffcodec.bitstream.errors import BitstreamError, IncompleteHeader
+from diffcodec.bitstream.narrowing import Narrowing
 from diffcodec.bitstream.sample_format import SAMPLE_FORMATS, SampleFormat
 from diffcodec.bitstream.step_codes import STEP_CODES, STEP_CODES_OF_VERSION_1, StepCode
 
 MAGIC = b"\x89dfc"
 ARCHIVE_MAGIC = b"\x89dfa"
-VERSIONS = (1, 2)  # that are read; encoders write the last
+VERSIONS = (1, 2, 3)  # that are read
+PLAIN, EXTENDED = 2, 3  # that are written: the latter for more than grey or RGB of 8 bits
 CHAINS = ("own", "linear", "cosine")  # where the noise levels come from, by code
 MAX_PIXELS = 1 << 26
 MAX_NODES = 1000
 assert len(SAMPLE_FORMATS) <= 2 and len(STEP_CODES) <= 16 and len(CHAINS) <= 4  # bits of the flags
 LOSSLESS = 0x40  # flag: the encoder continued to the exact pixels, and the file's length is stated
+# Bits of version 3's second byte of flags.
+DEEP, ALPHA, OPAQUE, FRONT, BACK, NARROW = 1, 2, 4, 8, 16, 32
 
 ChainKind = Literal["own", "linear", "cosine"]
 
@@ -35,6 +39,10 @@ class Header:
     levels; seed: of the shared randomness; total_bytes: length of the whole file, None if the
     encoder stopped before the exact pixels; version: of the format, which says what the payload
     may hold.
+
+    In version 3 only: format has alpha, or 16 bits; narrowing: of the 16 bits of the colours, if
+    they come from fewer; opaque: alpha is so everywhere, and not in the file; front, back: bytes of
+    the sections (sections.py) before and after the payload.
     """
 
     width: int
@@ -46,7 +54,23 @@ class Header:
     nodes: int
     seed: int = 0
     total_bytes: int | None = None
-    version: int = VERSIONS[-1]
+    version: int = PLAIN
+    narrowing: Narrowing | None = None
+    opaque: bool = False
+    front: int = 0
+    back: int = 0
+
+    @property
+    def extended(self) -> bool:
+        """Whether it says something that only version 3 can say."""
+        blocks = self.front or self.back
+        return bool(blocks or self.narrowing or self.format not in SAMPLE_FORMATS)
+
+    @property
+    def coded(self) -> SampleFormat:
+        """Of what the payload codes: the colours, narrowed."""
+        colour = self.format.colour
+        return SampleFormat(colour.channels, self.narrowing.bits) if self.narrowing else colour
 
     @property
     def chain_name(self) -> str:
@@ -55,21 +79,36 @@ class Header:
 
     @property
     def dims(self) -> int:
-        """Number of sub-pixels D."""
-        return self.width * self.height * self.format.channels
+        """Number of sub-pixels D of what the payload codes."""
+        return self.width * self.height * self.coded.channels
 
     def pack(self) -> bytes:
         """The header's bytes; its CRC-16 last."""
+        assert self.version >= EXTENDED or not self.extended
         code = STEP_CODES.index(self.code)
-        flags = SAMPLE_FORMATS.index(self.format) | (code & 7) << 1 | (code & 8) << 4
+        flags = (self.format.colour.channels == 3) | (code & 7) << 1 | (code & 8) << 4
         flags |= CHAINS.index(self.chain) << 4
         flags |= LOSSLESS if self.total_bytes is not None else 0
-        body = MAGIC + bytes([self.version, flags]) + self.fingerprint
+        body = MAGIC + bytes([self.version, flags])
         numbers = [self.width, self.height, self.nodes, self.seed]
         if self.total_bytes is not None:
             numbers.append(self.total_bytes)
-        body += b"".join(map(pack_varint, numbers))
+        if self.version >= EXTENDED:
+            body += bytes([self._more_flags()])
+            body += bytes([self.narrowing.byte]) if self.narrowing else b""
+            numbers += [size for size in (self.front, self.back) if size]
+        body += self.fingerprint + b"".join(map(pack_varint, numbers))
         return body + crc16(body)
+
+    def _more_flags(self) -> int:
+        return (
+            DEEP * (self.format.depth == 16)
+            | ALPHA * self.format.alpha
+            | OPAQUE * self.opaque
+            | FRONT * (self.front > 0)
+            | BACK * (self.back > 0)
+            | NARROW * (self.narrowing is not None)
+        )
 
 
 def name_of_chain(kind: ChainKind, nodes: int) -> str:
@@ -89,36 +128,36 @@ def parse_header(data: bytes) -> tuple[Header, int]:
     if data[:4] != MAGIC[: len(data)]:
         raise BitstreamError("this is not a .dfc file")
     if len(data) > 4 and data[4] not in VERSIONS:
-        known = " and ".join(map(str, VERSIONS))
         raise BitstreamError(
-            f"the file has format version {data[4]}; this diffcodec reads versions {known}"
+            f"the file has format version {data[4]}; this diffcodec reads versions {VERSIONS[0]} "
+            f"to {VERSIONS[-1]}"
         )
-    if len(data) < 14:
-        raise IncompleteHeader("the file was cut inside its header; no image is left in it")
-    flags, fingerprint, at = data[5], data[6:14], 14
-    numbers = []
-    for _ in range(5 if flags & LOSSLESS else 4):
-        number, at = parse_varint(data, at)
-        numbers.append(number)
-    if len(data) < at + 2:
-        raise IncompleteHeader("the file was cut inside its header; no image is left in it")
-    if data[at : at + 2] != crc16(data[:at]):
+    fields = _Fields(data)
+    flags = fields.take(1)[0]
+    more = fields.take(1)[0] if data[4] >= EXTENDED else 0
+    narrowing = fields.take(1)[0] if more & NARROW else None
+    fingerprint = fields.take(8)
+    width, height, nodes, seed = (fields.number() for _ in range(4))
+    total = fields.number() if flags & LOSSLESS else None
+    front, back = (fields.number() if more & bit else 0 for bit in (FRONT, BACK))
+    stated = crc16(data[: fields.at])
+    if fields.take(2) != stated:
         raise BitstreamError("the file's header is damaged (its checksum does not match)")
-    width, height, nodes, seed = numbers[:4]
-    total = numbers[4] if flags & LOSSLESS else None
     code, chain = flags >> 1 & 7 | flags >> 4 & 8, flags >> 4 & 3
     codes = STEP_CODES_OF_VERSION_1 if data[4] == 1 else STEP_CODES
-    if code >= len(codes) or chain >= len(CHAINS) or seed >= 1 << 32:
+    known = code < len(codes) and chain < len(CHAINS) and seed < 1 << 32
+    if not (known and _possible(more, front, back, total)):
         raise BitstreamError("the file's header asks for something this diffcodec does not know")
     if not (width and height) or width * height > MAX_PIXELS or nodes > MAX_NODES:
         raise BitstreamError(
             f"the file's header claims {width} x {height} pixels in {nodes} steps; the limits are "
             f"{MAX_PIXELS} pixels and {MAX_NODES} steps"
         )
+    channels = SAMPLE_FORMATS[flags & 1].channels + bool(more & ALPHA)
     header = Header(
         width=width,
         height=height,
-        format=SAMPLE_FORMATS[flags & 1],
+        format=SampleFormat(channels, 16 if more & DEEP else 8),
         fingerprint=fingerprint,
         code=STEP_CODES[code],
         chain=CHAINS[chain],  # type: ignore[arg-type]
@@ -126,15 +165,46 @@ def parse_header(data: bytes) -> tuple[Header, int]:
         seed=seed,
         total_bytes=total,
         version=data[4],
+        narrowing=None if narrowing is None else Narrowing.of(narrowing),
+        opaque=bool(more & OPAQUE),
+        front=front,
+        back=back,
     )
-    end = at + 2
-    if total is not None and total < end:
+    if total is not None and total < fields.at + front + back:
         raise BitstreamError("the file's header is damaged: it states a length below its own")
     if total is not None and len(data) > total:
         raise BitstreamError(
             f"the file is damaged: it has {len(data)} bytes and states {total}; cut it to {total}"
         )
-    return header, end
+    return header, fields.at
+
+
+def _possible(more: int, front: int, back: int, total: int | None) -> bool:
+    """Whether version 3's flags, and the lengths that they announce, go together."""
+    return not (
+        more >= NARROW << 1
+        or (more & OPAQUE and not more & ALPHA)
+        or (more & NARROW and not more & DEEP)
+        or (more & FRONT and not front)
+        or (more & BACK and (not back or total is None))
+    )
+
+
+class _Fields:
+    """What follows the version; IncompleteHeader where the data ends."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 5
+
+    def take(self, size: int) -> bytes:
+        if len(self.data) < self.at + size:
+            raise IncompleteHeader("the file was cut inside its header; no image is left in it")
+        self.at += size
+        return self.data[self.at - size : self.at]
+
+    def number(self) -> int:
+        number, self.at = parse_varint(self.data, self.at)
+        return number
 
 
 def crc16(data: bytes) -> bytes:

@@ -12,7 +12,8 @@ from numpy.typing import DTypeLike, NDArray
 @dataclass(frozen=True)
 class SampleFormat:
     """channels: samples of a pixel, 1 grey, 3 RGB, and one more (2, 4) where the last one is alpha;
-    depth: their bits, 0 .. 2^depth - 1."""
+    depth: their bits, 0 .. 2^depth - 1. Images have 8 or 16 bits; what codes samples takes any
+    number between (narrowing.py)."""
 
     channels: int
     depth: int
@@ -43,18 +44,27 @@ class SampleFormat:
         return self.peak / 2
 
     @property
+    def sample_bytes(self) -> int:
+        """Of a sample as it is stored."""
+        return 1 if self.depth <= 8 else 2
+
+    @property
+    def grey_level(self) -> float:
+        """Values in one of the 256 grey levels of 8 bits, in which noise is told."""
+        return float(1 << (self.depth - 8))
+
+    @property
     def dtype(self) -> DTypeLike:
         """Of arrays of samples."""
         return np.uint8 if self.depth <= 8 else np.dtype("<u2")
 
     @staticmethod
     def of(pixels: NDArray[Any]) -> SampleFormat | None:
-        """Of an array (H, W, C): the one of SAMPLE_FORMATS that it is in; None if in none."""
-        channels = pixels.shape[2] if pixels.ndim == 3 else 0
-        for format in SAMPLE_FORMATS:
-            if (channels, pixels.dtype) == (format.channels, format.dtype):
-                return format
-        return None
+        """Of an array (H, W, C), C = 1 .. 4, uint8 or uint16; None for any other."""
+        depth = {"u1": 8, "u2": 16}.get(pixels.dtype.str[1:])
+        if depth is None or pixels.ndim != 3 or not 1 <= pixels.shape[2] <= 4:
+            return None
+        return SampleFormat(pixels.shape[2], depth)
 
 
 GREY8, RGB8 = SampleFormat(1, 8), SampleFormat(3, 8)
@@ -65,6 +75,5 @@ def archived(channels: int) -> SampleFormat:
     return SampleFormat(channels, 8)
 
 
-# By the number that a file's header states, in one bit: a third one takes bit 7 of the flags, which
-# is 0 so far. A format that was in a file once stays.
+# By the number that a file's header states in one bit; in version 3 other bits say more.
 SAMPLE_FORMATS = (GREY8, RGB8)

@@ -13,6 +13,7 @@ from diffcodec.bitstream.butterfly import BUTTERFLY
 from diffcodec.bitstream.container import (
     CHAINS,
     MAX_PIXELS,
+    PLAIN,
     VERSIONS,
     Header,
     crc16,
@@ -89,16 +90,16 @@ def test_unknown_flags_and_versions_are_refused() -> None:
     flags = SMALL.pack()[5]
     first, butterfly = 1, STEP_CODES.index(Trellis(8, BUTTERFLY))
     for at, value, version in (
-        (5, flags | 0x8E, VERSIONS[-1]),
-        (5, flags | 0x30, VERSIONS[-1]),
+        (5, flags | 0x8E, PLAIN),
+        (5, flags | 0x30, PLAIN),
         (5, flags & ~0x0E | butterfly << 1, first),
     ):
         body = bytearray(SMALL.pack()[:-2])
         body[4], body[at] = version, value
         with pytest.raises(BitstreamError, match="does not know"):
             parse_header(bytes(body) + crc16(bytes(body)))
-    with pytest.raises(BitstreamError, match="version 3; this diffcodec reads versions 1 and 2"):
-        parse_header(b"\x89dfc\x03" + bytes(40))
+    with pytest.raises(BitstreamError, match="version 4; this diffcodec reads versions 1 to 3"):
+        parse_header(b"\x89dfc\x04" + bytes(40))
 
 
 def test_what_is_not_a_file_of_ours() -> None:
