@@ -1,14 +1,19 @@
 """The command `diffcodec`: its group of commands, and errors reported in one sentence.
 
 Exit codes: 0 done; 1 it cannot be done, and one line on stderr says why; 2 the command line makes
-no sense; 130 interrupted. Nothing here imports torch or numpy, so that help appears at once.
+no sense; 128 and its number if a signal ended it, so 130 for Ctrl-C. Nothing here imports torch or
+numpy, so that help appears at once.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
+import errno
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any, NoReturn
 
 import click
@@ -27,7 +32,10 @@ from diffcodec.cli.plot import plot
 from diffcodec.cli.report import report
 from diffcodec.cli.schedule import schedule
 from diffcodec.cli.selftest import selftest
+from diffcodec.cli.standard import OUTPUT, settle
+from diffcodec.cli.streams import shown
 from diffcodec.cli.training import calibrate, train
+from diffcodec.errors import sentence
 
 EXTRAS = ("torch", "scipy")  # the codec does without them
 
@@ -37,8 +45,10 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run, and leave with an exit code."""
+        settle()
         try:
-            code = super().main(*args, **{**extra, "standalone_mode": False})
+            with _ended_by_signals():
+                code = super().main(*args, **{**extra, "standalone_mode": False})
         except click.UsageError as error:
             command = error.ctx.command_path if error.ctx else "diffcodec"
             _leave(f"{error.format_message()} (see {command} --help)", 2)
@@ -51,36 +61,54 @@ class Commands(click.Group):
             _leave(f"this needs {package}: pip install 'diffcodec[train]'", 1)
         except (KeyboardInterrupt, click.Abort):
             _leave("interrupted", 130)
-        except OSError as error:
-            _leave(_reason(error), 1)
-        except (MemoryError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and "memory" not in str(error):
-                raise  # torch has no class of its own for this on the CPU
-            _leave("there is not enough memory for this", 1)
-        except (ValueError, ArithmeticError) as error:
-            if not _ours(error):
+        except Ended as end:
+            _leave(end.reason, 128 + end.number)
+        except Exception as error:
+            if (reason := sentence(error)) is None:
                 raise
-            _leave(str(error), 1)
+            _leave(reason, 1)
         sys.exit(code if isinstance(code, int) else 0)
 
+    def invoke(self, context: click.Context) -> Any:
+        """As click does, which takes every broken pipe for that of standard output."""
+        try:
+            return super().invoke(context)
+        except BrokenPipeError as error:
+            if error.errno != errno.EPIPE or error.filename == OUTPUT:
+                raise
+            raise click.ClickException(sentence(error) or "") from error
 
-def _ours(error: Exception) -> bool:
-    """Raised for the user's sake: a class of ours (known without importing it), or training's."""
-    return type(error).__module__.startswith("diffcodec.") or type(error) is FloatingPointError
+
+class Ended(BaseException):
+    """A signal asks this process to end; what it was doing is put away first."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.reason = signal.strsignal(number) or f"signal {number}"
 
 
-def _reason(error: OSError) -> str:
-    if error.filename is not None:
-        return f"{os.fsdecode(error.filename)}: {error.strerror}"
-    if not error.strerror:
-        return str(error)
-    with contextlib.suppress(OSError, ValueError):  # Python flushes again at exit, and would fail
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return f"standard output: {error.strerror}"
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise Ended, unless somebody else has use for them."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise Ended(number)
+
+    mine = []
+    if threading.current_thread() is threading.main_thread():
+        known = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+        mine = [n for n in known if n is not None and signal.getsignal(n) == signal.SIG_DFL]
+    for number in mine:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in mine:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _leave(message: str, code: int) -> NoReturn:
-    click.echo(f"diffcodec: {' '.join(message.split())}", err=True)
+    click.echo(f"diffcodec: {shown(' '.join(message.split()))}", err=True)
     sys.exit(code)
 
 

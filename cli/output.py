@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from diffcodec.cli.streams import PIPE, binary, print_json
+from diffcodec.cli.streams import PIPE, binary, name_of, print_json, shown
 from diffcodec.eval.common.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -40,21 +40,21 @@ class Output:
             if binary(sys.stdout).isatty():
                 raise click.UsageError("standard output is a terminal; name a file or redirect it")
             return
-        path = Path(target)
+        path, name = Path(target), name_of(target)
         if path.is_dir():
-            raise click.ClickException(f"{path} is a directory; name a file in it")
+            raise click.ClickException(f"{name} is a directory; name a file in it")
         if path.exists() and not path.is_file():
             return  # a device or a named pipe: there is nothing to lose
         if not path.parent.is_dir():
-            raise click.ClickException(f"{path.parent} is not a directory")
+            raise click.ClickException(f"{name_of(path.parent)} is not a directory")
         if not os.access(path.parent, os.W_OK):
-            raise click.ClickException(f"{path.parent}: Permission denied")
+            raise click.ClickException(f"{name_of(path.parent)}: Permission denied")
         if path.is_file():
             if source != PIPE and Path(source).exists() and path.samefile(source):
-                raise click.ClickException(f"{path} would be written over itself; name another OUT")
+                raise click.ClickException(f"{name} would be written over itself; name another OUT")
             if not self.force:
                 raise click.ClickException(
-                    f"{path} exists; overwrite it with -f, or name another OUT"
+                    f"{name} exists; overwrite it with -f, or name another OUT"
                 )
 
     def claim_files(
@@ -75,24 +75,27 @@ class Output:
             for source in sources:
                 output.claim(source, path)
 
-    def write(self, target: str, data: bytes) -> None:
-        """The result, to a file as a whole or to standard output."""
+    def write(self, target: str, data: bytes, like: str | Path | None = None) -> None:
+        """The result, to a file as a whole or to standard output.
+
+        like: the file that it was made of; whoever cannot read that one cannot read a new file.
+        """
         if target == PIPE:
             stream = binary(sys.stdout)
             stream.write(data)
             stream.flush()
             return
-        from diffcodec.files import write_atomic
+        from diffcodec.files import permissions, write_atomic
 
         path = Path(target)
         if path.is_file() and not self.force:  # it was not there when the work began
-            raise click.ClickException(f"{path} exists by now; overwrite it with -f")
-        write_atomic(path, data)
+            raise click.ClickException(f"{name_of(path)} exists by now; overwrite it with -f")
+        write_atomic(path, data, mode=None if like is None else permissions(like))
 
     def say(self, message: str) -> None:
         """What happened, on stderr."""
         if not self.quiet:
-            click.echo(message, err=True)
+            click.echo(shown(message), err=True)
 
     def progress(self, label: str) -> AbstractContextManager[Progress | None]:
         """A callback (done, total) that shows a bar on stderr; None where nobody looks."""

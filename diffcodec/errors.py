@@ -38,7 +38,7 @@ def sentence(error: BaseException) -> str | None:
     """
     if isinstance(error, OSError):
         if error.filename is not None:
-            return f"{os.fsdecode(error.filename)}: {error.strerror}"
+            return f"{os.fsdecode(error.filename)}: {error.strerror or error.args[0]}"
         return error.strerror or str(error) or type(error).__name__
     if isinstance(error, MemoryError):
         return "there is not enough memory for this"

@@ -14,13 +14,13 @@ PART = 100  # bytes of a name that the name of its part repeats
 _parts: set[Path] = set()  # that this process writes
 
 
-def write_atomic(path: Path, data: bytes, *, like: Path | None = None) -> None:
+def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
     """Write beside the target, flush, then rename: never a half-written file.
 
-    A file that is replaced passes on its mode; a new one gets at most the permissions of the file
-    `like`, that it was made of. A link is followed, and what is not a file (a pipe, /dev/null) is
-    written to, not replaced. Raises OSError naming `path`; what was there before is then still
-    there.
+    A file that is replaced passes on its mode; of a new one `mode` says at most whose it is to read
+    and write, as `permissions` of what it was made of, and the umask takes from that. A link is
+    followed, and what is not a file (a pipe, /dev/null) is written to, not replaced. Raises OSError
+    naming `path`; what was there before is then still there.
     """
     if path.exists() and not path.is_file():
         path.write_bytes(data)
@@ -29,7 +29,7 @@ def write_atomic(path: Path, data: bytes, *, like: Path | None = None) -> None:
     part = target.with_name(f".{_beginning(target.name)}.{secrets.token_hex(8)}.part")
     _parts.add(part)
     try:
-        with open(_create(part, target, like), "wb") as file:
+        with open(_create(part, target, NEW if mode is None else NEW & mode), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -39,6 +39,12 @@ def write_atomic(path: Path, data: bytes, *, like: Path | None = None) -> None:
     finally:
         part.unlink(missing_ok=True)
         _parts.discard(part)
+
+
+def permissions(path: str | Path) -> int | None:
+    """The permission bits of a file; None where there is none, or something else, a pipe say."""
+    found = _status(Path(path))
+    return None if found is None else stat.S_IMODE(found.st_mode)
 
 
 def remove_parts() -> None:
@@ -53,8 +59,8 @@ def _beginning(name: str) -> str:
     return os.fsencode(name)[:PART].decode(errors="ignore")
 
 
-def _create(part: Path, target: Path, like: Path | None) -> int:
-    """A descriptor of a new file, `part`, with the permissions that `target` gets.
+def _create(part: Path, target: Path, mode: int) -> int:
+    """A descriptor of a new file, `part`, with the mode of `target`, or this one if that is new.
 
     Raises FileExistsError for whatever is there already, a link that somebody planted too.
     """
@@ -63,8 +69,7 @@ def _create(part: Path, target: Path, like: Path | None) -> int:
         flags |= getattr(os, name, 0)
     replaced = _status(target)
     if replaced is None:
-        source = None if like is None else _status(like)
-        return os.open(part, flags, NEW if source is None else NEW & source.st_mode)
+        return os.open(part, flags, mode)
     descriptor = os.open(part, flags, 0o600)
     with suppress(OSError, AttributeError):  # only root may; and there is no such call on Windows
         os.fchown(descriptor, replaced.st_uid, replaced.st_gid)
