@@ -25,7 +25,7 @@ def parse_pixels(layers: LayerReader, plan: Plan, total: int) -> None:
     layers.payload.sigma_index = kind
     sizes = block_sizes(plan.dims)
     if kind == STORED:
-        parser.blocks(at, len(sizes), sizes)
+        parser.blocks(at, len(sizes), [size * plan.sample_bytes for size in sizes])
     elif kind == GRAPHICS:
         parser.blocks(at, strip_count(plan.dims))
     elif kind != ADAPTIVE:
@@ -48,7 +48,8 @@ class _PixelParser:
             return None, at
         kind, at = data[at], at + 1
         known = (STORED, GRAPHICS, ADAPTIVE) if self.plan.strips else (STORED, GRAPHICS)
-        if kind >= SIGMAS and kind not in known:
+        sigmas = SIGMAS if self.plan.sample_bytes == 1 else 0  # no Gaussian for more than 8 bits
+        if kind >= sigmas and kind not in known:
             raise damaged("its pixels are coded in an unknown way", at - 1)
         if kind == ADAPTIVE:
             if at >= len(data):

@@ -20,7 +20,7 @@ from diffcodec.bitstream.types import Int32, Pixels
 
 GRID = 32  # means are integers in units of 1/GRID grey level
 SIGMAS = 96  # sigma index 0 .. 95: sigma = 2^(index / 8 - 5) grey levels, 0.03 .. 117
-STORED = 255  # in place of a sigma index: the pixels follow as they are, one byte each
+STORED = 255  # in place of a sigma index: the pixels follow as they are, whole bytes each
 CHUNK = 1 << 16  # sub-pixels coded as one block
 SMALL = 1 << 13  # sub-pixels up to which a block's last word is trimmed
 CUT_RUN = 512  # samples of a cut block are shown in runs of so many (part of the format)

@@ -21,7 +21,8 @@ class Plan:
 
     code: of the steps' messages. nodes: number of noise levels K, numbered 0 .. K - 1 from noisy to
     clean; state -1 knows nothing. expected(start, end): energy index of that step for an ordinary
-    image. strips: of the adaptive coder; 0 where the file's version has none.
+    image. strips: of the adaptive coder; 0 where the file's version has none. sample_bytes: that a
+    stored sample takes.
     """
 
     dims: int
@@ -29,6 +30,7 @@ class Plan:
     nodes: int
     expected: Callable[[int, int], int]
     strips: int = 0
+    sample_bytes: int = 1
 
     @property
     def unit(self) -> int:

@@ -30,7 +30,8 @@ class Side:
     """What both sides know of a strip besides its pixels.
 
     means: x0_hat in 1/GRID grey level, states: y in the same units, clamped to
-    [-peak GRID, 2 peak GRID]; both (C, h, w). sigma: noise of the state in grey levels.
+    [-peak GRID, 2 peak GRID]; both (C, h, w). sigma: noise of the state in grey
+    levels of 8 bits.
     """
 
     means: Int32

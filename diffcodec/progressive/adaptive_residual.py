@@ -82,11 +82,17 @@ def _side(walk: Walk | None, columns: slice) -> Side | None:
     format = walk.shared.format
     means = to_grid(walk.x0_hat[:, :, columns], format.half)
     near = np.clip(walk.state.y[:, :, columns], -3, 3)  # from -peak to 2 peak grey levels
-    return Side(means, to_grid(near, format.half), math.sqrt(walk.state.v) * format.half)
+    noise = math.sqrt(walk.state.v) * (format.half / format.grey_level)
+    return Side(means, to_grid(near, format.half), noise)
 
 
 def _gaussian_bits(walk: Walk, planes: Pixels) -> list[float]:
-    """L_0 of every strip by the discretized Gaussian around x0_hat, one sigma for the image."""
+    """L_0 of every strip by the discretized Gaussian around x0_hat, one sigma for the image.
+
+    Of samples of more than 8 bits there is none.
+    """
+    if walk.shared.format.depth > 8:
+        return []
     format, columns = walk.shared.format, strips(walk.shared.size[1])
     values = [planes[:, :, part].reshape(-1) for part in columns]
     means = [to_grid(walk.x0_hat[:, :, part], format.half).reshape(-1) for part in columns]

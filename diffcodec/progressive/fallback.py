@@ -34,7 +34,7 @@ class Fallback:
     def __init__(
         self, planes: Pixels, writer: PayloadWriter, level: int | None, *, narrow: bool
     ) -> None:
-        """planes: (C, H, W) uint8; narrow: whether a narrow image gets plain pixels at once.
+        """planes: (C, H, W); narrow: whether a narrow image gets plain pixels at once.
 
         level: of the adaptive coder; None, and it codes no plain pixels.
         """
@@ -42,8 +42,9 @@ class Fallback:
         graphics = sum(map(len, self._graphics))
         self.planes, self.level, self.steps = planes, level, 0
         self._preview, self._node = writer.copy(), -1
-        self._room = min(planes.size // PREVIEW, graphics // GRAPHICS_PREVIEW)
-        self.most = min(planes.size + planes.size // PREVIEW + SPARE, GRAPHICS_MOST * graphics)
+        stored = planes.nbytes
+        self._room = min(stored // PREVIEW, graphics // GRAPHICS_PREVIEW)
+        self.most = min(stored + stored // PREVIEW + SPARE, GRAPHICS_MOST * graphics)
         if narrow and min(planes.shape[1:]) < NARROW:
             self.most = self._room
         self.enough = self.most if level is None else min(self.most, DOUBT * graphics)

@@ -18,7 +18,7 @@ from diffcodec.progressive.adaptive_residual import decode_adaptive, encode_adap
 from diffcodec.progressive.gaussian_residual import blocks_of
 from diffcodec.progressive.shared import Shared
 
-# Bits of a sub-pixel as graphics below which nothing else is tried: it would take much longer.
+# Bits of a byte as graphics below which nothing else is tried: it would take much longer.
 FLAT = 0.5
 
 
@@ -31,10 +31,10 @@ def encode_plain(
     """
     graphics = encode_graphics(planes) if graphics is None else graphics
     code = PixelCode(GRAPHICS, graphics)
-    if code.size >= planes.size:
+    if code.size >= planes.nbytes:
         flat = planes.reshape(-1)
         code = PixelCode(STORED, [flat[where].tobytes() for where, _ in blocks_of(shared)])
-    if level is None or 8 * code.size < FLAT * planes.size:
+    if level is None or 8 * code.size < FLAT * planes.nbytes:
         return code
     return min(encode_adaptive(shared, None, planes, level), code, key=lambda code: code.size)
 
@@ -59,8 +59,9 @@ def decode_plain(shared: Shared, payload: Payload, planes: Pixels) -> None:
         decode_adaptive(shared, None, payload, planes)
         return
     for block, (where, _) in zip(payload.blocks, blocks_of(shared), strict=False):
-        values = np.frombuffer(block.data, planes.dtype)
-        planes.reshape(-1)[where[: len(values)]] = values
+        whole = len(block.data) // planes.itemsize * planes.itemsize
+        values = np.frombuffer(block.data[:whole], planes.dtype)
+        planes.reshape(-1)[where[: len(values)]] = np.minimum(values, shared.format.peak)
 
 
 def graphics_bytes(planes: Pixels) -> int:

@@ -33,7 +33,11 @@ def preview(payload: Payload, walk: Walk, scale: int, progress: Progress | None 
             from_unit(shrink(to_unit(whole.pixels, format), scale), format), whole.steps, False
         )
     chain = walk.shared.chain
-    noisy = [s for s in payload.steps if chain.noise(s.start) > (scale / format.half) ** 2]
+    noisy = [
+        s
+        for s in payload.steps
+        if chain.noise(s.start) > (scale * format.grey_level / format.half) ** 2
+    ]
     at = walk_along(replace(payload, steps=noisy, sigma_index=None, coding=None), walk, progress)
     shared = at.shared
     x0_hat = at.x0_hat if at.begun else np.broadcast_to(shared.prior_mean, shared.shape)

@@ -53,6 +53,8 @@ def ending_of(
     """
     check_residual(residual)
     adaptive = residual == "adaptive"
+    if not adaptive and format.depth > 8:
+        raise OptionError("the Gaussian codes samples of 8 bits only; leave the residual adaptive")
     if switch is None and adaptive and not stops:
         switch = work.switch(pixels)
     return Ending(last_node(switch, chain, format), work.level(pixels) if adaptive else None)
@@ -65,7 +67,7 @@ def check_residual(residual: str) -> None:
 
 
 def last_node(switch: Switch | None, chain: Chain, format: SampleFormat) -> int:
-    """The first node of a chain whose noise is at most so many grey levels.
+    """The first node of a chain whose noise is at most so many grey levels of 8 bits.
 
     The chain's end if there is none such, or switch is None; -1 for "none". Raises OptionError for
     what is no noise.
@@ -76,7 +78,8 @@ def last_node(switch: Switch | None, chain: Chain, format: SampleFormat) -> int:
         return len(chain.v) - 1
     if isinstance(switch, str) or not (math.isfinite(switch) and switch > 0):
         raise OptionError(f'{switch} is no noise to switch at: say grey levels above 0, or "none"')
-    below = (i for i, v in enumerate(chain.v) if math.sqrt(v) * format.half <= switch)
+    half = format.half / format.grey_level
+    below = (i for i, v in enumerate(chain.v) if math.sqrt(v) * half <= switch)
     return next(below, len(chain.v) - 1)
 
 

@@ -63,7 +63,9 @@ class Shared:
     @cached_property
     def plan(self) -> Plan:
         """What the bitstream has to know."""
-        return self.chain.plan(self.dims, self.code, strip_count(self.size[1]))
+        return self.chain.plan(
+            self.dims, self.code, strip_count(self.size[1]), self.format.sample_bytes
+        )
 
     @property
     def prior_mean(self) -> Float32:

@@ -99,9 +99,9 @@ class Chain:
         gain = 1 / self.noise(end) - 1 / self.noise(start)
         return rounded_log2(gain * self.tables.error(self.noise(start)), 16)
 
-    def plan(self, dims: int, code: StepCode, strips: int = 0) -> Plan:
+    def plan(self, dims: int, code: StepCode, strips: int = 0, sample_bytes: int = 1) -> Plan:
         """What the bitstream has to know; strips: of the adaptive coder, 0 if there are none."""
-        return Plan(dims, code, len(self.v), self.expected, strips)
+        return Plan(dims, code, len(self.v), self.expected, strips, sample_bytes)
 
 
 def choose_chain(name: str, tables: Tables) -> Chain:
