@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import copy
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +31,7 @@ from diffcodec.sampling import reconstruction
 from diffcodec.theory.chain import Chain, Tables, choose_chain
 from diffcodec.theory.denoiser import Denoiser
 from diffcodec.zoo import load_graph
+from diffcodec.zoo.portable import ByName, opened, portable
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,10 @@ class Decoded:
 
 
 class Codec:
-    """A network with its tables; encodes images of any size, decodes files made with it."""
+    """A network with its tables; encodes images of any size, decodes files made with it.
+
+    Threads may share it, a forked child may use it, and it can be copied and pickled.
+    """
 
     def __init__(
         self,
@@ -66,6 +72,20 @@ class Codec:
         self.denoiser, self.tables = denoiser, tables
         self.name, self.fingerprint = name, fingerprint
         self.workers = workers  # threads of a step's search; they do not change a bit
+
+    def __reduce__(self) -> tuple[Callable[..., Codec], tuple[Any, ...]]:
+        """Pickled is a shipped network's name, or another network; no threads and no memory."""
+        workers = None if self.workers == getattr(self.denoiser, "threads", 0) else self.workers
+        rest = self.tables, self.name, self.fingerprint, workers
+        return _unpickled, (portable(self.denoiser), *rest)
+
+    def __copy__(self) -> Codec:
+        return _unpickled(self.denoiser, self.tables, self.name, self.fingerprint, self.workers)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Codec:
+        """With the same network where nothing of it changes, as of shipped ones."""
+        denoiser = copy.deepcopy(self.denoiser, memo)
+        return _unpickled(denoiser, self.tables, self.name, self.fingerprint, self.workers)
 
     @staticmethod
     def from_pretrained(
@@ -272,6 +292,21 @@ class Codec:
             clock=clock,
             workers=self.workers,
         )
+
+
+def _unpickled(
+    denoiser: Denoiser | ByName,
+    tables: Tables,
+    name: str,
+    fingerprint: bytes,
+    workers: int | None,
+) -> Codec:
+    """workers: None for as many as the network's threads here."""
+    if isinstance(denoiser, ByName):
+        denoiser = opened(denoiser)
+    if workers is None:
+        workers = getattr(denoiser, "threads", 1)
+    return Codec(denoiser, tables, name=name, fingerprint=fingerprint, workers=workers)
 
 
 def _sampler(reconstruct: Reconstruct | str | None) -> Reconstruct | None:

@@ -68,7 +68,7 @@ def test_nothing_is_written_outside_its_memory(isa: str) -> None:
     x, v = inputs(graph, 1, 20, 13, 0)
     network = ByteCompiled(graph, isa=isa)
     network(x, v)
-    (own,) = network._spare
+    _, (own,) = network._spare
     plan, room = own.plan, 1 << 12
     memory = zeroed(plan.size + 2 * room)
     memory[:] = 0xA5

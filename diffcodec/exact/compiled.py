@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
 
@@ -22,6 +21,7 @@ from diffcodec.exact.graph import Graph
 from diffcodec.exact.memory import zeroed
 from diffcodec.exact.packed import Biases, Packed, Shape, order_of, pack
 from diffcodec.exact.stripes import Reach, Stripe, Window, plan, windows
+from diffcodec.exact.threads import Threads
 
 KERNEL = load_kernel("diffcodec.exact._convolve")
 
@@ -59,7 +59,7 @@ class Compiled:
         self.graph, self.threads, self.isa = graph, threads, isa or sets[0]
         self.layers = pack(graph, order_of(self.isa))
         self._biases = Biases(graph)
-        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self._threads = Threads(threads)
         self._side: tuple[int, ...] = ()
         self._spare: dict[Shape, list[Int32]] = defaultdict(list)
 
@@ -83,9 +83,9 @@ class Compiled:
             rows = max(1, shapes[-1][0] * STRIPE // size)
             for image in zip(x, v, out, strict=True):
                 self._in_stripes(*image, shapes=shapes, rows=rows)
-        elif self._pool is not None and n > 1 and height * width <= SMALL:
+        elif self.threads > 1 and n > 1 and height * width <= SMALL:
             images = partial(self._evaluate, shapes=shapes, threads=1)
-            list(self._pool.map(images, x, v, out))
+            list(self._threads.pool.map(images, x, v, out))
         else:
             for image in zip(x, v, out, strict=True):
                 self._evaluate(*image, shapes=shapes, threads=self.threads)
@@ -162,7 +162,7 @@ class Compiled:
         products = height * out.shape[1] * layer.products
         parts = min(threads, height) if products >= WORTHWHILE else 1
         cuts = [first + height * i // parts for i in range(parts + 1)]
-        others = [self._pool.submit(rows, *cut) for cut in pairwise(cuts[1:])] if self._pool else []
+        others = [self._threads.pool.submit(rows, *cut) for cut in pairwise(cuts[1:])]
         rows(*cuts[:2])
         for other in others:
             other.result()

@@ -6,7 +6,9 @@ rounding to whole numbers, nothing whose order a library may choose.
 
 from __future__ import annotations
 
+import os
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -30,13 +32,15 @@ class ExactDenoiser:
     mean is the grey state: nothing is lost, and the network sees the noise it was trained on. The
     mean of the three estimates is the grey estimate. threads: all cores by default; backend: one of
     diffcodec.exact.backends, or a device, of which it is the fastest; by default a GPU's, or the
-    CPU's without one. Neither has an effect on x0_hat. Raises CheckpointError where the backend
-    cannot be used.
+    CPU's without one. Neither has an effect on x0_hat. Threads may share it, and a forked child may
+    use it. Raises CheckpointError where the backend cannot be used.
     """
 
     def __init__(
         self, graph: AnyGraph, threads: int | None = None, backend: str | None = None
     ) -> None:
+        self.given = threads, backend  # as asked for
+        self._process = os.getpid()
         self.graph, self.threads = graph, threads or usable_cores()
         self.name = graph_name(graph)
         self.fingerprint = graph.fingerprint.hex()
@@ -46,18 +50,38 @@ class ExactDenoiser:
         self.parameters = graph.parameters
         self.evaluate = open_backend(graph, backend, self.threads)
 
+    def __reduce__(self) -> tuple[type[ExactDenoiser], tuple[AnyGraph, int | None, str | None]]:
+        """Pickled are its integers and what was asked for; another machine chooses for itself."""
+        return ExactDenoiser, (self.graph, *self.given)
+
+    def __copy__(self) -> ExactDenoiser:
+        """Itself: nothing of it changes, and threads may share it."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ExactDenoiser:
+        return self
+
     def __call__(self, y: Float32, v: float) -> Float32:
         """y: (C, H, W), C = 1 or 3, float32; v > 0; returns x0_hat in [-1, 1] like y."""
         return np.asarray(self.batch(y[None], v)[0])
 
     def batch(self, y: Float32, v: float | Float64) -> Float32:
         """The same for (N, C, H, W) and one v, or one for each image."""
+        self._leave_gpu()
         n, _, _, width = y.shape
         noise = np.broadcast_to(np.asarray(v, np.float64), (n,))
         x0_hat = np.empty(y.shape, np.float32)
         for span in spans(self.graph, width, WIDEST):
             self._columns(y, noise, x0_hat, span)
         return x0_hat
+
+    def _leave_gpu(self) -> None:
+        """In a forked child, which cannot use its parent's GPU: there the CPU evaluates."""
+        if self._process != os.getpid():
+            device = getattr(self.evaluate, "device", None)
+            if device is not None and device.type == "cuda":
+                self.evaluate = open_backend(self.graph, "cpu", self.threads)
+            self._process = os.getpid()
 
     def _columns(self, y: Float32, v: Float64, x0_hat: Float32, span: Span) -> None:
         """Fill in the columns of x0_hat that a span keeps. Doubles exist a few rows at a time."""

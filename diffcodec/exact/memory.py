@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import mmap
+import os
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,9 @@ def zeroed(size: int) -> NDArray[np.uint8]:
     """
     if size < HUGE:
         return _from(np.zeros(size + LINE, np.uint8), LINE, size)
-    region = mmap.mmap(-1, size + HUGE)
+    # A process's own: by default a forked child would compute in its parent's memory.
+    own = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if os.name == "posix" else {}
+    region = mmap.mmap(-1, size + HUGE, **own)
     with contextlib.suppress(AttributeError, OSError):  # not on every system
         region.madvise(mmap.MADV_HUGEPAGE)
     return _from(np.frombuffer(region, np.uint8), HUGE, size)

@@ -9,7 +9,6 @@ small ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
 
@@ -23,6 +22,7 @@ from diffcodec.exact.bytewise.graph import ByteGraph
 from diffcodec.exact.bytewise.packed import pack
 from diffcodec.exact.bytewise.plan import Plan
 from diffcodec.exact.memory import zeroed
+from diffcodec.exact.threads import Threads
 
 KERNEL = load_kernel("diffcodec.exact.bytewise._kernel")
 
@@ -53,9 +53,8 @@ class ByteCompiled:
             raise ValueError(f"there is no instruction set {isa} here; use {' or '.join(sets)}")
         self.graph, self.threads, self.isa = graph, threads, isa or sets[0]
         self.packed = pack(graph, self.isa)
-        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
-        self._shape: tuple[int, ...] = ()
-        self._spare: list[_Workspace] = []
+        self._threads = Threads(threads)
+        self._spare: tuple[tuple[int, ...], list[_Workspace]] = (), []  # for images of this shape
 
     def __call__(self, x: Int16, v: NDArray[np.float64]) -> Int16:
         """Output (N, H, W, C') for input (N, H, W, C) and noise variances (N,).
@@ -68,30 +67,40 @@ class ByteCompiled:
             raise ValueError(f"the network reads other images than ones of {channels} channels")
         if len(v) != n:
             raise ValueError(f"{n} images need {n} noise variances; there are {len(v)}")
-        small = self._pool is not None and n > 1 and height * width <= SMALL
+        small = self.threads > 1 and n > 1 and height * width <= SMALL
         shape = height, width, int(small)
-        if self._shape != shape:
-            self._shape, self._spare = shape, []
+        spare = self._spare  # another thread may put that of another shape in its place
+        if spare[0] != shape:
+            spare = self._spare = shape, []
         out = np.empty((n, height, width, len(self.graph.weight(last))), np.int16)
         images = partial(
-            self._evaluate, shape=(height, width), threads=1 if small else self.threads
+            self._evaluate,
+            shape=(height, width),
+            threads=1 if small else self.threads,
+            spare=spare[1],
         )
-        if small and self._pool is not None:
-            list(self._pool.map(images, x, v, out))
+        if small:
+            list(self._threads.pool.map(images, x, v, out))
         else:
             list(map(images, x, v, out))
         return out
 
     def _evaluate(
-        self, x: Int16, v: float, out: Int16, shape: tuple[int, int], threads: int
+        self,
+        x: Int16,
+        v: float,
+        out: Int16,
+        shape: tuple[int, int],
+        threads: int,
+        spare: list[_Workspace],
     ) -> None:
         """One image. Memory that nobody uses is taken, and given back."""
         try:
-            own = self._spare.pop()
+            own = spare.pop()
         except IndexError:
             own = _Workspace(self, shape, threads)
         own(x, self.packed.sums(float(v)), out)
-        self._spare.append(own)
+        spare.append(own)
 
 
 class _Workspace:
@@ -134,11 +143,9 @@ class _Workspace:
             return
         for first, last, *rows in work:
             parts = self._parts(first, last, (rows[0], rows[1]))
-            pool = self.network._pool
             others = [
-                pool.submit(self._run, i, [(first, last, *part)], sums, out)
+                self.network._threads.pool.submit(self._run, i, [(first, last, *part)], sums, out)
                 for i, part in enumerate(parts[1:], start=1)
-                if pool is not None
             ]
             self._run(0, [(first, last, *parts[0])], sums, out)
             for other in others:
