@@ -18,10 +18,13 @@ from diffcodec.bitstream.container import (
 )
 from diffcodec.bitstream.errors import BitstreamError, IncompleteHeader
 
-VERSIONS = (1, 2, 3)  # that are read
+VERSIONS = (1, 2, 3, 4)  # that are read
 PLAIN = 2  # the first version whose groups may hold plain images
 ADAPTIVE = 3  # the version whose bits-back coding ends with the adaptive coder
+RICH = 4  # the version that holds alpha, 16 bits, metadata, times and permissions
 LISTED = 0x80  # flag of version 3: groups list plain images
+CHOSEN, ENDED = 1, 2  # flags of version 4
+FLAGS = {1: 0, PLAIN: CHOSEN, ADAPTIVE: ENDED, RICH: 0}  # that each version implies
 TINY = 32 * 32  # pixels of a tile up to which bits-back coding ends at another level
 
 
@@ -46,8 +49,9 @@ class AdaptiveEnd:
 class ArchiveHeader:
     """What all groups share: the network, the chain, the bins a deviation, the side of tiles.
 
-    nodes: noise levels of the chain; 0, with plain images only: no network. plain: groups may hold
-    plain images. end: None where x_0 is coded by the discretized Gaussian.
+    nodes: noise levels of the chain; 0, with plain images only: no network. plain: images are plain
+    where that takes fewer bytes. end: None where x_0 is coded by the discretized Gaussian. rich:
+    groups hold all that pictures have, and what is known of their files.
     """
 
     fingerprint: bytes
@@ -57,11 +61,17 @@ class ArchiveHeader:
     tile: int
     plain: bool = False
     end: AdaptiveEnd | None = None
+    rich: bool = False
+
+    @property
+    def listed(self) -> bool:
+        """Whether groups say which of their images are plain."""
+        return self.plain or self.rich
 
     @property
     def version(self) -> int:
         """Of the format: the first one that has it all."""
-        return ADAPTIVE if self.end else PLAIN if self.plain else 1
+        return RICH if self.rich else ADAPTIVE if self.end else PLAIN if self.plain else 1
 
     @property
     def chain_name(self) -> str:
@@ -73,8 +83,10 @@ class ArchiveHeader:
         start = bytes([self.version, CHAINS.index(self.chain), self.bins])
         body = ARCHIVE_MAGIC + start + self.fingerprint
         body += pack_varint(self.nodes) + pack_varint(self.tile)
+        if self.rich:
+            body += bytes([CHOSEN * self.plain | ENDED * (self.end is not None)])
         if self.end is not None:
-            body += bytes([self.end.level | LISTED * self.plain])
+            body += bytes([self.end.level | LISTED * (self.plain and not self.rich)])
             body += pack_varint(self.end.tiny) + pack_varint(self.end.large)
         return body + crc16(body)
 
@@ -97,21 +109,33 @@ def read_header(file: BinaryIO) -> ArchiveHeader:
         )
     nodes, at = parse_varint(data, 15)
     tile, at = parse_varint(data, at)
-    plain, end = version == PLAIN, None
-    if version == ADAPTIVE:
-        coding, at = data[at : at + 1], at + 1
+    flags, level, tiny, large = FLAGS[version], 0, 0, 0
+    if version == RICH:
+        flags, at = _byte(data, at), at + 1
+    if flags & ENDED:
+        level, at = _byte(data, at), at + 1
         tiny, at = parse_varint(data, at)
         large, at = parse_varint(data, at)
-        plain, end = coding >= bytes([LISTED]), AdaptiveEnd(coding[0] & ~LISTED, tiny, large)
+    if version == ADAPTIVE:
+        flags |= CHOSEN * (level >= LISTED)
+        level &= ~LISTED
+    end = AdaptiveEnd(level, tiny, large) if flags & ENDED else None
     if data[at : at + 2] != crc16(data[:at]):
         raise BitstreamError("the archive's header is damaged (its checksum does not match)")
-    fewest = 0 if version == PLAIN else 1
+    fewest = 0 if flags & CHOSEN and end is None else 1
     known_end = end is None or (
         end.level < len(LEVELS) and 0 < end.tiny <= nodes and 0 < end.large <= nodes
     )
     known_chain = data[5] < len(CHAINS) and fewest <= nodes <= MAX_NODES
-    if not (known_chain and known_end and data[6] and tile):
+    if not (known_chain and known_end and data[6] and tile and flags <= CHOSEN | ENDED):
         raise BitstreamError("the archive asks for something this diffcodec does not know")
     file.seek(at + 2)
     kind: ChainKind = CHAINS[data[5]]  # type: ignore[assignment]
-    return ArchiveHeader(data[7:15], kind, nodes, data[6], tile, plain, end)
+    plain, rich = bool(flags & CHOSEN), version == RICH
+    return ArchiveHeader(data[7:15], kind, nodes, data[6], tile, plain, end, rich)
+
+
+def _byte(data: bytes, at: int) -> int:
+    if at >= len(data):
+        raise IncompleteHeader("the archive was cut inside its header")
+    return data[at]

@@ -1,4 +1,5 @@
-"""The directory of an archive's group: which images it holds, by name and shape.
+"""The directory of an archive's group: which images it holds, by name and shape, and from which
+files.
 
 FORMAT-archive.md, section 1, is the specification.
 """
@@ -8,24 +9,36 @@ from __future__ import annotations
 import json
 import re
 import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from diffcodec.bitstream.container import MAX_PIXELS
 from diffcodec.bitstream.errors import BitstreamError
-from diffcodec.bitstream.sample_format import SAMPLE_FORMATS, SampleFormat, archived
+from diffcodec.bitstream.sample_format import SampleFormat
 
 MAX_HEAD = 1 << 24  # bytes of a head, packed or unpacked
+DEEP = 16  # added to the channels of images of 16 bits
+PERMISSIONS = 0o777  # of a file's mode; setuid and its like are never kept
+MAX_TIME = 1 << 63  # nanoseconds from 1970, either way: what file systems count in
 
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """An image's name, as a relative path with slashes, and its shape."""
+    """An image's name, as a relative path with slashes, its shape, and what is known of its file.
+
+    A byte of the name that is not UTF-8 is a lone surrogate, as os.fsdecode has it. depth: bits of
+    a sample, 8 or 16. modified: nanoseconds since 1970; mode: permission bits; None if unknown.
+    """
 
     name: str
     height: int
     width: int
     channels: int
+    depth: int = 8
+    modified: int | None = None
+    mode: int | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -35,42 +48,118 @@ class ImageInfo:
     @property
     def format(self) -> SampleFormat:
         """Of its pixels."""
-        return archived(self.channels)
+        return SampleFormat(self.channels, self.depth)
+
+    @property
+    def alone(self) -> bool:
+        """Whether no network codes such images: those with alpha or 16 bits."""
+        return self.format.alpha or self.depth > 8
+
+    @property
+    def rich(self) -> bool:
+        """Whether archives of versions 1 to 3 cannot hold it so."""
+        known = (self.modified, self.mode) != (None, None)
+        return self.alone or known or bool(_ODD.search(self.name))
 
 
-def pack_directory(images: list[ImageInfo]) -> bytes:
-    """JSON, compressed: shapes by runs; "" for a name that is the one before counted up by one."""
+_ODD = re.compile("[\x00-\x1f\\\\\ud800-\udfff]")  # in names, since version 4
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def pack_directory(images: Sequence[ImageInfo], rich: bool = False) -> bytes:
+    """JSON, compressed: shapes by runs; "" for a name that is the one before counted up by one.
+
+    rich: with times, by differences, and modes, by runs, as since version 4.
+    """
     names, before = [], ""
     for image in images:
         names.append("" if image.name == next_name(before) else image.name)
         before = image.name
-    shapes = [[*shape, len(list(run))] for shape, run in groupby(p.shape for p in images)]
-    text = json.dumps([shapes, names], ensure_ascii=False, separators=(",", ":"))
+    kinds = [[p.height, p.width, p.channels + DEEP * (p.depth > 8)] for p in images]
+    lists: list[Any] = [_runs(kinds), names]
+    if rich:
+        modes = [[p.mode] for p in images]
+        lists += [list(_differences([p.modified for p in images])), _runs(modes)]
+    text = json.dumps(lists, ensure_ascii=False, separators=(",", ":"))
+    text = _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     return zlib.compress(text.encode(), 9)
 
 
-def parse_directory(data: bytes) -> tuple[ImageInfo, ...]:
+def parse_directory(data: bytes, rich: bool = False) -> tuple[ImageInfo, ...]:
     """The images of a directory; raises BitstreamError for what no writer makes."""
     try:
-        unpacker = zlib.decompressobj()
-        text = unpacker.decompress(data, MAX_HEAD)
-        shapes, names = json.loads(text)
-        if sum(count for *_, count in shapes) != len(names):
-            raise ValueError("another number of names than of shapes")
-        sizes = [(int(h), int(w), int(c)) for h, w, c, count in shapes for _ in range(count)]
+        lists = json.loads(zlib.decompressobj().decompress(data, MAX_HEAD))
+        shapes, names, *more = lists
+        kinds = list(_expanded(shapes, 3, len(names)))
+        times, modes = more if rich else ([None] * len(names), [[None, len(names)]])
+        facts = zip(_summed(times), _expanded(modes, 1, len(names)), strict=True)
         images, before = [], ""
-        for name, (height, width, channels) in zip(names, sizes, strict=True):
-            before = str(name) or next_name(before)
-            images.append(ImageInfo(before, height, width, channels))
+        for name, (height, width, kind), (modified, (mode,)) in zip(
+            names, kinds, facts, strict=True
+        ):
+            if type(name) is not str:
+                raise ValueError("a name that is none")
+            before = name or next_name(before)
+            channels, depth = (kind % DEEP, 16) if rich and kind > DEEP else (kind, 8)
+            known = None if mode is None else mode & PERMISSIONS
+            images.append(ImageInfo(before, height, width, channels, depth, modified, known))
+            if not _possible(images[-1], rich):
+                raise BitstreamError(f"the archive claims an impossible size for {before!r}")
+    except BitstreamError:
+        raise
     except (zlib.error, ValueError, TypeError, RecursionError, OverflowError) as error:
         raise BitstreamError("a group's list of images makes no sense") from error
     for image in images:
-        area = image.height * image.width
-        if not 0 < area <= MAX_PIXELS or image.format not in SAMPLE_FORMATS or image.height < 0:
-            raise BitstreamError(f"the archive claims an impossible size for {image.name!r}")
         if not is_safe(image.name):
             raise BitstreamError(f"the archive has a name that leads elsewhere: {image.name!r}")
     return tuple(images)
+
+
+def _possible(image: ImageInfo, rich: bool) -> bool:
+    """Is it an image that a writer may have met?"""
+    channels = (1, 2, 3, 4) if rich else (1, 3)
+    area = image.height * image.width
+    return image.height > 0 and 0 < area <= MAX_PIXELS and image.channels in channels
+
+
+def _runs(rows: list[list[Any]]) -> list[list[Any]]:
+    """Each row once, with the number of rows like it that follow each other."""
+    return [[*row, len(list(run))] for row, run in groupby(rows)]
+
+
+def _expanded(runs: Any, width: int, total: int) -> Iterator[list[Any]]:
+    """All rows of runs, whose numbers are whole ones or None; ValueError if not `total` of them."""
+    left = total
+    for *row, count in runs:
+        if len(row) != width or type(count) is not int or not 0 < count <= left:
+            raise ValueError("another number of names than of shapes")
+        if any(value is not None and type(value) is not int for value in row):
+            raise ValueError("a number that is none")
+        left -= count
+        yield from (row for _ in range(count))
+    if left:
+        raise ValueError("another number of names than of shapes")
+
+
+def _differences(times: Sequence[int | None]) -> Iterator[int | None]:
+    """From the known one before, the first one from 0."""
+    before = 0
+    for time in times:
+        yield None if time is None else time - before
+        before = before if time is None else time
+
+
+def _summed(differences: Any) -> Iterator[int | None]:
+    """The times again; ValueError for what is none."""
+    time = 0
+    for difference in differences:
+        if difference is None:
+            yield None
+            continue
+        if type(difference) is not int or not -MAX_TIME <= time + difference < MAX_TIME:
+            raise ValueError("a time that is none")
+        time += difference
+        yield time
 
 
 def next_name(name: str) -> str:
@@ -82,6 +171,11 @@ def next_name(name: str) -> str:
 
 
 def is_safe(name: str) -> bool:
-    """Is it a relative path that stays below the folder it is put into?"""
+    """Is it a relative path, of bytes that a file can be called, that stays below its folder?"""
+    try:
+        data = name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
     parts = name.split("/")
-    return not any(p in ("", ".", "..") for p in parts) and not re.search(r"[\x00-\x1f\\]", name)
+    same = data.decode("utf-8", "surrogateescape") == name  # one way only to write each name
+    return same and "\x00" not in name and not any(part in ("", ".", "..") for part in parts)

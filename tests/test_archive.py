@@ -278,7 +278,7 @@ class TestDamage:
         assert all(isinstance(f, BitstreamError) for f in found.values())
 
     def test_names_that_lead_elsewhere_are_refused(self) -> None:
-        for name in ("../a.png", "/a.png", "a//b.png", "a\\b.png", "a\n.png", ".", ""):
+        for name in ("../a.png", "/a.png", "a//b.png", "a/../b.png", "a\0.png", ".", ""):
             assert not is_safe(name)
             data = pack_directory([ImageInfo(name or "..", 1, 1, 3)])
             with pytest.raises(BitstreamError, match="leads elsewhere"):

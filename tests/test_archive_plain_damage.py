@@ -16,6 +16,7 @@ from diffcodec.archive.reading import contents
 from diffcodec.bitstream.archive import Group, pack_group, read_groups, read_plain
 from diffcodec.bitstream.directory import ImageInfo
 from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.progressive import stand_alone
 from tests.gaussian import gaussian_image
 from tests.mixed_archive import PLAIN, check, compiled, drawing, held, mixed, read, write
 
@@ -53,7 +54,7 @@ class TestDamage:
         pixels = gaussian_image(1)
         data = plain.encode(pixels).data
         assert np.array_equal(plain.decode(data, pixels.shape), pixels)
-        monkeypatch.setattr(plain, "decode_plain", lambda shared, payload, planes: None)
+        monkeypatch.setattr(stand_alone, "decode_plain", lambda shared, payload, planes: None)
         with pytest.raises(BitstreamError, match="computes something wrong"):
             plain.decode(data, pixels.shape)
 
@@ -77,8 +78,8 @@ class TestFormat:
         write_archive(None, [Source("a.png", drawing(1))], path, make_header(None, network="never"))
         data = bytearray(path.read_bytes())
         assert data[4] == 2
-        data[4] = 4
-        with pytest.raises(BitstreamError, match="format version 4; this diffcodec reads versions"):
+        data[4] = 5
+        with pytest.raises(BitstreamError, match="format version 5; this diffcodec reads versions"):
             contents(io.BytesIO(data))
 
 

@@ -15,8 +15,9 @@ class Written:
     """What an archive came to. All in bits but for the counts.
 
     8 file_bytes = net_bits + spent.progressive_bits + spent.graphics_bits + spent.packing_bits
-    + spent.plain_bits + 8 head_bytes. resumed: groups that were there already; all but the counts
-    is of the others.
+    + spent.plain_bits + spent.metadata_bits + 8 head_bytes. resumed: groups that were there
+    already; all but the counts is of the others. skipped: names and reasons; lost: names, and what
+    the images have and no archive holds.
     """
 
     images: int = 0
@@ -24,7 +25,8 @@ class Written:
     resumed: int = 0
     file_bytes: int = 0
     head_bytes: int = 0  # all that is not a group's body
-    skipped: list[tuple[str, str]] = field(default_factory=list)  # names and reasons
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    lost: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     spent: Spent = field(default_factory=lambda: Spent(Balance()))
     clock: Clock = field(default_factory=Clock)
 
@@ -48,6 +50,7 @@ class Written:
         total.plain_bits += spent.plain_bits
         total.plain_ideal += spent.plain_ideal
         total.plain_values += spent.plain_values
+        total.metadata_bits += spent.metadata_bits
         self.head_bytes += head_bytes
         self.clock.network += clock.network
         self.clock.total += clock.total
@@ -62,7 +65,7 @@ def ledger(written: Written, chain: Chain | None) -> Ledger:
     assert not written.resumed
     spent, balance = written.spent, written.spent.balance
     entries = [
-        Entry("index", 8 * written.head_bytes),
+        Entry("index", 8 * written.head_bytes + spent.metadata_bits),
         Entry("initial", spent.progressive_bits, spent.progressive_ideal),
         Entry("padding", spent.packing_bits),
     ]

@@ -1,33 +1,40 @@
 """Archives of images: .dfa files, written group by group; reading.py reads them.
 
-Writing goes to OUT.part and ends with a rename. What was interrupted resumes where it stopped, to
-the same bytes: a group that is in the part file is kept if its images are still the same.
+Writing goes to OUT.part and ends with a rename, or, to a pipe, straight on: groups follow each
+other. What was interrupted resumes where it stopped, to the same bytes: a group that is in the part
+file is kept if its images are still the same.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from diffcodec import api
 from diffcodec.archive.account import Written
 from diffcodec.archive.ending import adaptive_end
-from diffcodec.archive.groups import Source, encoders, progress_within
+from diffcodec.archive.groups import Elsewhere, Plan, encoders, progress_within
 from diffcodec.archive.model import BINS
-from diffcodec.archive.part import part_file, resumable
+from diffcodec.archive.part import Left, part_file, resumable, writing
+from diffcodec.archive.source import Source
 from diffcodec.bitstream.archive import pack_end
 from diffcodec.bitstream.archive_header import ArchiveHeader
-from diffcodec.bitstream.directory import ImageInfo
+from diffcodec.bitstream.archive_metadata import MAX_METADATA, size_of
+from diffcodec.bitstream.directory import ImageInfo, is_safe
 from diffcodec.bitstream.types import Progress
 from diffcodec.codec import Codec
 from diffcodec.errors import ImageError, OptionError
+from diffcodec.executors import executor
+from diffcodec.image import Picture
 from diffcodec.progressive.residual import RESIDUAL, Residual, check_residual
 from diffcodec.theory.chain import choose_chain
 
 GROUP_VALUES = 3 << 18  # sub-pixels in a group: 256 images of CIFAR-10, or one photograph
+GROUP_METADATA = 1 << 24  # bytes of metadata in a group
 TILE = 128  # side of the tiles; with 64, photographs take 2 % more
 SHORT = 50  # levels up to which half the bins are enough with the Gaussian
 # By what ends it. Of CIFAR-10 100 levels take 2 % less than 50, in twice the time; of photographs,
@@ -71,88 +78,167 @@ def make_header(
 def write_archive(
     codec: Codec | None,
     sources: Sequence[Source],
-    target: Path,
+    target: Path | BinaryIO,
     header: ArchiveHeader,
     *,
     stop_on_error: bool = False,
+    strict: bool = False,
     resume: bool = False,
     processes: int = 1,
+    pool: Executor | None = None,
     model: str | None = None,
     backend: str | None = None,
+    left: Left | None = None,
     progress: Progress | None = None,
 ) -> Written:
-    """Archive images, those of one size beside each other.
+    """Archive images, those of one size beside each other, to a file or a stream.
 
     An image that cannot be read is skipped and named in the result, or, with stop_on_error,
-    raises. resume: keep what an interrupted call left. processes: groups at a time, each with its
-    own copy of the network `model`, evaluated by `backend`; they do not change a bit. codec: may be
-    None for a header without a network. Raises OptionError for an empty set and for names twice,
+    raises; strict: so is one that has something that no archive keeps. resume: keep what an
+    interrupted call left; left: is told of what this one leaves. processes: groups at a time, each
+    with its own copy of the network `model`, evaluated by `backend`; pool: where to code them
+    instead, an executor. Neither changes a bit. codec: may be None for a header without a network.
+    Images with alpha, 16 bits or metadata, or of files with times and permissions, make the header
+    one of version 4. Raises OptionError for an empty set, for names twice or that lead elsewhere,
     ImageError and OSError from reading and writing.
     """
     if not header.nodes:
         codec = model = None
     written = Written()
-    plan = _plan(sources, written, stop_on_error)
-    part = target.with_name(f".{target.name}.part")
+    plan, rich = _plan(sources, written, stop_on_error, strict)
+    header = replace(header, rich=header.rich or rich)
     total = sum(len(group) for group in plan)
-    with part_file(part, resume) as file:
+    with (
+        _elsewhere(codec, pool, processes, model, backend) as elsewhere,
+        _output(target, resume, plan, left) as file,
+    ):
         written.resumed = resumable(file, header, plan) if resume else 0
+        name = target if isinstance(target, Path) else Path("standard output")
         if not written.resumed:
-            file.seek(0)
-            file.truncate()
-            file.write(header.pack())
+            _start(file, header, name, resume)
+        written.file_bytes = file.tell() if written.resumed else len(header.pack())
         done = sum(len(group) for group in plan[: written.resumed])
         within = progress_within(progress, done, total)
-        coder = encoders(codec, header, processes, model, backend, within)
+        coder = encoders(codec, header, elsewhere, within)
         for group, (data, head_bytes, spent, clock) in zip(
             plan[written.resumed :], coder(plan[written.resumed :]), strict=True
         ):
-            file.write(data)
-            file.flush()
+            _append(file, data, name, written)
             written.include(head_bytes, spent, clock)
             done += len(group)
             if progress:
                 progress(done, total)
         ending = pack_end(len(plan), total)
-        file.write(ending)
-        file.flush()
-        os.fsync(file.fileno())
-        written.file_bytes = file.tell()
+        _append(file, ending, name, written)
     written.images, written.groups = total, len(plan)
     written.head_bytes += len(header.pack()) + len(ending)
-    os.replace(part, target)
     return written
 
 
+@contextmanager
+def _elsewhere(
+    codec: Codec | None,
+    pool: Executor | None,
+    processes: int,
+    model: str | None,
+    backend: str | None,
+) -> Iterator[Elsewhere | None]:
+    """Where groups are coded; None for here, as is a network that no worker could load."""
+    if model is None and codec is not None:
+        yield None
+    elif pool is not None:
+        yield Elsewhere(pool, model, backend)
+    elif processes == 1:
+        yield None
+    else:
+        with executor(processes) as own:
+            yield Elsewhere(own, model, backend)
+
+
+@contextmanager
+def _output(
+    target: Path | BinaryIO, resume: bool, plan: Plan, left: Left | None
+) -> Iterator[BinaryIO]:
+    """Where the archive is written: to a part file first, or straight to what is no file."""
+    if not isinstance(target, Path):
+        if resume:
+            raise OptionError("what is written to a pipe cannot be resumed")
+        yield target
+    elif target.exists() and not target.is_file():
+        with open(target, "wb") as file:
+            yield file
+    else:
+        # Whoever cannot read one of the images does not see it in the archive.
+        mode = 0o666
+        for group in plan:
+            for _, image in group:
+                mode &= 0o666 if image.mode is None else image.mode
+        with part_file(target, resume, mode, left) as file:
+            yield file
+
+
+def _start(file: BinaryIO, header: ArchiveHeader, name: Path, again: bool) -> None:
+    """The header, in front of nothing."""
+    with writing(name):
+        if again:
+            file.seek(0)
+            file.truncate()
+        file.write(header.pack())
+
+
+def _append(file: BinaryIO, data: bytes, name: Path, written: Written) -> None:
+    with writing(name):
+        file.write(data)
+        file.flush()
+    written.file_bytes += len(data)
+
+
 def _plan(
-    sources: Sequence[Source], written: Written, stop_on_error: bool
-) -> list[list[tuple[Source, ImageInfo]]]:
-    """Groups of images: every one is read once to see that it can be."""
-    readable = []
+    sources: Sequence[Source], written: Written, stop_on_error: bool, strict: bool
+) -> tuple[list[list[tuple[Source, ImageInfo]]], bool]:
+    """Groups of images, every one of which is read once to see that it can be; and whether they
+    take version 4."""
+    readable, rich = list[tuple[Source, ImageInfo, int]](), False
     for source in sources:
         try:
-            height, width, channels = source.read().shape
+            picture = _checked(source, strict)
         except (ImageError, OSError) as error:
             if stop_on_error:
                 raise
-            written.skipped.append((source.name, str(error)))
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            written.skipped.append((source.name, reason or str(error)))
             continue
-        readable.append((source, ImageInfo(source.name, height, width, channels)))
+        if picture.lost:
+            written.lost.append((source.name, picture.lost))
+        readable.append((source, source.info(picture.pixels), size_of(picture.metadata)))
+        rich = rich or readable[-1][1].rich or bool(picture.metadata)
     if not readable:
         raise OptionError("there is no image to archive")
-    if len({image.name for _, image in readable}) < len(readable):
+    if len({image.name for _, image, _ in readable}) < len(readable):
         raise OptionError("two images have the same name")
-    readable.sort(key=lambda pair: pair[1].shape)
+    readable.sort(key=lambda entry: (entry[1].shape, entry[1].depth))
     groups: list[list[tuple[Source, ImageInfo]]] = []
-    values = 0
-    for source, image in readable:
+    values = more = 0
+    for source, image, metadata in readable:
         size = image.height * image.width * image.channels
-        if not groups or values + size > GROUP_VALUES:
+        if not groups or values + size > GROUP_VALUES or more + metadata > GROUP_METADATA:
             groups.append([])
-            values = 0
+            values = more = 0
         groups[-1].append((source, image))
-        values += size
-    return groups
+        values, more = values + size, more + metadata
+    return groups, rich
+
+
+def _checked(source: Source, strict: bool) -> Picture:
+    """The picture, if it can be archived; raises ImageError, OSError or OptionError."""
+    if not is_safe(source.name):
+        raise OptionError(f"an image cannot be called {source.name!r}, which leads elsewhere")
+    picture = source.picture()
+    if strict and picture.lost:
+        raise ImageError(f"{source.name}: {', '.join(picture.lost)} cannot be kept")
+    if size_of(picture.metadata) > MAX_METADATA // 2:
+        raise ImageError(f"{source.name} has too much metadata; leave it out with --strip")
+    return picture
 
 
 def default_model(sources: Sequence[Source]) -> str:

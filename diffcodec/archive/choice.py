@@ -24,6 +24,7 @@ from diffcodec.archive.model import Model, tile_model
 from diffcodec.archive.plain import PlainCode
 from diffcodec.bitstream.archive_header import ArchiveHeader
 from diffcodec.bitstream.randomness import gaussian
+from diffcodec.bitstream.sample_format import SAMPLE_FORMATS, SampleFormat
 from diffcodec.bitstream.tiles import Shape, tiles_of
 from diffcodec.bitstream.types import Float64, Pixels
 from diffcodec.codec import Codec
@@ -43,23 +44,26 @@ def plain_images(
     clock: Clock,
     workers: int = 1,
 ) -> dict[int, PlainCode]:
-    """The codes of the images (H, W, C) uint8 that are plain, by their number.
+    """The codes of the images (H, W, C) that are plain, by their number, which rises.
 
-    codec: None for an archive without a network, all of whose images are plain. workers: threads.
+    Those with alpha or 16 bits always are. codec: None for an archive without a network, all of
+    whose images are plain. workers: threads.
     """
-    if not header.plain:
-        return {}
-    codes = {i: plain.encode(pixels, workers) for i, pixels in enumerate(images)}
-    if codec is None:
+    alone = [i for i, pixels in enumerate(images) if SampleFormat.of(pixels) not in SAMPLE_FORMATS]
+    tried = range(len(images)) if header.plain else alone
+    codes = {i: plain.encode(images[i], workers) for i in tried}
+    if codec is None or len(codes) == len(alone):
         return codes
     estimate = Estimate(codec, header, clock)
     doubtful = [
         i
         for i, pixels in enumerate(images)
-        if pixels[..., 0].size > SMALL or codes[i].bits < estimate.usual * pixels.size
+        if i not in alone
+        and (pixels[..., 0].size > SMALL or codes[i].bits < estimate.usual * pixels.size)
     ]
     others = estimate.bits([images[i] for i in doubtful])
-    return {i: codes[i] for i, other in zip(doubtful, others, strict=True) if codes[i].bits < other}
+    smaller = [i for i, other in zip(doubtful, others, strict=True) if codes[i].bits < other]
+    return {i: codes[i] for i in sorted([*alone, *smaller])}
 
 
 class Estimate:

@@ -60,6 +60,7 @@ class Spent:
     plain_bits: int = 0
     plain_ideal: float = 0.0
     plain_values: int = 0
+    metadata_bits: int = 0
 
 
 class GroupCoder:

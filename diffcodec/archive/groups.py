@@ -1,69 +1,68 @@
-"""The groups of an archive, coded here or in several processes."""
+"""The groups of an archive, coded here or on any executor."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import lru_cache
-from multiprocessing import get_context
-from pathlib import Path
+from functools import partial
 
+from diffcodec import api
 from diffcodec.accounting.trace import Balance, Clock
 from diffcodec.archive.choice import plain_images
 from diffcodec.archive.group import GroupCoder, Spent
+from diffcodec.archive.source import Source
 from diffcodec.bitstream.archive import Entry, pack_group
 from diffcodec.bitstream.archive_header import ArchiveHeader
+from diffcodec.bitstream.archive_metadata import pack_metadata
 from diffcodec.bitstream.directory import ImageInfo
-from diffcodec.bitstream.types import Pixels, Progress
+from diffcodec.bitstream.types import Progress
 from diffcodec.codec import Codec
 from diffcodec.cores import usable_cores
 from diffcodec.errors import ImageError
-from diffcodec.image import load
+from diffcodec.executors import run_jobs
+
+__all__ = ["Source", "encode_group", "encoders", "progress_within", "threads_of"]
+
+Coded = tuple[bytes, int, Spent, Clock]
+Group = Sequence[tuple[Source, ImageInfo]]
+Plan = Sequence[Group]
 
 
 @dataclass(frozen=True)
-class Source:
-    """An image to be archived. path: of its file, or the pixels themselves."""
+class Elsewhere:
+    """Where groups are coded but here: an executor, whose workers load the network `model` (None
+    for an archive without one), evaluated by `backend`."""
 
-    name: str
-    path: Path | Pixels
-
-    def read(self) -> Pixels:
-        """(H, W, C) uint8; raises ImageError or OSError."""
-        return load(self.path) if isinstance(self.path, Path) else self.path
-
-
-Coded = tuple[bytes, int, Spent, Clock]
-Plan = Sequence[Sequence[tuple[Source, ImageInfo]]]
+    pool: Executor
+    model: str | None
+    backend: str | None = None
 
 
 def encoders(
     codec: Codec | None,
     header: ArchiveHeader,
-    processes: int,
-    model: str | None,
-    backend: str | None,
+    elsewhere: Elsewhere | None,
     within: Callable[[int], Progress | None],
 ) -> Callable[[Plan], Iterator[Coded]]:
-    """Codes groups in order: here, or in several processes, which load the network anew."""
-    if processes == 1 or (model is None and codec is not None):
+    """Codes groups, and gives them in order; where that is done does not change a bit."""
+    if elsewhere is None:
         workers = threads_of(codec)
         return lambda plan: (
             encode_group(codec, header, group, within(len(group)), workers) for group in plan
         )
+    function = partial(_encode_elsewhere, elsewhere.model, elsewhere.backend, header)
+    return lambda plan: in_order(run_jobs(elsewhere.pool, function, plan))
 
-    def run(plan: Plan) -> Iterator[Coded]:
-        with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-            futures = []
-            for group in plan:  # a few ahead, so that memory stays bounded
-                futures.append(pool.submit(_encode_elsewhere, model, backend, header, group))
-                if len(futures) > processes:
-                    yield futures.pop(0).result()
-            for future in futures:
-                yield future.result()
 
-    return run
+def in_order(results: Iterable[tuple[int, Coded]]) -> Iterator[Coded]:
+    """Results by their numbers, as soon as all before them are there."""
+    waiting, following = dict[int, Coded](), 0
+    for number, result in results:
+        waiting[number] = result
+        while following in waiting:
+            yield waiting.pop(following)
+            following += 1
 
 
 def threads_of(codec: Codec | None) -> int:
@@ -89,23 +88,16 @@ def progress_within(
 
 
 def _encode_elsewhere(
-    model: str | None,
-    backend: str | None,
-    header: ArchiveHeader,
-    group: Sequence[tuple[Source, ImageInfo]],
+    model: str | None, backend: str | None, header: ArchiveHeader, group: Group
 ) -> Coded:
-    return encode_group(None if model is None else _codec(model, backend), header, group)
-
-
-@lru_cache(maxsize=1)
-def _codec(model: str, backend: str | None) -> Codec:
-    return Codec.from_pretrained(model, threads=1, backend=backend)
+    codec = None if model is None else api.load_codec(model, 1, backend)
+    return encode_group(codec, header, group)
 
 
 def encode_group(
     codec: Codec | None,
     header: ArchiveHeader,
-    group: Sequence[tuple[Source, ImageInfo]],
+    group: Group,
     progress: Progress | None = None,
     workers: int = 1,
 ) -> Coded:
@@ -115,10 +107,11 @@ def encode_group(
     """
     clock, spent = Clock(), Spent(Balance())
     with clock.measure("total"):
-        pixels = [source.read() for source, _ in group]
-        for (_, image), now in zip(group, pixels, strict=True):
-            if now.shape != image.shape:
+        pictures = [source.picture() for source, _ in group]
+        for (source, image), picture in zip(group, pictures, strict=True):
+            if source.info(picture.pixels) != image:
                 raise ImageError(f"{image.name} changed while it was archived")
+        pixels = [picture.pixels for picture in pictures]
         plain = plain_images(codec, header, pixels, clock, workers)
         for i, code in plain.items():
             spent.plain_images += 1
@@ -130,6 +123,9 @@ def encode_group(
         if stacked:
             assert codec is not None
             entries, stack = GroupCoder(codec, header, clock).encode(stacked, spent, progress)
-        parts = {i: code.data for i, code in plain.items()} if header.plain else None
-        data = pack_group([image for _, image in group], entries, stack, parts)
-    return data, len(data) - len(stack) - spent.plain_bits // 8, spent, clock
+        parts = {i: code.data for i, code in plain.items()} if header.listed else None
+        metadata = pack_metadata([p.metadata for p in pictures]) if header.rich else None
+        spent.metadata_bits += 8 * len(metadata or b"")
+        data = pack_group([image for _, image in group], entries, stack, parts, metadata)
+    bodies = len(stack) + (spent.plain_bits + spent.metadata_bits) // 8
+    return data, len(data) - bodies, spent, clock

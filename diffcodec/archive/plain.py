@@ -1,109 +1,124 @@
-"""Images of an archive that need no network: .dfc files without header and without steps.
+"""Images of an archive that need no network: their pixels as progressive/stand_alone.py codes them.
 
-An image is coded whole, not in tiles: the adaptive coder learns as it goes. Its bytes are those of
-a payload (FORMAT.md) for a chain of no levels, so they begin with how the pixels are coded and end
-with the checksum of the pixels; other checksums on the way say without decoding whether the bytes
-are intact.
+Alpha is coded apart from colours, as a grey image is, and an opaque one takes no bytes. Samples of
+16 bits are narrowed to those that they come from.
 """
 
 from __future__ import annotations
 
-import math
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
 
-from diffcodec.accounting.trace import Clock
+from diffcodec.bitstream.container import pack_varint, parse_varint
 from diffcodec.bitstream.errors import BitstreamError
-from diffcodec.bitstream.payload import Payload
-from diffcodec.bitstream.payload_parser import parse_payload
-from diffcodec.bitstream.payload_writer import PayloadWriter
-from diffcodec.bitstream.sample_format import archived
-from diffcodec.bitstream.tiles import FIRST_CODE, FIRST_SEED, Shape
-from diffcodec.bitstream.types import Float32, Pixels
-from diffcodec.progressive.plain import decode_plain, encode_plain, pixel_crc, plain_payload
-from diffcodec.progressive.shared import Shared
-from diffcodec.theory.chain import Chain, Tables
+from diffcodec.bitstream.narrowing import Narrowing, find_narrowing
+from diffcodec.bitstream.sample_format import SampleFormat
+from diffcodec.bitstream.tiles import Shape
+from diffcodec.bitstream.types import Pixels
+from diffcodec.progressive.stand_alone import PlainCode, decode_alone, encode_alone, stated_crc
 
-LEVEL = 2  # of bitstream.adaptive.LEVELS: "best", which takes some 4 us a sub-pixel
-NOTHING = Tables((0.0, 0.0, 0.0), 1.0, np.empty(0), np.empty(0), {})
+__all__ = ["PlainCode", "check", "decode", "encode", "holds"]
 
-
-@dataclass(frozen=True)
-class PlainCode:
-    """An image's bytes, and -log2 of the probability that the model gave to its pixels.
-
-    ideal_bits: where no model codes them, what they take.
-    """
-
-    data: bytes
-    ideal_bits: float
-
-    @property
-    def bits(self) -> int:
-        """In the file."""
-        return 8 * len(self.data)
+ALL = 0  # in place of a narrowing: samples need all of their bits
 
 
 def encode(pixels: Pixels, workers: int = 1) -> PlainCode:
-    """An image (H, W, C) uint8 in the way that takes the fewest bytes; workers: threads."""
-    height, width, channels = pixels.shape
-    shared = _shared((height, width, channels), workers)
-    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
-    code = encode_plain(shared, planes, LEVEL)
-    data = plain_payload(PayloadWriter(shared.plan), -1, planes, code)
-    return PlainCode(data, math.fsum(code.ideal_bits) if code.coding else 8.0 * code.size)
+    """An image (H, W, C), uint8 or uint16, in the way that takes the fewest bytes.
 
-
-def decode(data: bytes, shape: Shape, workers: int = 1) -> Pixels:
-    """The image (H, W, C) of these bytes; BitstreamError if they are damaged."""
-    shared = _shared(shape, workers)
-    payload = _parse(data, shared)
-    planes = np.zeros(shared.shape, shared.format.dtype)
-    decode_plain(shared, payload, planes)
-    if pixel_crc(planes) != payload.pixel_crc:
-        raise BitstreamError(
-            "the decoded pixels do not match their checksum, though the archive is intact: "
-            "this installation computes something wrong; diffcodec selftest reports what"
-        )
-    return np.ascontiguousarray(planes.transpose(1, 2, 0))
-
-
-def stated_crc(data: bytes, shape: Shape) -> int:
-    """CRC-32 of the pixels that these bytes state; BitstreamError if they are damaged.
-
-    Nothing is decoded.
+    workers: threads.
     """
-    crc = _parse(data, _shared(shape)).pixel_crc
-    assert crc is not None
-    return crc
+    format = SampleFormat.of(pixels)
+    assert format is not None
+    colours = _encode_part(pixels[..., : format.colour.channels], format.depth, workers)
+    if not format.alpha:
+        return colours
+    alpha, start = pixels[..., -1:], pack_varint(len(colours.data))
+    if (alpha == format.peak).all():
+        return PlainCode(start + colours.data, colours.ideal_bits)
+    opacity = _encode_part(alpha, format.depth, workers)
+    data = start + colours.data + opacity.data
+    return PlainCode(data, colours.ideal_bits + opacity.ideal_bits)
 
 
-def _parse(data: bytes, shared: Shared) -> Payload:
-    """The bytes taken apart, all of them intact and there."""
+def _encode_part(pixels: Pixels, depth: int, workers: int) -> PlainCode:
+    """Colours, or alpha."""
+    if depth == 8:
+        return encode_alone(pixels, SampleFormat(pixels.shape[2], depth), workers=workers)
+    narrowing = find_narrowing(pixels)
+    if narrowing is not None:
+        pixels, depth = narrowing.narrow(pixels), narrowing.bits
+    code = encode_alone(pixels, SampleFormat(pixels.shape[2], depth), workers=workers)
+    start = ALL if narrowing is None else narrowing.byte
+    return PlainCode(bytes([start]) + code.data, code.ideal_bits)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Colours of an image, or its alpha: format: of what the payload `data` codes, from which
+    narrowing makes the image's samples."""
+
+    data: bytes
+    format: SampleFormat
+    narrowing: Narrowing | None = None
+
+
+def decode(data: bytes, shape: Shape, depth: int = 8, workers: int = 1) -> Pixels:
+    """The image (H, W, C) of these bytes; BitstreamError if they are damaged."""
+    format, decoded = SampleFormat(shape[2], depth), list[Pixels]()
+    for part in _parts(data, format):
+        pixels = decode_alone(part.data, shape[:2], part.format, workers)
+        decoded.append(pixels if part.narrowing is None else part.narrowing.widen(pixels))
+    if format.alpha and len(decoded) == 1:
+        decoded.append(np.full((*shape[:2], 1), format.peak, format.dtype))
+    return decoded[0] if len(decoded) == 1 else np.concatenate(decoded, axis=2)
+
+
+def check(data: bytes, shape: Shape, depth: int = 8) -> None:
+    """Raises BitstreamError if the bytes of an image are damaged; nothing is decoded."""
+    for part in _parts(data, SampleFormat(shape[2], depth)):
+        stated_crc(part.data, shape[:2], part.format)
+
+
+def holds(data: bytes, pixels: Pixels) -> bool:
+    """Whether these bytes are those of an image, by checksums; BitstreamError if damaged."""
+    format, size = SampleFormat.of(pixels), (pixels.shape[0], pixels.shape[1])
+    assert format is not None
+    rest = pixels
+    for part in _parts(data, format):
+        channels = part.format.channels
+        here, rest = rest[..., :channels], rest[..., channels:]
+        if part.narrowing is not None:
+            if not part.narrowing.fits(here):
+                return False
+            here = part.narrowing.narrow(here)
+        if stated_crc(part.data, size, part.format) != zlib.crc32(np.ascontiguousarray(here).data):
+            return False
+    return bool((rest == format.peak).all())
+
+
+def _parts(data: bytes, format: SampleFormat) -> list[_Part]:
+    """An image's colours, and its alpha unless it is opaque; BitstreamError if that makes no
+    sense."""
+    if not format.alpha:
+        return [_part(data, format)]
     try:
-        payload = parse_payload(data, shared.plan, len(data), None)
+        length, at = parse_varint(data, 0)
     except BitstreamError as error:
         raise BitstreamError("its bytes are damaged") from error
-    if payload.pixel_crc is None or not payload.plain:
+    parts = [_part(data[at : at + length], format.colour)]
+    if len(data) > at + length:
+        parts.append(_part(data[at + length :], SampleFormat(1, format.depth)))
+    return parts
+
+
+def _part(data: bytes, format: SampleFormat) -> _Part:
+    if format.depth == 8:
+        return _Part(data, format)
+    if not data:
         raise BitstreamError("its bytes are damaged")
-    return payload
-
-
-def _shared(shape: Shape, workers: int = 1) -> Shared:
-    """What both sides know of an image (H, W, C): its size, and no more."""
-    height, width, channels = shape
-    return Shared(
-        denoiser=_never,
-        chain=Chain("own", (), NOTHING),
-        size=(height, width),
-        format=archived(channels),
-        code=FIRST_CODE,
-        seed=FIRST_SEED,
-        clock=Clock(),
-        workers=workers,
-    )
-
-
-def _never(y: Float32, v: float) -> Float32:
-    raise AssertionError("a plain image is coded without a network")
+    if data[0] == ALL:
+        return _Part(data[1:], format)
+    narrowing = Narrowing.of(data[0])
+    return _Part(data[1:], SampleFormat(format.channels, narrowing.bits), narrowing)

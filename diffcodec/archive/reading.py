@@ -13,15 +13,35 @@ from diffcodec.accounting.trace import Clock
 from diffcodec.archive import plain
 from diffcodec.archive.group import GroupCoder
 from diffcodec.archive.groups import progress_within, threads_of
-from diffcodec.bitstream.archive import Damage, Group, Plain, read_groups, read_plain, read_stack
+from diffcodec.bitstream.archive import (
+    Damage,
+    Group,
+    Plain,
+    read_groups,
+    read_metadata,
+    read_plain,
+    read_stack,
+)
 from diffcodec.bitstream.archive_header import ArchiveHeader, read_header
 from diffcodec.bitstream.directory import ImageInfo
 from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.metadata import Metadata
 from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.codec import Codec
 from diffcodec.errors import OptionError
 
-Found = Pixels | BitstreamError  # an image (H, W, C) uint8, or what is wrong with it
+Found = Pixels | BitstreamError  # an image (H, W, C), or what is wrong with it
+
+
+@dataclass(frozen=True, eq=False)
+class Extracted:
+    """An image of an archive: found: its pixels (H, W, C), uint8 or uint16, or what is wrong with
+    them; metadata: what it carries besides, or what is wrong with that.
+    """
+
+    image: ImageInfo
+    found: Found
+    metadata: Metadata | BitstreamError
 
 
 @dataclass(frozen=True)
@@ -61,7 +81,7 @@ def contents(file: BinaryIO, check: bool = False) -> Contents:
     file.seek(0)
     header = read_header(file)
     groups, damage = list[Group](), list[Damage]()
-    for found in list(read_groups(file, header.plain)):
+    for found in list(read_groups(file, header.listed, header.rich, whole=check)):
         if isinstance(found, Damage):
             damage.append(found)
             continue
@@ -80,9 +100,13 @@ def _check(file: BinaryIO, group: Group) -> Iterator[Damage]:
     for part in group.plain:
         image = group.images[part.image]
         try:
-            plain.stated_crc(read_plain(file, part), image.shape)
+            plain.check(read_plain(file, part), image.shape, image.depth)
         except BitstreamError as error:
             yield Damage(part.at, f"{image.name}: {error}")
+    try:
+        read_metadata(file, group)
+    except BitstreamError as error:
+        yield Damage(group.metadata_at, str(error))
 
 
 def extract(
@@ -92,7 +116,22 @@ def extract(
     clock: Clock | None = None,
     progress: Progress | None = None,
 ) -> Iterator[tuple[ImageInfo, Found]]:
-    """The images with these names, or all: pixels (H, W, C) uint8, or what is wrong with them.
+    """The images with these names, or all: pixels (H, W, C), or what is wrong with them.
+
+    Raises as extract_pictures does.
+    """
+    for extracted in extract_pictures(codec, file, names, clock, progress):
+        yield extracted.image, extracted.found
+
+
+def extract_pictures(
+    codec: Codec | None,
+    file: BinaryIO,
+    names: Sequence[str] | None = None,
+    clock: Clock | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Extracted]:
+    """The images with these names, or all, with their metadata, in the order of the file.
 
     Groups that hold none of them are passed over, and of the others only what lies above is
     decoded. codec: None where none of them needs the network (Contents.needs_network). Raises
@@ -122,8 +161,10 @@ def extract(
         if stacked := wanted - images.keys():
             assert coder is not None
             images |= _stacked(coder, file, group, stacked, report)
+        metadata = _metadata(file, group)
         for i in sorted(wanted):
-            yield group.images[i], images[i]
+            of_image = metadata if isinstance(metadata, BitstreamError) else metadata[i]
+            yield Extracted(group.images[i], images.pop(i), of_image)
         done += len(wanted)
         if progress:
             progress(done, total)
@@ -132,7 +173,16 @@ def extract(
 def _plain(file: BinaryIO, group: Group, part: Plain, workers: int) -> Found:
     """A plain image of a group."""
     try:
-        return plain.decode(read_plain(file, part), group.images[part.image].shape, workers)
+        image = group.images[part.image]
+        return plain.decode(read_plain(file, part), image.shape, image.depth, workers)
+    except BitstreamError as error:
+        return error
+
+
+def _metadata(file: BinaryIO, group: Group) -> list[Metadata] | BitstreamError:
+    """Of all images of a group."""
+    try:
+        return read_metadata(file, group)
     except BitstreamError as error:
         return error
 
