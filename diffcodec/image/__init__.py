@@ -2,7 +2,8 @@
 
 from diffcodec.image.formats import EXACT, FORMATS, LOSSY, SUFFIXES, WRITES, format_of
 from diffcodec.image.picture import Choices, Picture
-from diffcodec.image.reading import MAX_PIXELS, load, notes, read_picture
+from diffcodec.image.reading import load, notes, read_picture
+from diffcodec.image.refusals import MAX_PIXELS
 from diffcodec.image.writing import not_kept, save, to_bytes
 
 __all__ = [

@@ -1,131 +1,166 @@
-"""Images in and out, exactly: what cannot be kept is refused in one sentence, never dropped.
+"""Images in, exactly: what cannot be kept is refused in one sentence, never dropped.
 
-Pixels are (H, W, 3) RGB or (H, W, 1) grey, uint8, as they lie in the file: nothing is rotated,
-converted between colour spaces, or reduced in depth. The codec works on x0 = k / 127.5 - 1.
+Pixels are as they lie in the file: nothing is turned, converted between colour spaces, or reduced
+in depth, unless that was chosen.
 """
 
 from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import BinaryIO
+from collections.abc import Callable
+from functools import partial
 
-import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image
+from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
+from diffcodec.bitstream.metadata import Kind
 from diffcodec.bitstream.types import Pixels
 from diffcodec.errors import ImageError
+from diffcodec.image import netpbm, png_chunks
+from diffcodec.image.conversion import flattened, to_rgb
+from diffcodec.image.decoding import decode, fourth_bytes, samples
+from diffcodec.image.gathered import Gathered
+from diffcodec.image.metadata import gather
 from diffcodec.image.picture import AS_IT_IS, Choices, Picture
+from diffcodec.image.refusals import (
+    KEPT,
+    chosen_frame,
+    premultiplied,
+    refuse_colours,
+    refuse_depths,
+    refuse_size,
+)
+from diffcodec.image.source import Source, read_source
+from diffcodec.image.truncation import truncated_images
 
-MAX_PIXELS = 2**26
-# Formats whose depth is known before Pillow reduces it to 8 bits (JPEG 2000 and AVIF cannot).
-READS = ("PNG", "WEBP", "JPEG", "PPM", "BMP", "TIFF", "GIF")
+
+def load(source: Source, choices: Choices = AS_IT_IS) -> Pixels:
+    """The pixels of read_picture."""
+    return read_picture(source, choices).pixels
 
 
-def read_picture(source: str | Path | bytes | BinaryIO, choices: Choices = AS_IT_IS) -> Picture:
-    """Everything that an image holds; `source` is a path, a file's bytes or a stream, read once."""
-    return Picture(load(source, choices))
+def notes(source: Source) -> list[str]:
+    """What an image carries and does not keep: a phrase each."""
+    return list(read_picture(source).lost)
 
 
-def load(source: str | Path | bytes | BinaryIO, choices: Choices = AS_IT_IS) -> Pixels:
-    """Read an image, by path or from bytes: (H, W, 3) RGB or (H, W, 1) grey, uint8.
+def read_picture(source: Source, choices: Choices = AS_IT_IS) -> Picture:
+    """Everything that an image holds, from a path, a file's bytes or a stream, which is read once.
 
-    A palette without transparency becomes RGB, black and white becomes grey (0 and 255), both
-    exactly. Raises ImageError for anything that would not survive (transparency, more than 8 bits,
-    other colour spaces, several images) or cannot be read, and OSError if there is no file.
+    A palette becomes RGB or RGBA; 1, 2 and 4 bits become 8; one transparent colour becomes alpha.
+    Raises ImageError for what cannot be kept (several images, CMYK, more than 16 bits), what is
+    damaged, and what is no image; OSError if it cannot be read.
     """
-    data, name = _read(source)
-    with _open(data, name) as file:
-        _refuse(file, name)
-        try:
-            if file.format == "PNG":  # Pillow skips the checksums of the pixels unless asked
-                Image.open(io.BytesIO(data), formats=["PNG"]).verify()
-            file.load()
-        except Exception as error:  # Pillow's readers raise almost anything on damaged data
-            raise ImageError(f"{name} is cut short or damaged ({error})") from error
-        grey = file.mode in ("1", "L")
-        pixels = np.asarray(file.convert("L" if grey else "RGB"))
-    return np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], 1 if grey else 3))
+    data, format, name = read_source(source)
+    try:
+        picture = _read(data, format, name, choices, truncated=False)
+    except _DamagedError:
+        if not choices.truncated:
+            raise
+        picture = _read(data, format, name, choices, truncated=True)
+        lost = (*picture.lost, "what is missing of its pixels")
+        picture = Picture(picture.pixels, picture.metadata, lost)
+    if choices.flatten and picture.pixels.shape[2] in (2, 4):
+        pixels = flattened(picture.pixels, choices.flatten)
+        return Picture(pixels, picture.metadata, picture.lost)
+    return picture
 
 
-def notes(source: str | Path | bytes | BinaryIO) -> list[str]:
-    """What an image carries besides its pixels, and `load` leaves out: one phrase each."""
-    data, name = _read(source)
-    with _open(data, name) as file:
-        found = ["its ICC colour profile"] if file.info.get("icc_profile") else []
-        tags = file.getexif()
-        turn = tags.get(ExifTags.Base.Orientation, 1)
-        if turn != 1:
-            found.append(f"its EXIF orientation ({turn}: viewers turn it, the pixels are not)")
-        if file.format != "TIFF" and set(tags) - {ExifTags.Base.Orientation}:
-            found.append("its EXIF data")
-        if file.format == "MPO":
-            found.append("its further images")
-    return found
+class _DamagedError(ImageError):
+    """Part of the image may be there."""
 
 
-def _read(source: str | Path | bytes | BinaryIO) -> tuple[bytes, str]:
-    if isinstance(source, str | Path):
-        return Path(source).read_bytes(), str(source)
-    return source if isinstance(source, bytes) else source.read(), "the input"
-
-
-@contextmanager
-def _open(data: bytes, name: str) -> Iterator[Image.Image]:
-    """An image whose header is read and whose pixels are not."""
-    if not data:
-        raise ImageError(f"{name} is empty")
-    with warnings.catch_warnings():
+def _read(data: bytes, format: str, name: str, choices: Choices, truncated: bool) -> Picture:
+    with truncated_images(truncated), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about metadata, and sizes that are checked here
         try:
-            file = Image.open(io.BytesIO(data), formats=READS)
-        except UnidentifiedImageError as error:
-            raise ImageError(
-                f"{name} is not an image that can be read; convert it to PNG"
-            ) from error
+            if format == "PPM":
+                return _netpbm(data, name, choices, truncated)
+            return _pillow(data, format, name, choices, truncated)
+        except ImageError:
+            raise
         except Image.DecompressionBombError as error:
-            raise ImageError(f"{name} has more than {MAX_PIXELS:,} pixels; cut it up") from error
-        except Exception as error:  # as in load
-            raise ImageError(f"{name} is cut short or damaged ({error})") from error
-        with file:
-            yield file
+            raise ImageError(f"{name} has too many pixels; cut it up") from error
+        except Exception as error:  # Pillow's readers raise almost anything on damaged data
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise _DamagedError(f"{name} is cut short or damaged ({reason})") from error
 
 
-def _refuse(file: Image.Image, name: str) -> None:
-    """Raise ImageError for an image that (H, W, C) uint8 cannot hold exactly."""
-    if file.width * file.height > MAX_PIXELS:
-        raise ImageError(
-            f"{name} has {file.width * file.height:,} pixels, more than {MAX_PIXELS:,}; cut it up"
-        )
-    palette = file.palette.mode if file.palette else "RGB"
-    if (
-        file.mode in ("RGBA", "LA", "PA", "RGBa", "La")
-        or palette == "RGBA"
-        or ("transparency" in file.info)
-    ):
-        raise ImageError(f"{name} has transparency, which is not kept; flatten it first")
-    if _deep(file):
-        raise ImageError(f"{name} has more than 8 bits a channel; convert it to 8 bits first")
-    if file.mode not in ("1", "L", "P", "RGB"):
-        raise ImageError(f"{name} is {file.mode}, not RGB or grey; convert it to RGB first")
-    if file.format != "MPO" and getattr(file, "n_frames", 1) > 1:
-        raise ImageError(f"{name} holds several images; take one of them out first")
-    if file.format == "TIFF" and file.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-        # Pillow turns these, and only these, while loading
-        raise ImageError(f"{name} is stored turned (TIFF orientation); save it upright first")
+def _pillow(data: bytes, format: str, name: str, choices: Choices, truncated: bool) -> Picture:
+    """Everything but Netpbm."""
+    reopen = partial(_open, data, format, name, choices)
+    with reopen() as file:
+        refuse_depths(file, data, name)
+        if format == "PNG" and not truncated:
+            png_chunks.check(data)
+        found = gather(data, file, truncated) if isinstance(file, TiffImageFile) else None
+        pixels, converted = _pixels(file, reopen, data, name, choices)
+        found = found or gather(data, file, truncated, pixels.shape[2])
+        if converted and file.mode not in ("La", "RGBa", "YCbCr"):
+            found.items = [item for item in found.items if item.kind != Kind.ICC]
+        lost = ["its further images"] if file.format == "MPO" else []
+    if format == "BMP" and fourth_bytes(reopen(), data):
+        lost.append("the fourth bytes of its pixels, which nobody explains")
+    return _picture(pixels, found, lost, choices)
 
 
-def _deep(file: Image.Image) -> bool:
-    """More than 8 bits a channel? Pillow calls 16-bit RGB "RGB"; its decoder knows better."""
-    if file.mode in ("I", "F") or file.mode.startswith("I;"):
-        return True
-    if file.format == "TIFF":
-        bits = file.getexif().get(ExifTags.Base.BitsPerSample, 1)
-        return bool(max(bits if isinstance(bits, tuple) else (bits,)) > 8)
-    tiles = getattr(file, "tile", [])
-    if file.format == "PPM":
-        return any(tile[0].startswith("ppm") and tile[3][1] > 255 for tile in tiles)
-    return any(file.format == "PNG" and ";16" in tile[3] for tile in tiles)
+def _pixels(
+    file: ImageFile,
+    reopen: Callable[[], ImageFile],
+    data: bytes,
+    name: str,
+    choices: Choices,
+) -> tuple[Pixels, bool]:
+    """The samples, and whether their colours were converted."""
+    foreign = file.mode not in KEPT or premultiplied(file)
+    if foreign and choices.rgb:
+        file.load()
+        return samples(to_rgb(file)), True
+    refuse_colours(file, name)
+    return decode(reopen, data), False
+
+
+def _open(data: bytes, format: str, name: str, choices: Choices) -> ImageFile:
+    """At the image that was chosen; its header is read and its pixels are not."""
+    file = Image.open(io.BytesIO(data), formats=[format])
+    assert isinstance(file, ImageFile)
+    refuse_size(*file.size, name)
+    chosen_frame(file, name, choices)
+    return file
+
+
+def _netpbm(data: bytes, name: str, choices: Choices, truncated: bool) -> Picture:
+    """One image, the first of several if that was chosen, or a later one."""
+    rest, number = data, 0
+    while True:
+        header = netpbm.parse_header(rest)
+        refuse_size(header.width, header.height, name)
+        if not 0 < header.peak < 65536 or 255 < header.peak < 65535:
+            raise ImageError(
+                f"{name} has samples of 0 to {header.peak}; convert it to 255 or 65535 "
+                "(pamdepth does)"
+            )
+        pixels, end = netpbm.parse_pixels(rest, header, truncated)
+        rest = rest[end:].lstrip() if not header.plain else b""
+        more = rest[:1] == b"P"
+        if choices.frame is None and more:
+            raise ImageError(f"{name} holds several images; choose one of them (--frame 0, ...)")
+        if number == (choices.frame or 0):
+            break
+        if not more:
+            raise ImageError(f"{name} has no image {choices.frame}: its last one is {number}")
+        number += 1
+    lost = []
+    if 255 % header.peak and header.peak != 65535:
+        lost.append(f"that its samples are of 0 to {header.peak}: they are scaled to 255")
+    if rest.strip(b"\0") and not more:
+        lost.append(f"{len(rest):,} bytes after its end")
+    return _picture(pixels, Gathered(), lost, choices)
+
+
+def _picture(pixels: Pixels, found: Gathered, lost: list[str], choices: Choices) -> Picture:
+    if choices.strip:
+        return Picture(pixels, (), tuple(lost))
+    return Picture(pixels, found.sorted(), tuple(dict.fromkeys([*lost, *found.lost])))

@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffcodec.image.signatures import why_no_image
-
-BEGINNING = 64  # bytes of a file that say what it is
+from diffcodec.image.signatures import BEGINNING, why_no_image
 
 
 @dataclass(frozen=True)

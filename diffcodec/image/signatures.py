@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-READS = ("PNG", "WEBP", "JPEG", "MPO", "PPM", "BMP", "TIFF", "GIF", "JPEG2000", "AVIF")
+BEGINNING = 64  # bytes that suffice
+READS = ("PNG", "WEBP", "JPEG", "PPM", "BMP", "TIFF", "GIF", "JPEG2000", "AVIF")
 _BEGINNINGS = {
     "PNG": rb"\x89PNG\r\n\x1a\n",
     "JPEG": rb"\xff\xd8\xff",
@@ -22,7 +23,7 @@ _BEGINNINGS = {
     "OpenEXR": rb"\x76\x2f\x31\x01",
     "camera raw": rb"FUJIFILM|IIU\0|IIRO|....ftypcrx ",
     "PFM": rb"P[fF]\s",
-    "ICO": rb"\0\0\1\0.\0",
+    "ICO": rb"\0\0\x01\0.\0",
     "DDS": rb"DDS ",
     "SVG": rb"\s*(<\?xml.*)?<svg",
 }
@@ -30,7 +31,7 @@ _PATTERNS = {name: re.compile(pattern, re.DOTALL) for name, pattern in _BEGINNIN
 
 
 def format_by(beginning: bytes) -> str | None:
-    """The format of a file that begins so (64 bytes suffice), one of READS or another image's;
+    """The format of a file that begins so (BEGINNING bytes suffice), one of READS or another image's;
     None if it is no image."""
     for name, pattern in _PATTERNS.items():
         if pattern.match(beginning):

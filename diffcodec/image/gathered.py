@@ -1,0 +1,79 @@
+"""What has been found in a file besides its pixels, and what of it cannot be kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from diffcodec.bitstream.metadata import Item, Kind, Metadata
+from diffcodec.image import exif
+
+METRE = 1  # the unit of a PNG's pHYs; 0 is none
+IPTC_RESOURCE = b"8BIM\x04\x04\0\0"  # Photoshop's image resource that holds IPTC
+
+
+@dataclass
+class Gathered:
+    """items, and phrases on what is lost, as they are found."""
+
+    items: list[Item] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+
+    def add(self, kind: Kind, data: bytes) -> None:
+        """One more item; of every kind but TEXT the first one counts, others are lost."""
+        if not data:
+            return
+        if kind != Kind.TEXT and any(item.kind == kind for item in self.items):
+            self.lose(f"a second {kind.name}")
+        else:
+            self.items.append(Item(kind, bytes(data)))
+
+    def lose(self, phrase: str) -> None:
+        """Something that cannot be kept, said once."""
+        if phrase not in self.lost:
+            self.lost.append(phrase)
+
+    def add_exif(self, data: bytes) -> None:
+        """EXIF, and what it says of orientation."""
+        tags = exif.bare(data)
+        if tags is None:
+            self.lose("its EXIF data, which are damaged")
+            return
+        self.add(Kind.EXIF, tags)
+        if (turn := exif.orientation(tags)) != 1:
+            self.add(Kind.ORIENTATION, bytes([turn]))
+
+    def add_comment(self, data: bytes) -> None:
+        """A comment without a keyword."""
+        self.add_text("Comment", decoded(data.rstrip(b"\0")))
+
+    def add_text(self, keyword: str, text: str, language: str = "", translated: str = "") -> None:
+        """A text with its keyword, which names it in English."""
+        words = (keyword, language, translated, text)
+        if any("\0" in word for word in words[:3]):
+            self.lose("a text whose keyword is damaged")
+        elif text:
+            self.add(Kind.TEXT, "\0".join(words).encode("utf-8", "replace"))
+
+    def add_density(self, across: float, down: float, unit: int) -> None:
+        """Pixels per metre, or without a unit how many are as long as how many."""
+        x, y = round(across), round(down)
+        if 0 < x < 1 << 31 and 0 < y < 1 << 31 and not (unit != METRE and x == y):
+            data = x.to_bytes(4, "big") + y.to_bytes(4, "big") + bytes([unit])
+            self.add(Kind.DENSITY, data)
+
+    def add_iptc(self, records: bytes) -> None:
+        """IPTC records without Photoshop's resource around them."""
+        size = len(records).to_bytes(4, "big")
+        self.add(Kind.IPTC, IPTC_RESOURCE + size + records + b"\0" * (len(records) % 2))
+
+    def sorted(self) -> Metadata:
+        """In rising order of kind, texts as found."""
+        return tuple(sorted(self.items, key=lambda item: item.kind))
+
+
+def decoded(data: bytes) -> str:
+    """Bytes of a text of which nobody says how it is written."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
