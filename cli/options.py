@@ -86,12 +86,11 @@ class Network:
         """How it is evaluated, as keyword arguments; no bit depends on them."""
         return {"threads": self.threads, "backend": self.backend}
 
-    def codec(self, model: str, processes: int = 1) -> Codec:
-        """The codec of the network that was chosen in the end; on all cores, or one a process."""
+    def codec(self, model: str, parallel: Parallel | None = None) -> Codec:
+        """The codec of the network that was chosen in the end, for one job or each of several."""
         from diffcodec.api import load_codec
 
-        threads = self.threads or (1 if processes > 1 else None)
-        return load_codec(model, threads, self.backend)
+        return load_codec(model, (parallel or Parallel()).threads(self), self.backend)
 
 
 model_option = click.option(
@@ -268,8 +267,8 @@ def _choices(
     flatten: tuple[int, int, int] | None,
     frame: int | None,
     convert: str | None,
-    strip: bool,
     accept_truncated: bool,
+    strip: bool = False,
 ) -> Choices:
     """What was chosen, as diffcodec.image takes it."""
     from diffcodec.image.picture import Choices
@@ -277,12 +276,7 @@ def _choices(
     return Choices(flatten, frame, convert == "rgb", strip, accept_truncated)
 
 
-strip_option = click.option(
-    "--strip", is_flag=True, help="Leave out metadata: profiles, EXIF, XMP, text."
-)
-choices_options = grouped(
-    "choices",
-    _choices,
+_reading = (
     click.option(
         "--flatten",
         callback=_colour,
@@ -300,13 +294,17 @@ choices_options = grouped(
         type=click.Choice(["rgb"]),
         help="Convert CMYK, LAB and floats to RGB of 8 bits; they are refused otherwise.",
     ),
-    strip_option,
     click.option(
         "--accept-truncated",
         is_flag=True,
         help="Take what is there of an image that is cut short; it is refused otherwise.",
     ),
 )
+strip_option = click.option(
+    "--strip", is_flag=True, help="Leave out metadata: profiles, EXIF, XMP, text."
+)
+reading_options = grouped("choices", _choices, *_reading)  # of commands that look at pixels alone
+choices_options = grouped("choices", _choices, *_reading, strip_option)
 
 
 # --- where the work is done ---------------------------------------------------------------------
