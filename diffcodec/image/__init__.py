@@ -1,10 +1,11 @@
 """Images in and out, exactly: what cannot be kept is refused in one sentence, never dropped."""
 
 from diffcodec.image.formats import EXACT, FORMATS, LOSSY, SUFFIXES, WRITES, format_of
+from diffcodec.image.holding import not_kept
 from diffcodec.image.picture import Choices, Picture
 from diffcodec.image.reading import load, notes, read_picture
 from diffcodec.image.refusals import MAX_PIXELS
-from diffcodec.image.writing import not_kept, save, to_bytes
+from diffcodec.image.writing import cannot_hold, save, to_bytes
 
 __all__ = [
     "EXACT",
@@ -15,6 +16,7 @@ __all__ = [
     "WRITES",
     "Choices",
     "Picture",
+    "cannot_hold",
     "format_of",
     "load",
     "not_kept",

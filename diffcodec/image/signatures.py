@@ -31,8 +31,10 @@ _PATTERNS = {name: re.compile(pattern, re.DOTALL) for name, pattern in _BEGINNIN
 
 
 def format_by(beginning: bytes) -> str | None:
-    """The format of a file that begins so (BEGINNING bytes suffice), one of READS or another image's;
-    None if it is no image."""
+    """The format of a file that begins so, one of READS or another image's; None if it is no image.
+
+    BEGINNING bytes suffice.
+    """
     for name, pattern in _PATTERNS.items():
         if pattern.match(beginning):
             return name
