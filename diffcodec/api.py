@@ -5,6 +5,7 @@ A file names its network by a fingerprint; here it is found among the shipped on
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -13,20 +14,22 @@ from typing import Any
 from diffcodec.accounting.audit import audit
 from diffcodec.accounting.ledger import Ledger
 from diffcodec.accounting.trace import Trace
+from diffcodec.beside import Beside, parse_beside
 from diffcodec.bitstream.adaptive import LEVELS
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.graphics import GRAPHICS
+from diffcodec.bitstream.metadata import Metadata
 from diffcodec.bitstream.payload import Payload
 from diffcodec.bitstream.pixels import STORED
 from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec, Decoded
 from diffcodec.errors import CheckpointError
-from diffcodec.exact.denoiser import graph_name
 from diffcodec.exact.stored import AnyGraph
 from diffcodec.file import File, cut
+from diffcodec.limits import check_stop
 from diffcodec.theory.chain import Tables
-from diffcodec.zoo import find, load_graph, shipped_networks, stated_fingerprint
+from diffcodec.zoo import find, load_graph, shipped_networks, stated_facts, stated_fingerprint
 
 PHOTOGRAPHS = "photo-large"  # the network for all but small images
 
@@ -39,10 +42,6 @@ def load_codec(model: str | Path, threads: int | None = None, backend: str | Non
 @lru_cache(maxsize=4)
 def _codec(path: Path, changed: int, threads: int | None, backend: str | None) -> Codec:
     return Codec.of(_read(path, changed), threads, backend=backend)
-
-
-def _graph(model: str | Path) -> AnyGraph:
-    return _read(*_version(model))
 
 
 def _version(model: str | Path) -> tuple[Path, int]:
@@ -107,7 +106,8 @@ def open_file(
     max_bytes, bpp or max_steps: only so much of it. No network is run; its tables are needed.
     Raises BitstreamError, and CheckpointError where `model` is not the file's network.
     """
-    tables = _tables(_network_for(parse_header(data)[0], model))
+    header = parse_header(data)[0]
+    tables = Tables.of(_facts_for(header, model).get("tables", {}))
     return File.parse(data, tables, max_bytes=max_bytes, bpp=bpp, max_steps=max_steps)
 
 
@@ -120,6 +120,7 @@ def truncate(
     model: str | Path | None = None,
 ) -> bytes:
     """A shorter file that decodes to a coarser image; the file itself if it is short enough."""
+    check_stop(max_bytes=max_bytes, bpp=bpp, max_steps=max_steps)
     data = cut(data, *parse_header(data), max_bytes, bpp)
     if max_steps is None:
         return data
@@ -129,14 +130,16 @@ def truncate(
 def info(data: bytes | File, model: str | Path | None = None) -> dict[str, Any]:
     """What a file, or a prefix of one, says about itself; verifies its complete layers.
 
-    Plain JSON types; bpp in bits per pixel, bytes of the prefix at hand; damage: to strips of the
-    exact pixels, a sentence on each. Where the network is not at hand (model is None), what needs
-    its tables is None.
+    Plain JSON types; bpp in bits per pixel, bytes of the prefix at hand; channels, depth and alpha
+    of the image; metadata: what has arrived of it, by kind and size; damage: to strips of the exact
+    pixels, alpha and metadata, a sentence on each. Where the network is not at hand (model is
+    None), what needs its tables is None. Its weights are not read.
     """
     if isinstance(data, File):
-        return _about(data.header, data.start, len(data.data)) | _about_payload(data, model)
-    header, start = parse_header(data)
-    facts = _about(header, start, len(data))
+        facts = _about(data.header, data.head, len(data.data), data.beside)
+        return facts | _about_payload(data, model)
+    header, head = parse_header(data)
+    facts = _about(header, head, len(data), parse_beside(data, header, head))
     try:
         name = model or name_of(header.fingerprint)
     except BitstreamError:
@@ -144,12 +147,29 @@ def info(data: bytes | File, model: str | Path | None = None) -> dict[str, Any]:
     return facts | _about_payload(open_file(data, name), name)
 
 
-def _about(header: Header, start: int, length: int) -> dict[str, Any]:
+def metadata_of(data: bytes) -> Metadata:
+    """What a file, or a prefix of one, carries besides its pixels; no network is needed."""
+    return parse_beside(data, *parse_header(data)).metadata
+
+
+def left_out(data: bytes, metadata: Metadata) -> Metadata:
+    """The items that a file was to hold and does not: one that stops early ends before them."""
+    kept = Counter(metadata_of(data))
+    return tuple((Counter(metadata) - kept).elements())
+
+
+def _about(header: Header, head: int, length: int, beside: Beside) -> dict[str, Any]:
     return {
         "format": header.version,
         "width": header.width,
         "height": header.height,
         "channels": header.format.channels,
+        "alpha": header.format.alpha,
+        "depth": header.format.depth,
+        "metadata": [
+            {"kind": item.kind.name.lower(), "bytes": len(item.data)} for item in beside.metadata
+        ],
+        "metadata_unknown": beside.unknown,
         "model": None,
         "fingerprint": header.fingerprint.hex(),
         "chain": header.chain_name,
@@ -158,20 +178,20 @@ def _about(header: Header, start: int, length: int) -> dict[str, Any]:
         "bytes": length,
         "total_bytes": header.total_bytes,
         "complete": header.total_bytes == length,
-        "header_bytes": start,
+        "header_bytes": head,
         "bpp": 8 * length / (header.width * header.height),
         "steps_available": None,
         "steps_total": header.nodes,
         "pixels": None,
         "layers_verified": None,
         "bytes_verified": None,
-        "damage": None,
+        "damage": list(beside.damage),
     }
 
 
 def _about_payload(file: File, model: str | Path | None) -> dict[str, Any]:
     return {
-        "model": graph_name(_network_for(file.header, model)),
+        "model": str(_facts_for(file.header, model)["recipe"]["name"]),
         "steps_available": len(file.step_ends),
         "pixels": _pixels(file.payload),
         "layers_verified": file.payload.layers,
@@ -228,15 +248,12 @@ def name_of(fingerprint: bytes) -> str:
     )
 
 
-def _network_for(header: Header, model: str | Path | None) -> AnyGraph:
-    graph = _graph(model or name_of(header.fingerprint))
-    if graph.fingerprint != header.fingerprint:
+def _facts_for(header: Header, model: str | Path | None) -> dict[str, Any]:
+    """What the file of a header's network says of it; its weights are not read."""
+    fingerprint, facts = stated_facts(model or name_of(header.fingerprint))
+    if fingerprint != header.fingerprint:
         raise CheckpointError(
             f"the file was made with network {header.fingerprint.hex()}, not with "
-            f"{graph.fingerprint.hex()}"
+            f"{fingerprint.hex()}"
         )
-    return graph
-
-
-def _tables(graph: AnyGraph) -> Tables:
-    return Tables.of(graph.facts.get("tables", {}))
+    return facts

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from diffcodec.accounting.trace import Clock, Trace
+from diffcodec.beside import pack_beside
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
-from diffcodec.bitstream.sample_format import SampleFormat
+from diffcodec.bitstream.metadata import Metadata
 from diffcodec.bitstream.step_codes import BY_NAME, StepCode
 from diffcodec.bitstream.types import Pixels, Progress
+from diffcodec.decoded import Decoded, decoded_image, fitted
 from diffcodec.errors import OptionError
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.exact.stored import AnyGraph
-from diffcodec.file import File, bytes_of_bpp, with_length
-from diffcodec.progressive.effort import effort_of
-from diffcodec.progressive.preview import SCALES, preview
-from diffcodec.progressive.receiver import Received, Reconstruct, receive
+from diffcodec.file import File, bytes_of_bpp, versioned, with_length
+from diffcodec.limits import check_seed, check_stop
+from diffcodec.progressive.alpha import Alpha, decode_alpha, encode_alpha
+from diffcodec.progressive.effort import Effort, effort_of
+from diffcodec.progressive.fit import check_scale, scale_for
+from diffcodec.progressive.parts import Parts, take_apart
+from diffcodec.progressive.preview import preview
+from diffcodec.progressive.receiver import Reconstruct, receive
 from diffcodec.progressive.residual import RESIDUAL, Residual, Switch, ending_of
 from diffcodec.progressive.sender import Stop, send
 from diffcodec.progressive.shared import Shared
@@ -32,26 +36,6 @@ from diffcodec.theory.chain import Chain, Tables, choose_chain
 from diffcodec.theory.denoiser import Denoiser
 from diffcodec.zoo import load_graph
 from diffcodec.zoo.portable import ByName, opened, portable
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """A decoded image and what it was decoded from.
-
-    pixels: (H, W, C) uint8, a preview's smaller; bytes_used of total_bytes (None: the file has no
-    lossless end); steps complete of steps_total; lossless: these are the exact pixels, their
-    checksum matches; damage: a sentence on each part whose exact pixels are damaged, and which is
-    shown as the steps have it.
-    """
-
-    pixels: Pixels
-    bytes_used: int
-    total_bytes: int | None
-    steps: int
-    steps_total: int
-    lossless: bool
-    header: Header
-    damage: tuple[str, ...] = ()
 
 
 class Codec:
@@ -118,6 +102,7 @@ class Codec:
         self,
         pixels: Pixels,
         *,
+        metadata: Metadata = (),
         max_bytes: int | None = None,
         bpp: float | None = None,
         max_steps: int | None = None,
@@ -131,34 +116,39 @@ class Codec:
         trace: Trace | None = None,
         progress: Progress | None = None,
     ) -> bytes:
-        """A .dfc file of an image, (H, W, 3) or (H, W, 1) uint8, with its exact pixels at the end.
+        """A .dfc file of an image (H, W, C), uint8 or uint16, with its exact pixels at the end.
 
-        max_bytes, bpp or max_steps: stop there instead; psnr: stop once the reconstruction reaches
-        so many dB. effort: "fast", "default" or "best", which chooses chain and code to suit the
-        size, where they are not given. chain: "25", "50", ... of the network's optimised schedules,
-        "ddpm:1000" or "cosine:50". code: of the steps' messages, by name: "butterfly:8" (fast) to
-        "butterfly:18", or "polar:64" (small). residual: what codes the exact pixels, "adaptive" or
-        "gaussian" (as in DDPM). switch: the noise in grey levels at which steps end and the exact
-        pixels follow, or "none", for no steps and no network at all. By default it is the effort's;
-        but with the Gaussian, or where the file is to stop somewhere, steps go on to the end of the
-        chain.
-        Raises OptionError for what does not exist.
+        C is 1 for grey, 3 for RGB, and one more with alpha. metadata: what the file holds besides;
+        in one that stops before its end, only what colours and orientation depend on (`Item.early`;
+        api.left_out names the rest). max_bytes, bpp or max_steps: stop there instead; psnr: stop
+        once the colours reach so many dB; one of them. effort: "fast", "default" or "best", which
+        chooses chain and code to suit the size, where they are not given. chain: "25", "50", ... of
+        the network's optimised schedules, "ddpm:1000" or "cosine:50". code: of the steps' messages,
+        by name: "butterfly:8" (fast) to "butterfly:18", or "polar:64" (small). residual: what codes
+        the exact pixels, "adaptive" or "gaussian" (as in DDPM; 8 bits only). switch: the noise in
+        grey levels (of 8 bits) at which steps end and the exact pixels follow, or "none", for no
+        steps and no network at all. By default it is the effort's; but with the Gaussian, or where
+        the file is to stop somewhere, steps go on to the end of the chain.
+        Raises OptionError for what does not exist, is no sensible number, or cannot be met.
         """
-        pixels = np.ascontiguousarray(pixels)
-        if psnr is not None and not psnr > 0:
-            raise OptionError(f"{psnr} dB is no PSNR to stop at; it must be above 0")
-        draft, levels = self._draft(pixels, effort, chain, code, seed)
+        check_stop(max_bytes=max_bytes, bpp=bpp, max_steps=max_steps, psnr=psnr)
+        check_seed(seed)
+        parts, work = take_apart(pixels), effort_of(effort)
         clock = Clock() if trace is None else trace.clock
-        header_bytes = len(draft.pack())
+        with clock.measure("total"):
+            front, back = pack_beside(metadata, self._alpha_code(parts, work, trace))
+        draft, levels = self._draft(parts, work, chain, code, seed)
+        draft = versioned(replace(draft, front=len(front)))
+        before = len(draft.pack()) + len(front)  # the payload
         if bpp is not None:
             max_bytes = bytes_of_bpp(bpp, draft)
-        if max_bytes is not None and max_bytes < header_bytes:
-            raise OptionError(f"a file of this image needs at least {header_bytes} bytes")
-        stop = Stop(None if max_bytes is None else max_bytes - header_bytes, max_steps, psnr)
+        if max_bytes is not None and max_bytes < before:
+            raise OptionError(f"a file of this image needs at least {before} bytes")
+        stop = Stop(None if max_bytes is None else max_bytes - before, max_steps, psnr)
         ending = ending_of(
-            effort_of(effort),
+            work,
             levels,
-            draft.format,
+            draft.coded,
             draft.width * draft.height,
             switch=switch,
             residual=residual,
@@ -167,14 +157,18 @@ class Codec:
         with clock.measure("total"):
             payload, lossless = send(
                 self.shared(draft, levels, clock),
-                pixels,
+                parts.colours,
                 stop,
                 ending,
-                header_bytes=header_bytes,
+                header_bytes=before,
                 trace=trace,
                 progress=progress,
             )
-        data = with_length(draft, payload) if lossless else draft.pack() + payload
+        if lossless:
+            draft = versioned(replace(draft, back=len(back)))
+            data = with_length(draft, payload, front, back)
+        else:
+            data = draft.pack() + front + payload
         return data if max_bytes is None else data[:max_bytes]
 
     def decode(
@@ -186,6 +180,7 @@ class Codec:
         max_steps: int | None = None,
         reconstruct: Reconstruct | str | None = None,
         scale: int = 1,
+        size: int | None = None,
         clock: Clock | None = None,
         progress: Progress | None = None,
     ) -> Decoded:
@@ -194,23 +189,29 @@ class Codec:
         max_bytes, bpp or max_steps: use only that much of it. reconstruct: shows a cut otherwise
         than by its mean x0_hat: a name of diffcodec.sampling.SAMPLERS, or what
         diffcodec.sampling.reconstruction returns. scale: 2, 4 or 8 for a preview that is so many
-        times smaller, from the steps that matter to it (diffcodec.progressive.preview). Raises
-        BitstreamError for damage, except to a strip of the exact pixels (Decoded.damage), and for a
-        file that was made with another network, OptionError for another scale or name, and for a
-        preview that is to be reconstructed.
+        times smaller, from the steps that matter to it (diffcodec.progressive.preview). size: make
+        it so small that its longest side has at most so many pixels, from the preview that is just
+        large enough. Raises BitstreamError for damage, except to a strip of the exact pixels, to
+        alpha and to metadata (Decoded.damage), and for a file that was made with another network,
+        OptionError for another scale or name, no sensible number, and for a preview that is to be
+        reconstructed.
         """
         shown = _sampler(reconstruct)
-        if scale != 1 and scale not in SCALES:
-            raise OptionError(f"there is no preview at 1/{scale}, only at 1/2, 1/4 and 1/8")
-        if scale != 1 and shown is not None:
-            raise OptionError("a preview shows the mean only; leave out the scale to see a sample")
+        check_scale(scale, size, shown is not None)
         clock = clock if clock is not None else Clock()
         with clock.measure("total"):
             file = self.open(data, max_bytes=max_bytes, bpp=bpp, max_steps=max_steps)
-            walk = Walk(self.shared(file.header, file.chain, clock))
+            longest = max(file.header.height, file.header.width)
+            if size is not None and shown is None:
+                scale = scale_for(longest, size)
+            walk, alpha = Walk(self.shared(file.header, file.chain, clock)), self._alpha(file)
             if scale == 1:
-                return _decoded(file, receive(file.payload, walk, progress, shown))
-            return _decoded(file, preview(file.payload, walk, scale, progress))
+                decoded = decoded_image(file, receive(file.payload, walk, progress, shown), alpha)
+            else:
+                opacity = None if alpha is None else alpha.opacity
+                small = preview(file.payload, walk, scale, progress, opacity)
+                decoded = decoded_image(file, small, alpha and alpha.shrunk(scale))
+            return decoded if size is None else fitted(decoded, size)
 
     def decode_cuts(
         self,
@@ -222,11 +223,12 @@ class Codec:
 
         As decoding every prefix, but what they share is done once. reconstruct: as in `decode`.
         """
-        shown, walk = _sampler(reconstruct), None
+        shown, walk, alpha = _sampler(reconstruct), None, None
         for size in sizes:
             file = self.open(data, max_bytes=size)
             walk = walk or Walk(self.shared(file.header, file.chain, Clock()))
-            yield _decoded(file, receive(file.payload, walk, None, shown))
+            alpha = alpha if alpha and alpha.exact else self._alpha(file)
+            yield decoded_image(file, receive(file.payload, walk, None, shown), alpha)
 
     def progressive(self, data: bytes) -> Iterator[Decoded]:
         """The image after every complete step, and at last after all of the file."""
@@ -251,32 +253,47 @@ class Codec:
                 f"({self.fingerprint.hex()})"
             )
         if isinstance(data, File):
-            if max_bytes is bpp is max_steps is None:
+            if max_bytes is None and bpp is None and max_steps is None:
                 return data
             data = data.data
         return File.parse(data, self.tables, max_bytes=max_bytes, bpp=bpp, max_steps=max_steps)
 
+    def _alpha_code(self, parts: Parts, work: Effort, trace: Trace | None) -> bytes | None:
+        """The code of an image's alpha; None if there is none, or it is opaque."""
+        if parts.alpha is None:
+            return None
+        height, width, _ = parts.alpha.shape
+        coded = encode_alpha(parts.alpha, work.level(height * width), self.workers)
+        if trace is not None:
+            trace.alpha_bits = coded.ideal_bits
+        return coded.data
+
+    def _alpha(self, file: File) -> Alpha | None:
+        """What there is of a file's alpha; None if there is none, or it is opaque."""
+        header = file.header
+        if header.opaque or not header.format.alpha:
+            return None
+        size = header.height, header.width
+        return decode_alpha(file.beside.front, size, header.format.depth, self.workers)
+
     def _draft(
-        self, pixels: Pixels, effort: str, chain: str | None, code: str | None, seed: int
+        self, parts: Parts, work: Effort, chain: str | None, code: str | None, seed: int
     ) -> tuple[Header, Chain]:
-        """The header of a file without its length, and the noise levels that it names."""
-        format = SampleFormat.of(pixels)
-        if format is None:
-            raise OptionError("pixels must be uint8 of shape (H, W, 3) or (H, W, 1)")
-        if not pixels.size:
-            raise OptionError("the image has no pixels")
-        work = effort_of(effort)
-        levels = choose_chain(chain or work.chain(pixels.size), self.tables)
-        height, width, _ = pixels.shape
+        """The header of a file without lengths, and the noise levels that it names."""
+        height, width, _ = parts.colours.shape
+        dims = parts.colours.size
+        levels = choose_chain(work.chain(dims) if chain is None else chain, self.tables)
         header = Header(
             width=width,
             height=height,
-            format=format,
+            format=parts.format,
             fingerprint=self.fingerprint,
-            code=_code(code) if code else work.code(pixels.size),
+            code=work.code(dims) if code is None else _code(code),
             chain=levels.kind,
             nodes=len(levels.v),
-            seed=seed,
+            seed=int(seed),
+            narrowing=parts.narrowing,
+            opaque=parts.opaque,
         )
         return header, levels
 
@@ -286,7 +303,7 @@ class Codec:
             denoiser=self.denoiser,
             chain=levels,
             size=(header.height, header.width),
-            format=header.format,
+            format=header.coded,
             code=header.code,
             seed=header.seed,
             clock=clock,
@@ -310,20 +327,9 @@ def _unpickled(
 
 
 def _sampler(reconstruct: Reconstruct | str | None) -> Reconstruct | None:
-    return reconstruction(reconstruct) if isinstance(reconstruct, str) else reconstruct
-
-
-def _decoded(file: File, received: Received) -> Decoded:
-    return Decoded(
-        pixels=received.pixels,
-        bytes_used=file.bytes_used,
-        total_bytes=file.header.total_bytes,
-        steps=received.steps,
-        steps_total=file.header.nodes,
-        lossless=received.lossless,
-        header=file.header,
-        damage=file.damage,
-    )
+    if reconstruct is None or callable(reconstruct):
+        return reconstruct
+    return reconstruction(reconstruct)
 
 
 def _code(name: str) -> StepCode:

@@ -241,8 +241,8 @@ class TestGuards:
             other.decode(CODEC.encode(small()))
 
     def test_what_is_no_image(self) -> None:
-        for pixels in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8)):
-            with pytest.raises(OptionError, match="uint8 of shape"):
+        for pixels in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 5), np.uint8), np.eye(4)):
+            with pytest.raises(OptionError, match="uint16 of shape"):
                 CODEC.encode(pixels)
         with pytest.raises(OptionError, match="no pixels"):
             CODEC.encode(np.zeros((0, 4, 3), np.uint8))

@@ -12,8 +12,10 @@ from collections.abc import Iterator
 
 from diffcodec.accounting.ledger import Entry, Ledger
 from diffcodec.accounting.trace import Trace
+from diffcodec.beside import payload_end
 from diffcodec.bitstream.payload import Piece
 from diffcodec.bitstream.rate import energy_of
+from diffcodec.bitstream.sections import ALPHA, CRC, Block
 from diffcodec.bitstream.strips import strips
 from diffcodec.file import File
 from diffcodec.theory.gaussian import mi_bpd
@@ -27,7 +29,9 @@ def audit(file: File, trace: Trace | None = None) -> Ledger:
     trace: of the encoder of the file. Of a step or block of pixels that a cut left
     incomplete, the ideal is the share of its bits that is there.
     """
-    entries = [Entry("header", 8 * file.start)]
+    data, header = file.data, file.header
+    front = data[file.head : file.head + header.front]
+    entries = [Entry("header", 8 * file.head), *_beside(front, file.beside.front, trace)]
     number = 0  # of a block of pixels
     for piece in _named(file):
         if piece.kind == "path":
@@ -37,7 +41,29 @@ def audit(file: File, trace: Trace | None = None) -> Ledger:
             number += 1
         else:
             entries.append(Entry(piece.kind, piece.bits, step=piece.step))
+    if (end := payload_end(header)) is not None:
+        entries += _beside(data[end:], file.beside.back, trace)
     return Ledger("progressive", len(file.data), tuple(entries)).check()
+
+
+def _beside(data: bytes, block: Block, trace: Trace | None) -> Iterator[Entry]:
+    """The sections of a block, as far as it is there. Metadata takes what it takes."""
+    left = len(data)
+    for section in block.sections:
+        head, body = 8 * min(section.head, left), 8 * len(section.data)
+        yield Entry("length", head)
+        if section.kind == ALPHA:
+            share = len(section.data) / section.size if section.size else 0.0
+            yield Entry("alpha", body, None if trace is None else share * trace.alpha_bits)
+        else:
+            yield Entry("metadata", body, body)
+        left -= section.head + len(section.data)
+        checksum = min(CRC, left) if len(section.data) == section.size else 0
+        if checksum:
+            yield Entry("checksum", 8 * checksum)
+        left -= checksum
+    if left:
+        yield Entry("cut", 8 * left)
 
 
 def _named(file: File) -> Iterator[Piece]:

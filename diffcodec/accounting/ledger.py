@@ -21,6 +21,8 @@ KINDS = {
     "header": ("header", "headers"),
     "path": ("messages of the steps", "step code"),
     "side": ("energy of the steps, nodes left out", "energy signalling"),
+    "metadata": ("metadata", "metadata"),
+    "alpha": ("alpha", "alpha coder"),
     "latent": ("steps of the chain, net", "entropy coder of the steps"),
     "pixels": ("exact pixels", "pixel coder"),
     "sigma": ("how the exact pixels are coded", "side information of the pixels"),

@@ -72,6 +72,7 @@ class Trace:
     block_bits: list[float] = field(default_factory=list)
     gaussian_bits: list[float] = field(default_factory=list)
     block_bytes: list[int] = field(default_factory=list)
+    alpha_bits: float = 0.0  # -log2 p of alpha, where it is not opaque
 
     def keep(self, code: PixelCode, mse: float) -> None:
         """The pixels were coded so; mse: of the last estimate."""

@@ -5,7 +5,7 @@ It is exact from its first rows on. What a cut leaves out, and what is damaged, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,23 +13,44 @@ from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.narrowing import Narrowing, find_narrowing
 from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.sections import ALPHA, Block
-from diffcodec.bitstream.types import Pixels
-from diffcodec.progressive.stand_alone import Size, decode_alone, decode_beginning, encode_alone
+from diffcodec.bitstream.types import Float32, Pixels
+from diffcodec.progressive.preview import shrink
+from diffcodec.progressive.stand_alone import (
+    PlainCode,
+    Size,
+    decode_alone,
+    decode_beginning,
+    encode_alone,
+)
+from diffcodec.theory.units import from_unit, to_unit
 
 ALL_BITS = 0  # in place of a narrowing: samples need all of them
-DAMAGED = "its alpha is damaged, and shown as opaque"
 
 
 @dataclass(frozen=True)
 class Alpha:
-    """samples: (H, W, 1); exact: whether all of them are; damage: a sentence if there is any."""
+    """samples: (H, W, 1); exact: whether all of them are; damaged: whether there is any damage."""
 
     samples: Pixels
     exact: bool
-    damage: str | None = None
+    damaged: bool = False
+
+    @property
+    def opacity(self) -> Float32:
+        """(1, H, W), 0 .. 1."""
+        return (to_unit(self.samples, self._format) + 1) / 2
+
+    def shrunk(self, scale: int) -> Alpha:
+        """Of a preview."""
+        means = shrink(to_unit(self.samples, self._format), scale)
+        return replace(self, samples=from_unit(means, self._format))
+
+    @property
+    def _format(self) -> SampleFormat:
+        return SampleFormat(1, 8 * self.samples.itemsize)
 
 
-def encode_alpha(samples: Pixels, level: int, workers: int) -> bytes:
+def encode_alpha(samples: Pixels, level: int, workers: int) -> PlainCode:
     """A section's data of alpha (H, W, 1); level: of the adaptive coder. Of 16 bits the first byte
     says what they come from."""
     depth, start = 8 * samples.itemsize, b""
@@ -38,7 +59,8 @@ def encode_alpha(samples: Pixels, level: int, workers: int) -> bytes:
         start = bytes([ALL_BITS if narrowing is None else narrowing.byte])
         if narrowing is not None:
             samples, depth = narrowing.narrow(samples), narrowing.bits
-    return start + encode_alone(samples, SampleFormat(1, depth), level, workers).data
+    code = encode_alone(samples, SampleFormat(1, depth), level, workers)
+    return replace(code, data=start + code.data)
 
 
 def decode_alpha(block: Block, size: Size, depth: int, workers: int) -> Alpha:
@@ -48,7 +70,7 @@ def decode_alpha(block: Block, size: Size, depth: int, workers: int) -> Alpha:
     section = block.part(ALPHA)
     if section is None:
         known = any(section.kind == ALPHA for section in block.sections)
-        return Alpha(opaque, False, DAMAGED if known or block.damaged else None)
+        return Alpha(opaque, False, known or block.damaged)
     data, narrowing = section.data, None
     try:
         if depth > 8:
@@ -62,7 +84,7 @@ def decode_alpha(block: Block, size: Size, depth: int, workers: int) -> Alpha:
             full = np.full(opaque.shape, coded.peak, coded.dtype)
             samples = decode_beginning(data, total, full, coded, workers)
     except BitstreamError:
-        return Alpha(opaque, False, DAMAGED)
+        return Alpha(opaque, False, True)
     if narrowing is not None:
         samples = narrowing.widen(samples)
     return Alpha(samples, bool(section.intact))

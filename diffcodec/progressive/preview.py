@@ -21,17 +21,23 @@ from diffcodec.theory.units import from_unit, to_unit
 SCALES = (2, 4, 8)
 
 
-def preview(payload: Payload, walk: Walk, scale: int, progress: Progress | None = None) -> Received:
+def preview(
+    payload: Payload,
+    walk: Walk,
+    scale: int,
+    progress: Progress | None = None,
+    opacity: Float32 | None = None,
+) -> Received:
     """The image of a payload, made `scale` times smaller: (ceil(H / scale), ..., C) pixels.
 
-    walk: at the beginning. steps: those that it took. Plain pixels are all read.
+    walk: at the beginning. steps: those that it took. Plain pixels are all read. opacity: alpha
+    (1, H, W), 0 .. 1, by which pixels count in the mean.
     """
     format = walk.shared.format
     if payload.plain:
         whole = receive(payload, walk, progress)
-        return Received(
-            from_unit(shrink(to_unit(whole.pixels, format), scale), format), whole.steps, False
-        )
+        x = to_unit(whole.pixels, format)
+        return Received(from_unit(shrink(x, scale, opacity), format), whole.steps, False)
     chain = walk.shared.chain
     noisy = [
         s
@@ -41,15 +47,21 @@ def preview(payload: Payload, walk: Walk, scale: int, progress: Progress | None 
     at = walk_along(replace(payload, steps=noisy, sigma_index=None, coding=None), walk, progress)
     shared = at.shared
     x0_hat = at.x0_hat if at.begun else np.broadcast_to(shared.prior_mean, shared.shape)
-    return Received(from_unit(shrink(x0_hat, scale), format), at.steps, False)
+    return Received(from_unit(shrink(x0_hat, scale, opacity), format), at.steps, False)
 
 
-def shrink(x: Float32, scale: int) -> Float32:
+def shrink(x: Float32, scale: int, opacity: Float32 | None = None) -> Float32:
     """Means of squares of `scale` x `scale` pixels: (C, H, W) to (C, ceil(H / scale), ...).
 
-    The last square of a row or column that is not a multiple lies inside the image and overlaps
+    opacity: (1, H, W), 0 .. 1, as the pixels' weights; where all are 0 the mean is a plain one. The
+    last square of a row or column that is not a multiple lies inside the image and overlaps
     the one before it. An image that is smaller than a square has its mean.
     """
+    if opacity is not None:
+        weight = shrink(opacity, scale)
+        hidden = weight < 1e-6
+        means = shrink(x * opacity, scale) / np.where(hidden, np.float32(1), weight)
+        return np.where(hidden, shrink(x, scale), means)
     for axis in (2, 1):
         x = _means(np.moveaxis(x, axis, 0), min(scale, x.shape[axis]))
         x = np.moveaxis(x, 0, axis)

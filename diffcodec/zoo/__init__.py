@@ -141,6 +141,18 @@ def stated_fingerprint(path: Path) -> bytes | None:
         return None
 
 
+def stated_facts(model: str | Path) -> tuple[bytes, dict[str, Any]]:
+    """The fingerprint and the facts that an integer network's file states; its weights are not
+    read, and nothing is verified. CheckpointError where it states none."""
+    path = find(model)
+    try:
+        known = json.loads(_metadata(path)[EXACT])
+        return bytes.fromhex(known["fingerprint"]), dict(known["facts"])
+    except (KeyError, TypeError, ValueError):
+        graph = load_graph(path)  # says what is wrong
+        return graph.fingerprint, graph.facts
+
+
 def _metadata(path: Path) -> dict[str, Any]:
     """The facts of a safetensors file, not verified; none where there are none to be read."""
     try:
