@@ -1,4 +1,9 @@
-"""diffcodec: progressive lossy-to-lossless image compression with diffusion models."""
+"""diffcodec: progressive lossy-to-lossless image compression with diffusion models.
+
+read_picture reads an image with all that belongs to it, encode makes a file of it, decode an image
+of a file or of its beginning, save writes that. Codec does the same with one network, held open.
+`import diffcodec.pillow` lets Pillow read and write files.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -6,22 +11,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from diffcodec.api import decode, encode, info, list_models, truncate
     from diffcodec.bitstream.errors import BitstreamError
-    from diffcodec.codec import Codec, Decoded
+    from diffcodec.codec import Codec
+    from diffcodec.decoded import Decoded
     from diffcodec.errors import CheckpointError, ImageError, OptionError
+    from diffcodec.image import Choices, Picture, load, read_picture, save
 
 __version__ = "0.1.0"
 __all__ = [
     "BitstreamError",
     "CheckpointError",
+    "Choices",
     "Codec",
     "Decoded",
     "ImageError",
     "OptionError",
+    "Picture",
     "__version__",
     "decode",
     "encode",
     "info",
     "list_models",
+    "load",
+    "read_picture",
+    "save",
     "truncate",
 ]
 
@@ -29,9 +41,14 @@ _HOME = {name: "diffcodec.api" for name in __all__} | {
     "BitstreamError": "diffcodec.bitstream.errors",
     "CheckpointError": "diffcodec.errors",
     "Codec": "diffcodec.codec",
-    "Decoded": "diffcodec.codec",
+    "Decoded": "diffcodec.decoded",
     "ImageError": "diffcodec.errors",
     "OptionError": "diffcodec.errors",
+    "Choices": "diffcodec.image",
+    "Picture": "diffcodec.image",
+    "load": "diffcodec.image",
+    "read_picture": "diffcodec.image",
+    "save": "diffcodec.image",
 }
 
 

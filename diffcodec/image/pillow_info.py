@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image
 
 from diffcodec.bitstream.metadata import Kind, Metadata
+from diffcodec.image.density import per_inch_or_centimetre
 from diffcodec.image.exif import PREFIX, bare, with_orientation
 from diffcodec.image.gathered import METRE, Gathered
 from diffcodec.image.jpeg_metadata import INCH
@@ -36,11 +37,9 @@ def info_of(metadata: Metadata) -> dict[str, Any]:
     if exif:
         info["exif"] = PREFIX + exif
     if Kind.DENSITY in items:
-        across, down, unit = struct.unpack(">IIB", items[Kind.DENSITY])
-        if unit == METRE:
-            info["dpi"] = across * INCH, down * INCH
-        else:
-            info["aspect"] = across, down
+        across, down, unit = per_inch_or_centimetre(items[Kind.DENSITY])
+        scale = 2.54 if unit == 2 else 1
+        info["dpi" if unit else "aspect"] = across * scale, down * scale
     if Kind.GAMA in items:
         info["gamma"] = int.from_bytes(items[Kind.GAMA], "big") / UNIT
     if Kind.CHRM in items:
@@ -73,7 +72,8 @@ def metadata_of(info: Mapping[str, Any], texts: Mapping[str, str]) -> Metadata:
         across, down = info["dpi"]
         found.add_density(float(across) / INCH, float(down) / INCH, METRE)
     elif info.get("aspect"):
-        found.add_density(*info["aspect"], 0)
+        across, down = info["aspect"]
+        found.add_density(across, down, 0)
     if info.get("gamma"):
         found.add(Kind.GAMA, round(info["gamma"] * UNIT).to_bytes(4, "big"))
     if info.get("chromaticity"):
