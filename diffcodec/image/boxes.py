@@ -79,6 +79,12 @@ def jp2_depths(data: bytes) -> set[int]:
     return {-((b & 127) + 1) if b & 128 else b + 1 for b in sizes}
 
 
+def jp2_whole(data: bytes) -> bool:
+    """Whether the code of a JPEG 2000 image has its end."""
+    code = data if data[:4] == b"\xff\x4f\xff\x51" else b"".join(inside(data, b"jp2c")[:1])
+    return code.rstrip(b"\0").endswith(b"\xff\xd9")
+
+
 def jp2_metadata(data: bytes) -> Gathered:
     """The profile, and XMP; of the rest the names."""
     found = Gathered()

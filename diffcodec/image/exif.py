@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 ORIENTATION = 0x0112
 PREFIX = b"Exif\0\0"
+DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 
 
 class _Entry(NamedTuple):
@@ -41,11 +42,25 @@ def with_orientation(exif: bytes | None, turn: int) -> bytes:
     if exif and entry and entry.type == 3:
         value = turn.to_bytes(2, _order(exif))
         return exif[: entry.at] + value + exif[entry.at + 2 :]
-    tags = Image.Exif()
-    if exif:
-        tags.load(exif)
+    tags = (parsed(exif) if exif else None) or Image.Exif()
     tags[ORIENTATION] = turn
     return tags.tobytes().removeprefix(PREFIX)
+
+
+def parsed(exif: bytes) -> Image.Exif | None:
+    """As Pillow's dictionary, for formats that write it anew; None if it is too damaged for that.
+
+    Call it where warnings are ignored.
+    """
+    tags = Image.Exif()
+    try:
+        tags.load(exif)
+        for directory in DIRECTORIES:
+            tags.get_ifd(directory)
+        tags.tobytes()
+    except Exception:  # Pillow raises almost anything on odd values
+        return None
+    return tags
 
 
 def has_thumbnail(exif: bytes) -> bool:

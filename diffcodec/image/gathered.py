@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from diffcodec.bitstream.metadata import Item, Kind, Metadata
@@ -56,6 +57,8 @@ class Gathered:
 
     def add_density(self, across: float, down: float, unit: int) -> None:
         """Pixels per metre, or without a unit how many are as long as how many."""
+        if not (math.isfinite(across) and math.isfinite(down)):
+            return
         x, y = round(across), round(down)
         if 0 < x < 1 << 31 and 0 < y < 1 << 31 and not (unit != METRE and x == y):
             data = x.to_bytes(4, "big") + y.to_bytes(4, "big") + bytes([unit])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from diffcodec.bitstream.metadata import Item, Kind, Metadata
 from diffcodec.image import exif
 from diffcodec.image.jpeg_metadata import ICC, LARGEST, RESOURCES, XMP
@@ -45,9 +47,11 @@ def held(item: Item, format: str) -> bool:
         return False
     if item.kind == Kind.ICC and format == "webp":
         return item.data[16:20] != b"GRAY"  # its pixels are RGB
-    if format == "jpeg":
-        return _fits_jpeg(item)
-    return True
+    if item.kind == Kind.EXIF and format in ("tiff", "avif"):  # which write it anew
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return exif.parsed(item.data) is not None
+    return format != "jpeg" or _fits_jpeg(item)
 
 
 def _fits_jpeg(item: Item) -> bool:

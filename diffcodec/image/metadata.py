@@ -17,6 +17,13 @@ _RIFF = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"EXIF",
 
 def gather(data: bytes, file: Image.Image, truncated: bool = False, channels: int = 3) -> Gathered:
     """data: the whole file; file: the same, open (a TIFF: not loaded yet); channels: of pixels."""
+    try:
+        return _gather(data, file, truncated, channels)
+    except Exception:  # the pixels are there, whatever is odd here
+        return Gathered(lost=["its metadata, which are damaged"])
+
+
+def _gather(data: bytes, file: Image.Image, truncated: bool, channels: int) -> Gathered:
     if file.format == "PNG":
         return png_metadata(data, channels, truncated)
     if file.format in ("JPEG", "MPO"):

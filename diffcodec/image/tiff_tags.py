@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PIL import ExifTags, Image, TiffTags
+from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
 from diffcodec.bitstream.metadata import Kind
@@ -13,24 +13,32 @@ from diffcodec.image.jpeg_metadata import INCH
 ICC, XMP, IPTC, RESOURCES, DNG_VERSION = 34675, 700, 33723, 34377, 50706
 RESOLUTION_X, RESOLUTION_Y, RESOLUTION_UNIT = 282, 283, 296
 EXTRA_SAMPLES = 338
-# Of the picture: title, camera, times, people, place. All others of EXIF stand in directories.
-DESCRIBING = (269, 270, 271, 272, 285, 305, 306, 315, 316, 18246, 18249, 33432)
-DESCRIBING += (40091, 40092, 40093, 40094, 40095)  # Windows: title, comment, author, ...
-DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+_LOST = {
+    301: "its transfer function",
+    318: "its white point",
+    319: "its primaries",
+    330: "its further images",
+    400: "its fax parameters",
+    37724: "its Photoshop layers",
+}
 # How pixels are stored: sizes, bits, compression, strips, tiles, palette, ranges, page numbers
-_STORING = {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281}
-_STORING |= {284, 288, 289, 290, 291, 292, 293, 297, 317, 320, 322, 323, 324, 325, 338, 339, 340}
-_STORING |= {341, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 301, 318}
-_STORING |= {319}
-_STORING |= {RESOLUTION_X, RESOLUTION_Y, RESOLUTION_UNIT, exif.ORIENTATION, ICC, XMP, RESOURCES}
-COLOURS = {301: "its transfer function", 318: "its white point", 319: "its primaries"}
+STORING = {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281}
+STORING |= {284, 288, 289, 290, 291, 292, 293, 297, 317, 320, 322, 323, 324, 325, 338, 339, 340}
+STORING |= {341, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 301, 318}
+STORING |= {319}
+STORING |= {RESOLUTION_X, RESOLUTION_Y, RESOLUTION_UNIT, ICC, XMP, RESOURCES, IPTC}
+STORING |= {34665, 34853, 40965}  # the directories
 
 
 def tiff_metadata(file: TiffImageFile) -> Gathered:
     """Of an open TIFF, whose pixels are not loaded yet: loading turns them, and forgets it."""
     found, tags = Gathered(), file.tag_v2
-    if described := _exif(file):
-        found.add_exif(described)
+    try:
+        described = _exif(file)
+    except Exception:  # Pillow's writer raises almost anything on odd values
+        found.lose("its tags that describe it, which are damaged")
+    else:
+        found.add_exif(described) if described else None
     found.add(Kind.ICC, _bytes(tags.get(ICC)))
     found.add(Kind.XMP, _bytes(tags.get(XMP)).rstrip(b"\0"))
     found.add(Kind.IPTC, _bytes(tags.get(RESOURCES)))
@@ -40,13 +48,9 @@ def tiff_metadata(file: TiffImageFile) -> Gathered:
     if RESOLUTION_X in tags and RESOLUTION_Y in tags:
         across, down = float(tags[RESOLUTION_X]), float(tags[RESOLUTION_Y])
         found.add_density(across * (metres or 1), down * (metres or 1), METRE if metres else 0)
-    for tag, phrase in COLOURS.items():
+    for tag, phrase in _LOST.items():
         if tag in tags:
             found.lose(phrase)
-    for tag in tags:
-        if tag not in _STORING and tag not in DESCRIBING and tag not in (*DIRECTORIES, IPTC):
-            name = TiffTags.lookup(tag).name
-            found.lose(f"its TIFF tag {tag}" + (f" ({name})" if name != "unknown" else ""))
     if any(v % 256 not in (0, v // 256) for v in tags.get(320, ())):
         found.lose("the finer colours of its palette")
     if 0 in tags.get(EXTRA_SAMPLES, ()):
@@ -57,13 +61,11 @@ def tiff_metadata(file: TiffImageFile) -> Gathered:
 def _exif(file: TiffImageFile) -> bytes:
     """EXIF of what describes the picture; empty if nothing does."""
     tags, described = file.tag_v2, Image.Exif()
-    for tag in DESCRIBING:
-        if tag in tags:
+    for tag in tags:
+        upright = tag == exif.ORIENTATION and tags[tag] == 1
+        if tag not in STORING and tag not in _LOST and not upright:
             described[tag] = tags[tag]
-    turn = tags.get(exif.ORIENTATION, 1)
-    if turn in range(2, 9):
-        described[exif.ORIENTATION] = turn
-    for directory in DIRECTORIES:
+    for directory in exif.DIRECTORIES:
         if directory in tags and (inner := file.getexif().get_ifd(directory)):
             described.get_ifd(directory).update(inner)
             described[directory] = dict(inner)

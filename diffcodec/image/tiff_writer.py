@@ -6,15 +6,14 @@ import struct
 import zlib
 from fractions import Fraction
 
-from PIL import Image
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
 from diffcodec.bitstream.metadata import Kind, Metadata
 from diffcodec.bitstream.types import Pixels
 from diffcodec.image import tiff_tags
 from diffcodec.image.density import per_inch_or_centimetre
-from diffcodec.image.exif import ORIENTATION
-from diffcodec.image.tiff_tags import DESCRIBING, DIRECTORIES
+from diffcodec.image.exif import DIRECTORIES, ORIENTATION, parsed
+from diffcodec.image.tiff_tags import STORING
 
 DEFLATE, DIFFERENCES, UNDEFINED, BYTE = 8, 2, 7, 1
 _HEADER = b"II*\0" + struct.pack("<I", 8)
@@ -48,14 +47,7 @@ def _describe(tags: ImageFileDirectory_v2, metadata: Metadata) -> None:
             )
             tags[tiff_tags.RESOLUTION_UNIT] = unit + 1
         elif kind == Kind.EXIF:
-            described = Image.Exif()
-            described.load(data)
-            for tag in (*DESCRIBING, ORIENTATION):
-                if tag in described and tag not in tags:
-                    tags[tag] = described[tag]
-            for directory in DIRECTORIES:
-                if inner := described.get_ifd(directory):
-                    tags[directory] = dict(inner)
+            _describe_by_exif(tags, data)
         for held, tag, type_ in (
             (Kind.ICC, tiff_tags.ICC, UNDEFINED),
             (Kind.XMP, tiff_tags.XMP, BYTE),
@@ -64,3 +56,16 @@ def _describe(tags: ImageFileDirectory_v2, metadata: Metadata) -> None:
             if kind == held:
                 tags.tagtype[tag] = type_
                 tags[tag] = data
+
+
+def _describe_by_exif(tags: ImageFileDirectory_v2, exif: bytes) -> None:
+    """All but how EXIF's own pixels, of a thumbnail, are stored."""
+    described = parsed(exif)
+    if described is None:
+        return
+    for tag in described:
+        if tag not in STORING and tag not in tags:
+            tags[tag] = described[tag]
+    for directory in DIRECTORIES:
+        if inner := described.get_ifd(directory):
+            tags[directory] = dict(inner)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -37,12 +38,14 @@ def to_bytes(pixels: Pixels, format: str = "png", metadata: Metadata = ()) -> by
     assert pixels.dtype in (np.uint8, np.uint16)
     if reason := cannot_hold(pixels, format):
         raise ImageError(f"{format.upper()} {reason}; write PNG")
-    items = _oriented(tuple(item for item in metadata if held(item, format)), format)
     if format == "ppm":
         return netpbm.pack(pixels)
-    if format in ("webp", "avif"):
-        return _by_pillow(pixels, format, items)
-    return {"png": png_bytes, "tiff": tiff_bytes, "jpeg": jpeg_bytes}[format](pixels, items)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about metadata
+        items = _oriented(tuple(item for item in metadata if held(item, format)), format)
+        if format in ("webp", "avif"):
+            return _by_pillow(pixels, format, items)
+        return {"png": png_bytes, "tiff": tiff_bytes, "jpeg": jpeg_bytes}[format](pixels, items)
 
 
 def cannot_hold(pixels: Pixels, format: str) -> str | None:
