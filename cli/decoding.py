@@ -2,72 +2,41 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import click
 
-from diffcodec.cli.inspection import how_far
+from diffcodec.cli.decoder import Decoder, Shown, decode_file, remarks, shown_options
+from diffcodec.cli.many import Outcome, Record, run_many, sort_left_out
 from diffcodec.cli.options import (
     Network,
+    Parallel,
     cut_options,
     file_network_options,
-    grouped,
     output_options,
-    seed_option,
+    parallel_options,
+    resume_option,
+    strip_option,
+    target_option,
 )
 from diffcodec.cli.output import Output
-from diffcodec.cli.streams import PIPE, about, beside, name_of, print_json, read, warn
-from diffcodec.sampling import SAMPLERS, STEPS, reconstruction
+from diffcodec.cli.resuming import begins_image, is_decoded
+from diffcodec.cli.streams import PIPE, about, name_of, print_json, read, warn
+from diffcodec.cli.targets import Arguments, arguments, claim_many, targets
 
-if TYPE_CHECKING:
-    from diffcodec.bitstream.types import Progress
-    from diffcodec.codec import Decoded
-    from diffcodec.file import File
-    from diffcodec.progressive.receiver import Reconstruct
-
-
-@dataclass(frozen=True)
-class Shown:
-    """--reconstruction, --seed, --sampler-steps: how a cut is shown."""
-
-    reconstruction: str
-    seed: int
-    sampler_steps: int
-
-    def sampler(self, progress: Progress | None) -> Reconstruct | None:
-        """What decodes a cut; None for the mean."""
-        steps = self.sampler_steps
-        return reconstruction(self.reconstruction, seed=self.seed, steps=steps, progress=progress)
-
-
-shown_options = grouped(
-    "shown",
-    Shown,
-    click.option(
-        "--reconstruction",
-        type=click.Choice(list(SAMPLERS)),
-        default="mean",
-        help="How a cut is shown: "
-        + "; ".join(f"{name}, {sampler.about}" for name, sampler in SAMPLERS.items())
-        + " (default: mean).",
-    ),
-    seed_option("what a sampler adds to what was received"),
-    click.option(
-        "--sampler-steps",
-        type=click.IntRange(1),
-        default=STEPS,
-        metavar="N",
-        help=f"Steps of a sampler that takes any number, such as ddim (default: {STEPS}).",
-    ),
+# Of diffcodec.image.formats, which imports numpy with its room; a test sees to it that they agree.
+FORMATS = ("png", "ppm", "webp", "tiff", "jpeg", "avif")
+SUFFIXES = (
+    *(".png", ".ppm", ".pgm", ".pnm", ".pam", ".webp", ".tif", ".tiff"),
+    *(".jpg", ".jpeg", ".jfif", ".avif"),
 )
 
 
 @click.command()
-@click.argument("source", metavar="IN")
-@click.argument("target", metavar="[OUT]", required=False)
+@click.argument("words", metavar="IN... [OUT]", nargs=-1, required=True)
+@target_option(".png, or as --format says")
 @file_network_options
 @cut_options
 @click.option(
@@ -75,110 +44,137 @@ shown_options = grouped(
     type=click.Choice(["1/2", "1/4", "1/8"]),
     help="A smaller preview, from the steps that matter to it.",
 )
+@click.option(
+    "--size",
+    type=click.IntRange(1),
+    metavar="N",
+    help="A smaller preview, whose longest side has N pixels; smaller images stay as they are.",
+)
 @shown_options
 @click.option(
-    "--strict", is_flag=True, help="Fail unless IN is whole and intact, to the exact pixels."
+    "--strict",
+    is_flag=True,
+    help="Fail unless IN is whole and intact, to the exact pixels, and OUT keeps all of it.",
 )
+@strip_option
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["png", "ppm"]),
-    help="Format of OUT, if its suffix does not name one (default: png).",
+    type=click.Choice(FORMATS),
+    help="Format of the result, if no suffix names one; jpeg and avif do not keep every pixel "
+    "(default: png).",
 )
+@parallel_options("images")
+@resume_option("an image")
 @output_options
 def decode(
-    source: str,
+    words: tuple[str, ...],
     target: str | None,
     network: Network,
     cut: dict[str, Any],
     scale: str | None,
+    size: int | None,
     shown: Shown,
     strict: bool,
+    strip: bool,
     format_: str | None,
+    parallel: Parallel,
+    resume: bool,
     output: Output,
 ) -> None:
-    """Turn the file IN, or a beginning of it, into the image OUT.
+    """Turn files into images: IN is a .dfc file or a beginning of one, a folder, or `-`, a pipe.
 
-    OUT is IN with the suffix .png, unless it is given. A cut leaves the rest of IN unused. Where
-    exact pixels are damaged, OUT shows what the steps say, and a message names the place. The
-    images of an archive come out by `diffcodec extract`.
+    A result lies beside its IN, with the suffix .png, unless -o names a file, or a folder for
+    several. The last of two names is OUT if it has an image's suffix, is `-` or a device. A cut
+    leaves the rest of IN unused. Where exact pixels are damaged, OUT shows what the steps say, and
+    a message names the place. The images of an archive come out by `diffcodec extract`.
 
     \b
     Examples:
       diffcodec decode photo.dfc
       head -c 2000 photo.dfc | diffcodec decode - preview.png
-      diffcodec decode photo.dfc small.png --scale 1/4
+      diffcodec decode coded/ -o photos/ -j 4
+      diffcodec decode photo.dfc small.jpg --size 256
       diffcodec decode photo.dfc --bpp 0.1 --reconstruction sample --seed 7
     """
-    target = target or beside(source, f".{format_ or 'png'}")
+    if scale is not None and size is not None:
+        raise click.UsageError("--scale and --size each say how small; give one of them")
+    given = arguments(words, target, SUFFIXES, else_target=format_ is not None)
+    running = {"threads": parallel.threads(network), "backend": network.backend}
+    times = int(scale[2:]) if scale else 1
+    decoder = Decoder(network.anywhere(), running, cut, times, size, shown, strip, strict)
+    if given.single and not resume and parallel.dask is None:
+        _decode_one(decoder, given, format_, output)
+    else:
+        _decode_many(decoder, given, format_, parallel, resume, output)
+
+
+def _decode_one(decoder: Decoder, given: Arguments, format: str | None, output: Output) -> None:
+    source, target = given.sources[0], given.target_of_one(f".{format or 'png'}")
     output.claim(source, target)
 
     from diffcodec import image
 
-    kind = format_ or ("png" if target == PIPE else image.format_of(Path(target)))
+    kind = format or ("png" if target == PIPE else image.format_of(target))
     data = read(source)
-
-    from diffcodec import api
-
-    with about(source):
-        if strict:
-            _refuse_less(api.info(data, network.model), name_of(source))
-        file = api.open_file(data, network.model, **cut)
-        began = time.perf_counter()
-        with output.progress("decoding") as progress:
-            decoded = api.decode(
-                file,
-                network.model,
-                reconstruct=shown.sampler(progress),
-                scale=int(scale[2:]) if scale else 1,
-                progress=progress,
-                **network.running,
-            )
-    seconds = time.perf_counter() - began
-    output.write(target, image.to_bytes(decoded.pixels, kind))
-    for damage in decoded.damage:
+    with about(source), output.progress("decoding") as progress:
+        made = decoder.decode(data, kind, name_of(source), progress)
+    record = {"input": source, "output": target, **made.record}
+    output.write(target, made.data, source)
+    for damage in record["damage"]:
         warn(f"{name_of(source)}: {damage}")
-    total = "" if decoded.total_bytes is None else f" of {decoded.total_bytes:,}"
-    output.say(f"decoded {decoded.bytes_used:,}{total} bytes, {_end(file, decoded)}")
+    for remark in remarks(record):
+        output.say(remark)
+    total = "" if record["total_bytes"] is None else f" of {record['total_bytes']:,}"
+    output.say(f"decoded {record['bytes_used']:,}{total} bytes, {made.how_far}")
     if output.as_json:
-        facts = api.info(file, network.model)
-        height, width, channels = decoded.pixels.shape
-        print_json(
-            {
-                "input": source,
-                "output": target,
-                "width": width,
-                "height": height,
-                "channels": channels,
-                "model": facts["model"],
-                "fingerprint": facts["fingerprint"],
-                "bytes_used": decoded.bytes_used,
-                "total_bytes": decoded.total_bytes,
-                "bpp": 8 * decoded.bytes_used / (facts["width"] * facts["height"]),
-                "steps": decoded.steps,
-                "steps_total": decoded.steps_total,
-                "lossless": decoded.lossless,
-                "damage": list(decoded.damage),
-                "reconstruction": "exact" if decoded.lossless else shown.reconstruction,
-                "decoding_seconds": round(seconds, 3),
-            }
-        )
+        print_json(record)
 
 
-def _end(file: File, decoded: Decoded) -> str:
-    """How far the image goes."""
-    if decoded.damage:
-        return "damaged"
-    if decoded.lossless:
-        return "lossless"
-    if file.payload.plain and not file.payload.steps:
-        return "part of the exact pixels"
-    return f"step {decoded.steps} of {decoded.steps_total}"
+def _decode_many(
+    decoder: Decoder,
+    given: Arguments,
+    format: str | None,
+    parallel: Parallel,
+    resume: bool,
+    output: Output,
+) -> None:
+    from diffcodec.image.scan import find_files
+
+    scan = find_files(given.sources, _why_not)
+    names, clashes = targets(scan.images, given, f".{format or 'png'}")
+    outcome = Outcome()
+    sort_left_out(scan, outcome, names)
+    for line in clashes:
+        output.say(line)
+    pairs = [(str(found.path), name) for found, name in zip(scan.images, names, strict=True)]
+    todo = claim_many(output, pairs, is_decoded if resume else None, begins_image)
+    outcome.done_before = len(pairs) - len(todo)
+    run_many(
+        partial(decode_file, decoder, format),
+        todo,
+        outcome,
+        parallel=parallel,
+        output=output,
+        label="decoding",
+        tell=_told,
+    )
+    exact = sum(record["lossless"] for record in outcome.records)
+    output.say(outcome.summary("decoded", f", {exact:,} lossless"))
+    outcome.end(output)
 
 
-def _refuse_less(facts: dict[str, Any], name: str) -> None:
-    """Raise ClickException for a file, by its api.info, that is cut short or damaged."""
-    if not facts["complete"]:
-        raise click.ClickException(f"{name} is cut short, {how_far(facts)}")
-    if facts["damage"]:
-        raise click.ClickException(f"{name}: {facts['damage'][0]}")
+def _told(record: Record) -> Iterator[str]:
+    """Lines on an image: what is damaged, and what is not kept of it."""
+    for damage in record["damage"]:
+        yield f"{name_of(record['input'])}: {damage}"
+    yield from remarks(record)
+
+
+def _why_not(beginning: bytes) -> str | None:
+    """Why a file that begins so is left out, in a phrase."""
+    from diffcodec.bitstream.container import ARCHIVE_MAGIC, MAGIC
+
+    if beginning.startswith(ARCHIVE_MAGIC):
+        return "is an archive; its images come out by diffcodec extract"
+    return None if beginning.startswith(MAGIC) else "is not a .dfc file"

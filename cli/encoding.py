@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from diffcodec.cli.encoder import Encoder, encode_file, remarks
 from diffcodec.cli.inspection import how_far
 from diffcodec.cli.ledger import claim_ledger, ledger_option, write_ledger
+from diffcodec.cli.many import Outcome, run_many, sort_left_out
 from diffcodec.cli.options import (
     Network,
+    Parallel,
     chain_option,
+    choices_options,
     effort_option,
     encoder_cut_options,
     ending_options,
+    grouped,
     network_options,
     output_options,
+    parallel_options,
+    resume_option,
     seed_option,
+    target_option,
 )
 from diffcodec.cli.output import Output
-from diffcodec.cli.streams import PIPE, about, beside, name_of, print_json, read
+from diffcodec.cli.resuming import begins_coded, is_coded
+from diffcodec.cli.streams import about, print_json
+from diffcodec.cli.targets import Arguments, arguments, claim_many, targets
+
+if TYPE_CHECKING:
+    from diffcodec.image.picture import Choices
+
+SUFFIX = ".dfc"
 
 
 def _step_code(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
@@ -35,80 +50,144 @@ def _step_code(_: click.Context, option: click.Parameter, value: str | None) -> 
     return value
 
 
+@dataclass(frozen=True)
+class Coding:
+    """What the codec is asked for, but for the network and a cut."""
+
+    effort: str
+    chain: str | None
+    code: str | None
+    seed: int
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """As keyword arguments of api.encode."""
+        return {"effort": self.effort, "chain": self.chain, "code": self.code, "seed": self.seed}
+
+
+coding_options = grouped(
+    "coding",
+    Coding,
+    effort_option,
+    chain_option("as --effort and the size suggest"),
+    click.option(
+        "--code",
+        callback=_step_code,
+        metavar="NAME",
+        help="How steps are sent: butterfly:8 is fastest, polar:64 makes the smallest files of "
+        "photographs (default: as --effort and the size suggest).",
+    ),
+    seed_option("the randomness that encoder and decoder share"),
+)
+
+
 @click.command()
-@click.argument("source", metavar="IN")
-@click.argument("target", metavar="[OUT]", required=False)
+@click.argument("words", metavar="IN... [OUT]", nargs=-1, required=True)
+@target_option(SUFFIX)
 @network_options
 @encoder_cut_options
-@effort_option
-@chain_option("as --effort and the size suggest")
-@click.option(
-    "--code",
-    callback=_step_code,
-    metavar="NAME",
-    help="How steps are sent: butterfly:8 is fastest, polar:64 makes the smallest files of "
-    "photographs (default: as --effort and the size suggest).",
-)
+@coding_options
 @ending_options
-@seed_option("the randomness that encoder and decoder share")
+@choices_options
+@click.option(
+    "--strict", is_flag=True, help="Refuse an image of which anything, metadata say, is not kept."
+)
+@parallel_options("images")
+@resume_option("a whole .dfc file of an image of its size")
 @ledger_option
 @output_options
 def encode(
-    source: str,
+    words: tuple[str, ...],
     target: str | None,
     network: Network,
     cut: dict[str, Any],
-    effort: str,
-    chain: str | None,
-    code: str | None,
+    coding: Coding,
     ending: dict[str, Any],
-    seed: int,
+    choices: Choices,
+    strict: bool,
+    parallel: Parallel,
+    resume: bool,
     ledger: str | None,
     output: Output,
 ) -> None:
-    """Compress the image IN to the file OUT; `-` is a pipe.
+    """Compress images: IN is a file, a folder with images in it and its folders, or `-`, a pipe.
 
-    OUT is IN with the suffix .dfc, unless it is given. Without a cut it is lossless at its full
-    length, and any beginning of it is an image. With one the encoder stops as soon as the cut
-    is reached.
+    A result lies beside its IN, with the suffix .dfc, unless -o names a file, or a folder for
+    several. The last of two names is OUT if it ends in .dfc, is `-` or a device. Without a cut a
+    result is lossless at its full length, and any beginning of it is an image. With one the encoder
+    stops as soon as the cut is reached. One bad image does not stop the others.
 
     \b
     Examples:
       diffcodec encode photo.png
       diffcodec encode photo.png small.dfc --bpp 0.5
+      diffcodec encode photos/ -o coded/ -j 4          # and --resume after an interruption
       diffcodec encode photo.png good.dfc --psnr 40
       diffcodec encode photo.png fine.dfc --switch 0.6
       diffcodec encode photo.png --ledger photo.txt
     """
-    target = target or beside(source, ".dfc")
+    given = arguments(words, target, (SUFFIX,))
+    options = {**coding.options, **ending, **cut}
+    running = {"threads": parallel.threads(network), "backend": network.backend}
+    encoder = Encoder(network.anywhere(), running, options, choices, strict)
+    if given.single and not resume and parallel.dask is None:
+        _encode_one(encoder, given, ledger, output)
+    elif ledger is not None:
+        raise click.UsageError("--ledger is about one image; leave out --resume and --dask")
+    else:
+        _encode_many(encoder, given, parallel, resume, output)
+
+
+def _encode_one(encoder: Encoder, given: Arguments, ledger: str | None, output: Output) -> None:
+    source, target = given.sources[0], given.target_of_one(SUFFIX)
     output.claim(source, target)
     if ledger is not None:
         claim_ledger(output, source, target, ledger)
-
-    from diffcodec.image import load, notes
-
-    image = read(source) if source == PIPE else Path(source)
-    pixels = load(image)
-    for note in notes(image):
-        output.say(f"{name_of(source)}: {note} is not kept")
+    with about(source):
+        original = encoder.read(source)
 
     from diffcodec import api
     from diffcodec.accounting.trace import Trace
 
     trace = Trace() if ledger else None
-    coding = {"effort": effort, "chain": chain, "code": code, "seed": seed, **ending, **cut}
-    began = time.perf_counter()
     with about(source), output.progress("encoding") as progress:
-        data = api.encode(
-            pixels, network.model, trace=trace, progress=progress, **coding, **network.running
-        )
-    seconds = time.perf_counter() - began
-    file = api.open_file(data, network.model)
-    facts = api.info(file, network.model)
-    output.write(target, data)
+        file, facts = encoder.encode(original, source, trace, progress)
+    record = {"input": source, "output": target, **facts}
+    output.write(target, file.data, source)
     if ledger is not None:
-        write_ledger(output, ledger, api.ledger(file, network.model, trace))
-    output.say(f"encoded to {len(data):,} bytes, {facts['bpp']:.3f} bpp, {how_far(facts)}")
+        write_ledger(output, ledger, api.ledger(file, encoder.model, trace))
+    for remark in remarks(record):
+        output.say(remark)
+    output.say(f"encoded to {facts['bytes']:,} bytes, {facts['bpp']:.3f} bpp, {how_far(facts)}")
     if output.as_json:
-        names = {"input": source, "output": target}
-        print_json({**names, **facts, "encoding_seconds": round(seconds, 3)})
+        print_json(record)
+
+
+def _encode_many(
+    encoder: Encoder, given: Arguments, parallel: Parallel, resume: bool, output: Output
+) -> None:
+    from diffcodec.image.scan import find_images
+
+    scan = find_images(given.sources)
+    names, clashes = targets(scan.images, given, SUFFIX)
+    outcome = Outcome()
+    sort_left_out(scan, outcome, names)
+    for line in clashes:
+        output.say(line)
+    pairs = [(str(found.path), name) for found, name in zip(scan.images, names, strict=True)]
+    todo = claim_many(output, pairs, is_coded if resume else None, begins_coded)
+    outcome.done_before = len(pairs) - len(todo)
+    run_many(
+        partial(encode_file, encoder),
+        todo,
+        outcome,
+        parallel=parallel,
+        output=output,
+        label="encoding",
+        tell=remarks,
+    )
+    size = sum(record["bytes"] for record in outcome.records)
+    area = sum(record["width"] * record["height"] for record in outcome.records)
+    figures = f", {size:,} bytes, {8 * size / area:.3f} bpp" if area else ""
+    output.say(outcome.summary("encoded", figures))
+    outcome.end(output)

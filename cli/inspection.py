@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
 
+from diffcodec.cli.many import Outcome
+from diffcodec.cli.metadata_words import listing
 from diffcodec.cli.options import cut_options, file_model_option, json_option, output_options
 from diffcodec.cli.output import Output
-from diffcodec.cli.streams import about, name_of, print_json, read
+from diffcodec.cli.streams import about, name_of, print_json, read, warn
+from diffcodec.errors import sentence
 
 
 @click.command()
@@ -38,21 +42,22 @@ def truncate(
     with about(source):
         data = api.truncate(whole, model=model, **cut)
         facts = api.info(data, model)
-    output.write(target, data)
+    output.write(target, data, source)
     output.say(f"cut {len(whole):,} bytes to {len(data):,}, {how_far(facts)}")
     if output.as_json:
         print_json({"input": source, "output": target, **facts})
 
 
 @click.command()
-@click.argument("source", metavar="IN")
+@click.argument("sources", metavar="IN...", nargs=-1, required=True)
 @file_model_option
 @click.option("--ledger", is_flag=True, help="Report what every bit was spent on.")
 @json_option
-def info(source: str, model: str | None, ledger: bool, as_json: bool) -> None:
-    """Report what the file IN holds, without decoding it.
+def info(sources: tuple[str, ...], model: str | None, ledger: bool, as_json: bool) -> None:
+    """Report what files hold, without decoding them; `-` is a pipe.
 
-    Only the encoder knows how many bits would be ideal (encode --ledger).
+    The first 1,000 bytes of a file say most of it. Only the encoder knows how many bits would be
+    ideal (encode --ledger).
 
     \b
     Examples:
@@ -60,6 +65,30 @@ def info(source: str, model: str | None, ledger: bool, as_json: bool) -> None:
       diffcodec info --json - < photo.dfc
       diffcodec info photo.dfc --ledger
     """
+    records, outcome = [], Outcome()
+    for number, source in enumerate(sources):
+        try:
+            record, book = _inspect(source, model, ledger)
+        except (click.ClickException, ValueError, OSError) as error:
+            if len(sources) == 1 or (reason := _reason(source, error)) is None:
+                raise
+            warn(reason)
+            outcome.failed.append((source, reason))
+            continue
+        records.append(record)
+        if not as_json:
+            click.echo("\n" * (number > 0) + "\n".join(_lines(record)))
+            if book is not None:
+                click.echo(f"\n{book}")
+    if as_json and len(sources) == 1:
+        print_json(records[0])
+        return
+    outcome.records = records
+    outcome.end(Output(as_json=as_json))
+
+
+def _inspect(source: str, model: str | None, ledger: bool) -> tuple[dict[str, Any], str | None]:
+    """What --json says about a file, and its ledger as tables."""
     data = read(source)
 
     from diffcodec import api
@@ -67,27 +96,47 @@ def info(source: str, model: str | None, ledger: bool, as_json: bool) -> None:
 
     with about(source):
         file = api.open_file(data, model) if ledger else data
-        facts = api.info(file, model)
-        book = api.ledger(file, model) if ledger else None
-    if as_json:
-        record = {"input": source, **facts}
-        print_json(record if book is None else {**record, "ledger": to_json(book)})
-        return
+        record = {"input": source, **api.info(file, model)}
+        if not ledger:
+            return record, None
+        book = api.ledger(file, model)
+        return {**record, "ledger": to_json(book)}, to_text(book)
+
+
+def _reason(source: str, error: Exception) -> str | None:
+    """A sentence on a file that cannot be inspected; None about a fault of the program."""
+    if isinstance(error, click.UsageError):
+        return None
+    if isinstance(error, click.ClickException):
+        return error.format_message()
+    if (reason := sentence(error)) is None:
+        return None
+    return reason if isinstance(error, OSError) else f"{name_of(source)}: {reason}"
+
+
+def _lines(facts: dict[str, Any]) -> Iterator[str]:
+    """A file for people, by its record."""
     total = "" if facts["total_bytes"] is None else f" of {facts['total_bytes']:,}"
-    click.echo(
-        f"{name_of(source)}: {facts['width']} x {facts['height']} "
-        f"{'grey' if facts['channels'] == 1 else 'RGB'}\n"
-        f"bytes    {facts['bytes']:,}{total} ({facts['bpp']:.3f} bpp)\n"
-        f"image    {how_far(facts)}\n"
-        f"network  {facts['model'] or 'not a shipped one'} ({facts['fingerprint']})\n"
-        f"coding   chain {facts['chain']}, {facts['code']}, seed {facts['seed']}"
-    )
+    yield f"{name_of(facts['input'])}: {facts['width']} x {facts['height']} {_samples(facts)}"
+    yield f"bytes    {facts['bytes']:,}{total} ({facts['bpp']:.3f} bpp)"
+    yield f"image    {how_far(facts)}"
+    yield f"network  {facts['model'] or 'not a shipped one'} ({facts['fingerprint']})"
+    yield f"coding   chain {facts['chain']}, {facts['code']}, seed {facts['seed']}"
     if facts["pixels"] is not None:
-        click.echo(f"pixels   {facts['pixels']}")
+        yield f"pixels   {facts['pixels']}"
+    items = list(listing(facts["metadata"]))
+    if facts["metadata_unknown"]:
+        items.append(f"{facts['metadata_unknown']} that this version does not know")
+    if items:
+        yield f"metadata {', '.join(items)}"
     for damage in facts["damage"] or ():
-        click.echo(f"damage   {damage}")
-    if book is not None:
-        click.echo(f"\n{to_text(book)}")
+        yield f"damage   {damage}"
+
+
+def _samples(facts: dict[str, Any]) -> str:
+    """What a pixel is: "RGB", "grey + alpha, 16 bits"."""
+    name = {1: "grey", 2: "grey + alpha", 3: "RGB", 4: "RGBA"}[facts["channels"]]
+    return name if facts["depth"] == 8 else f"{name}, {facts['depth']} bits"
 
 
 @click.command()

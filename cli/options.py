@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -85,6 +86,18 @@ class Network:
     def running(self) -> dict[str, Any]:
         """How it is evaluated, as keyword arguments; no bit depends on them."""
         return {"threads": self.threads, "backend": self.backend}
+
+    def anywhere(self) -> str | None:
+        """The network that was chosen, by a name or path that holds in any folder.
+
+        Raises CheckpointError for one that cannot be read, before any worker tries it.
+        """
+        if self.model is None:
+            return None
+        from diffcodec.zoo import find, load_graph, shipped_networks
+
+        load_graph(path := find(self.model))
+        return self.model if self.model in dict(shipped_networks()) else os.path.abspath(path)
 
     def codec(self, model: str, parallel: Parallel | None = None) -> Codec:
         """The codec of the network that was chosen in the end, for one job or each of several."""
@@ -368,6 +381,29 @@ def parallel_options(what: str) -> Decorator[Any]:
 # --- outputs ------------------------------------------------------------------------------------
 
 force_option = click.option("-f", "--force", is_flag=True, help="Overwrite what exists.")
+
+
+def target_option(suffix: str) -> Decorator[Any]:
+    """-o PATH: where results with a suffix go."""
+    return click.option(
+        "-o",
+        "--output",
+        "target",
+        metavar="PATH",
+        help="The result of one IN; or, for several and for folders, a folder, which is made, and "
+        f"has them as they lie below IN (default: beside each IN, with the suffix {suffix}).",
+    )
+
+
+def resume_option(what: str) -> Decorator[Any]:
+    """--resume; what: a phrase on what a whole result is."""
+    return click.option(
+        "--resume",
+        is_flag=True,
+        help=f"Skip an IN whose result is there, newer than it, and {what}.",
+    )
+
+
 quiet_option = click.option(
     "-q", "--quiet", is_flag=True, help="Print nothing on stderr but errors and warnings."
 )

@@ -215,16 +215,7 @@ class Engine(Executor):
         self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs
     ) -> Future[Result]:
         """As every executor's."""
-        return self._executor.submit(_in_turn, fn, args, kwargs)  # type: ignore[no-any-return]
-
-
-_turn = threading.Lock()
-
-
-def _in_turn(function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> Any:
-    """One job at a time in a worker, whatever its threads: networks reuse their memory."""
-    with _turn:
-        return function(*args, **named)
+        return self._executor.submit(fn, *args, **kwargs)  # type: ignore[no-any-return]
 
 
 @contextmanager

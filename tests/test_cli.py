@@ -39,6 +39,10 @@ INFO_KEYS = {
     "width",
     "height",
     "channels",
+    "depth",
+    "alpha",
+    "metadata",
+    "metadata_unknown",
     "model",
     "fingerprint",
     "chain",
@@ -56,14 +60,19 @@ INFO_KEYS = {
     "damage",
     "bytes_verified",
 }
+ENCODE_KEYS = INFO_KEYS | {
+    *("input", "output", "input_bytes", "input_format", "not_kept", "encoding_seconds")
+}
 # Of files for which it does not matter how they are made, as long as they have steps.
 FAST = ("--code", "trellis:8", "--residual", "gaussian")
 DECODE_KEYS = {
     "input",
     "output",
+    "format",
     "width",
     "height",
     "channels",
+    "depth",
     "model",
     "fingerprint",
     "bytes_used",
@@ -72,6 +81,8 @@ DECODE_KEYS = {
     "steps",
     "steps_total",
     "lossless",
+    "exact",
+    "not_kept",
     "damage",
     "reconstruction",
     "decoding_seconds",
@@ -207,10 +218,31 @@ def test_pipes(run: Run, photo: Path, small_rgb: Pixels) -> None:
 def test_what_is_not_kept_is_told(run: Run, small_rgb: Pixels) -> None:
     from PIL import Image
 
-    Image.fromarray(small_rgb).save("tagged.png", icc_profile=b"profile")
-    told = run("encode", "tagged.png", "a.dfc", "--code", "trellis:8")
-    assert told.stderr.startswith("tagged.png: its ICC colour profile is not kept\n")
-    assert run("encode", "tagged.png", "b.dfc", "--code", "trellis:8", "-q").stderr == ""
+    Image.fromarray(small_rgb).save("tagged.png", pnginfo=_text("Author", "somebody"))
+    told = run("encode", "tagged.png", "a.dfc", "--bytes", "150", "--code", "trellis:8")
+    assert told.stderr.startswith("tagged.png: its text is not kept\n")
+    told = run("encode", "tagged.png", "b.dfc", "--bytes", "150", "-q", "--json")
+    assert told.stderr == "" and json.loads(told.stdout)["not_kept"] == ["its text"]
+    told = run("encode", "tagged.png", "c.dfc", "--bytes", "150", "--strict", code=1)
+    assert "tagged.png: its text would not be kept" in told.stderr and not os.path.exists("c.dfc")
+    run("encode", "tagged.png", "c.dfc", "--strict", *FAST)
+    run("encode", "tagged.png", "d.dfc", "--strip", *FAST)
+    assert [item["kind"] for item in _facts(run, "c.dfc")["metadata"]] == ["text"]
+    assert _facts(run, "d.dfc")["metadata"] == []
+
+
+def _text(keyword: str, text: str) -> Any:
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_text(keyword, text)
+    return info
+
+
+def _facts(run: Run, name: str) -> dict[str, Any]:
+    found = json.loads(run("info", name, "--json").stdout)
+    assert isinstance(found, dict)
+    return found
 
 
 def test_threads(run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +312,7 @@ def test_json_is_one_object_with_stable_keys(run: Run, photo: Path) -> None:
 
     names = {"input", "output"}
     encoded = record("encode", "photo.png", "a.dfc")
-    assert set(encoded) == INFO_KEYS | names | {"encoding_seconds"}
+    assert set(encoded) == ENCODE_KEYS
     assert encoded["bytes"] == encoded["total_bytes"] == os.stat("a.dfc").st_size
     assert encoded["bpp"] == encoded["bytes"] * 8 / 256
     decoded = record("decode", "a.dfc", "a.png")
@@ -294,7 +326,7 @@ def test_json_is_one_object_with_stable_keys(run: Run, photo: Path) -> None:
 
 def test_ledger(run: Run, photo: Path) -> None:
     told = run("encode", "photo.png", "a.dfc", "--ledger", "a.json", "--json")
-    assert set(json.loads(told.stdout)) == INFO_KEYS | {"input", "output", "encoding_seconds"}
+    assert set(json.loads(told.stdout)) == ENCODE_KEYS
     size = os.stat("a.dfc").st_size
     full = json.loads(Path("a.json").read_text())
     assert full["file_bytes"] == size and full["ideal_bits"] < 8 * size
@@ -415,7 +447,7 @@ def test_progress_bar_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
     "args",
     [
         ["encode"],
-        ["encode", "a", "b", "c"],
+        ["encode", "a", "-", "c"],
         ["frobnicate"],
         ["encode", "a.png", "--frob"],
         ["encode", "a.png", "--bytes", "9", "--bpp", "1"],
@@ -436,11 +468,10 @@ def test_progress_bar_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
         ["encode", "a.png", "--effort", "heroic"],
         ["encode", "a.png", "--mode", "bitsback"],
         ["encode", "a.png", "--tile", "32"],
-        ["archive", "a.png", "-"],
         ["encode", "a.png", "--backend", "abacus"],
         ["encode", "a.png", "--seed", "-1"],
         ["encode", "a.png", "-", "--json"],
-        ["decode", "a.dfc", "--format", "jpeg"],
+        ["decode", "a.dfc", "--format", "gif"],
     ],
 )
 def test_usage_errors_are_one_line_and_exit_2(run: Run, args: list[str]) -> None:

@@ -1,0 +1,170 @@
+"""Many files: jobs that go on after a bad one, and what is said and listed at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from diffcodec.cli.options import Parallel
+from diffcodec.cli.output import Output
+from diffcodec.cli.streams import about, name_of, print_json, shown, warn
+from diffcodec.eval.common.words import counted
+
+if TYPE_CHECKING:
+    from diffcodec.executors import Failed
+    from diffcodec.image.scan import Scan
+
+Record = dict[str, Any]
+
+NAMED = 10  # files that are named before the rest is counted
+UNREADABLE = "cannot be read"  # how diffcodec.image.scan begins a reason that is a failure
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to make of another; names as the user knows them, which count from `folder`."""
+
+    source: str
+    target: str
+    folder: str
+
+    @property
+    def reads(self) -> str:
+        """The path to read, in whatever folder a worker runs."""
+        return os.path.join(self.folder, self.source)
+
+    @property
+    def writes(self) -> str:
+        """The path to write."""
+        return os.path.join(self.folder, self.target)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A function of jobs whose errors are results that name the file; those of a network that
+    cannot be used at all are raised.
+    """
+
+    function: Callable[[Job], Record]
+
+    def __call__(self, job: Job) -> Record | Failed:
+        """The record, or why there is none."""
+        from diffcodec.errors import sentence
+        from diffcodec.exact.backends import Unavailable
+        from diffcodec.executors import Failed
+
+        name = name_of(job.source)
+        try:
+            with about(job.source):
+                return self.function(job)
+        except Unavailable:
+            raise
+        except click.ClickException as error:
+            reason: str | None = error.format_message()
+        except Exception as error:
+            if (reason := sentence(error)) is None:
+                raise
+        reason = shown(str(reason), "").replace(shown(job.reads, ""), name)
+        return Failed(reason if name in reason else f"{name}: {reason}")
+
+
+@dataclass
+class Outcome:
+    """What came of many jobs: records in the order of their files, failures, what was left out."""
+
+    records: list[Record] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    done_before: int = 0
+
+    def summary(self, what: str, figures: str) -> str:
+        """A line: "encoded 98 of 100 images, ..."."""
+        total = len(self.records) + len(self.failed) + self.done_before
+        parts = [f"{what} {len(self.records):,} of {counted(total, 'image')}{figures}"]
+        if self.done_before:
+            parts.append(f"{self.done_before:,} done before")
+        if self.failed:
+            parts.append(f"{len(self.failed):,} failed")
+        if self.left_out:
+            parts.append(f"{counted(len(self.left_out), 'file')} left out")
+        return "; ".join(parts)
+
+    def end(self, output: Output) -> None:
+        """The JSON object, if it was asked for; raises ClickException that lists what failed."""
+        if output.as_json:
+            print_json(
+                {
+                    "files": self.records,
+                    "failed": [{"input": n, "reason": reason} for n, reason in self.failed],
+                    "left_out": [{"path": n, "reason": reason} for n, reason in self.left_out],
+                    "done_before": self.done_before,
+                }
+            )
+        if self.failed:
+            names = ", ".join(name_of(name) for name, _ in self.failed[:NAMED])
+            more = f", and {len(self.failed) - NAMED:,} more" if len(self.failed) > NAMED else ""
+            raise click.ClickException(f"{counted(len(self.failed), 'file')} failed: {names}{more}")
+
+
+def run_many(
+    function: Callable[[Job], Record],
+    pairs: Sequence[tuple[str, str]],
+    outcome: Outcome,
+    *,
+    parallel: Parallel,
+    output: Output,
+    label: str,
+    tell: Callable[[Record], Iterable[str]],
+) -> None:
+    """Make every target of its source; adds to `outcome`.
+
+    tell: lines about a record for the user. What fails is said in a line, and the others go on.
+    """
+    from diffcodec.executors import Failed, run_jobs
+
+    jobs = [Job(source, target, os.getcwd()) for source, target in pairs]
+    records: dict[int, Record] = {}
+    failed: dict[int, str] = {}
+    with parallel.executor() as pool, output.progress(label) as progress:
+        for number, result in run_jobs(pool, Attempt(function), jobs):
+            if isinstance(result, Failed):
+                failed[number] = result.reason
+                _above(progress is not None)
+                warn(result.reason)
+            else:
+                records[number] = result
+                for line in tell(result):
+                    _above(progress is not None)
+                    output.say(line)
+            if progress is not None:
+                progress(len(records) + len(failed), len(jobs))
+    outcome.records += [records[number] for number in sorted(records)]
+    outcome.failed += [(jobs[number].source, failed[number]) for number in sorted(failed)]
+
+
+def _above(bar: bool) -> None:
+    """Free the line that a progress bar stands in; it is drawn again below."""
+    if bar:
+        click.echo("\r\x1b[K", nl=False, err=True)
+
+
+def sort_left_out(scan: Scan, outcome: Outcome, known: Iterable[str] = ()) -> None:
+    """Say which files are left out, ten by name; what cannot be read counts as failed.
+
+    known: paths that nobody misses, such as results of this command.
+    """
+    passed = set(map(os.path.abspath, known))
+    for path, reason in scan.left_out:
+        if reason.startswith(UNREADABLE):
+            warn(f"{name_of(path)} {reason}")
+            outcome.failed.append((str(path), reason))
+        elif os.path.abspath(path) not in passed:
+            outcome.left_out.append((str(path), reason))
+    for name, reason in outcome.left_out[:NAMED]:
+        warn(f"left out: {name_of(name)} {reason}")
+    if len(outcome.left_out) > NAMED:
+        warn(f"left out: {counted(len(outcome.left_out) - NAMED, 'more file')}")

@@ -1,0 +1,37 @@
+"""What metadata is called in messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from diffcodec.bitstream.metadata import Metadata
+
+WORDS = {  # by diffcodec.bitstream.metadata.Kind
+    "ICC": "ICC profile",
+    "ORIENTATION": "orientation",
+    "SRGB": "sRGB intent",
+    "GAMA": "gamma",
+    "CHRM": "chromaticities",
+    "CICP": "colour code points",
+    "SBIT": "significant bits",
+    "MDCV": "mastering display",
+    "CLLI": "content light level",
+    "EXIF": "EXIF",
+    "XMP": "XMP",
+    "DENSITY": "density",
+    "TEXT": "text",
+    "IPTC": "IPTC",
+}
+
+
+def phrases(metadata: Metadata) -> list[str]:
+    """One on each kind of item, "its EXIF" for instance."""
+    return [f"its {WORDS[name]}" for name in dict.fromkeys(item.kind.name for item in metadata)]
+
+
+def listing(items: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """One on each item of api.info's "metadata", with its bytes."""
+    for item in items:
+        yield f"{WORDS[item['kind'].upper()]} {item['bytes']:,} byte{'s' * (item['bytes'] != 1)}"
