@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from diffcodec.cli.archive_sources import Inputs, find_sources, inputs_and_target
 from diffcodec.cli.ledger import claim_ledger, ledger_option, write_ledger
 from diffcodec.cli.options import (
     RESIDUALS,
     Network,
+    Parallel,
     chain_option,
+    choices_options,
     network_options,
     output_options,
+    parallel_options,
 )
 from diffcodec.cli.output import Output, listed
-from diffcodec.cli.streams import PIPE, about, print_json, warn
+from diffcodec.cli.streams import PIPE, about, binary, name_of, print_json, warn
 from diffcodec.eval.common.words import counted
 
 if TYPE_CHECKING:
     from diffcodec.archive.account import Written
     from diffcodec.archive.archive import Network as NetworkUse
+    from diffcodec.image.picture import Choices
     from diffcodec.progressive.residual import Residual
 
 
 @click.command()
-@click.argument("source", metavar="IN", type=click.Path(exists=True, path_type=Path))
-@click.argument("target", metavar="OUT")
+@click.argument("words", metavar="IN... [OUT]", nargs=-1, required=True)
+@click.option("-o", "--output", "target", metavar="OUT", help="The archive, if it is not last.")
+@click.option("--name", metavar="NAME", help="What an image from standard input is called.")
+@choices_options
+@click.option(
+    "--strict", is_flag=True, help="Refuse images that have something that no archive keeps."
+)
 @network_options
 @click.option(
     "--network",
@@ -60,19 +70,15 @@ if TYPE_CHECKING:
     help="What to do about an image that cannot be read (default: stop).",
 )
 @click.option("--resume", is_flag=True, help="Resume where an interrupted call stopped.")
-@click.option(
-    "-j",
-    "--processes",
-    type=click.IntRange(1),
-    default=1,
-    metavar="N",
-    help="Code N groups of images at a time (default: 1).",
-)
+@parallel_options("groups of images")
 @ledger_option
 @output_options
 def archive(
-    source: Path,
-    target: str,
+    words: tuple[str, ...],
+    target: str | None,
+    name: str | None,
+    choices: Choices,
+    strict: bool,
     network: Network,
     use: NetworkUse,
     chain: str | None,
@@ -80,110 +86,126 @@ def archive(
     tile: int | None,
     on_error: str,
     resume: bool,
-    processes: int,
+    parallel: Parallel,
     ledger: str | None,
     output: Output,
 ) -> None:
-    """Put images into one lossless archive, OUT (.dfa).
+    """Put images into one lossless archive, OUT (.dfa); `-` is a pipe.
 
-    IN is an image, or a folder with images in it and its folders. Small images are coded at the
-    network's own rate (bits-back coding), in batches of similar ones, so larger sets are cheaper.
-    Images that take fewer bytes without the network, as most photographs do, are coded without it.
+    IN is an image, or a folder with images in it and its folders. Their metadata, times of
+    modification and permissions are kept. Small images are coded at the network's own rate
+    (bits-back coding), in batches of similar ones, so larger sets are cheaper. Images that take
+    fewer bytes without the network, as most photographs do, and those with alpha or 16 bits are
+    coded without it.
 
     \b
     Examples:
       diffcodec archive photos/ photos.dfa
       diffcodec archive photos/ photos.dfa --resume      # after an interruption
-      diffcodec archive photo.png photo.dfa
+      diffcodec archive 2023/ 2024/ *.png -o photos.dfa
       diffcodec archive photos/ photos.dfa --network never
+      diffcodec archive photos/ - | ssh host 'cat > photos.dfa'
     """
-    if target == PIPE:
-        raise click.UsageError("an archive is not written to a pipe; name a file as OUT")
-    output.claim(source, target)
-    if ledger is not None:
-        claim_ledger(output, source, target, ledger)
-    if ledger is not None and resume:
-        raise click.UsageError("--ledger needs the whole run; leave out --resume")
+    sources, out = inputs_and_target(words, target)
+    for source in sources:
+        output.claim(source, out)
+        if ledger is not None:
+            claim_ledger(output, source, out, ledger)
+    if resume and (ledger is not None or out == PIPE):
+        other = "--ledger needs the whole run" if out != PIPE else "a pipe cannot be resumed"
+        raise click.UsageError(f"{other}; leave out --resume")
     if use == "never" and network.model is not None:
         raise click.UsageError("--network never takes no network; leave out --model")
 
-    from diffcodec.data import list_images
-
-    paths = list_images(source)
-    root = source if source.is_dir() else source.parent
-
     from diffcodec.archive import archive as archives
-    from diffcodec.archive.groups import Source
 
-    _say_what_is_lost(paths, output)
-    sources = [Source(p.relative_to(root).as_posix(), p) for p in paths]
+    inputs = find_sources(sources, name, choices)
+    if inputs.unreadable and on_error == "stop":
+        path, reason = inputs.unreadable[0]
+        raise click.ClickException(f"{name_of(path)} {reason}; go on without it: --on-error skip")
     model = codec = None
     if use != "never":
-        model = network.model or archives.default_model(sources)
-        codec = network.codec(model)
+        model = network.anywhere() or archives.default_model(inputs.sources)
+        codec = network.codec(model, parallel)
     header = archives.make_header(
         codec, chain, tile or archives.TILE, network=use, residual=residual
     )
     began = time.perf_counter()
-    with about(source), output.progress("archiving") as progress:
+    stream: Path | BinaryIO = binary(sys.stdout) if out == PIPE else Path(out)
+    with (
+        about("standard output" if out == PIPE else out),
+        parallel.executor() as pool,
+        output.progress("archiving") as progress,
+    ):
         written = archives.write_archive(
             codec,
-            sources,
-            Path(target),
+            inputs.sources,
+            stream,
             header,
             stop_on_error=on_error == "stop",
+            strict=strict,
             resume=resume,
-            processes=processes,
+            pool=None if parallel.alone else pool,
             model=model,
             backend=network.backend,
+            left=_say_what_is_left,
             progress=progress,
         )
     seconds = time.perf_counter() - began
-    for name, reason in written.skipped:
-        warn(f"{name} was left out: {reason}")
+    _say_what_is_lost(written, output)
     if ledger is not None:
         from diffcodec.archive import account
         from diffcodec.theory.chain import choose_chain
 
         levels = choose_chain(header.chain_name, codec.tables) if codec else None
         write_ledger(output, ledger, account.ledger(written, levels))
-    output.say(f"archived {counted(written.images, 'image')} in {written.file_bytes:,} bytes")
+    before = inputs.file_bytes([name for name, _ in written.skipped])
+    larger = ""
+    if written.file_bytes > before:
+        files = "its file" if written.images == 1 else "its files"
+        larger = f", larger than the {before:,} of {files}"
+    output.say(
+        f"archived {counted(written.images, 'image')} in {written.file_bytes:,} bytes{larger}"
+    )
     if output.as_json:
-        names = {"input": str(source), "output": target}
         print_json(
             {
-                **names,
+                "input": sources[0] if len(sources) == 1 else sources,
+                "output": out,
                 "model": codec.name if codec else None,
-                **_facts(written),
+                **_facts(written, inputs),
+                "input_bytes": before,
                 "archiving_seconds": round(seconds, 3),
             }
         )
 
 
-def _say_what_is_lost(paths: list[Path], output: Output) -> None:
-    """Say what is not kept of the first image that holds more than pixels, and how many follow."""
-    from diffcodec.errors import ImageError
-    from diffcodec.image import notes
-
-    carry: dict[Path, list[str]] = {}
-    for path in () if output.quiet else paths:
-        with suppress(ImageError, OSError):  # reported where it is coded
-            if found := notes(path):
-                carry[path] = found
-    for path, found in list(carry.items())[:1]:
-        others = counted(len(carry) - 1, "more image")
-        more = f"; {others} with metadata that is not kept" if len(carry) > 1 else ""
-        output.say(f"{path}: {listed(found)} is not kept{more}")
+def _say_what_is_left(part: Path) -> None:
+    """Of a call that did not come to its end."""
+    warn(f"what was done is kept in {name_of(part)}; go on with --resume")
 
 
-def _facts(written: Written) -> dict[str, Any]:
+def _say_what_is_lost(written: Written, output: Output) -> None:
+    """Say which images were left out, and what is not kept of the first one that has more than an
+    archive holds, and of how many others."""
+    for name, reason in written.skipped:
+        warn(f"{name_of(name)} was left out: {reason}")
+    for name, phrases in written.lost[:1]:
+        others = counted(len(written.lost) - 1, "more image")
+        more = f"; {others} with what is not kept" if len(written.lost) > 1 else ""
+        output.say(f"{name_of(name)}: {listed(phrases)} is not kept{more}")
+
+
+def _facts(written: Written, inputs: Inputs) -> dict[str, Any]:
     """What an archive came to, as plain JSON types."""
     spent = written.spent
     return {
         "images": written.images,
         "groups": written.groups,
         "groups_resumed": written.resumed,
-        "skipped": [list(pair) for pair in written.skipped],
+        "skipped": [list(pair) for pair in [*inputs.unreadable, *written.skipped]],
+        "left_out": [list(pair) for pair in inputs.left_out],
+        "lost": [[name, list(phrases)] for name, phrases in written.lost],
         "bytes": written.file_bytes,
         "head_bytes": written.head_bytes,
         "nelbo_bits": float(spent.balance.ideal.sum()),
@@ -197,4 +219,5 @@ def _facts(written: Written) -> dict[str, Any]:
         "plain_images": spent.plain_images,
         "plain_bits": spent.plain_bits,
         "plain_values": spent.plain_values,
+        "metadata_bits": spent.metadata_bits,
     }

@@ -1,24 +1,39 @@
-"""extract, list: what archives hold; parse, call, print."""
+"""extract: images out of archives; parse, call, print."""
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+import errno
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from diffcodec.cli.options import Network, file_network_options, json_option, output_options
-from diffcodec.cli.output import Output
-from diffcodec.cli.streams import about, print_json, warn
+from diffcodec.cli.listing import opened, warn_of_damage
+from diffcodec.cli.options import Network, file_network_options, output_options, strip_option
+from diffcodec.cli.output import Output, listed
+from diffcodec.cli.streams import PIPE, about, name_of, print_json, warn
 from diffcodec.eval.common.words import counted
 
 if TYPE_CHECKING:
-    from diffcodec.archive.reading import Contents
+    from diffcodec.archive.reading import Extracted
     from diffcodec.bitstream.directory import ImageInfo
+    from diffcodec.bitstream.metadata import Metadata
+    from diffcodec.bitstream.types import Pixels
+
+EXACT = ("png", "ppm", "webp", "tiff")  # of diffcodec.image, which imports numpy; a test compares
+# What is wrong with the folder as a whole: other images have it no better.
+HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 @click.command()
-@click.argument("source", metavar="IN", type=click.Path(exists=True, dir_okay=False))
+@click.argument(
+    "source", metavar="IN", type=click.Path(exists=True, dir_okay=False, allow_dash=True)
+)
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option(
     "-o",
@@ -29,150 +44,188 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Folder for the images; it is made if it is not there.",
 )
+@click.option(
+    "--format",
+    type=click.Choice(EXACT),
+    help="Format of all images (default: their own, if it keeps pixels exactly, else png).",
+)
+@strip_option
 @file_network_options
 @output_options
 def extract(
-    source: str, names: tuple[str, ...], folder: Path, network: Network, output: Output
+    source: str,
+    names: tuple[str, ...],
+    folder: Path,
+    format: str | None,
+    strip: bool,
+    network: Network,
+    output: Output,
 ) -> None:
-    """Take images, all or by NAME, out of the archive IN.
+    """Take images, all or by NAME, out of the archive IN; `-` is a pipe.
 
-    They go into a folder. Images of other formats than PNG, PPM and PGM come out as PNG. What is
-    damaged is named, and the rest is written. Images that `diffcodec list` calls plain are decoded
-    without the network.
+    NAME may be a pattern with *, ? and [...]; * stands for slashes, too. Images go into a folder,
+    with their metadata, times of modification and permissions. Those of formats that lose pixels,
+    such as JPEG, come out as PNG. What is damaged or cannot be written is named, and the rest is
+    written. Images that `diffcodec list` calls plain are decoded without the network.
 
     \b
     Examples:
       diffcodec extract photos.dfa -o photos/
-      diffcodec extract photos.dfa 2024/beach.png -o .
+      diffcodec extract photos.dfa 2024/beach.png '2023/*' -o .
+      ssh host 'cat photos.dfa' | diffcodec extract - -o photos/
     """
     from diffcodec.archive import reading
-    from diffcodec.image import save
+    from diffcodec.archive.names import chosen
+    from diffcodec.files import permissions
 
-    lost, done = [], []
-    with open(source, "rb") as file, about(source):
+    with opened(source) as file, about(source):
         held = reading.contents(file)
-        wanted = [p for p in held.images if not names or p.name in names]
-        targets = _targets(wanted, folder)
-        for path in targets.values():
-            if path.exists() and not output.force:
-                raise click.ClickException(f"{path} exists; overwrite it with -f")
+        wanted = chosen(held.images, names) if names else None
+        images = [image for image in held.images if wanted is None or image.name in wanted]
+        targets = _targets(images, folder, format)
+        for path in targets:
+            if path.is_file() and not output.force:
+                raise click.ClickException(f"{name_of(path)} exists; overwrite it with -f")
         codec = None
-        if held.needs_network(names or None):
+        if held.needs_network(wanted):
             codec = network.codec(network.model or reading.model_of(held))
+        writer = _Writer(format, strip, None if source == PIPE else permissions(source))
+        asked = None if wanted is None else sorted(wanted)
         with output.progress("extracting") as progress:
-            for image, pixels in reading.extract(codec, file, names or None, progress=progress):
-                if isinstance(pixels, ValueError):
-                    lost.append(f"{image.name}: {pixels}")
-                    continue
-                targets[image.name].parent.mkdir(parents=True, exist_ok=True)
-                save(pixels, targets[image.name])
-                done.append(image.name)
-    for problem in lost:
+            found = reading.extract_pictures(codec, file, asked, progress=progress)
+            for path, extracted in zip(targets, found, strict=True):
+                writer.take(extracted, path)
+    for problem in [*writer.lost, *writer.failed]:
         warn(problem)
-    _warn_of_damage(source, held)
-    output.say(f"extracted {counted(len(done), 'image')}")
+    warn_of_damage(source, held)
+    for line in writer.not_kept_lines():
+        output.say(line)
+    output.say(f"extracted {counted(len(writer.done), 'image')}")
     if output.as_json:
-        print_json({"input": source, "output": str(folder), "images": done, "lost": lost})
-    if lost or (held.damage and not names):
-        raise click.ClickException(f"{source} is damaged; what could be read was extracted")
-
-
-@click.command("list")
-@click.argument("source", metavar="IN", type=click.Path(exists=True, dir_okay=False))
-@click.option("--check", is_flag=True, help="Read all of the file and verify its checksums.")
-@json_option
-def list_(source: str, check: bool, as_json: bool) -> None:
-    """List the images of the archive IN, without decoding it.
-
-    Each is coded with the network's help, by bits-back coding, or plain, without it.
-
-    \b
-    Examples:
-      diffcodec list photos.dfa
-      diffcodec list photos.dfa --check --json
-    """
-    from diffcodec.archive import reading
-
-    with open(source, "rb") as file, about(source):
-        held = reading.contents(file, check)
-    if as_json:
-        print_json({"input": source, **_listing(held)})
-    else:
-        for image in held.images:
-            kind = "grey" if image.channels == 1 else "RGB"
-            coding = _coding(held, image)
-            click.echo(f"{image.width:>6} x {image.height:<6} {kind:<4}  {coding:<9}  {image.name}")
-        bpd = 8 * held.file_bytes / max(1, sum(_size(p) for p in held.images))
-        click.echo(
-            f"{counted(len(held.images), 'image')} in {counted(len(held.groups), 'group')}, "
-            f"{held.file_bytes:,} bytes, {bpd:.3f} bits/dim"
-        )
-        if held.needs_network():
-            click.echo(f"bits-back coding ends with the {_residual(held)} coder")
-    _warn_of_damage(source, held)
-    if held.damage:
-        raise click.ClickException(f"{source} is damaged")
-
-
-def _warn_of_damage(source: str, held: Contents) -> None:
-    for damage in held.damage:
-        warn(f"{source}: at byte {damage.offset}: {damage.reason}")
-
-
-def _listing(held: Contents) -> dict[str, Any]:
-    return {
-        "format": held.header.version,
-        "fingerprint": held.header.fingerprint.hex() if held.header.nodes else None,
-        "chain": held.header.chain_name if held.header.nodes else None,
-        "residual": _residual(held),
-        "tile": held.header.tile,
-        "bytes": held.file_bytes,
-        "groups": [
-            {"offset": g.offset, "bytes": g.end - g.body_at - 4, "images": len(g.images)}
-            for g in held.groups
-        ],
-        "images": [
+        print_json(
             {
-                "name": p.name,
-                "width": p.width,
-                "height": p.height,
-                "channels": p.channels,
-                "coding": _coding(held, p),
-                "bytes": held.plain_bytes.get(p.name),
+                "input": source,
+                "output": str(folder),
+                "images": writer.done,
+                "files": [str(path) for path in writer.files],
+                "lost": writer.lost,
+                "failed": writer.failed,
+                "not_kept": [[name, phrases] for name, phrases in writer.not_kept],
             }
-            for p in held.images
-        ],
-        "damage": [{"offset": d.offset, "reason": d.reason} for d in held.damage],
-    }
+        )
+    if writer.lost or (held.damage and not names):
+        raise click.ClickException(
+            f"{name_of(source)} is damaged; what could be read was extracted"
+        )
+    if writer.failed:
+        raise click.ClickException(f"{counted(len(writer.failed), 'image')} could not be written")
 
 
-def _residual(held: Contents) -> str | None:
-    """What bits-back coding ends with; None if nothing is coded so."""
-    if not held.header.nodes:
-        return None
-    return "adaptive" if held.header.end else "gaussian"
+@dataclass
+class _Writer:
+    """Writes images to files, and notes what came of them.
+
+    format: of all files; None for that of their suffixes. most: permissions of the archive, which
+    limit those of images whose own are not known; None for a pipe.
+    """
+
+    format: str | None
+    strip: bool
+    most: int | None
+    done: list[str] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)  # sentences on what the archive lost
+    failed: list[str] = field(default_factory=list)  # and on what was not written
+    not_kept: list[tuple[str, list[str]]] = field(default_factory=list)
+
+    def take(self, extracted: Extracted, path: Path) -> None:
+        """Write an image, if it is there; only what concerns all of them is raised."""
+        from diffcodec.errors import ImageError, sentence
+
+        image, name = extracted.image, name_of(extracted.image.name)
+        if isinstance(extracted.found, ValueError):
+            self.lost.append(f"{name}: {extracted.found}")
+            return
+        metadata: Metadata = ()
+        if isinstance(extracted.metadata, ValueError):
+            if not self.strip:
+                self.lost.append(
+                    f"{name}: it was extracted without its metadata, which are damaged"
+                )
+        elif not self.strip:
+            metadata = extracted.metadata
+        try:
+            self._write(extracted.found, metadata, image, path)
+        except ImageError as error:
+            self.failed.append(f"{name}: {error}")
+        except OSError as error:
+            if error.errno in HOPELESS:
+                raise
+            self.failed.append(f"{name}: {sentence(error)}")
+
+    def _write(self, pixels: Pixels, metadata: Metadata, image: ImageInfo, path: Path) -> None:
+        from diffcodec.files import write_atomic
+        from diffcodec.image import format_of, not_kept, to_bytes
+
+        format = self.format or format_of(path)
+        data = to_bytes(pixels, format, metadata)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            raise FileExistsError(errno.EEXIST, "a folder, or no file, has this name", str(path))
+        new = not path.exists()
+        write_atomic(path, data, mode=self._mode(image))
+        if new and image.mode is not None:
+            _make_executable(path, image.mode)
+        if image.modified is not None:
+            _set_time(path, image.modified)
+        self.done.append(image.name)
+        self.files.append(path)
+        if phrases := not_kept(metadata, format):
+            self.not_kept.append((image.name, phrases))
+
+    def _mode(self, image: ImageInfo) -> int | None:
+        """What a new file may be at most."""
+        return self.most if image.mode is None else image.mode
+
+    def not_kept_lines(self) -> list[str]:
+        """What the files lack: of the first image that lacks something, and how many others do."""
+        if not self.not_kept:
+            return []
+        (name, phrases), *others = self.not_kept
+        more = f"; {counted(len(others), 'more image')} with what is not kept" if others else ""
+        return [f"{name_of(name)}: {listed(phrases)} is not kept{more}"]
 
 
-def _coding(held: Contents, image: ImageInfo) -> str:
-    """How an image is coded, in a word."""
-    return "plain" if image.name in held.plain_bytes else "bits-back"
+def _targets(images: Sequence[ImageInfo], folder: Path, format: str | None) -> list[Path]:
+    """Where each image goes: its own name, or with another suffix; never two to one file."""
+    from diffcodec.archive.names import alike_but_for_letters, file_names
+
+    letters = not alike_but_for_letters(images) or _tells_letters_apart(folder)
+    paths = []
+    for name in file_names(images, format, letters):
+        path = Path(*name.split("/"))
+        if path.is_absolute() or list(path.parts) != name.split("/"):  # of another system
+            raise click.ClickException(f"{name_of(name)} is no name of a file here")
+        paths.append(folder / path)
+    return paths
 
 
-def _targets(images: list[ImageInfo], folder: Path) -> dict[str, Path]:
-    """Where each image goes: its own name, or with the suffix .png; never two to one file."""
-    from diffcodec.image import WRITES
-
-    targets: dict[str, Path] = {}
-    taken = {p.name for p in images if PurePosixPath(p.name).suffix.lower() in WRITES}
-    for image in images:
-        name = image.name
-        if name not in taken:
-            name = str(PurePosixPath(name).with_suffix(".png"))
-            name = f"{image.name}.png" if name in taken else name
-            taken.add(name)
-        targets[image.name] = folder / name
-    return targets
+def _tells_letters_apart(folder: Path) -> bool:
+    """Whether names of files there that differ in capital letters alone are two files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(prefix=".letters-", dir=folder) as probe:
+        path = Path(probe.name)
+        return not path.with_name(path.name.swapcase()).exists()
 
 
-def _size(image: ImageInfo) -> int:
-    return image.height * image.width * image.channels
+def _make_executable(path: Path, mode: int) -> None:
+    """Permission to execute, as images on some file systems have it, for whoever may read."""
+    now = path.stat().st_mode & 0o777
+    with suppress(OSError):
+        path.chmod(now | (mode & 0o111 & (now & 0o444) >> 2))
+
+
+def _set_time(path: Path, modified: int) -> None:
+    """The time of modification, in nanoseconds, as far as the file system knows such times."""
+    with suppress(OSError, OverflowError):
+        os.utime(path, ns=(path.stat().st_atime_ns, modified))

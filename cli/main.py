@@ -25,8 +25,9 @@ from diffcodec.cli.decoding import decode
 from diffcodec.cli.encoding import encode
 from diffcodec.cli.evaluation import evaluate
 from diffcodec.cli.export import export
-from diffcodec.cli.extracting import extract, list_
+from diffcodec.cli.extracting import extract
 from diffcodec.cli.inspection import info, models, truncate
+from diffcodec.cli.listing import list_
 from diffcodec.cli.nll import nll
 from diffcodec.cli.plot import plot
 from diffcodec.cli.report import report

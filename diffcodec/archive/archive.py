@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -242,8 +242,15 @@ def _checked(source: Source, strict: bool) -> Picture:
 
 
 def default_model(sources: Sequence[Source]) -> str:
-    """The shipped network for a set: that of its first readable image."""
+    """The shipped network for a set: that of its first readable image.
+
+    Raises what reading the first one does if there is no such image, and OptionError of none at
+    all.
+    """
+    errors = list[Exception]()
     for source in sources:
-        with suppress(ImageError, OSError):
+        try:
             return api.default_model(source.read())
-    raise OptionError("there is no image to archive")
+        except (ImageError, OSError) as error:
+            errors.append(error)
+    raise errors[0] if errors else OptionError("there is no image to archive")

@@ -59,7 +59,7 @@ def part_file(
     """
     target = Path(os.path.realpath(target))  # a link is followed
     part = part_of(target)
-    file = open(_locked(part, target, mode), "r+b")  # closed below, whatever happens
+    file = os.fdopen(_locked(part, target, mode), "r+b")
     try:
         try:
             if not resume:
@@ -107,7 +107,7 @@ def _locked(part: Path, target: Path, mode: int) -> int:
             found = os.fstat(number)
             if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
                 raise OptionError(_TAKEN.format(part))
-            _lock(number, target)
+            _lock(number)
             _adopt_mode(number, target)
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.lstat(part), found):
@@ -121,7 +121,7 @@ def _locked(part: Path, target: Path, mode: int) -> int:
 _TAKEN = "{} is a link or no file, and the archive is written there first; remove it"
 
 
-def _lock(number: int, target: Path) -> None:
+def _lock(number: int) -> None:
     if sys.platform == "win32":
         return
     import fcntl
@@ -130,7 +130,7 @@ def _lock(number: int, target: Path) -> None:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise OptionError(
-            f"another run is writing {target}; wait for it, or name another OUT"
+            "another run is writing this archive; wait for it, or name another OUT"
         ) from error
     except OSError:  # a file system without locks
         return

@@ -179,6 +179,14 @@ def _plain(file: BinaryIO, group: Group, part: Plain, workers: int) -> Found:
         return error
 
 
+def metadata_of(file: BinaryIO, group: Group) -> list[Metadata | None]:
+    """What each image of a group carries besides its pixels; None if that is damaged."""
+    found = _metadata(file, group)
+    if isinstance(found, BitstreamError):
+        return [None] * len(group.images)
+    return list(found)
+
+
 def _metadata(file: BinaryIO, group: Group) -> list[Metadata] | BitstreamError:
     """Of all images of a group."""
     try:
