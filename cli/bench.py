@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from diffcodec.cli.measuring import about_run, claim_outputs, measure_peers, report_similarity
+from diffcodec.cli.measuring import (
+    about_run,
+    choose_cuts,
+    claim_outputs,
+    measure_peers,
+    place_of,
+    report_sizes,
+)
 from diffcodec.cli.measuring_options import (
     Run,
     Selection,
     cuts_option,
+    images_argument,
     names,
     peers_options,
     reconstructions_option,
@@ -19,13 +27,18 @@ from diffcodec.cli.measuring_options import (
     run_options,
     selection_options,
 )
+from diffcodec.cli.options import Parallel, parallel_options, reading_options
 from diffcodec.cli.output import Results
 from diffcodec.cli.streams import warn
 
+if TYPE_CHECKING:
+    from diffcodec.image.picture import Choices
+
 
 @click.command()
-@click.argument("data", type=click.Path(path_type=Path))
+@images_argument
 @selection_options
+@reading_options
 @cuts_option
 @peers_options
 @click.option(
@@ -44,19 +57,22 @@ from diffcodec.cli.streams import warn
 )
 @reconstructions_option
 @run_options
+@parallel_options("images")
 @results_options
 def bench(
-    data: Path,
+    sources: tuple[str, ...],
     selection: Selection,
+    choices: Choices,
     cuts: tuple[float, ...] | None,
     peers: tuple[str, ...] | None,
     templates: tuple[str, ...],
     qualities: str,
     reconstructions: Path | None,
     run: Run,
+    parallel: Parallel,
     output: Results,
 ) -> None:
-    """Measure other codecs on the images below DATA, as `eval` does.
+    """Measure other codecs on images, as `eval` does: files, folders, or - for one from a pipe.
 
     Codecs with a quality setting show, at each rate, their best file that is not larger.
     Progressive ones are also cut like ours. What is not installed is named and left out.
@@ -67,25 +83,26 @@ def bench(
       diffcodec bench photos/ --no-peers --qualities 20,40,60 \\
         --codec 'mine=menc {input.ppm} {output} -q {q}; mdec {output} {decoded.ppm}'
     """
-    claim_outputs(data, output, run, reconstructions)
+    claim_outputs(sources, output, run, reconstructions)
     from diffcodec.eval.peers.peers import at_hand
     from diffcodec.eval.rd.bench import summary
-    from diffcodec.eval.rd.rate_distortion import grid_bpp
 
     chosen = at_hand(_chosen(peers, templates, qualities), warn)
     if not chosen:
         raise click.ClickException("there is no codec to measure")
-    images = selection.read(data, output)
-    report_similarity(images, output)
-    rates = cuts or grid_bpp([image.pixels for image in images])
-    curves, lossless = measure_peers(chosen, images, rates, reconstructions, run, output)
+    found = selection.read(sources, choices)
+    report_sizes(found.images, output)
+    at = choose_cuts(found.images, cuts, output)
+    folder = reconstructions and Path(place_of(str(reconstructions), parallel))
+    curves, lossless = measure_peers(chosen, found.images, at, folder, run, parallel, output)
     result: dict[str, Any] = {
         "name": "other codecs",
         "description": "Whole-file bytes; 8-bit PSNR; at each rate the best file within it.",
         "peers": curves,
-        "lossless": {"images": len(images), "peers": lossless},
+        "too_small": list(at.small),
+        "lossless": {"images": len(found.images), "peers": lossless},
         "codecs": {name: {"label": p.label, "about": p.about} for name, p in chosen.items()},
-        **about_run(data, images, selection, threads=1, processes=run.processes),
+        **about_run(found, 1, parallel),
     }
     output.give(result, summary(chosen, curves, lossless))
 

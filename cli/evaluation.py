@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from diffcodec.cli.measuring import about_run, claim_outputs, measure, report_similarity
+from diffcodec.cli.measuring import (
+    about_run,
+    choose_cuts,
+    claim_outputs,
+    measure,
+    place_of,
+    report_sizes,
+)
 from diffcodec.cli.measuring_options import (
     Run,
     Selection,
     cuts_option,
+    images_argument,
     peers_options,
     reconstructions_option,
     results_options,
@@ -20,19 +28,26 @@ from diffcodec.cli.measuring_options import (
 )
 from diffcodec.cli.options import (
     Network,
+    Parallel,
     chain_option,
     effort_option,
     ending_options,
     network_options,
+    parallel_options,
+    reading_options,
 )
 from diffcodec.cli.output import Results
 from diffcodec.cli.streams import about, warn
 from diffcodec.eval.common.options import joint_option
 
+if TYPE_CHECKING:
+    from diffcodec.image.picture import Choices
+
 
 @click.command("eval")
-@click.argument("data", type=click.Path(path_type=Path))
+@images_argument
 @selection_options
+@reading_options
 @network_options
 @cuts_option
 @effort_option
@@ -42,10 +57,12 @@ from diffcodec.eval.common.options import joint_option
 @peers_options
 @reconstructions_option
 @run_options
+@parallel_options("images")
 @results_options
 def evaluate(
-    data: Path,
+    sources: tuple[str, ...],
     selection: Selection,
+    choices: Choices,
     network: Network,
     cuts: tuple[float, ...] | None,
     effort: str,
@@ -55,9 +72,10 @@ def evaluate(
     peers: tuple[str, ...] | None,
     reconstructions: Path | None,
     run: Run,
+    parallel: Parallel,
     output: Results,
 ) -> None:
-    """Measure rate and distortion on the images below DATA.
+    """Measure rate and distortion on images: files, folders, or - for one from a pipe.
 
     Each is encoded once, cut at many sizes and decoded. Rates are of whole files, errors of 8-bit
     pixels, beside theory and other codecs (as `diffcodec bench` measures them). Exit code 1 if a
@@ -70,30 +88,28 @@ def evaluate(
       diffcodec eval cifar10/ --split test --tile 32 --count 256 --joint 64 --json joint.json
       diffcodec eval photo.png --cuts 0.1,0.5,2 --no-peers --save-reconstructions cuts/
     """
-    claim_outputs(data, output, run, reconstructions)
+    claim_outputs(sources, output, run, reconstructions)
     from diffcodec.eval.peers.peers import at_hand, choose
     from diffcodec.eval.rd import bench as benches
 
     chosen = choose(() if joint else peers)  # others code an image at a time: bench measures them
-    images = selection.read(data, output)
+    found = selection.read(sources, choices)
 
     from diffcodec.api import default_model_of
     from diffcodec.eval.rd.joint import stacks
-    from diffcodec.eval.rd.rate_distortion import Settings, grid_bpp, summary
+    from diffcodec.eval.rd.rate_distortion import Settings, summary
 
     others = at_hand(chosen, warn)
-    report_similarity(images, output)
-    name = network.model or default_model_of([image.pixels for image in images])
-    codec = network.codec(name, run.processes)
-    coded = stacks(images, joint) if joint else images
-    rates = cuts or grid_bpp([image.pixels for image in coded])
-    if not rates:
-        output.say("the smallest image is too small for a cut; only whole files count")
-    folder = None if reconstructions is None else str(reconstructions)
-    settings = Settings(rates, chain, codec.workers, folder, effort, network.backend, **ending)
-    with about(data):
-        result = measure(codec, name, coded, settings, others, run, output)
-    result |= about_run(data, images, selection, codec.workers, run.processes)
+    report_sizes(found.images, output)
+    name = network.model or default_model_of([image.pixels for image in found.images])
+    codec = network.codec(name, parallel)
+    coded = stacks(found.images, joint) if joint else found.images
+    at = choose_cuts(coded, cuts, output)
+    folder = None if reconstructions is None else place_of(str(reconstructions), parallel)
+    settings = Settings(at.rates, chain, codec.workers, folder, effort, network.backend, **ending)
+    with about(found.name if len(sources) > 1 else sources[0]):
+        result = measure(codec, name, coded, at, settings, others, run, parallel, output)
+    result |= about_run(found, codec.workers, parallel)
     result |= {"joint": joint} if joint else {}
     text = summary(result)
     if others:

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from diffcodec.cli.measuring_options import Run, Selection
-from diffcodec.cli.output import Output, Results
+from diffcodec.cli.measuring_options import Run
+from diffcodec.cli.options import Parallel
+from diffcodec.cli.output import Output, Results, listed
+from diffcodec.cli.streams import name_of, warn
 
 if TYPE_CHECKING:
     from diffcodec.codec import Codec
-    from diffcodec.eval.common.images import NamedImage
+    from diffcodec.eval.common.images import ImageSet, NamedImage
     from diffcodec.eval.peers.peers import Peer
     from diffcodec.eval.rd.rate_distortion import Settings
+    from diffcodec.eval.rd.room import Cuts
 
 FIGURES = (".png", ".svg", ".pdf")
 
@@ -37,53 +40,97 @@ def need_matplotlib(what: str, *others: str) -> None:
             raise click.ClickException(f"{what} needs {package}: pip install 'diffcodec[plot]'")
 
 
-def claim_outputs(data: Path, output: Results, run: Run, reconstructions: Path | None) -> None:
+def claim_outputs(
+    sources: Sequence[str], output: Results, run: Run, reconstructions: Path | None
+) -> None:
     """Refuse outputs that cannot or must not be written, before any work is done."""
     files = {"--json": output.json_file, "--records": run.records}
-    output.claim_files([data], files, resumed=run.records)
+    output.claim_files(sources, files, resumed=run.records)
+    run.check()
     if reconstructions is not None:
         if reconstructions.exists() and not reconstructions.is_dir():
-            raise click.ClickException(f"{reconstructions} is not a directory; name another one")
+            raise click.ClickException(
+                f"{name_of(reconstructions)} is not a directory; name another one"
+            )
         if reconstructions.is_dir() and not os.access(reconstructions, os.W_OK):
-            raise click.ClickException(f"{reconstructions}: Permission denied")
+            raise click.ClickException(f"{name_of(reconstructions)}: Permission denied")
 
 
-def report_similarity(images: Sequence[NamedImage], output: Output) -> None:
-    """Say why there will be no MS-SSIM, where there could be."""
+def report_sizes(images: Sequence[NamedImage], output: Output) -> None:
+    """Say that images differ in size, and why there will be no MS-SSIM, where there could be."""
     from diffcodec.eval.common.similarity import SMALLEST, available, large_enough
 
-    large = [large_enough(image.pixels.shape) for image in images]
-    if any(large) and not available():
+    shapes = {image.pixels.shape for image in images}
+    if len(shapes) > 1:
+        output.say(f"{len(images)} images of {len(shapes)} sizes")
+    small = [image.name for image in images if not large_enough(image.pixels.shape)]
+    if len(small) < len(images) and not available():
         output.say("no MS-SSIM without pytorch-msssim: pip install 'diffcodec[eval]'")
-    elif any(large) and not all(large):
-        output.say(f"no MS-SSIM: some images have a side below {SMALLEST} pixels")
+    elif 0 < len(small) < len(images):
+        output.say(f"no MS-SSIM: a side is below {SMALLEST} pixels in {_some(small)}")
+
+
+def choose_cuts(
+    images: Sequence[NamedImage], asked: tuple[float, ...] | None, output: Output
+) -> Cuts:
+    """The rates that curves have points at; says which images are too small for any."""
+    from diffcodec.eval.rd.room import cuts_for
+
+    cuts = cuts_for(images, asked)
+    if cuts.small:
+        warn(f"too small for a cut, and in no curve: {_some(cuts.small)}")
+    if not cuts.rates:
+        output.say("the images are too small for a cut; only whole files count")
+    return cuts
+
+
+def _some(names: Sequence[str]) -> str:
+    from diffcodec.data import first_few
+
+    return listed(first_few(names))
+
+
+def place_of(path: str, parallel: Parallel) -> str:
+    """A file or folder as jobs name it: machines of an engine work in other folders."""
+    return path if parallel.dask is None else os.path.abspath(path)
+
+
+def model_place(model: str, parallel: Parallel) -> str:
+    """The same of a network, which may be a shipped one."""
+    return place_of(model, parallel) if os.path.exists(model) else model
 
 
 def measure(
     codec: Codec,
-    name: str,
+    model: str,
     images: Sequence[NamedImage],
+    cuts: Cuts,
     settings: Settings,
     others: Mapping[str, Peer],
     run: Run,
+    parallel: Parallel,
     output: Output,
 ) -> dict[str, Any]:
-    """Our files and those of other codecs, with progress: the result of `diffcodec eval`."""
+    """Our files and those of other codecs, with progress: the result of `diffcodec eval`.
+
+    model: what other processes load; settings: with the rates of `cuts`.
+    """
     from diffcodec.eval.rd.rate_distortion import evaluate
 
-    with run.resumable(), output.progress("coding") as progress:
+    with run.resumable(), parallel.executor() as pool, output.progress("coding") as progress:
         result = evaluate(
             codec,
             images,
             settings,
-            model=name,
-            processes=run.processes,
+            small=cuts.small,
+            model=model_place(model, parallel),
+            pool=None if parallel.alone else pool,
             path=run.records,
             progress=progress,
         )
     folder = None if settings.reconstructions is None else Path(settings.reconstructions)
     curves, lossless = measure_peers(
-        others, images, settings.cuts_bpp, folder, run, output, "other codecs"
+        others, images, cuts, folder, run, parallel, output, "other codecs"
     )
     result["peers"], result["lossless"]["peers"] = curves, lossless
     return result
@@ -92,37 +139,35 @@ def measure(
 def measure_peers(
     peers: Mapping[str, Peer],
     images: Sequence[NamedImage],
-    rates_bpp: Sequence[float],
+    cuts: Cuts,
     reconstructions: Path | None,
     run: Run,
+    parallel: Parallel,
     output: Output,
     label: str = "coding",
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The curves of other codecs and their lossless sizes, by name."""
     from diffcodec.eval.rd.bench import bench, pool
 
-    with run.resumable(), output.progress(label) as progress:
+    with run.resumable(), parallel.executor() as workers, output.progress(label) as progress:
         found = bench(
             peers,
             images,
-            rates_bpp,
-            processes=run.processes,
+            cuts.rates,
+            pool=workers,
             path=run.records,
             reconstructions=reconstructions,
             progress=progress,
         )
-    return pool(peers, found)
+    return pool(peers, found, cuts.small)
 
 
-def about_run(
-    data: Path, images: Sequence[NamedImage], selection: Selection, threads: int, processes: int
-) -> dict[str, Any]:
+def about_run(images: ImageSet, threads: int, parallel: Parallel) -> dict[str, Any]:
     """The data set, the machine and the command, as a result states them."""
-    from diffcodec.eval.common.images import about
     from diffcodec.eval.common.results import provenance
     from diffcodec.eval.rd.bench import versions
 
     return {
-        "dataset": about(data, selection.split, selection.tile, [i.pixels for i in images]),
-        **provenance("diffcodec", threads, processes, **versions(), device="cpu"),
+        "dataset": images.about,
+        **provenance("diffcodec", threads, parallel.processes, **versions(), device="cpu"),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,39 +12,51 @@ from typing import TYPE_CHECKING
 import click
 
 from diffcodec.cli.options import force_option, grouped, quiet_option
-from diffcodec.cli.output import Output, Results
-from diffcodec.cli.streams import PIPE, warn
+from diffcodec.cli.output import Results
+from diffcodec.cli.streams import PIPE, read, warn
 from diffcodec.eval.common import options as shared
 
 if TYPE_CHECKING:
-    from diffcodec.eval.common.images import NamedImage
+    from diffcodec.eval.common.images import ImageSet
+    from diffcodec.image.picture import Choices
 
 
 @dataclass(frozen=True)
 class Selection:
-    """--split, --tile, --count: which images of a folder are measured."""
+    """--split, --tile, --count: which of the images that are named or found are measured."""
 
     split: str = "all"
     tile: int = 0
     count: int | None = None
 
-    def read(self, data: Path, output: Output) -> list[NamedImage]:
-        """The images of DATA; what is left out is named on stderr."""
-        from diffcodec.eval.common.images import load_named
+    def read(self, sources: Sequence[str], choices: Choices, *, tell: bool = True) -> ImageSet:
+        """The images of files and folders and, once, of standard input.
 
-        images = load_named(data, self.split, self.tile, self.count, warn)
-        shapes = {image.pixels.shape for image in images}
-        if len(shapes) > 1:
-            output.say(f"{len(images)} images of {len(shapes)} sizes")
-        return images
+        tell: name some of what is left out on stderr, and say how much more there is.
+        """
+        from diffcodec.data import first_few
+        from diffcodec.eval.common.images import read_set
+
+        if sources.count(PIPE) > 1:
+            raise click.UsageError(f"{PIPE} is one image from standard input; name it once")
+        opened = [read(source) if source == PIPE else source for source in sources]
+        found = read_set(opened, self.split, self.tile, self.count, choices)
+        for line in first_few(found.left_out) if tell else ():
+            warn(f"left out: {line}")
+        return found
 
 
 @dataclass(frozen=True)
 class Run:
-    """--records, -j: a long measurement that resumes, on several processes."""
+    """--records: a long measurement that resumes."""
 
     records: Path | None = None
-    processes: int = 1
+
+    def check(self) -> None:
+        """Refuse a file that cannot be one of records, before any work is done."""
+        from diffcodec.eval.common.records import check
+
+        check(self.records)
 
     @contextmanager
     def resumable(self) -> Iterator[None]:
@@ -87,8 +99,9 @@ def names(value: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in (value or "").split(",") if name.strip())
 
 
+images_argument = click.argument("sources", nargs=-1, required=True, metavar="IMAGE...")
 selection_options = grouped("selection", Selection, shared.set_options)
-run_options = grouped("run", Run, shared.records_option, shared.processes_option)
+run_options = grouped("run", Run, shared.records_option)
 cuts_option = click.option(
     "--cuts",
     callback=_rates,

@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from diffcodec.cli.bound import Bound, bound_options
-from diffcodec.cli.measuring import figure_format, need_matplotlib
+from diffcodec.cli.measuring import figure_format, model_place, need_matplotlib
 from diffcodec.cli.measuring_options import Run, Selection, run_options, selection_options
 from diffcodec.cli.options import (
     Network,
+    Parallel,
     backend_option,
     grouped,
     model_option,
     output_options,
+    parallel_options,
+    reading_options,
     threads_option,
 )
 from diffcodec.cli.output import Output
-from diffcodec.cli.streams import PIPE, name_of, print_json, read
+from diffcodec.cli.streams import PIPE, print_json
 
 if TYPE_CHECKING:
-    from diffcodec.bitstream.types import Pixels
+    from diffcodec.eval.common.images import ImageSet
     from diffcodec.eval.common.ranks import Ranks
+    from diffcodec.image.picture import Choices
 
 network_options = grouped(
     "network",
@@ -41,9 +43,10 @@ network_options = grouped(
 
 
 @click.command()
-@click.argument("images", nargs=-1)
-@click.option("--data", type=click.Path(path_type=Path), help="A folder of images instead.")
+@click.argument("sources", nargs=-1, metavar="IMAGE...")
+@click.option("--data", metavar="IMAGES", help="A file or folder, as IMAGE.")
 @selection_options
+@reading_options
 @network_options
 @bound_options
 @click.option("--csv", "csv_path", metavar="FILE", help="Write a row for each t.")
@@ -64,11 +67,13 @@ network_options = grouped(
     help="Images in a batch (default: as many as hold 2^16 pixels, 2^19 on CUDA).",
 )
 @run_options
+@parallel_options("batches of images")
 @output_options
 def nll(
-    images: tuple[str, ...],
-    data: Path | None,
+    sources: tuple[str, ...],
+    data: str | None,
     selection: Selection,
+    choices: Choices,
     network: Network,
     bound: Bound,
     csv_path: str | None,
@@ -76,9 +81,12 @@ def nll(
     device: str,
     batch_images: int | None,
     run: Run,
+    parallel: Parallel,
     output: Output,
 ) -> None:
     """Bound the bits/dim of images under a network, term by term.
+
+    Images are files, all below folders, or - for one from a pipe.
 
     The variational bound of DDPM: L_T, every L_{t-1}, L_0, and RMSE of x0_hat at every t, each term
     from one sample of x_t for an image; betas and variance are those of the network's recipe. Under
@@ -91,10 +99,9 @@ def nll(
       diffcodec nll --data cifar10/ --tile 32 --count 256 --chain chosen:1000 --stride 10
       torchrun --nproc-per-node 8 -m diffcodec nll --data cifar10/ --tile 32 --device cuda --json
     """
-    if bool(images) == (data is not None):
+    if bool(sources) == (data is not None):
         raise click.UsageError("name images, or a folder of them with --data")
-    if data is None and (selection.split != "all" or selection.tile):
-        raise click.UsageError("--split and --tile are about a folder given with --data")
+    sources = sources if data is None else (data,)
     _ = bound.levels, plot and figure_format("--plot", plot)  # refused before any work
     if plot is not None:
         need_matplotlib("--plot")
@@ -105,15 +112,18 @@ def nll(
     output = output if ranks.first else replace(output, quiet=True)
     if ranks.first:
         files = {"--csv": csv_path, "--plot": plot, "--records": run.records}
-        output.claim_files(images or (PIPE,), files, resumed=run.records)
-    named = _load(images, data, selection)
-    result = _measure(named, network, bound, device, batch_images, run, ranks, output)
+        output.claim_files(sources, files, resumed=run.records)
+        run.check()
+    if ranks.world > 1 and PIPE in sources:
+        raise click.UsageError("under torchrun all processes read the images: name files")
+    found = selection.read(sources, choices, tell=ranks.first)
+    result = _measure(found, network, bound, device, batch_images, run, parallel, ranks, output)
     if result is None:  # the first process reports
         return
-    from diffcodec.eval.likelihood.elbo import about_set, to_csv, to_text
+    from diffcodec.eval.likelihood.elbo import shape_of, to_csv, to_text
 
-    dataset = about_set(named, data, selection.split, selection.tile)
-    result = {"dataset": dataset, **result}
+    shape = shape_of([image.pixels for image in found.images])
+    result = {"dataset": {**found.about, "shape": shape}, **result}
     if csv_path is not None:
         output.write(csv_path, to_csv(result).encode())
     if plot is not None:
@@ -127,12 +137,13 @@ def nll(
 
 
 def _measure(
-    named: Sequence[tuple[str, Pixels]],
+    found: ImageSet,
     network: Network,
     bound: Bound,
     device: str,
     batch_images: int | None,
     run: Run,
+    parallel: Parallel,
     ranks: Ranks,
     output: Output,
 ) -> dict[str, Any] | None:
@@ -144,17 +155,20 @@ def _measure(
     from diffcodec.eval.likelihood.plan import images_of
     from diffcodec.zoo import load_network
 
+    named = [(image.name, image.pixels) for image in found.images]
     name = network.model or default_model_of([pixels for _, pixels in named])
-    threads = network.threads or (1 if run.processes > 1 else None)
+    threads = parallel.threads(network)
     device = _own_gpu() if device == "cuda" else device
     denoiser = load_network(name, device, threads, network.backend)
     settings = bound.settings(denoiser, len(named))
     images = images_of(named, settings, denoiser.fingerprint)
     batch = partial(batch_size, device, batch_images)
-    worker = partial(measurer, name, device, threads or 1, settings, batch, network.backend)
+    model = model_place(name, parallel)
+    worker = partial(measurer, model, device, threads or 1, settings, batch, network.backend)
     began = time.perf_counter()
     with (
         run.resumable() if ranks.first else nullcontext(),
+        parallel.executor() as pool,
         output.progress("denoising") as progress,
     ):
         terms = evaluate(
@@ -164,7 +178,8 @@ def _measure(
             batch=batch,
             ranks=ranks,
             worker=worker,
-            processes=run.processes,
+            pool=None if parallel.alone else pool,
+            jobs=getattr(pool, "workers", parallel.processes),
             path=run.records,
             progress=progress,
         )
@@ -175,24 +190,10 @@ def _measure(
         "model": {key: getattr(denoiser, key) for key in keys},
         **summarise(terms, images, settings),
         "seconds": round(time.perf_counter() - began, 3),
-        **provenance("diffcodec", denoiser.threads, run.processes * ranks.world, device=device),
+        **provenance(
+            "diffcodec", denoiser.threads, parallel.processes * ranks.world, device=device
+        ),
     }
-
-
-def _load(
-    images: Sequence[str], data: Path | None, selection: Selection
-) -> list[tuple[str, Pixels]]:
-    """Names and pixels; images of a folder are numbered."""
-    if data is None:
-        from diffcodec.image import load
-
-        named = [(name_of(n), load(read(n) if n == PIPE else Path(n))) for n in images]
-    else:
-        from diffcodec.data import load_images
-
-        loaded = load_images(data, selection.split, selection.tile)
-        named = [(f"{data.name}#{i}", pixels) for i, pixels in enumerate(loaded)]
-    return named[: selection.count]
 
 
 def _own_gpu() -> str:

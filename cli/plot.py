@@ -121,6 +121,7 @@ def plot(
             output.claim(path, figure.path)
 
     from diffcodec.eval.common.results import read_result
+    from diffcodec.eval.figures.checking import check
     from diffcodec.eval.rd import curves as loading
     from diffcodec.eval.rd.comparison import compare, to_text
 
@@ -129,6 +130,8 @@ def plot(
     kind = _kind(kind, results)
     if kind != "rd" and (reference is not None or keys is not None):
         raise click.UsageError(f"--curves and --bd are about rate-distortion, not {kind}")
+    for path, result in read.items():
+        check(path, result)
     known = loading.curves_of(read) if kind == "rd" else []
     chosen = loading.choose(known, None if keys is None else names(keys))
     anchor = None if reference is None else loading.choose(known, [reference])[0]

@@ -8,16 +8,25 @@ from typing import TYPE_CHECKING
 
 import click
 
-from diffcodec.cli.measuring import about_run, measure, need_matplotlib
+from diffcodec.cli.measuring import about_run, choose_cuts, measure, need_matplotlib, report_sizes
 from diffcodec.cli.measuring_options import (
     Run,
     Selection,
     cuts_option,
+    images_argument,
     peers_options,
     run_options,
     selection_options,
 )
-from diffcodec.cli.options import Network, chain_option, file_options, network_options
+from diffcodec.cli.options import (
+    Network,
+    Parallel,
+    chain_option,
+    file_options,
+    network_options,
+    parallel_options,
+    reading_options,
+)
 from diffcodec.cli.output import Output
 from diffcodec.cli.streams import PIPE, about
 
@@ -25,10 +34,11 @@ if TYPE_CHECKING:
     from diffcodec.codec import Codec
     from diffcodec.eval.common.images import NamedImage
     from diffcodec.eval.report.views import View
+    from diffcodec.image.picture import Choices
 
 
 @click.command()
-@click.argument("data", type=click.Path(path_type=Path))
+@images_argument
 @click.option("-o", "--output", "target", required=True, metavar="OUT", help="The page, .html.")
 @click.option(
     "--results",
@@ -48,31 +58,35 @@ if TYPE_CHECKING:
     "--no-samples", is_flag=True, help="Show cuts by their mean only: much faster for photographs."
 )
 @selection_options
+@reading_options
 @network_options
 @cuts_option
 @chain_option("as the size suggests")
 @peers_options
 @run_options
+@parallel_options("images")
 @file_options
 def report(
-    data: Path,
+    sources: tuple[str, ...],
     target: str,
     results: tuple[Path, ...],
     show: int,
     no_samples: bool,
     selection: Selection,
+    choices: Choices,
     network: Network,
     cuts: tuple[float, ...] | None,
     chain: str | None,
     peers: tuple[str, ...] | None,
     run: Run,
+    parallel: Parallel,
     output: Output,
 ) -> None:
     """Make a page about images, with a slider over bytes.
 
-    It shows the images below DATA, other codecs beside each cut, curves, tables and what every bit
-    was spent on, and opens anywhere, without a connection. The images are measured as by `diffcodec
-    eval`, unless --results has that already.
+    It shows images (files, folders, or - for one from a pipe), other codecs beside each cut,
+    curves, tables and what every bit was spent on, and opens anywhere, without a connection. The
+    images are measured as by `diffcodec eval`, unless --results has that already.
 
     \b
     Examples:
@@ -80,39 +94,41 @@ def report(
       diffcodec report kodak/ -o kodak.html --show 3 --results rd-kodak.json
       diffcodec report cifar10/ -o cifar.html --split test --tile 32 --count 64 -j 2
     """
-    _claim(data, results, target, run, output)
+    _claim(sources, results, target, run, output)
 
     from diffcodec.eval.common.environment import command
     from diffcodec.eval.peers.peers import at_hand, choose
     from diffcodec.eval.report import tables as report_tables
 
-    found = report_tables.read_results(results)
+    shown = report_tables.read_results(results)
     chosen = choose(peers)
     if results and selection.count is None:
         selection = Selection(selection.split, selection.tile, show)
-    images = selection.read(data, output)
+    found = selection.read(sources, choices)
+    images = found.images
 
     from diffcodec import api
-    from diffcodec.eval.rd.rate_distortion import Settings, grid_bpp
+    from diffcodec.eval.rd.rate_distortion import Settings
     from diffcodec.eval.report.page import page
 
     name = network.model or api.default_model_of([image.pixels for image in images])
-    codec = network.codec(name, run.processes)
-    with about(data):
+    codec = network.codec(name, parallel)
+    with about(found.name if len(sources) > 1 else sources[0]):
         views = _views(codec, images[:show], chain, cuts, not no_samples, output)
     ledgers = [api.ledger(view.data, name, view.trace) for view in views]
     if not results:
-        rates = cuts or grid_bpp([image.pixels for image in images])
-        settings = Settings(rates, chain, codec.workers, backend=network.backend)
+        report_sizes(images, output)
+        at = choose_cuts(images, cuts, output)
+        settings = Settings(at.rates, chain, codec.workers, backend=network.backend)
         others = at_hand(chosen, output.say)
-        measured = measure(codec, name, images, settings, others, run, output)
-        measured |= about_run(data, images, selection, codec.workers, run.processes)
-        found = {Path("measured"): measured}
+        measured = measure(codec, name, images, at, settings, others, run, parallel, output)
+        measured |= about_run(found, codec.workers, parallel)
+        shown = {Path("measured"): measured}
     text = page(
-        f"diffcodec on {data.resolve().stem}",
+        f"diffcodec on {found.name}",
         views,
         ledgers,
-        found,
+        shown,
         about=f"Network {codec.name} ({codec.fingerprint.hex()}), chain "
         f"{chain or 'by the size of the image'}. Every size is that of a whole file or a whole "
         "cut, headers and checksums included.",
@@ -122,15 +138,18 @@ def report(
     output.say(f"{target}: {len(text):,} bytes")
 
 
-def _claim(data: Path, results: Sequence[Path], target: str, run: Run, output: Output) -> None:
+def _claim(
+    sources: Sequence[str], results: Sequence[Path], target: str, run: Run, output: Output
+) -> None:
     """Refuse what cannot be written, before any work is done."""
     if results and run.records:
         raise click.UsageError("--records is about measuring; --results says it is done")
     if target != PIPE and Path(target).suffix.lower() not in (".html", ".htm"):
         raise click.UsageError(f"-o {target} has no suffix of .html, .htm")
-    output.claim(data, target)
+    output.claim(sources[0], target)
     files = {"-o": None if target == PIPE else target, "--records": run.records}
-    output.claim_files([data, *results], files, resumed=run.records)
+    output.claim_files([*sources, *results], files, resumed=run.records)
+    run.check()
     need_matplotlib("a report", "jinja2")
 
 

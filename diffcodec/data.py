@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -16,59 +17,117 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from diffcodec.errors import DataError
+from diffcodec.errors import DataError, ImageError, sentence
+from diffcodec.image import read_picture
+from diffcodec.image.picture import AS_IT_IS, Choices
+from diffcodec.image.scan import Scan, find_images
 
 _BICUBIC = Image.Resampling.BICUBIC
-SUFFIXES = frozenset(
-    {".png", ".webp", ".jpg", ".jpeg", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".avif"}
-)
+NAMED = 10  # of what is left out; of more there is a count
+ASIDE = "choose a colour to lay it on with --flatten, white for instance"
 
 
-def list_images(folder: Path, split: str = "all") -> list[Path]:
-    """Image files below `folder`, sorted; `split` keeps names or folders that begin with it."""
-    if not folder.exists():
-        raise DataError(f"{folder} does not exist")
-    files = [folder] if folder.is_file() else sorted(folder.rglob("*"))
-    paths = [p for p in files if p.suffix.lower() in SUFFIXES]
-    if split != "all":
-        paths = [p for p in paths if p.name.startswith(split) or p.parent.name.startswith(split)]
-    if not paths:
+def find(sources: Sequence[str | Path], split: str = "all") -> Scan:
+    """The images among files and below folders (find_images), each folder's sorted by their paths.
+
+    split: only names, or names of their folders, that begin so, of what is found and left out.
+    Raises DataError for a source that is not there, and where there is no image.
+    """
+    for source in sources:
+        if not Path(source).exists():
+            raise DataError(f"{source} does not exist")
+    scan = find_images(sources)
+    images = [one for one in scan.images if _of_split(one.path, split)]
+    if not images:
         wanted = "" if split == "all" else f' that begin with "{split}"'
-        raise DataError(f"{folder} holds no images{wanted}")
-    return paths
+        raise DataError(f"{listed(sources)} holds no images{wanted}")
+    place = {str(Path(source)): i for i, source in reversed(list(enumerate(sources)))}
+    images.sort(key=lambda one: (place[str(one.root)], one.path))
+    left_out = [(path, why) for path, why in scan.left_out if _of_split(path, split)]
+    return Scan(images, left_out, scan.hidden)
+
+
+def _of_split(path: Path, split: str) -> bool:
+    return split == "all" or path.name.startswith(split) or path.parent.name.startswith(split)
+
+
+def sentences(scan: Scan) -> list[str]:
+    """What a scan left out, a sentence each."""
+    found = [f"{path} {why}" for path, why in scan.left_out]
+    if scan.hidden:
+        found.append(f"{scan.hidden} whose names begin with a dot")
+    return found
+
+
+def first_few(left_out: Sequence[str]) -> list[str]:
+    """Some sentences, and how many more there are, for people to read."""
+    more = len(left_out) - NAMED
+    return [*left_out[:NAMED], *([f"{more:,} more"] if more > 0 else [])]
+
+
+def listed(sources: Sequence[str | Path]) -> str:
+    """Sources in a sentence: the only one by its name."""
+    return str(sources[0]) if len(sources) == 1 else f"the {len(sources)} files and folders"
+
+
+def read_image(source: Path | bytes, choices: Choices = AS_IT_IS) -> NDArray[np.uint8]:
+    """An image that can be trained on and measured: (H, W, 3) RGB or (H, W, 1) grey, uint8.
+
+    Raises ImageError for one that cannot be read, has an alpha channel, or more than 8 bits.
+    """
+    name = str(source) if isinstance(source, Path) else "standard input"
+    pixels = read_picture(source, choices).pixels
+    if pixels.shape[2] in (2, 4):
+        raise ImageError(f"{name} has an alpha channel, which is not measured; {ASIDE}")
+    if pixels.dtype != np.uint8:
+        raise ImageError(
+            f"{name} has more than 8 bits a sample, which are not measured; convert it to 8 first"
+        )
+    return pixels
 
 
 def load_images(
-    folder: Path, split: str = "all", tile: int = 0, minimum: int = 1
+    folder: Path,
+    split: str = "all",
+    tile: int = 0,
+    minimum: int = 1,
+    choices: Choices = AS_IT_IS,
 ) -> list[NDArray[np.uint8]]:
-    """Load every image as (H, W, 3) uint8; unreadable or too small ones are named and skipped.
+    """Load every image below a folder, or the one at a path, as (H, W, 3) uint8; grey as RGB.
 
     tile: cut each image into tiles of this side, in rows (how CIFAR-10 mosaics are read); 0 for
-    whole images. Raises DataError if nothing remains.
+    whole images. What cannot be read (read_image) and what is too small is named on stderr and
+    skipped. Raises DataError if nothing remains, ImageError for a file that was given itself.
     """
     images: list[NDArray[np.uint8]] = []
     least = max(minimum, tile)
+    scan = find([folder], split)
+    skipped = sentences(scan)
     with ThreadPoolExecutor() as threads:
-        paths = list_images(folder, split)
-        for path, found in zip(paths, threads.map(_read, paths), strict=True):
+        read = threads.map(lambda one: _read(one.path, choices), scan.images)
+        for one, found in zip(scan.images, read, strict=True):
             if isinstance(found, Exception):
-                print(f"skipped {path}: {found}", file=sys.stderr)
+                if one.path == one.root:
+                    raise found
+                skipped.append(sentence(found) or str(found))
             elif min(found.shape[:2]) < least:
-                print(f"skipped {path}: smaller than {least} pixels", file=sys.stderr)
+                skipped.append(f"{one.path} is smaller than {least} pixels")
             else:
                 images.extend(tiles(found, tile) if tile else [found])
+    for line in first_few(skipped):
+        print(f"skipped: {line}", file=sys.stderr)
     if not images:
         raise DataError(f"no readable image in {folder}")
     return images
 
 
-def _read(path: Path) -> NDArray[np.uint8] | Exception:
+def _read(path: Path, choices: Choices) -> NDArray[np.uint8] | ImageError | OSError:
     """The image as (H, W, 3), or why there is none."""
     try:
-        with Image.open(path) as file:
-            return np.asarray(file.convert("RGB"))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        pixels = read_image(path, choices)
+    except (ImageError, OSError) as error:
         return error
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
 
 
 def tiles(image: NDArray[np.uint8], side: int) -> list[NDArray[np.uint8]]:

@@ -115,8 +115,12 @@ def test_tiny_and_plain_images_leave_valid_json(folder: Path, evaluate: Diffcode
     image.save(np.full((16, 16, 3), 200, np.uint8), Path("odd/plain.png"))
     told = evaluate("odd", "--peers", "png,webp,jpeg", "--json")
     result = json.loads(told.stdout, parse_constant=pytest.fail)
-    assert result["lossless"]["exact"] == 2 and result["results"]["bpp"] == []
-    assert "too small for a cut" in told.stderr
+    assert result["lossless"]["exact"] == 2 and result["too_small"] == ["dot"]
+    assert "too small for a cut, and in no curve: dot\n" in told.stderr
+    told = evaluate("odd/dot.png", "--no-peers", "--json")
+    result = json.loads(told.stdout, parse_constant=pytest.fail)
+    assert result["lossless"]["exact"] == 1 and result["results"]["bpp"] == []
+    assert "the images are too small for a cut; only whole files count" in told.stderr
 
 
 @pytest.mark.parametrize(
@@ -125,7 +129,10 @@ def test_tiny_and_plain_images_leave_valid_json(folder: Path, evaluate: Diffcode
         (["nowhere"], 1, "nowhere does not exist"),
         (["empty"], 1, "empty holds no images"),
         (["set", "--split", "train"], 1, 'holds no images that begin with "train"'),
-        (["set", "--split", "zz"], 1, "no readable image in set"),
+        (["set", "--split", "zz"], 1, 'holds no images that begin with "zz"'),
+        (["torn"], 1, "no readable image in torn"),
+        (["torn/torn.png"], 1, "torn/torn.png is cut short or damaged"),
+        (["-", "-"], 2, "name it once"),
         (["set", "--cuts", "low"], 2, "give rates in bpp"),
         (["set", "--cuts", "0.5,inf"], 2, "rates are above 0 and finite"),
         (["set", "--peers", "jpeg,bpg"], 1, "there is no codec 'bpg' to compare with"),
@@ -141,6 +148,8 @@ def test_mistakes_are_told_in_one_sentence(
     folder: Path, tiny_network: Path, args: list[str], code: int, reason: str
 ) -> None:
     Path("empty").mkdir()
+    Path("torn").mkdir()
+    Path("torn/torn.png").write_bytes(Path("set/test-0.png").read_bytes()[:99])
     Path("taken.json").write_text("dear diary\n")
     peers = () if "--peers" in args else ("--no-peers",)
     told = invoke("eval", *args, *peers, "-m", tiny_network, "-q", code=code)
@@ -160,7 +169,8 @@ def test_images_are_read_exactly_or_left_out(folder: Path) -> None:
         "test-1": (16, 16, 3),
         "wall": (20, 24, 1),
     }
-    assert len(told) == 2 and "alpha.png has transparency" in told[0]
+    assert len(told) == 2 and "zz.png is not an image" in told[0]
+    assert "alpha.png has an alpha channel" in told[1] and "--flatten" in told[1]
     tiled = load_named(Path("set/wall.png"), tile=10, count=3)
     assert [p.name for p in tiled] == ["wall-00000", "wall-00001", "wall-00002"]
     np.testing.assert_array_equal(tiled[1].pixels, image.load(Path("set/wall.png"))[:10, 10:20])

@@ -16,7 +16,7 @@ from diffcodec.errors import OptionError
 from diffcodec.eval.common import metrics, records
 from diffcodec.eval.common.images import NamedImage
 from diffcodec.eval.experiments import demo
-from diffcodec.eval.rd import rate_distortion
+from diffcodec.eval.rd import rate_distortion, room
 from diffcodec.eval.rd.pooling import pool
 from tests.made_up_record import a_record
 
@@ -84,9 +84,9 @@ def test_a_image_without_steps_leaves_finite_numbers() -> None:
 
 def test_grid_leaves_room_for_the_header() -> None:
     small, large = np.zeros((32, 32, 3), np.uint8), np.zeros((512, 768, 3), np.uint8)
-    assert min(rate_distortion.grid_bpp([large])) == 0.05
-    assert min(rate_distortion.grid_bpp([large, small])) * 32 * 32 / 8 >= rate_distortion.HEADER
-    assert len([b for b in rate_distortion.grid_bpp([small]) if b <= 12]) >= 12
+    assert min(room.grid_bpp([large])) == 0.05
+    assert min(room.grid_bpp([large, small])) * 32 * 32 / 8 >= room.HEADER
+    assert len([b for b in room.grid_bpp([small]) if b <= 12]) >= 12
 
 
 def test_records_resume(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 from PIL import Image
 
-from diffcodec.data import list_images
+from diffcodec.data import find
 
 LOSSY = frozenset({".avif", ".jpg", ".jpeg"})
 SCALES = (2 / 3, 0.45)
@@ -29,11 +29,11 @@ def prepare(source: Path, out: Path, without: tuple[str, ...] = ()) -> int:
     """
     out.mkdir(parents=True, exist_ok=True)
     left = left_out(source / CREDITS, without)
-    names = {path: str(path.relative_to(source)) for path in list_images(source)}
-    chosen = [path for path, name in names.items() if name not in left]
-    targets = [out / names[path].replace("/", "-") for path in chosen]
+    chosen = [found for found in find([source]).images if found.name not in left]
+    targets = [out / found.name.replace("/", "-") for found in chosen]
     with ProcessPoolExecutor() as processes:
-        return sum(processes.map(_prepare, chosen, targets, chunksize=8))
+        paths = [found.path for found in chosen]
+        return sum(processes.map(_prepare, paths, targets, chunksize=8))
 
 
 def left_out(credits: Path, words: tuple[str, ...]) -> set[str]:

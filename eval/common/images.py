@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,23 @@ from typing import Any
 import numpy as np
 
 from diffcodec.bitstream.types import Pixels
-from diffcodec.data import digest, list_images, load_images, tiles
-from diffcodec.errors import DataError, ImageError
-from diffcodec.image import load
+from diffcodec.data import (
+    digest,
+    find,
+    first_few,
+    listed,
+    load_images,
+    read_image,
+    sentences,
+    tiles,
+)
+from diffcodec.errors import DataError, ImageError, sentence
+from diffcodec.eval.common.words import shown
+from diffcodec.image.picture import AS_IT_IS, Choices
+
+Source = str | Path | bytes  # a file or folder, or what came from standard input
+PIPED = "standard input"
+LONGEST = 200  # bytes of a name
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +42,77 @@ class NamedImage:
     parts: int = 1
 
 
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """What is measured. name: of the folder or file, where there is one; left_out: a sentence on
+    each file that was met and could not be taken.
+    """
+
+    name: str
+    split: str
+    tile: int
+    images: list[NamedImage]
+    left_out: list[str]
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """The "dataset" of a result."""
+        pixels = [image.pixels for image in self.images]
+        return {**_about(self.name, self.split, self.tile, pixels), "left_out": len(self.left_out)}
+
+
+def read_set(
+    sources: Sequence[Source],
+    split: str = "all",
+    tile: int = 0,
+    count: int | None = None,
+    choices: Choices = AS_IT_IS,
+) -> ImageSet:
+    """The images among files, below folders and in bytes: the first `count`, in order.
+
+    split: only names or folders that begin so; tile: cut each image into squares of this side, in
+    rows. Images of different sizes are fine. What cannot be measured (data.read_image) is left out
+    of a folder; a file that is given itself raises ImageError or OSError. Raises DataError if
+    nothing remains.
+    """
+    files = [source for source in sources if not isinstance(source, bytes)]
+    found, left_out = list[NamedImage](), list[str]()
+    for name, source, itself in _each(sources, files, split, left_out):
+        if count is not None and len(found) >= count:
+            break
+        try:
+            pixels = read_image(source, choices)
+        except (ImageError, OSError) as error:
+            if itself:
+                raise
+            left_out.append(sentence(error) or str(error))
+            continue
+        if min(pixels.shape[:2]) < tile:
+            where = source if isinstance(source, Path) else PIPED
+            left_out.append(f"{where} is smaller than a tile of {tile} pixels")
+        elif tile:
+            parts = tiles(pixels, tile)
+            found += [NamedImage(f"{name}-{i:05}", part) for i, part in enumerate(parts)]
+        else:
+            found.append(NamedImage(name, pixels))
+    if not found:
+        raise DataError(f"no readable image in {listed(files) if files else PIPED}")
+    return ImageSet(_name_of(sources), split, tile, found[:count], left_out)
+
+
+def _each(
+    sources: Sequence[Source], files: Sequence[str | Path], split: str, left_out: list[str]
+) -> Iterator[tuple[str, Path | bytes, bool]]:
+    """Name, file, and whether it was given itself; first what is in bytes, which has no name."""
+    piped = [source for source in sources if isinstance(source, bytes)]
+    yield from ((PIPED, source, True) for source in piped)
+    if files:
+        scan = find(files, split)
+        left_out += sentences(scan)
+        for name, one in zip(_names([one.name for one in scan.images]), scan.images, strict=True):
+            yield name, one.path, one.path == one.root
+
+
 def load_named(
     data: Path,
     split: str = "all",
@@ -35,44 +120,34 @@ def load_named(
     count: int | None = None,
     warn: Callable[[str], None] = lambda message: None,
 ) -> list[NamedImage]:
-    """The images below the folder `data`, or the one at `data`: the first `count`, in order.
-
-    split: only names or folders that begin so; tile: cut each image into squares of this side, in
-    rows. Images of different sizes are fine. What cannot be read exactly (damage, transparency,
-    more than 8 bits) is left out, and `warn` hears a sentence about it. Raises DataError if nothing
-    remains.
-    """
-    paths = list_images(data, split)
-    found: list[NamedImage] = []
-    for path, name in zip(paths, _names(paths, data), strict=True):
-        if count is not None and len(found) >= count:
-            break
-        try:
-            pixels = load(path)
-        except (ImageError, OSError) as error:
-            warn(f"left out: {error}")
-            continue
-        if min(pixels.shape[:2]) < tile:
-            warn(f"left out: {path} is smaller than a tile of {tile} pixels")
-        elif tile:
-            parts = tiles(pixels, tile)
-            found += [NamedImage(f"{name}-{i:05}", part) for i, part in enumerate(parts)]
-        else:
-            found.append(NamedImage(name, pixels))
-    if not found:
-        raise DataError(f"no readable image in {data}")
-    return found[:count]
+    """The images of `read_set` for one file or folder; `warn` hears what is left out."""
+    found = read_set([data], split, tile, count)
+    for line in first_few(found.left_out):
+        warn(f"left out: {line}")
+    return found.images
 
 
 def about(data: Path, split: str, tile: int, images: Sequence[Pixels]) -> dict[str, Any]:
     """What was measured, the "dataset" of a result."""
+    return _about(_name_of([data]), split, tile, images)
+
+
+def _about(name: str, split: str, tile: int, images: Sequence[Pixels]) -> dict[str, Any]:
     return {
-        "name": data.resolve().stem,
+        "name": name,
         "split": split,
         "tile": tile,
         "images": len(images),
         "sha256": digest(list(images)),
     }
+
+
+def _name_of(sources: Sequence[Source]) -> str:
+    """Of a set: the only source's, if there is one."""
+    if len(sources) > 1:
+        return "images"
+    only = sources[0]
+    return PIPED if isinstance(only, bytes) else shown(Path(only).resolve().stem)
 
 
 def load_pixels(folder: Path, split: str, count: int, tile: int, crop: int) -> Pixels:
@@ -92,10 +167,22 @@ def load_pixels(folder: Path, split: str, count: int, tile: int, crop: int) -> P
     return np.stack(images)
 
 
-def _names(paths: list[Path], data: Path) -> list[str]:
-    """Paths below the folder, "/" as "-", without suffixes where they are not needed to differ."""
-    root = data if data.is_dir() else data.parent
-    whole = ["-".join(path.relative_to(root).parts) for path in paths]
-    bare = [name[: -len(path.suffix)] for name, path in zip(whole, paths, strict=True)]
+def _names(places: Sequence[str]) -> list[str]:
+    """Of files below their folders, "/" as "-", without suffixes where they differ without; with
+    a number where they do not differ otherwise.
+    """
+    whole = [_beginning(shown(place.replace("/", "-"))) for place in places]
+    bare = [name.removesuffix(Path(name).suffix) for name in whole]
     often = Counter(bare)
-    return [b if often[b] == 1 else w for b, w in zip(bare, whole, strict=True)]
+    taken: dict[str, None] = {}
+    for b, w in zip(bare, whole, strict=True):
+        name, number = b if often[b] == 1 else w, 1
+        while (numbered := name if number == 1 else f"{name}-{number}") in taken:
+            number += 1
+        taken[numbered] = None
+    return list(taken)
+
+
+def _beginning(name: str) -> str:
+    """So much of a name that files can be called so, and a little more."""
+    return name.encode()[:LONGEST].decode(errors="ignore")

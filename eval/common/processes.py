@@ -1,40 +1,37 @@
-"""Jobs on several processes of this machine, whose results come as they are done."""
+"""Jobs of a measurement wherever they run (diffcodec.executors), with what a job needs loaded once.
+
+A job is done by a function that `start` makes: a network is loaded there, once in every process.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from typing import Any, TypeVar
+from concurrent.futures import Executor
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, TypeVar
 
 from diffcodec.eval.common.progress import progress_bar
+from diffcodec.executors import Here, executor, run_jobs
+
+if TYPE_CHECKING:
+    from diffcodec.exact.denoiser import ExactDenoiser
+    from diffcodec.network.denoiser import NetworkDenoiser
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
 def spread(
-    start: Callable[[], Callable[[Job], Result]], jobs: Sequence[Job], processes: int
+    start: Callable[[], Callable[[Job], Result]],
+    jobs: Sequence[Job],
+    pool: Executor | None = None,
 ) -> Iterator[tuple[int, Result]]:
-    """(number of the job, its result), as results come.
+    """(number of the job, its result), as results come; pool: where they run, None for here.
 
-    start: makes the function that does a job; with several processes it is called once in each,
-    and must be picklable.
+    start: makes the function that does a job, and is called for each; quick after the first time
+    in a process, and picklable.
     """
-    if processes == 1:
-        measure = start()
-        for i, job in enumerate(jobs):
-            yield i, measure(job)
-        return
-    # Spawned, not forked: a fork of a process whose libraries run threads may hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, _start_worker, (start,)) as pool:
-        futures = {pool.submit(_in_worker, job): i for i, job in enumerate(jobs)}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)  # after an error: do not finish the rest first
+    return run_jobs(pool or Here(), partial(_do, start), jobs)
 
 
 def in_order(
@@ -45,22 +42,23 @@ def in_order(
 ) -> list[Result]:
     """The results of all jobs in the jobs' order, behind a progress bar; see `spread`."""
     found: dict[int, Result] = {}
-    with progress_bar(label) as progress:
-        for i, result in spread(start, jobs, processes):
+    with progress_bar(label) as progress, executor(processes) as pool:
+        for i, result in spread(start, jobs, pool):
             found[i] = result
             if progress:
                 progress(len(found), len(jobs))
     return [found[i] for i in range(len(jobs))]
 
 
-_measure: Callable[[Any], Any] | None = None  # of this worker process
+@lru_cache(maxsize=1)
+def network_of(
+    model: str, device: str, threads: int | None, backend: str | None = None
+) -> ExactDenoiser | NetworkDenoiser:
+    """As zoo.load_network, once in a process."""
+    from diffcodec.zoo import load_network
+
+    return load_network(model, device, threads, backend)
 
 
-def _start_worker(start: Callable[[], Callable[[Any], Any]]) -> None:
-    global _measure
-    _measure = start()
-
-
-def _in_worker(job: Any) -> Any:
-    assert _measure is not None
-    return _measure(job)
+def _do(start: Callable[[], Callable[[Job], Result]], job: Job) -> Result:
+    return start()(job)

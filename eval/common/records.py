@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ from diffcodec.eval.common.processes import Job, spread
 Record = dict[str, Any]
 
 
+LONGEST = 2**24  # bytes of a line, and far more than any record has
+
+
 class RecordsError(ValueError):
     """A file that does not hold records, and must not get any."""
 
@@ -25,19 +30,19 @@ def collect(
     jobs: Sequence[Job],
     keys: Sequence[str],
     *,
-    processes: int = 1,
+    pool: Executor | None = None,
     path: Path | None = None,
     progress: Progress | None = None,
 ) -> list[Record]:
     """The record of every job (an image, or an image and a codec), in order.
 
-    start: as in `spread`. keys: one name for each job and all that its record depends on; what the
-    JSONL file `path` holds under that name is not measured again.
+    start, pool: as in `spread`. keys: one name for each job and all that its record depends on;
+    what the JSONL file `path` holds under that name is not measured again.
     """
     wanted = set(keys)
     records = {row.pop("key"): row for row in rows(path) if row["key"] in wanted}
     todo = [i for i, key in enumerate(keys) if key not in records]
-    results = spread(start, [jobs[i] for i in todo], processes) if todo else ()
+    results = spread(start, [jobs[i] for i in todo], pool) if todo else ()
     for count, (job, record) in enumerate(results, start=1):
         key = keys[todo[job]]
         records[key] = record
@@ -57,14 +62,19 @@ def rows(path: Path | None) -> Iterator[Record]:
     """The records of a JSONL file, one by one; none where there is no file.
 
     A line that a stop cut short is skipped, and ended, so that the next record gets its own.
-    Raises RecordsError if the file's first line is no record.
+    Raises RecordsError if the file's first line is no record, a line does not end, or it is no file
+    but a pipe or a device.
     """
     if path is None or not path.exists():
         return
+    if not path.is_file():
+        raise RecordsError(f"{path} is not a file that can be read again; name another one")
     last = b"\n"
     with path.open("rb") as file:
-        for number, line in enumerate(file):
+        for number, line in enumerate(iter(partial(file.readline, LONGEST), b"")):
             last = line
+            if len(line) == LONGEST:
+                raise RecordsError(f"{path} does not hold records; name another file")
             try:
                 row = json.loads(line)
             except ValueError:
@@ -75,6 +85,11 @@ def rows(path: Path | None) -> Iterator[Record]:
                 raise RecordsError(f"{path} does not hold records; name another file")
     if not last.endswith(b"\n"):
         _write(path, b"\n")
+
+
+def check(path: Path | None) -> None:
+    """Raise RecordsError, as `rows`, for a file that cannot be one of records."""
+    next(rows(path), None)
 
 
 def append(path: Path | None, row: Record) -> None:

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from diffcodec.eval.common.environment import command, environment
+from diffcodec.eval.common.words import encodable
 from diffcodec.files import write_atomic
 
 Result = dict[str, Any]
+
+LARGEST = 2**28  # bytes of a results file, and far more than any has
 
 # Measurements were modules of diffcodec.eval itself; one had another name, too.
 RENAMED = {"large_picture": "large_image"}
@@ -43,14 +46,32 @@ def command_of(result: Result) -> str:
 
 
 def read_result(path: Path) -> Result:
-    """A results file; raises ResultError if it is none."""
+    """A results file, with or without a byte order mark; raises ResultError if it is none.
+
+    Its texts are such that UTF-8 can hold them (words.encodable). Fields are not looked at.
+    """
+    with path.open("rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ResultError(f"{path} is too large; name what eval, bench or nll wrote")
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        result = _readable(json.loads(data.decode("utf-8-sig")))
+    except (ValueError, RecursionError) as error:
         raise ResultError(f"{path} is not JSON; name what eval, bench or nll wrote") from error
     if not isinstance(result, dict):
         raise ResultError(f"{path} does not hold results; name what eval, bench or nll wrote")
     return result
+
+
+def _readable(value: Any) -> Any:
+    """A value of JSON whose texts can be written."""
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, list):
+        return [_readable(entry) for entry in value]
+    if isinstance(value, dict):
+        return {encodable(key): _readable(entry) for key, entry in value.items()}
+    return value
 
 
 def to_json(result: Result) -> str:

@@ -25,7 +25,7 @@ from diffcodec.bitstream.sample_format import RGB8
 from diffcodec.bitstream.types import Pixels
 from diffcodec.eval.common import options
 from diffcodec.eval.common.images import NamedImage, about, load_named
-from diffcodec.eval.common.processes import spread
+from diffcodec.eval.common.processes import in_order
 from diffcodec.eval.common.results import Result, provenance, write_result
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.training.starts import side_of
@@ -103,7 +103,8 @@ def main(
 
     images = load_named(data, split, tile, count)
     jobs = [(image, switch) for switch in (*SWITCHES, None) for image in images]
-    found = [(jobs[i][1], one) for i, one in spread(partial(started, model), jobs, processes)]
+    measured = in_order(partial(started, model), jobs, processes, "coding")
+    found = [(switch, one) for (_, switch), one in zip(jobs, measured, strict=True)]
     rows = rows_of(found)
     click.echo(tabulate(rows, headers="keys", missingval="-"))
     result: Result = {

@@ -25,6 +25,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from diffcodec.api import load_codec
 from diffcodec.archive.archive import CHAINS, TILE, make_header, write_archive
 from diffcodec.archive.groups import Source
 from diffcodec.archive.reading import contents, extract
@@ -37,7 +38,7 @@ from diffcodec.data import load_images
 from diffcodec.eval.common import options
 from diffcodec.eval.common.environment import peak_memory_bytes
 from diffcodec.eval.common.images import about
-from diffcodec.eval.common.processes import spread
+from diffcodec.eval.common.processes import in_order
 from diffcodec.eval.common.progress import progress_bar
 from diffcodec.eval.common.results import Result, provenance, write_result
 from diffcodec.eval.likelihood.chain_bound import bounds
@@ -132,7 +133,7 @@ def _exact(path: Path, images: list[Pixels], processes: int, model: str) -> bool
     with open(path, "rb") as file:
         names = [[p.name for p in group.images] for group in contents(file).groups]
     back: dict[str, Pixels] = {}
-    for _, found in spread(partial(_extractor, model, path), names, processes):
+    for found in in_order(partial(_extractor, model, path), names, processes, "extracting"):
         back |= found
     return all(
         np.array_equal(back.get(f"{i:05}.png", ()), pixels) for i, pixels in enumerate(images)
@@ -140,8 +141,8 @@ def _exact(path: Path, images: list[Pixels], processes: int, model: str) -> bool
 
 
 def _extractor(model: str, path: Path) -> Callable[[list[str]], dict[str, Pixels]]:
-    """With a network of its own: what a process starts with."""
-    return partial(_extract, Codec.from_pretrained(model, 1), path)
+    """With a network that is read once in a process."""
+    return partial(_extract, load_codec(model, 1), path)
 
 
 def _extract(codec: Codec, path: Path, names: list[str]) -> dict[str, Pixels]:

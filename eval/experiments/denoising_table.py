@@ -22,6 +22,7 @@ import numpy as np
 from diffcodec.archive.pixels import pixel_bits
 from diffcodec.eval.common import metrics, options
 from diffcodec.eval.common.images import NamedImage, about, load_named
+from diffcodec.eval.common.processes import network_of
 from diffcodec.eval.common.progress import progress_bar
 from diffcodec.eval.common.records import Record, collect, key_of
 from diffcodec.eval.common.results import provenance, write_result
@@ -30,9 +31,9 @@ from diffcodec.eval.likelihood.nll import batch_size
 from diffcodec.eval.likelihood.plan import noise
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.exact.shapes import macs_per_pixel
+from diffcodec.executors import executor
 from diffcodec.theory.denoiser import BatchDenoiser
 from diffcodec.theory.units import GREY, to_x0
-from diffcodec.zoo import load_network
 
 # Grey levels. The papers have 15, 25 and 50; the first and the last are there for the rate alone.
 SIGMAS: tuple[float, ...] = (0.5, 1, 2, 3, 5, 10, 15, 25, 50, 100, 200, 400, 1000)
@@ -143,8 +144,8 @@ def to_text(result: dict[str, Any]) -> str:
 
 
 def measurer(model: str, threads: int, seed: int) -> Callable[[NamedImage], Record]:
-    """`measure` with a network of its own: what a worker process starts with."""
-    return partial(measure, load_network(model, threads=threads), seed)
+    """`measure` with a network that is read once in a process."""
+    return partial(measure, network_of(model, "cpu", threads), seed)
 
 
 def record_key(fingerprint: str, seed: int, image: NamedImage) -> str:
@@ -176,15 +177,15 @@ def main(
 ) -> None:
     """Denoising of the images in DATA, each a set of images of any sizes, by MODEL."""
     sets = []
-    network = load_network(model, threads=threads)
+    network = network_of(model, "cpu", threads)
     for folder in data:
         images = load_named(folder, split, tile, count, partial(click.echo, err=True))
-        with progress_bar(folder.name) as progress:
+        with progress_bar(folder.name) as progress, executor(processes) as pool:
             found = collect(
                 partial(measurer, model, threads, seed),
                 images,
                 [record_key(network.fingerprint, seed, image) for image in images],
-                processes=processes,
+                pool=pool,
                 path=records,
                 progress=progress,
             )

@@ -18,6 +18,7 @@ import click
 import numpy as np
 
 from diffcodec.accounting.trace import Clock, Trace
+from diffcodec.api import load_codec
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.codec import Codec
 from diffcodec.eval.common import options
@@ -63,7 +64,7 @@ class File(NamedTuple):
 
 def opened(model: str) -> Callable[[tuple[NamedImage, Setting]], File]:
     """What measures one file with a network."""
-    return partial(measured, Codec.from_pretrained(model, 1))
+    return partial(measured, load_codec(model, 1))
 
 
 def measured(codec: Codec, job: tuple[NamedImage, Setting]) -> File:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ from diffcodec.eval.common.results import Result, provenance, write_result
 from diffcodec.eval.likelihood.optimised_levels import MOST, chosen
 from diffcodec.eval.rd.joint import stacks
 from diffcodec.eval.rd.mean_curve import rate_at
-from diffcodec.eval.rd.rate_distortion import HEADER, Settings, evaluate
+from diffcodec.eval.rd.rate_distortion import Settings, evaluate
+from diffcodec.eval.rd.room import room
+from diffcodec.executors import executor
 from diffcodec.files import write_atomic
 from diffcodec.theory.chain import Tables
 from diffcodec.zoo import load_graph
@@ -56,7 +59,7 @@ def row(
     images: Sequence[NamedImage],
     decibels: float,
     *,
-    processes: int = 1,
+    pool: Executor | None = None,
     path: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -68,13 +71,13 @@ def row(
     """
     codec: Codec = Codec.from_pretrained(model, 1)
     least = min(image.pixels.shape[0] * image.pixels.shape[1] for image in images)
-    cuts = tuple(bpp for bpp in CUTS if bpp * least >= 8 * HEADER)
+    cuts = tuple(bpp for bpp in CUTS if room(bpp, least))
     result = evaluate(
         codec,
         images,
         Settings(cuts, str(steps)),
         model=model,
-        processes=processes,
+        pool=pool,
         path=path,
         progress=progress,
     )
@@ -180,13 +183,13 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         for K in sorted(set(steps or STEPS)):
             network = network_with(model, K, Path(folder))
-            with progress_bar(f"{K} steps") as progress:
+            with progress_bar(f"{K} steps") as progress, executor(processes) as pool:
                 found = row(
                     network,
                     K,
                     coded,
                     decibels,
-                    processes=processes,
+                    pool=pool,
                     path=records,
                     progress=progress,
                 )

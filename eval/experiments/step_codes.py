@@ -20,6 +20,7 @@ import click
 import numpy as np
 
 from diffcodec.accounting.trace import Trace
+from diffcodec.api import load_codec
 from diffcodec.bitstream.plan import Step
 from diffcodec.codec import Codec
 from diffcodec.eval.common import options
@@ -66,7 +67,7 @@ class File(NamedTuple):
 
 def opened(model: str) -> Any:
     """What measures one file with a network."""
-    return partial(measured, Codec.from_pretrained(model, 1))
+    return partial(measured, load_codec(model, 1))
 
 
 def measured(codec: Codec, job: tuple[NamedImage, str]) -> File:

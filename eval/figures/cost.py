@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from diffcodec.eval.common.results import Result, ResultError
-from diffcodec.eval.figures.figure import OTHERS, OURS, finish, log_rates, prepare, tidy
+from diffcodec.eval.figures.figure import OTHERS, OURS, finish, log_rates, plain, prepare, tidy
 from diffcodec.eval.figures.rates import title_of
 from diffcodec.eval.peers.peers import PEERS
 
@@ -42,11 +42,16 @@ def overhead(results: Sequence[Result], format: str, title: str | None = None) -
                 marker=marker,
                 markersize=4,
                 linewidth=1.3,
-                label=name + label,
+                label=plain(name + label),
             )
     log_rates(axes)
     axes.axhline(0, color="0.6", linewidth=0.8)
-    tidy(axes, "bits per pixel, whole files", "bits above the ideal [%]", title or title_of(ours))
+    tidy(
+        axes,
+        "bits per pixel, whole files",
+        "bits above the ideal [%]",
+        plain(title or title_of(ours)),
+    )
     axes.legend(frameon=False, fontsize=8)
     return finish(figure, format)
 
@@ -69,10 +74,17 @@ def lossless(results: Sequence[Result], format: str, title: str | None = None) -
     labels, sizes, errors, colours = zip(*rows, strict=True)
     prepare()
     figure, axes = plt.subplots(figsize=(7.2, 0.9 + 0.32 * len(rows)), layout="constrained")
-    bars = axes.barh(labels, sizes, xerr=errors, color=colours, height=0.7, error_kw={"lw": 0.9})
+    bars = axes.barh(
+        [plain(label) for label in labels],
+        sizes,
+        xerr=errors,
+        color=colours,
+        height=0.7,
+        error_kw={"lw": 0.9},
+    )
     axes.bar_label(bars, [f"{size:.3f}" for size in sizes], padding=5, fontsize=8)
     axes.set_xlim(0, 1.12 * max(sizes))
-    tidy(axes, "bits per dimension, whole files", "", title or title_of(results))
+    tidy(axes, "bits per dimension, whole files", "", plain(title or title_of(results)))
     axes.grid(False, axis="y")
     return finish(figure, format)
 

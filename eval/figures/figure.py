@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from diffcodec.eval.common.words import shown
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -39,6 +41,11 @@ def tidy(axes: Axes, x: str, y: str, title: str) -> None:
     axes.grid(True, color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def plain(name: str) -> str:
+    """A name as a label: no mathematics between dollar signs, nothing that cannot be drawn."""
+    return shown(name).replace("$", r"\$")
 
 
 def log_rates(axes: Axes) -> None:

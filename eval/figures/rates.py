@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from diffcodec.eval.common.results import Result, ResultError
 from diffcodec.eval.common.similarity import SIMILARITIES
-from diffcodec.eval.figures.figure import COLOURS, OTHERS, OURS, finish, log_rates, prepare, tidy
+from diffcodec.eval.figures.figure import (
+    COLOURS,
+    OTHERS,
+    OURS,
+    finish,
+    log_rates,
+    plain,
+    prepare,
+    tidy,
+)
 from diffcodec.eval.rd.curves import Curve, Metric, Rate, column_of, values
 
 if TYPE_CHECKING:
@@ -49,11 +58,11 @@ def rate_distortion(
     others = iter(OTHERS * (1 + len(drawn) // len(OTHERS)))
     for curve, points in sorted(drawn.items(), key=lambda item: _order(item[0])):
         x, y = zip(*points, strict=True)
-        axes.plot(x, y, label=curve.label, **_style(curve, others))
+        axes.plot(x, y, label=plain(curve.label), **_style(curve, others))
     log_rates(axes)
     _limits(axes, drawn, results, rate, metric)
     name = VALUES[column] if metric != "rmse" else "RMSE [grey levels of 0..255]"
-    tidy(axes, f"{RATES[rate]}, whole files", name, title or title_of(results))
+    tidy(axes, f"{RATES[rate]}, whole files", name, plain(title or title_of(results)))
     handles, labels = axes.get_legend_handles_labels()
     legend = axes.legend(handles[::-1], labels[::-1], frameon=False, fontsize=8)
     legend.set_loc("upper right" if metric == "rmse" else "upper left")

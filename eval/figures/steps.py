@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from diffcodec.eval.common.results import Result
-from diffcodec.eval.figures.figure import OURS, finish, prepare, tidy
+from diffcodec.eval.figures.figure import OURS, finish, plain, prepare, tidy
 
 LINES = (
     ("even_bpd", "evenly spaced timesteps, T = 1000 linear", "0.25", "--"),
@@ -15,7 +15,12 @@ LINES = (
 def is_schedule(result: Result) -> bool:
     """Is this what `diffcodec schedule --json` printed?"""
     steps = result.get("steps")
-    return isinstance(steps, list) and bool(steps) and "even_bpd" in steps[0]
+    return (
+        isinstance(steps, list)
+        and bool(steps)
+        and isinstance(steps[0], dict)
+        and "even_bpd" in steps[0]
+    )
 
 
 def draw(result: Result, format: str, title: str | None = None) -> bytes:
@@ -33,7 +38,7 @@ def draw(result: Result, format: str, title: str | None = None) -> bytes:
     axes.minorticks_off()
     axes.set_ylim(0, 2 * rows[0]["total_bpd"])
     name = result["model"]["name"]
-    title = title or f"{name}: lossless rate against steps"
+    title = plain(title or f"{name}: lossless rate against steps")
     tidy(axes, "steps", "bits/dim, ideal coder, exact pixels included", title)
     axes.legend(frameon=False, fontsize=9)
     return finish(figure, format)

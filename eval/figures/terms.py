@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from diffcodec.eval.figures.figure import finish, prepare, tidy
+from diffcodec.eval.figures.figure import finish, plain, prepare, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,9 +46,11 @@ def draw(result: dict[str, Any], format: str, title: str | None = None) -> bytes
     error = bound["standard_error_bpd"]
     spread = "" if error is None else f" ± {error:.3f}"
     figure.suptitle(
-        title
-        or f"{result['model']['name']} on {result['dataset']['name']}: {bound['bpd']:.3f}{spread} "
-        f"bits/dim ({count}, T = {bound['T']} {bound['schedule']})",
+        plain(
+            title
+            or f"{result['model']['name']} on {result['dataset']['name']}: {bound['bpd']:.3f}"
+            f"{spread} bits/dim ({count}, T = {bound['T']} {bound['schedule']})"
+        ),
         fontsize=10,
     )
     return finish(figure, format)

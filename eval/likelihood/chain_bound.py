@@ -12,6 +12,7 @@ from typing import cast
 import numpy as np
 
 from diffcodec.accounting.trace import Clock
+from diffcodec.api import load_codec
 from diffcodec.archive.bound import batches, bound
 from diffcodec.archive.ending import chain_of_tile
 from diffcodec.archive.model import tile_model
@@ -19,6 +20,7 @@ from diffcodec.bitstream.archive_header import ArchiveHeader
 from diffcodec.bitstream.types import Float64, Pixels, Progress
 from diffcodec.codec import Codec
 from diffcodec.eval.common.processes import spread
+from diffcodec.executors import executor
 from diffcodec.theory.chain import choose_chain
 from diffcodec.theory.denoiser import BatchDenoiser
 
@@ -38,16 +40,17 @@ def bounds(
     """
     parts = list(batches(tiles))
     bits = np.full(len(tiles), np.nan)
-    for i, part in spread(partial(_measurer, model, header), parts, processes):
-        bits[parts[i][0] :][: len(part)] = part
-        if progress is not None:
-            progress(int(np.isfinite(bits).sum()), len(bits))
+    with executor(processes) as pool:
+        for i, part in spread(partial(_measurer, model, header), parts, pool):
+            bits[parts[i][0] :][: len(part)] = part
+            if progress is not None:
+                progress(int(np.isfinite(bits).sum()), len(bits))
     return bits
 
 
 def _measurer(model: str, header: ArchiveHeader) -> Callable[[Batch], Float64]:
-    """With a network of its own: what a process starts with."""
-    return partial(_batch_bounds, Codec.from_pretrained(model, 1), header)
+    """With a network that is read once in a process."""
+    return partial(_batch_bounds, load_codec(model, 1), header)
 
 
 def _batch_bounds(codec: Codec, header: ArchiveHeader, batch: Batch) -> Float64:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from diffcodec.bitstream.types import Float64, Int64, Pixels
-from diffcodec.data import digest
 from diffcodec.eval.common.words import counted
 from diffcodec.eval.likelihood.nll import Terms, evaluate
 from diffcodec.eval.likelihood.plan import PlannedImage, Settings, images_of
@@ -126,21 +124,10 @@ def _number(x: float) -> float | None:
     return float(x) if np.isfinite(x) else None
 
 
-def about_set(
-    named: Sequence[tuple[str, Pixels]], data: Path | None, split: str | None, tile: int | None
-) -> dict[str, Any]:
-    """What was measured: `data` is a folder, or None for images by their names."""
-    images = [pixels for _, pixels in named]
+def shape_of(images: Sequence[Pixels]) -> list[int] | None:
+    """[H, W, C] of all images, None where they differ."""
     shapes = {pixels.shape for pixels in images}
-    own = Path(named[0][0]).name if len(named) == 1 else "images"
-    return {
-        "name": own if data is None else data.name,
-        "split": split or "all",
-        "tile": tile or 0,
-        "images": len(images),
-        "shape": list(shapes.pop()) if len(shapes) == 1 else None,
-        "sha256": digest(images),
-    }
+    return list(shapes.pop()) if len(shapes) == 1 else None
 
 
 def to_csv(result: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ network's batches, and can be kept: one JSON line an image.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,14 +17,13 @@ from typing import Any
 import numpy as np
 
 from diffcodec.bitstream.types import Float64, Pixels, Progress
-from diffcodec.eval.common.processes import spread
+from diffcodec.eval.common.processes import network_of, spread
 from diffcodec.eval.common.ranks import Ranks
 from diffcodec.eval.common.records import Record, append, rows
 from diffcodec.eval.likelihood.denoising import batches
 from diffcodec.eval.likelihood.plan import PlannedImage, Settings, noise
 from diffcodec.theory.denoiser import BatchDenoiser
 from diffcodec.theory.units import GREY, to_x0
-from diffcodec.zoo import load_network
 
 BATCH_PIXELS = {"cpu": 1 << 16, "cuda": 1 << 19}  # of all images in a call of the network
 DIGITS = 9  # significant ones that are kept: more than a float32 network has
@@ -91,8 +91,8 @@ def measurer(
     batch: Callable[[Pixels], int],
     backend: str | None = None,
 ) -> Callable[[Sequence[PlannedImage]], list[Record]]:
-    """`measure` with a network of its own: what a worker process starts with."""
-    return partial(measure, load_network(model, device, threads, backend), settings, batch)
+    """`measure` with a network that is read once in a process: what other processes call."""
+    return partial(measure, network_of(model, device, threads, backend), settings, batch)
 
 
 def batch_size(device: str, given: int | None, pixels: Pixels) -> int:
@@ -109,14 +109,16 @@ def evaluate(
     batch: Callable[[Pixels], int],
     ranks: Ranks | None = None,
     worker: Callable[[], Callable[[Sequence[PlannedImage]], list[Record]]] | None = None,
-    processes: int = 1,
+    pool: Executor | None = None,
+    jobs: int = 1,
     path: Path | None = None,
     progress: Progress | None = None,
 ) -> Terms | None:
     """The terms of all images, in their order; None on all ranks but the first.
 
-    What `path` (JSONL) holds is not evaluated again. worker: starts a process's `measure`, needed
-    where processes > 1; batch: how many images of a size make a batch.
+    What `path` (JSONL) holds is not evaluated again. pool: where it is done, None for in this
+    process; worker: makes `measure` in another process, needed with a pool; jobs: how many there
+    are at least, if the images allow; batch: how many images of a size make a batch.
     """
     ranks = ranks or Ranks()
     known: dict[str, Record] = {}
@@ -126,7 +128,7 @@ def evaluate(
     done = ranks.broadcast(set(known))
     # One image a key: copies of an image have the same noise and the same terms.
     todo = list({p.key: p for p in images if p.key not in done}.values())[ranks.share]
-    jobs = _jobs(todo, batch, processes)
+    work = _jobs(todo, batch, jobs)
     total, count = sum(len(image.t) for image in todo), 0
 
     def report(pairs: int) -> None:
@@ -136,14 +138,13 @@ def evaluate(
             progress(count, total)
 
     here = partial(measure, denoiser, settings, batch, report=report)
-    if processes > 1:
-        assert worker is not None
-    for i, found in spread(worker if processes > 1 and worker else lambda: here, jobs, processes):
+    assert pool is None or worker is not None
+    for i, found in spread(worker if pool and worker else lambda: here, work, pool):
         for row in found:
             append(path, row)
             known[row["key"]] = _compact(row)
-        if processes > 1:
-            report(sum(len(image.t) for image in jobs[i]))
+        if pool is not None:
+            report(sum(len(image.t) for image in work[i]))
     parts = ranks.gather({key: row for key, row in known.items() if key not in done})
     if parts is None:
         return None
@@ -153,7 +154,7 @@ def evaluate(
 
 
 def _jobs(
-    images: Sequence[PlannedImage], batch: Callable[[Pixels], int], processes: int
+    images: Sequence[PlannedImage], batch: Callable[[Pixels], int], least: int
 ) -> list[list[PlannedImage]]:
     """Images of one size that fill a batch together, but no more: a stop loses what is open."""
     by_shape: dict[tuple[int, ...], list[PlannedImage]] = {}
@@ -162,7 +163,7 @@ def _jobs(
     jobs = []
     for alike in by_shape.values():
         size = max(1, batch(alike[0].pixels) // len(alike[0].t))
-        size = min(size, -(-len(alike) // processes))
+        size = min(size, -(-len(alike) // least))
         jobs += [alike[part] for part in batches(len(alike), size)]
     return jobs
 

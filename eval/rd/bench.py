@@ -7,7 +7,8 @@ beside our own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -41,15 +42,16 @@ def bench(
     images: Sequence[NamedImage],
     rates_bpp: Sequence[float],
     *,
-    processes: int = 1,
+    pool: Executor | None = None,
     path: Path | None = None,
     reconstructions: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, list[Record]]:
     """The records of every image, in order, by codec.
 
-    rates_bpp: rising; path: a JSONL file to resume from; reconstructions: a folder for the decoded
-    images, each codec in one of its own. Raises PeerError for a codec that fails.
+    rates_bpp: rising; pool: where it is done, None for in this process; path: a JSONL file to
+    resume from; reconstructions: a folder for the decoded images, each codec in one of its own.
+    Raises PeerError for a codec that fails.
     """
     work = partial(measure, tuple(rates_bpp), reconstructions)
     jobs = [Job(name, peer, image) for name, peer in peers.items() for image in images]
@@ -58,7 +60,7 @@ def bench(
         partial(partial, work),
         jobs,
         [_key(job, about) for job in jobs],
-        processes=processes,
+        pool=pool,
         path=path,
         progress=progress,
     )
@@ -102,18 +104,25 @@ def _finish(
     return points
 
 
-def pool(peers: Mapping[str, Peer], found: Mapping[str, Sequence[Record]]) -> tuple[Record, Record]:
+def pool(
+    peers: Mapping[str, Peer],
+    found: Mapping[str, Sequence[Record]],
+    small: Collection[str] = (),
+) -> tuple[Record, Record]:
     """Curves and the lossless table, by codec, from the records of `bench`.
 
     A codec given by a command has its exact files among the others: the smallest quality at which
-    every image is exact counts as its lossless one.
+    every image is exact counts as its lossless one. small: names of images that are in no curve.
     """
     curves, table = {}, {}
     for name, records in found.items():
         shapes = [tuple(record["shape"]) for record in records]
         points = [[p and Point(**p) for p in record["points"]] for record in records]
         if peers[name].lossy is not None:
-            curves[name] = curve(points, shapes, peers[name].qualities)
+            curved = [i for i, record in enumerate(records) if record["name"] not in small]
+            curves[name] = curve(
+                [points[i] for i in curved], [shapes[i] for i in curved], peers[name].qualities
+            )
         whole = [record["lossless"] and Point(**record["lossless"]) for record in records]
         columns = [whole, *zip(*points, strict=True)] if peers[name].qualities else [whole]
         sizes = [

@@ -10,7 +10,7 @@ bits per pixel (or bits/dim); the two means of PSNR are those of `metrics`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,11 +26,16 @@ Shapes = Sequence[tuple[int, ...]]
 TINY = 1e-9  # grey levels squared: stands for an error of 0 where a logarithm is taken
 
 
-def pool(records: Sequence[Record]) -> Record:
-    """Mean curves over images: everything in the results file that is measured."""
-    shapes = [tuple(record["shape"]) for record in records]
+def pool(records: Sequence[Record], small: Collection[str] = ()) -> Record:
+    """Mean curves over images: everything in the results file that is measured.
+
+    small: names of images that are in no curve; their whole files and their seconds do count.
+    """
+    all_shapes = [tuple(record["shape"]) for record in records]
+    curved = [record for record in records if not small or record["name"] not in small]
+    shapes = [tuple(record["shape"]) for record in curved]
     samples = [int(np.prod(shape)) for shape in shapes]
-    theory, overhead = _theory(records, shapes, samples)
+    theory, overhead = _theory(curved, shapes, samples)
     seconds = {
         way: {
             part: float(np.mean([record[f"{way}_seconds"][part] for record in records]))
@@ -39,11 +44,11 @@ def pool(records: Sequence[Record]) -> Record:
         for way in ("encode", "decode")
     }
     return {
-        "results": curve([_points(record) for record in records], shapes),
+        "results": curve([_points(record) for record in curved], shapes),
         "theory": theory,
         "overhead_percent": overhead,
-        "steps": _at_steps(records, shapes, samples),
-        "lossless": _lossless(records, shapes),
+        "steps": _at_steps(curved, shapes, samples),
+        "lossless": _lossless(records, all_shapes),
         "seconds_per_picture": seconds,
         "peak_memory_bytes": max(r["peak_memory_bytes"] or 0 for r in records) or None,
     }

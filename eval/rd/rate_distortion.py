@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -30,20 +31,14 @@ from diffcodec.eval.common.environment import peak_memory_bytes
 from diffcodec.eval.common.images import NamedImage
 from diffcodec.eval.common.records import Record, collect, key_of
 from diffcodec.eval.common.similarity import similarities
-from diffcodec.eval.rd.pooling import pool
+from diffcodec.eval.rd import pooling
+from diffcodec.eval.rd.room import HEADER
 from diffcodec.progressive.residual import RESIDUAL, Residual, Switch
 from diffcodec.theory.units import GREY
 
 if TYPE_CHECKING:
     from diffcodec.accounting.trace import Clock, Trace
     from diffcodec.codec import Codec
-
-
-HEADER = 40  # bytes: a cut below this holds little more than the header
-# fmt: off
-GRID = (0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 1, 1.5, 2, 3, 4, 5, 6, 8, 10,
-        12, 16, 20)  # bpp
-# fmt: on
 
 
 @dataclass(frozen=True)
@@ -58,12 +53,6 @@ class Settings:
     backend: str | None = None  # as in Codec.from_pretrained
     switch: Switch | None = None  # this and the next: as in Codec.encode
     residual: Residual = RESIDUAL
-
-
-def grid_bpp(images: Sequence[Pixels]) -> tuple[float, ...]:
-    """The rates of GRID (bpp) that leave room for more than a header in every image."""
-    least = min(image.shape[0] * image.shape[1] for image in images)
-    return tuple(b for b in GRID if b * least >= 8 * HEADER)
 
 
 def measure(codec: Codec, settings: Settings, image: NamedImage) -> Record:
@@ -182,11 +171,10 @@ def _seconds(clock: Clock, total: float) -> dict[str, float]:
 
 
 def measurer(model: str, settings: Settings) -> Callable[[NamedImage], Record]:
-    """`measure` with a codec of its own: what a worker process starts with."""
-    from diffcodec.codec import Codec
+    """`measure` with a codec that is read once in a process: what other processes call."""
+    from diffcodec.api import load_codec
 
-    codec = Codec.from_pretrained(model, settings.threads, backend=settings.backend)
-    return partial(measure, codec, settings)
+    return partial(measure, load_codec(model, settings.threads, settings.backend), settings)
 
 
 def record_key(codec: Codec, settings: Settings, image: NamedImage) -> str:
@@ -202,24 +190,26 @@ def evaluate(
     images: Sequence[NamedImage],
     settings: Settings,
     *,
+    small: Sequence[str] = (),
     model: str | None = None,
-    processes: int = 1,
+    pool: Executor | None = None,
     path: Path | None = None,
     progress: Progress | None = None,
 ) -> Record:
     """The mean curves of `pooling.pool` over images, "results" in CompressAI's form first.
 
-    model: what other processes load, needed where processes > 1; path: a JSONL file to resume from.
+    small: names of images whose cuts do not count (diffcodec.eval.rd.room), "too_small" there.
+    pool: where it is done, None for in this process; model: what other processes load, needed with
+    a pool; path: a JSONL file to resume from.
     """
-    if processes > 1:
-        assert model is not None
+    assert pool is None or model is not None
     rows = collect(
         partial(partial, measure, codec, settings)
-        if processes == 1 or model is None
+        if pool is None or model is None
         else partial(measurer, model, settings),
         images,
         [record_key(codec, settings, image) for image in images],
-        processes=processes,
+        pool=pool,
         path=path,
         progress=progress,
     )
@@ -228,7 +218,8 @@ def evaluate(
     return {
         "name": f"diffcodec {codec.name}" + (f", {most} images a file" if most > 1 else ""),
         "description": f"One file {what}, cut at each rate; whole-file bytes; 8-bit PSNR in RGB.",
-        **pool(rows),
+        **pooling.pool(rows, small),
+        "too_small": list(small),
         "model": {
             "name": codec.name,
             "fingerprint": codec.fingerprint.hex(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from markupsafe import Markup, escape
@@ -29,15 +30,15 @@ def figures(results: Mapping[Path, Result]) -> list[Figure]:
     drawn: list[tuple[bytes, str]] = []
     if rated:
         curves, own = curves_of(rated), list(rated.values())
-        drawn.append((rate_distortion(curves, own, "svg"), "Quality by rate, whole files."))
         for draw, caption in (
+            (partial(rate_distortion, curves), "Quality by rate, whole files."),
             (cost.overhead, "What whole files spend above theory, by rate."),
             (cost.lossless, "Exact files."),
         ):
             try:
                 drawn.append((draw(own, "svg"), caption))
             except ResultError:
-                continue  # results of other codecs have no theory
+                continue  # small images have no curves, and other codecs no theory
     for result in results.values():
         if is_bound(result):
             caption = "The terms of the bound, and rate and distortion by t."

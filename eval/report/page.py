@@ -15,6 +15,7 @@ from markupsafe import Markup
 from diffcodec import __version__
 from diffcodec.accounting.ledger import Ledger
 from diffcodec.eval.common.results import Result
+from diffcodec.eval.common.words import encodable
 from diffcodec.eval.report.figures import figures
 from diffcodec.eval.report.tables import commands, shown_cuts, spent, tables
 from diffcodec.eval.report.views import View
@@ -57,7 +58,7 @@ def page(
         ledgers=[spent(view.name, one) for view, one in zip(views, ledgers, strict=True)],
         commands=commands(results, command),
     )
-    return text.encode("utf-8")
+    return encodable(text).encode("utf-8")
 
 
 def _file(name: str) -> Markup:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from diffcodec.accounting.ledger import KINDS, Ledger, to_json
-from diffcodec.eval.common.results import Result, command_of, read_result
+from diffcodec.eval.common.results import Result, ResultError, command_of, read_result
+from diffcodec.eval.figures.checking import check
 from diffcodec.eval.figures.ddpm import cells
 from diffcodec.eval.figures.rates import title_of
+from diffcodec.eval.figures.steps import is_schedule
 from diffcodec.eval.peers.peers import PEERS
 from diffcodec.eval.rd.comparison import compare
 from diffcodec.eval.rd.curves import Curve, curves_of, is_rated
@@ -31,6 +33,9 @@ def read_results(paths: Sequence[Path]) -> dict[Path, Result]:
     """Results of eval, bench, nll and ddpm_table; ResultError for a file that is none of these."""
     results = {path: read_result(path) for path in paths}
     for path, result in results.items():
+        if is_schedule(result):
+            raise ResultError(f"{path} is of diffcodec schedule, which a report does not show")
+        check(path, result)
         if is_rated(result):
             curves_of({path: result})
     return results
