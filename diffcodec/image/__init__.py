@@ -1,5 +1,7 @@
 """Images in and out, exactly: what cannot be kept is refused in one sentence, never dropped."""
 
+from diffcodec.bitstream.types import Pixels
+from diffcodec.errors import ImageError
 from diffcodec.image.formats import EXACT, FORMATS, LOSSY, SUFFIXES, WRITES, format_of
 from diffcodec.image.holding import not_kept
 from diffcodec.image.picture import Choices, Picture
@@ -15,7 +17,9 @@ __all__ = [
     "SUFFIXES",
     "WRITES",
     "Choices",
+    "ImageError",
     "Picture",
+    "Pixels",
     "cannot_hold",
     "format_of",
     "load",

@@ -20,6 +20,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """
     if image.mode in ("La", "RGBa"):
         return image.convert("LA" if image.mode == "La" else "RGBA")
+    if image.mode == "RGBA":  # of a TIFF: Pillow has divided them
+        return image
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         values = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0.0)
         scaled = np.rint(values.clip(0) * (255 / max(1.0, values.max())))

@@ -32,6 +32,7 @@ from diffcodec.image.refusals import (
     refuse_colours,
     refuse_depths,
     refuse_size,
+    refuse_tiff,
 )
 from diffcodec.image.source import Source, read_source
 from diffcodec.image.truncation import truncated_images
@@ -92,8 +93,10 @@ def _read(data: bytes, format: str, name: str, choices: Choices, truncated: bool
 def _pillow(data: bytes, format: str, name: str, choices: Choices, truncated: bool) -> Picture:
     """Everything but Netpbm."""
     reopen = partial(_open, data, format, name, choices)
+    refuse_depths(data, format, name)
     with reopen() as file:
-        refuse_depths(file, data, name)
+        if isinstance(file, TiffImageFile):
+            refuse_tiff(file, name)
         if format == "PNG" and not truncated:
             png_chunks.check(data)
         if format == "JPEG2000" and not (truncated or jp2_whole(data)):

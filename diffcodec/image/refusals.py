@@ -65,30 +65,27 @@ def premultiplied(file: Image.Image) -> bool:
     return file.mode in ("La", "RGBa")
 
 
-def refuse_depths(file: Image.Image, data: bytes, name: str) -> None:
-    """Raise ImageError for depths that Pillow gives otherwise than they are."""
-    if file.format == "AVIF" and (depth := avif_depth(data)) > 8:
+def refuse_depths(data: bytes, format: str, name: str) -> None:
+    """Raise ImageError for depths that Pillow would reduce to 8 bits without a word."""
+    if format == "AVIF" and (depth := avif_depth(data)) > 8:
         raise ImageError(
             f"{name} is an AVIF of {depth} bits a channel, of which 8 are read; convert it to PNG "
             "with 16 bits"
         )
-    if file.format == "JPEG2000" and jp2_depths(data) != {8}:
-        found = ", ".join(str(abs(d)) for d in sorted(jp2_depths(data)))
-        raise ImageError(
-            f"{name} is JPEG 2000 of {found or 'unknown'} bits a channel, not 8; convert it to PNG"
-        )
-    if isinstance(file, TiffImageFile):
-        _refuse_tiff(file, name)
+    if format == "JPEG2000" and (depths := jp2_depths(data)) - {8}:
+        found = ", ".join(str(abs(depth)) for depth in sorted(depths))
+        raise ImageError(f"{name} is JPEG 2000 of {found} bits a channel, not 8; convert it to PNG")
 
 
-def _refuse_tiff(file: TiffImageFile, name: str) -> None:
+def refuse_tiff(file: TiffImageFile, name: str) -> None:
+    """Raise ImageError for what Pillow reads otherwise than it is meant."""
     tags = file.tag_v2
     bits = max(tags.get(258, (1,)))
     if DNG_VERSION in tags or (330 in tags and tags.get(254, 0) & 1):
         raise ImageError(f"{name} is a camera's raw file; develop it and save it as TIFF or PNG")
     if file.mode.startswith("I;16") and bits != 16:
         raise ImageError(f"{name} has {bits} bits a channel; convert it to 16 bits")
-    if 2 in tags.get(339, (1,)):
+    if file.mode == "L" and 2 in tags.get(339, (1,)):
         raise ImageError(f"{name} holds signed numbers; convert it to unsigned ones")
     if bits == 16 and (tags.get(284, 1) == 2 or tags.get(262) == 0):
         raise ImageError(
