@@ -5,6 +5,7 @@ Each is made once: who makes one again takes the promise back that old files dec
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -15,10 +16,12 @@ import pytest
 
 from diffcodec.archive.archive import Network, make_header, write_archive
 from diffcodec.archive.groups import Source
+from diffcodec.bitstream.metadata import Item, Kind
 from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
 from diffcodec.files import write_atomic
 from diffcodec.golden import FOLDER, INDEX, NETWORK, decode, digest
+from diffcodec.image import Picture
 from diffcodec.progressive.residual import Residual
 from tests.exact_network import build, calibrated
 from tests.synthetic import synthetic_image
@@ -68,6 +71,24 @@ def files(codec: Codec, folder: Path) -> Iterator[tuple[str, str, bytes]]:
             residual="adaptive",
         ),
     )
+    yield "rich.dfa", "8 images of all formats, with metadata, times and permissions", _rich(codec)
+
+
+def _rich(codec: Codec) -> bytes:
+    """An archive of version 4: grey and RGB, with and without alpha, 8 and 16 bits."""
+    some = []
+    for channels in (1, 2, 3, 4):
+        pixels = synthetic_image(10, 9, 3, seed=50 + channels)
+        pixels = np.concatenate([pixels, pixels[::-1]], axis=2)[..., :channels]
+        deep = pixels * np.uint16(251) + np.uint16(channels)
+        for depth, samples in ((8, pixels), (16, deep)):
+            items = (Item(Kind.ORIENTATION, bytes([channels])), Item(Kind.EXIF, b"MM\0*golden"))
+            picture = Picture(samples, items[: channels - 1])
+            name = f"{channels} channels\n{depth} bits"
+            some.append(Source(name, picture, channels * 10**18 + depth, 0o600 + channels))
+    stream = io.BytesIO()
+    write_archive(codec, some, stream, make_header(codec, "6", 16, network="always"))
+    return stream.getvalue()
 
 
 def _version_1(codec: Codec, folder: Path) -> Iterator[tuple[str, str, bytes]]:

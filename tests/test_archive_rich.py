@@ -26,7 +26,9 @@ from diffcodec.bitstream.directory import ImageInfo, is_safe, pack_directory, pa
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.metadata import Item, Kind
 from diffcodec.bitstream.types import Pixels
+from diffcodec.codec import Codec
 from diffcodec.errors import ImageError, OptionError
+from diffcodec.golden import FOLDER, NETWORK
 from diffcodec.image import Picture
 from tests.gaussian import gaussian_image
 from tests.mixed_archive import CODEC, compiled
@@ -337,3 +339,16 @@ class TestMetadata:
         assert profile is not None and len(profile) > 100
         data = pack_metadata([(Item(Kind.ICC, profile),)])
         assert len(data) < 20 and parse_metadata(data, 1) == [(Item(Kind.ICC, profile),)]
+
+
+@compiled
+def test_an_archive_that_was_made_when_the_version_was_new() -> None:
+    codec = Codec.from_pretrained(NETWORK, threads=1)
+    file = io.BytesIO((FOLDER / "rich.dfa").read_bytes())
+    for extracted in extract_pictures(codec, file):
+        image = extracted.image
+        channels, depth = image.channels, image.depth
+        assert image.name == f"{channels} channels\n{depth} bits"
+        assert (image.modified, image.mode) == (channels * 10**18 + depth, 0o600 + channels)
+        items = (Item(Kind.ORIENTATION, bytes([channels])), Item(Kind.EXIF, b"MM\0*golden"))
+        assert extracted.metadata == items[: channels - 1]

@@ -65,7 +65,7 @@ def ledger(written: Written, chain: Chain | None) -> Ledger:
     assert not written.resumed
     spent, balance = written.spent, written.spent.balance
     entries = [
-        Entry("index", 8 * written.head_bytes + spent.metadata_bits),
+        Entry("index", 8 * written.head_bytes),
         Entry("initial", spent.progressive_bits, spent.progressive_ideal),
         Entry("padding", spent.packing_bits),
     ]
@@ -73,6 +73,8 @@ def ledger(written: Written, chain: Chain | None) -> Ledger:
         entries.append(
             Entry("graphics", spent.graphics_bits, spent.graphics_bits)
         )  # as stored pixels
+    if spent.metadata_bits:
+        entries.append(Entry("metadata", spent.metadata_bits, spent.metadata_bits))
     if spent.plain_bits:
         entries.append(Entry("plain", spent.plain_bits, spent.plain_ideal))
     levels = balance.spent.size - 1
