@@ -133,7 +133,7 @@ def info(data: bytes | File, model: str | Path | None = None) -> dict[str, Any]:
     Plain JSON types; bpp in bits per pixel, bytes of the prefix at hand; channels, depth and alpha
     of the image; metadata: what has arrived of it, by kind and size; damage: to strips of the exact
     pixels, alpha and metadata, a sentence on each. Where the network is not at hand (model is
-    None), what needs its tables is None. Its weights are not read.
+    None), what needs its tables is None. Of shipped networks the weights are not read.
     """
     if isinstance(data, File):
         facts = _about(data.header, data.head, len(data.data), data.beside)
@@ -249,8 +249,16 @@ def name_of(fingerprint: bytes) -> str:
 
 
 def _facts_for(header: Header, model: str | Path | None) -> dict[str, Any]:
-    """What the file of a header's network says of it; its weights are not read."""
-    fingerprint, facts = stated_facts(model or name_of(header.fingerprint))
+    """What the file of a header's network says of it.
+
+    Of a shipped network the weights are not read; a user's file is verified.
+    """
+    name = model or name_of(header.fingerprint)
+    if str(name) in dict(shipped_networks()):
+        fingerprint, facts = stated_facts(name)
+    else:
+        graph = _read(*_version(name))
+        fingerprint, facts = graph.fingerprint, graph.facts
     if fingerprint != header.fingerprint:
         raise CheckpointError(
             f"the file was made with network {header.fingerprint.hex()}, not with "

@@ -142,15 +142,15 @@ def stated_fingerprint(path: Path) -> bytes | None:
 
 
 def stated_facts(model: str | Path) -> tuple[bytes, dict[str, Any]]:
-    """The fingerprint and the facts that an integer network's file states; its weights are not
-    read, and nothing is verified. CheckpointError where it states none."""
-    path = find(model)
+    """The fingerprint and the facts that a shipped network's file states.
+
+    Its weights are not read, and nothing is verified. CheckpointError where it states none.
+    """
     try:
-        known = json.loads(_metadata(path)[EXACT])
+        known = json.loads(_metadata(find(model))[EXACT])
         return bytes.fromhex(known["fingerprint"]), dict(known["facts"])
     except (KeyError, TypeError, ValueError):
-        graph = load_graph(path)  # says what is wrong
-        return graph.fingerprint, graph.facts
+        raise CheckpointError(f"the file of the network {model} says nothing of it") from None
 
 
 def _metadata(path: Path) -> dict[str, Any]:
