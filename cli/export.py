@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from diffcodec.cli.options import file_options
+from diffcodec.cli.options import file_options, reading_options
 from diffcodec.cli.output import Output
-from diffcodec.cli.training import data_option, split_option
+from diffcodec.cli.training_set import TrainingSet, training_set_options
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from diffcodec.exact.export import Bits
+    from diffcodec.image.picture import Choices
     from diffcodec.network.checkpoint import Checkpoint
 
 LAYER_PIXELS = 2**17  # that the cost of each layer is measured on
@@ -24,8 +25,8 @@ PIXELS = 2**18  # that activations are measured on, at every noise level
 
 @click.command()
 @click.argument("network", type=click.Path(path_type=Path))
-@data_option
-@split_option
+@training_set_options
+@reading_options
 @click.option(
     "-o",
     "--out",
@@ -42,7 +43,12 @@ PIXELS = 2**18  # that activations are measured on, at every noise level
 )
 @file_options
 def export(
-    network: Path, data: Path, split: str, out: str | None, bits: str, output: Output
+    network: Path,
+    images: TrainingSet,
+    choices: Choices,
+    out: str | None,
+    bits: str,
+    output: Output,
 ) -> None:
     """Turn the trained NETWORK into the integers that code.
 
@@ -59,7 +65,7 @@ def export(
     target = out or str(network.with_suffix(f".exact{network.suffix}"))
     output.claim(network, target)
     checkpoint = _load(network)
-    images = _images(checkpoint, data, split)
+    crops = _crops(checkpoint, images, choices)
 
     from diffcodec.exact.backends import proof_of
     from diffcodec.exact.bytewise.graph import ByteGraph
@@ -68,7 +74,7 @@ def export(
     from diffcodec.exact.export import export as exported
 
     with output.progress("measuring activations") as progress:
-        graph = exported(checkpoint, images, progress, bits=cast("Bits", int(bits)))
+        graph = exported(checkpoint, crops, progress, bits=cast("Bits", int(bits)))
     content = graph.to_bytes()
     output.write(target, content)
     largest = max(proof_of(graph).layers, key=lambda layer: layer.accumulator)
@@ -77,10 +83,10 @@ def export(
         f"2^31: up to {largest.accumulator:,} in layer {largest.name}"
     )
     with output.progress("measuring the cost") as progress:
-        costs = measure_cost(checkpoint, graph, images, progress)
+        costs = measure_cost(checkpoint, graph, crops, progress)
     output.say(f"PSNR of x0_hat, integers against floats: {', '.join(map(str, costs))}")
     if isinstance(graph, ByteGraph):
-        few = images[: max(1, LAYER_PIXELS // images[0][..., 0].size)]
+        few = crops[: max(1, LAYER_PIXELS // crops[0][..., 0].size)]
         with output.progress("measuring layers") as progress:
             layers = measure_layers(checkpoint, graph, few, progress)
         output.say(table(layers))
@@ -97,12 +103,14 @@ def _load(network: Path) -> Checkpoint:
     return checkpoint
 
 
-def _images(checkpoint: Checkpoint, data: Path, split: str) -> list[NDArray[np.uint8]]:
-    from diffcodec.data import Batches, load_images
+def _crops(
+    checkpoint: Checkpoint, images: TrainingSet, choices: Choices
+) -> list[NDArray[np.uint8]]:
+    from diffcodec.data import Batches
 
     config = checkpoint.recipe.train
     batches = Batches(
-        load_images(data, split, config.tile, minimum=config.crop),
+        images.load(config, choices),
         batch=max(1, PIXELS // config.crop**2),
         crop=config.crop,
         flips=False,

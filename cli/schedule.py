@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from diffcodec.cli.options import output_options
+from diffcodec.cli.options import output_options, reading_options
 from diffcodec.cli.output import Output
 from diffcodec.cli.streams import print_json
-from diffcodec.cli.training import data_option, split_option, training_crops
+from diffcodec.cli.training_set import TrainingSet, training_set_options
 
 if TYPE_CHECKING:
     from diffcodec.exact.denoiser import ExactDenoiser
     from diffcodec.exact.stored import AnyGraph
+    from diffcodec.image.picture import Choices
     from diffcodec.network.checkpoint import Checkpoint
     from diffcodec.network.config import Recipe
     from diffcodec.network.denoiser import NetworkDenoiser
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("network")
-@data_option
-@split_option
+@training_set_options
+@reading_options
 @click.option(
     "--chain",
     "lengths",
@@ -45,8 +46,8 @@ if TYPE_CHECKING:
 @output_options
 def schedule(
     network: str,
-    data: Path,
-    split: str,
+    images: TrainingSet,
+    choices: Choices,
     lengths: tuple[int, ...],
     out: str | None,
     output: Output,
@@ -80,7 +81,7 @@ def schedule(
 
     denoiser = load_network(network)
     recipe, retabled = _about(denoiser)
-    crops = training_crops(recipe, data, split)
+    crops = images.crops(recipe.train, choices)
     with output.progress("measuring") as progress:
         x0 = np.stack([to_unit(crop) for crop in crops])
         tables, pixel_bpd = survey(denoiser, x0, seed=0, progress=progress)
@@ -98,7 +99,8 @@ def schedule(
     print_json(
         {
             "model": {"name": denoiser.name, "fingerprint": denoiser.fingerprint},
-            "dataset": {"name": data.name, "split": split, "images": len(crops), "shape": shape}
+            "dataset": {"name": images.name, "split": images.split}
+            | {"images": len(crops), "shape": shape}
             | {"sha256": digest(crops)},
             "output": {"fingerprint": made.fingerprint.hex(), "chains": sorted(stored)},
             "steps": rows,

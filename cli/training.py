@@ -8,39 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from diffcodec.cli.options import quiet_options
+from diffcodec.cli.options import quiet_options, reading_options
 from diffcodec.cli.output import Output
+from diffcodec.cli.training_set import TrainingSet, training_set_options
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from diffcodec.image.picture import Choices
     from diffcodec.network.checkpoint import Checkpoint
     from diffcodec.network.config import Recipe
-
-PIXELS = 2**20  # that tables are measured on
-MOST = 256  # crops of them: enough, and 32x32 networks take long for a pixel
-
-data_option = click.option(
-    "--data", required=True, type=click.Path(path_type=Path), help="Folder of images."
-)
-split_option = click.option(
-    "--split",
-    default="all",
-    metavar="NAME",
-    help="Only files or folders of the folder whose name begins with NAME.",
-)
 
 
 @click.command()
 @click.argument("recipe", type=click.Path(path_type=Path))
-@data_option
+@training_set_options
+@reading_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Folder for the network and the log (default: runs/ and the recipe's name).",
 )
-@split_option
 @click.option(
     "--from",
     "first",
@@ -78,9 +64,9 @@ split_option = click.option(
 @quiet_options
 def train(
     recipe: Path,
-    data: Path,
+    images: TrainingSet,
+    choices: Choices,
     out: Path | None,
-    split: str,
     first: str | None,
     validate: Path | None,
     minutes: float | None,
@@ -116,15 +102,16 @@ def train(
 
     known = load_weights(first) if first else None
     main = int(os.environ.get("RANK", "0")) == 0
-    check = Validation(validate, described, device, output) if validate and main else None
+    check = Validation(validate, described, choices, device, output) if validate and main else None
     if check and known:
         check("before", known)
     try:
         run = training.train(
             described,
-            data,
+            images.sources,
             folder,
-            split=split,
+            split=images.split,
+            choices=choices,
             minutes=minutes,
             finish_in=finish_in,
             device=device,
@@ -139,17 +126,19 @@ def train(
         if check:
             check("after", made)
             made.card["validation"] = check.found
-        _with_tables(made, data, split, output, device).save(network)
+        _with_tables(made, images, choices, output, device).save(network)
         output.say(f"{network}: step {run.step} of {described.train.steps}")
 
 
 class Validation:
     """The bound on held-out images, reported and kept for the network's card."""
 
-    def __init__(self, folder: Path, recipe: Recipe, device: str, output: Output) -> None:
+    def __init__(
+        self, folder: Path, recipe: Recipe, choices: Choices, device: str, output: Output
+    ) -> None:
         from diffcodec.eval.likelihood.validation import HeldOut
 
-        self.held_out = HeldOut.load(folder, recipe.train)
+        self.held_out = HeldOut.load(folder, recipe.train, choices)
         self.device, self.output = device, output
         self.found: dict[str, Any] = {"dataset": self.held_out.name}
 
@@ -166,10 +155,10 @@ class Validation:
 
 @click.command()
 @click.argument("network", type=click.Path(path_type=Path))
-@data_option
-@split_option
+@training_set_options
+@reading_options
 @quiet_options
-def calibrate(network: Path, data: Path, split: str, output: Output) -> None:
+def calibrate(network: Path, images: TrainingSet, choices: Choices, output: Output) -> None:
     """Measure the tables that coding needs, on images.
 
     They are stored in the float NETWORK, and are part of its fingerprint and of that of the integer
@@ -182,30 +171,23 @@ def calibrate(network: Path, data: Path, split: str, output: Output) -> None:
     """
     from diffcodec.zoo import load_checkpoint
 
-    measured = _with_tables(load_checkpoint(network), data, split, output)
+    measured = _with_tables(load_checkpoint(network), images, choices, output)
     measured.save(network)
     output.say(f"{network}: fingerprint {measured.fingerprint.hex()}")
 
 
 def _with_tables(
-    checkpoint: Checkpoint, data: Path, split: str, output: Output, device: str = "cpu"
+    checkpoint: Checkpoint,
+    images: TrainingSet,
+    choices: Choices,
+    output: Output,
+    device: str = "cpu",
 ) -> Checkpoint:
     """The checkpoint with tables from crops as in its training."""
     from diffcodec.network.denoiser import NetworkDenoiser
     from diffcodec.network.tables import measure_tables
 
-    crops = training_crops(checkpoint.recipe, data, split)
+    crops = images.crops(checkpoint.recipe.train, choices)
     denoiser = NetworkDenoiser(checkpoint, device)
     with output.progress("measuring") as progress:
         return checkpoint.with_tables(measure_tables(denoiser, crops, progress=progress))
-
-
-def training_crops(recipe: Recipe, data: Path, split: str) -> list[NDArray[np.uint8]]:
-    """(crop, crop, 3) uint8, as a network was trained on: PIXELS in all, at most MOST of them."""
-    from diffcodec.data import Batches, load_images
-
-    config = recipe.train
-    images = load_images(data, split, config.tile, minimum=config.crop)
-    count = min(MOST, max(1, PIXELS // config.crop**2))
-    crops = Batches(images, batch=count, crop=config.crop, flips=False, grey=0.0, seed=config.seed)
-    return list(crops[0].transpose(0, 2, 3, 1))

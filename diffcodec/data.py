@@ -10,6 +10,7 @@ import hashlib
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,43 +21,64 @@ from PIL import Image
 from diffcodec.errors import DataError, ImageError, sentence
 from diffcodec.image import read_picture
 from diffcodec.image.picture import AS_IT_IS, Choices
-from diffcodec.image.scan import Scan, find_images
+from diffcodec.image.scan import find_images
 
 _BICUBIC = Image.Resampling.BICUBIC
 NAMED = 10  # of what is left out; of more there is a count
 ASIDE = "choose a colour to lay it on with --flatten, white for instance"
 
 
-def find(sources: Sequence[str | Path], split: str = "all") -> Scan:
-    """The images among files and below folders (find_images), each folder's sorted by their paths.
+Source = str | Path | bytes  # a file or folder, or an image's bytes
+PIPED = "standard input"  # where bytes are from
 
-    split: only names, or names of their folders, that begin so, of what is found and left out.
+
+@dataclass(frozen=True)
+class Entry:
+    """An image that is still to be read. name: its path below the folder that was given, with
+    slashes, or its own; itself: was it given itself, or found in a folder?
+    """
+
+    name: str
+    source: Path | bytes
+    itself: bool
+
+    def __str__(self) -> str:
+        return PIPED if isinstance(self.source, bytes) else str(self.source)
+
+
+def entries(sources: Sequence[Source], split: str = "all") -> tuple[list[Entry], list[str]]:
+    """The images in bytes, among files and below folders, and a sentence on all that is left out.
+
+    They come in the order of `sources`, those of a folder sorted by their paths; what an image is
+    is decided by image.scan. split: only files whose names, or those of their folders, begin so.
     Raises DataError for a source that is not there, and where there is no image.
     """
+    found, left_out = list[Entry](), list[str]()
+    paths = [Path(source) for source in sources if not isinstance(source, bytes)]
+    for path in paths:
+        if not path.exists():
+            raise DataError(f"{path} does not exist")
+    scan = find_images(paths)
     for source in sources:
-        if not Path(source).exists():
-            raise DataError(f"{source} does not exist")
-    scan = find_images(sources)
-    images = [one for one in scan.images if _of_split(one.path, split)]
-    if not images:
+        if isinstance(source, bytes):
+            found.append(Entry(PIPED, source, itself=True))
+            continue
+        here = [one for one in scan.images if one.root == Path(source)]
+        scan.images[:] = [one for one in scan.images if one.root != Path(source)]
+        found += [
+            Entry(one.name, one.path, one.path == one.root)
+            for one in sorted(here, key=lambda one: one.path)
+            if _of_split(one.path, split)
+        ]
+    left_out = [f"{path} {why}" for path, why in scan.left_out if _of_split(path, split)]
+    if not found:
         wanted = "" if split == "all" else f' that begin with "{split}"'
         raise DataError(f"{listed(sources)} holds no images{wanted}")
-    place = {str(Path(source)): i for i, source in reversed(list(enumerate(sources)))}
-    images.sort(key=lambda one: (place[str(one.root)], one.path))
-    left_out = [(path, why) for path, why in scan.left_out if _of_split(path, split)]
-    return Scan(images, left_out, scan.hidden)
+    return found, left_out
 
 
 def _of_split(path: Path, split: str) -> bool:
     return split == "all" or path.name.startswith(split) or path.parent.name.startswith(split)
-
-
-def sentences(scan: Scan) -> list[str]:
-    """What a scan left out, a sentence each."""
-    found = [f"{path} {why}" for path, why in scan.left_out]
-    if scan.hidden:
-        found.append(f"{scan.hidden} whose names begin with a dot")
-    return found
 
 
 def first_few(left_out: Sequence[str]) -> list[str]:
@@ -65,9 +87,11 @@ def first_few(left_out: Sequence[str]) -> list[str]:
     return [*left_out[:NAMED], *([f"{more:,} more"] if more > 0 else [])]
 
 
-def listed(sources: Sequence[str | Path]) -> str:
+def listed(sources: Sequence[Source]) -> str:
     """Sources in a sentence: the only one by its name."""
-    return str(sources[0]) if len(sources) == 1 else f"the {len(sources)} files and folders"
+    if len(sources) > 1:
+        return f"what {len(sources)} names stand for"
+    return PIPED if isinstance(sources[0], bytes) else str(sources[0])
 
 
 def read_image(source: Path | bytes, choices: Choices = AS_IT_IS) -> NDArray[np.uint8]:
@@ -75,7 +99,7 @@ def read_image(source: Path | bytes, choices: Choices = AS_IT_IS) -> NDArray[np.
 
     Raises ImageError for one that cannot be read, has an alpha channel, or more than 8 bits.
     """
-    name = str(source) if isinstance(source, Path) else "standard input"
+    name = PIPED if isinstance(source, bytes) else str(source)
     pixels = read_picture(source, choices).pixels
     if pixels.shape[2] in (2, 4):
         raise ImageError(f"{name} has an alpha channel, which is not measured; {ASIDE}")
@@ -87,45 +111,46 @@ def read_image(source: Path | bytes, choices: Choices = AS_IT_IS) -> NDArray[np.
 
 
 def load_images(
-    folder: Path,
+    data: str | Path | Sequence[Source],
     split: str = "all",
     tile: int = 0,
     minimum: int = 1,
     choices: Choices = AS_IT_IS,
 ) -> list[NDArray[np.uint8]]:
-    """Load every image below a folder, or the one at a path, as (H, W, 3) uint8; grey as RGB.
+    """Load every image of `entries` as (H, W, 3) uint8; grey as RGB.
 
     tile: cut each image into tiles of this side, in rows (how CIFAR-10 mosaics are read); 0 for
     whole images. What cannot be read (read_image) and what is too small is named on stderr and
-    skipped. Raises DataError if nothing remains, ImageError for a file that was given itself.
+    skipped. Raises DataError if nothing remains, ImageError or OSError for a file that was given
+    itself.
     """
     images: list[NDArray[np.uint8]] = []
     least = max(minimum, tile)
-    scan = find([folder], split)
-    skipped = sentences(scan)
+    sources = [data] if isinstance(data, str | Path) else data
+    found, skipped = entries(sources, split)
     with ThreadPoolExecutor() as threads:
-        read = threads.map(lambda one: _read(one.path, choices), scan.images)
-        for one, found in zip(scan.images, read, strict=True):
-            if isinstance(found, Exception):
-                if one.path == one.root:
-                    raise found
-                skipped.append(sentence(found) or str(found))
-            elif min(found.shape[:2]) < least:
-                skipped.append(f"{one.path} is smaller than {least} pixels")
+        read = threads.map(lambda one: _read(one, choices), found)
+        for one, pixels in zip(found, read, strict=True):
+            if isinstance(pixels, Exception):
+                skipped.append(sentence(pixels) or str(pixels))
+            elif min(pixels.shape[:2]) < least:
+                skipped.append(f"{one} is smaller than {least} pixels")
             else:
-                images.extend(tiles(found, tile) if tile else [found])
+                images.extend(tiles(pixels, tile) if tile else [pixels])
     for line in first_few(skipped):
         print(f"skipped: {line}", file=sys.stderr)
     if not images:
-        raise DataError(f"no readable image in {folder}")
+        raise DataError(f"no readable image in {listed(sources)}")
     return images
 
 
-def _read(path: Path, choices: Choices) -> NDArray[np.uint8] | ImageError | OSError:
+def _read(entry: Entry, choices: Choices) -> NDArray[np.uint8] | ImageError | OSError:
     """The image as (H, W, 3), or why there is none."""
     try:
-        pixels = read_image(path, choices)
+        pixels = read_image(entry.source, choices)
     except (ImageError, OSError) as error:
+        if entry.itself:
+            raise
         return error
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
 

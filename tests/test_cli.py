@@ -590,7 +590,7 @@ crop = 16
 
 
 def test_train_then_calibrate(run: Run, small_rgb: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diffcodec.cli.training.PIXELS", 2**10)
+    monkeypatch.setattr("diffcodec.cli.training_set.PIXELS", 2**10)
     Path("recipe.toml").write_text(RECIPE)
     image.save(small_rgb, Path("images.png"))
     network = "runs/small/model.safetensors"
@@ -614,7 +614,7 @@ def test_fine_tuning_tells_the_bound_before_and_after(
     from tests.exported import exported
     from tests.mini_recipe import to_toml
 
-    monkeypatch.setattr("diffcodec.cli.training.PIXELS", 2**10)
+    monkeypatch.setattr("diffcodec.cli.training_set.PIXELS", 2**10)
     monkeypatch.setattr(validation, "STRIDE", 400)
     monkeypatch.setattr(validation, "Settings", partial(Settings, steps=10))
     exported().save(Path("first.safetensors"))  # an integer network

@@ -75,7 +75,7 @@ def test_many_steps_tend_to_the_information_itself() -> None:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Working folder with an image, and little work to do."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("diffcodec.cli.training.PIXELS", 2 * 16**2)
+    monkeypatch.setattr("diffcodec.cli.training_set.PIXELS", 2 * 16**2)
     monkeypatch.setattr("diffcodec.eval.likelihood.step_counts.LENGTHS", (10, 12))
     image.save(synthetic_image(24, 24, 3, seed=5), Path("a.png"))
     return tmp_path

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 from PIL import Image
 
-from diffcodec.data import find
+from diffcodec.data import entries
 
 LOSSY = frozenset({".avif", ".jpg", ".jpeg"})
 SCALES = (2 / 3, 0.45)
@@ -29,10 +29,11 @@ def prepare(source: Path, out: Path, without: tuple[str, ...] = ()) -> int:
     """
     out.mkdir(parents=True, exist_ok=True)
     left = left_out(source / CREDITS, without)
-    chosen = [found for found in find([source]).images if found.name not in left]
-    targets = [out / found.name.replace("/", "-") for found in chosen]
+    found, _ = entries([source])
+    chosen = [entry for entry in found if entry.name not in left]
+    targets = [out / entry.name.replace("/", "-") for entry in chosen]
     with ProcessPoolExecutor() as processes:
-        paths = [found.path for found in chosen]
+        paths = [Path(str(entry)) for entry in chosen]
         return sum(processes.map(_prepare, paths, targets, chunksize=8))
 
 

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 
-from diffcodec.data import Batches, load_images
+from diffcodec.data import Batches, Source, load_images
 from diffcodec.errors import RecipeError
+from diffcodec.image.picture import AS_IT_IS, Choices
 from diffcodec.network.architecture import Network
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Recipe, TrainConfig
@@ -44,10 +46,11 @@ def learning_rate(config: TrainConfig, step: int, spent: float = 0.0) -> float:
 
 def train(
     recipe: Recipe,
-    data: Path,
+    data: Path | Sequence[Source],
     folder: Path,
     *,
     split: str = "all",
+    choices: Choices = AS_IT_IS,
     minutes: float | None = None,
     finish_in: float | None = None,
     device: str = "cpu",
@@ -56,6 +59,7 @@ def train(
 ) -> Run:
     """Train `recipe` on the images of `data`; running it again resumes where it stopped.
 
+    data, split, choices: as in data.load_images.
     first: a network of the same sizes whose weights a new run starts from.
     folder: gets state.pt, model.safetensors and stats.jsonl (one line every 50 steps).
     minutes: stop after this long, with a checkpoint; None trains to the recipe's last step.
@@ -66,7 +70,7 @@ def train(
     checkpoint stays); OSError naming the file that a full disk does not take (the same).
     """
     world, rank = _processes(recipe.train, device)
-    images = load_images(data, split, recipe.train.tile, minimum=recipe.train.crop)
+    images = load_images(data, split, recipe.train.tile, recipe.train.crop, choices)
     folder.mkdir(parents=True, exist_ok=True)
     run = start(recipe, folder, torch.device(device), _prepared(recipe, images, folder, first))
     run.target = _target(run, first)

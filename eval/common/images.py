@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,20 @@ import numpy as np
 
 from diffcodec.bitstream.types import Pixels
 from diffcodec.data import (
+    PIPED,
+    Source,
     digest,
-    find,
+    entries,
     first_few,
     listed,
     load_images,
     read_image,
-    sentences,
     tiles,
 )
 from diffcodec.errors import DataError, ImageError, sentence
 from diffcodec.eval.common.words import shown
 from diffcodec.image.picture import AS_IT_IS, Choices
 
-Source = str | Path | bytes  # a file or folder, or what came from standard input
-PIPED = "standard input"
 LONGEST = 200  # bytes of a name
 
 
@@ -75,42 +74,28 @@ def read_set(
     of a folder; a file that is given itself raises ImageError or OSError. Raises DataError if
     nothing remains.
     """
-    files = [source for source in sources if not isinstance(source, bytes)]
-    found, left_out = list[NamedImage](), list[str]()
-    for name, source, itself in _each(sources, files, split, left_out):
+    met, left_out = entries(sources, split)
+    found: list[NamedImage] = []
+    for entry, name in zip(met, _names([entry.name for entry in met]), strict=True):
         if count is not None and len(found) >= count:
             break
         try:
-            pixels = read_image(source, choices)
+            pixels = read_image(entry.source, choices)
         except (ImageError, OSError) as error:
-            if itself:
+            if entry.itself:
                 raise
             left_out.append(sentence(error) or str(error))
             continue
         if min(pixels.shape[:2]) < tile:
-            where = source if isinstance(source, Path) else PIPED
-            left_out.append(f"{where} is smaller than a tile of {tile} pixels")
+            left_out.append(f"{entry} is smaller than a tile of {tile} pixels")
         elif tile:
             parts = tiles(pixels, tile)
             found += [NamedImage(f"{name}-{i:05}", part) for i, part in enumerate(parts)]
         else:
             found.append(NamedImage(name, pixels))
     if not found:
-        raise DataError(f"no readable image in {listed(files) if files else PIPED}")
-    return ImageSet(_name_of(sources), split, tile, found[:count], left_out)
-
-
-def _each(
-    sources: Sequence[Source], files: Sequence[str | Path], split: str, left_out: list[str]
-) -> Iterator[tuple[str, Path | bytes, bool]]:
-    """Name, file, and whether it was given itself; first what is in bytes, which has no name."""
-    piped = [source for source in sources if isinstance(source, bytes)]
-    yield from ((PIPED, source, True) for source in piped)
-    if files:
-        scan = find(files, split)
-        left_out += sentences(scan)
-        for name, one in zip(_names([one.name for one in scan.images]), scan.images, strict=True):
-            yield name, one.path, one.path == one.root
+        raise DataError(f"no readable image in {listed(sources)}")
+    return ImageSet(name_of_set(sources), split, tile, found[:count], left_out)
 
 
 def load_named(
@@ -129,7 +114,7 @@ def load_named(
 
 def about(data: Path, split: str, tile: int, images: Sequence[Pixels]) -> dict[str, Any]:
     """What was measured, the "dataset" of a result."""
-    return _about(_name_of([data]), split, tile, images)
+    return _about(name_of_set([data]), split, tile, images)
 
 
 def _about(name: str, split: str, tile: int, images: Sequence[Pixels]) -> dict[str, Any]:
@@ -142,8 +127,8 @@ def _about(name: str, split: str, tile: int, images: Sequence[Pixels]) -> dict[s
     }
 
 
-def _name_of(sources: Sequence[Source]) -> str:
-    """Of a set: the only source's, if there is one."""
+def name_of_set(sources: Sequence[Source]) -> str:
+    """What results call a set: by the only source, if there is one."""
     if len(sources) > 1:
         return "images"
     only = sources[0]

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.data import load_images
+from diffcodec.eval.common.words import shown
 from diffcodec.eval.likelihood.elbo import nelbo
 from diffcodec.eval.likelihood.plan import Settings
+from diffcodec.image.picture import AS_IT_IS, Choices
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import TrainConfig
 from diffcodec.network.denoiser import NetworkDenoiser
@@ -30,13 +32,13 @@ class HeldOut:
     crops: NDArray[np.uint8]
 
     @staticmethod
-    def load(folder: Path, config: TrainConfig) -> HeldOut:
+    def load(folder: Path, config: TrainConfig, choices: Choices = AS_IT_IS) -> HeldOut:
         """Images from all over the folder; raises DataError if it has none of the size."""
         side = min(config.crop, LARGEST)
-        images = load_images(folder, "all", config.tile, minimum=side)
+        images = load_images(folder, "all", config.tile, side, choices)
         count = min(len(images), max(FEWEST, PIXELS // side**2))
         kept = [images[i * len(images) // count] for i in range(count)]
-        return HeldOut(folder.name, np.stack([_centre(image, side) for image in kept]))
+        return HeldOut(shown(folder.name), np.stack([_centre(image, side) for image in kept]))
 
     def bound(self, checkpoint: Checkpoint, device: str = "cpu") -> dict[str, Any]:
         """The bound with the recipe's betas and variance at T = 1000, and its standard error."""
