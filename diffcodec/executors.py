@@ -243,7 +243,7 @@ def _engine(address: str) -> Iterator[Engine]:
 def _what_an_engine_raises(address: str) -> Iterator[None]:
     from concurrent.futures import CancelledError
 
-    from distributed.exceptions import KilledWorker
+    from distributed import KilledWorker
 
     try:
         yield
