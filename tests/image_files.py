@@ -79,9 +79,12 @@ def tiff(
     deflated: bool = False,
     predictor: bool = False,
     strips: int = 1,
+    apart: bool = False,
     **tags: Any,
 ) -> bytes:
-    """A TIFF of (H, W, C), in either byte order; tags: further ones, "t338" for instance."""
+    """A TIFF of (H, W, C), in either byte order; apart: channel by channel; tags: further ones,
+    "t338" for instance.
+    """
     height, width, channels = pixels.shape
     values = pixels.copy()
     if predictor:
@@ -89,7 +92,8 @@ def tiff(
     rows = -(-height // strips)
     parts = [
         part.astype(pixels.dtype.newbyteorder(order)).tobytes()  # type: ignore[call-overload]
-        for part in (values[top : top + rows] for top in range(0, height, rows))
+        for plane in (np.moveaxis(values, 2, 0) if apart else [values])
+        for part in (plane[top : top + rows] for top in range(0, height, rows))
     ]
     parts = [zlib.compress(part) for part in parts] if deflated else parts
     prefix = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8)
@@ -105,6 +109,8 @@ def tiff(
         directory[317] = 2
     if channels in (2, 4):
         directory[338] = (2,)
+    if apart:
+        directory[284] = 2
     for name, value in tags.items():
         directory[int(name[1:])] = value
     return prefix + directory.tobytes(8) + b"".join(parts)

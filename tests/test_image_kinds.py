@@ -113,6 +113,11 @@ def by_hand() -> Iterator[tuple[str, bytes, Samples]]:
         name = f"tiff-16-grey-{order}-predictor"
         yield name, tiff(SIXTEEN[1], order, deflated=True, predictor=True), SIXTEEN[1]
         yield f"tiff-8-grey-alpha-{order}", tiff(EIGHT[2], order), EIGHT[2]
+    for c in (3, 4):
+        for deflated in (False, True):
+            for strips in (1, 3):
+                data = tiff(EIGHT[c], apart=True, deflated=deflated, strips=strips)
+                yield f"tiff-8-{NAMES[c]}-apart-{deflated}-{strips}", data, EIGHT[c]
     yield "tiff-white-is-0", tiff(255 - EIGHT[1], t262=0), EIGHT[1]
     for depth, ones in ((1, 1), (2, 3), (4, 15)):
         row = bytes([ones << (8 - depth) >> depth])  # 0, then the brightest

@@ -18,8 +18,8 @@ from PIL.TiffImagePlugin import TiffImageFile
 from diffcodec.bitstream.metadata import Kind
 from diffcodec.bitstream.types import Pixels
 from diffcodec.errors import ImageError
-from diffcodec.image import netpbm, png_chunks
-from diffcodec.image.boxes import jp2_whole
+from diffcodec.image import netpbm
+from diffcodec.image.completeness import check_whole
 from diffcodec.image.conversion import flattened, to_rgb
 from diffcodec.image.decoding import decode, fourth_bytes, samples
 from diffcodec.image.gathered import Gathered
@@ -97,10 +97,8 @@ def _pillow(data: bytes, format: str, name: str, choices: Choices, truncated: bo
     with reopen() as file:
         if isinstance(file, TiffImageFile):
             refuse_tiff(file, name)
-        if format == "PNG" and not truncated:
-            png_chunks.check(data)
-        if format == "JPEG2000" and not (truncated or jp2_whole(data)):
-            raise ValueError("its end is missing")
+        if not truncated:
+            check_whole(file, data)
         found = gather(data, file, truncated) if isinstance(file, TiffImageFile) else None
         pixels, converted = _pixels(file, reopen, data, name, choices)
         found = found or gather(data, file, truncated, pixels.shape[2])
