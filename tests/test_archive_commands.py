@@ -165,7 +165,8 @@ class TestPipes:
         reader.start()
         writer = feed("in", data)
         invoke("archive", "in", "out", *NEVER)
-        writer.join(), reader.join()
+        writer.join()
+        reader.join()
         assert stat.S_ISFIFO(os.stat("out").st_mode)
         writer = feed("back", got[0])
         invoke("extract", "back", "-o", "folder")
@@ -353,15 +354,14 @@ class TestPartFile:
         monkeypatch.setattr(archives, "GROUP_VALUES", 100)
         some = [image(f"in/{i}.png", seed=i) for i in range(3)]
         invoke("archive", "in", "whole.dfa", *NEVER)
-        pack = archives.pack_end
 
         def full(groups: int, images: int) -> bytes:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(archives, "pack_end", full)
-        told = invoke("archive", "in", "a.dfa", *NEVER, code=1)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(archives, "pack_end", full)
+            told = invoke("archive", "in", "a.dfa", *NEVER, code=1)
         assert "go on with --resume" in told.stderr and "No space left" in told.stderr
-        monkeypatch.setattr(archives, "pack_end", pack)
         again = invoke("archive", "in", "a.dfa", *NEVER, "--resume", "--json")
         assert json.loads(again.stdout)["groups_resumed"] == len(some)
         assert Path("a.dfa").read_bytes() == Path("whole.dfa").read_bytes()

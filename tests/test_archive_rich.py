@@ -29,7 +29,7 @@ from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
 from diffcodec.errors import ImageError, OptionError
 from diffcodec.golden import FOLDER, NETWORK
-from diffcodec.image import Picture
+from diffcodec.image import Picture, save
 from tests.gaussian import gaussian_image
 from tests.mixed_archive import CODEC, compiled
 from tests.synthetic import synthetic_image
@@ -115,6 +115,12 @@ class TestRoundTrip:
         data = (tmp_path / "a.dfa").read_bytes()
         assert data[4] == 4
         check(data, some)
+
+    def test_paths_may_be_text(self, tmp_path: Path) -> None:
+        image, target = str(tmp_path / "a.png"), str(tmp_path / "a.dfa")
+        save(pixels(4, 16), image)
+        write(target, [Source("a.png", image)])
+        check(Path(target).read_bytes(), [Source("a.png", pixels(4, 16))])
 
     def test_opaque_alpha_takes_no_bytes_of_its_own(self) -> None:
         image = pixels(4, 8)

@@ -78,7 +78,7 @@ def make_header(
 def write_archive(
     codec: Codec | None,
     sources: Sequence[Source],
-    target: Path | BinaryIO,
+    target: str | Path | BinaryIO,
     header: ArchiveHeader,
     *,
     stop_on_error: bool = False,
@@ -104,6 +104,7 @@ def write_archive(
     """
     if not header.nodes:
         codec = model = None
+    target = Path(target) if isinstance(target, str) else target
     written = Written()
     plan, rich = _plan(sources, written, stop_on_error, strict)
     header = replace(header, rich=header.rich or rich)

@@ -22,7 +22,7 @@ class Source:
     """
 
     name: str
-    path: Path | bytes | Pixels | Picture
+    path: Path | str | bytes | Pixels | Picture
     modified: int | None = None
     mode: int | None = None
     choices: Choices = field(default_factory=Choices)
@@ -46,12 +46,12 @@ class Source:
         """Raises ImageError or OSError."""
         if isinstance(self.path, Picture):
             return self.path
-        if not isinstance(self.path, Path | bytes):
+        if not isinstance(self.path, Path | str | bytes):
             return Picture(self.path)
         try:
             return read_picture(self.path, self.choices)
         except ImageError as error:
-            if isinstance(self.path, Path):
+            if not isinstance(self.path, bytes):
                 raise
             raise ImageError(f"{self.name}: {error}") from error
 
