@@ -123,6 +123,43 @@ def test_tiny_and_plain_images_leave_valid_json(folder: Path, evaluate: Diffcode
     assert "the images are too small for a cut; only whole files count" in told.stderr
 
 
+@pytest.mark.usefixtures("steps_pay")
+def test_a_small_image_is_in_no_curve_and_the_others_are(folder: Path, evaluate: Diffcodec) -> None:
+    arguments = ["--peers", "webp,png", "--json"]
+    alone = json.loads(evaluate("set", *arguments).stdout)
+    assert alone["too_small"] == [] and alone["results"]["bpp"]
+    image.save(synthetic_image(4, 4, 3, seed=9), Path("set/icon.png"))
+    told = evaluate("set", *arguments)
+    beside = json.loads(told.stdout)
+    assert "too small for a cut, and in no curve: icon\n" in told.stderr
+    assert beside["too_small"] == ["icon"] and beside["lossless"]["exact"] == 4
+    times = ("encoding_time", "decoding_time")
+    for curves in ("results", "theory"):
+        kept = [{k: v for k, v in one[curves].items() if k not in times} for one in (alone, beside)]
+        assert kept[0] == kept[1]
+    assert beside["peers"]["webp"]["bpp"] == alone["peers"]["webp"]["bpp"]
+    # Rates that are asked for: the lowest that an image has room for decides.
+    image.save(synthetic_image(64, 64, 3, seed=9), Path("set/wide.png"))
+    asked = json.loads(invoke("bench", "set", "--cuts", "0.01,0.1,4", *arguments).stdout)
+    assert asked["too_small"] == ["icon", "test-0", "test-1", "wall"]
+
+
+def test_processes_and_engines_measure_what_one_process_does(
+    folder: Path, evaluate: Diffcodec
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    arguments = ["set", "--cuts", "2,6", "--peers", "png", "--json"]
+    alone = json.loads(evaluate(*arguments).stdout)
+    with distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster:
+        engine = evaluate(*arguments, "--dask", cluster.scheduler_address)
+    two = json.loads(evaluate(*arguments, "-j", "2").stdout)
+    assert two["environment"]["processes"] == 2
+    for other in (json.loads(engine.stdout), two):
+        for key in ("bpp", "psnr-rgb", "psnr-rgb-pooled"):
+            assert other["results"][key] == alone["results"][key]
+        assert other["lossless"] == alone["lossless"] and other["dataset"] == alone["dataset"]
+
+
 @pytest.mark.parametrize(
     ("args", "code", "reason"),
     [

@@ -317,6 +317,17 @@ def test_betas_and_variance_are_those_of_the_networks_recipe(folder: Path) -> No
         np.testing.assert_allclose(np.log(variance), low + share * (high - low), rtol=1e-6)
 
 
+def test_an_engine_measures_what_one_process_does(folder: Path, tiny_network: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    ask = ["test-0.png", "test-1.png", "-m", tiny_network, "--chain", "6", "--json"]
+    alone = json.loads(run(*ask).stdout)
+    with distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster:
+        engine = json.loads(run(*ask, "--dask", cluster.scheduler_address).stdout)
+    assert engine["nelbo"]["bpd"] == pytest.approx(alone["nelbo"]["bpd"], rel=1e-6)
+    assert engine["dataset"] == alone["dataset"]
+    assert "give one of them" in run(*ask, "-j", "2", "--dask", "tcp://localhost:1", code=2).stderr
+
+
 @pytest.mark.parametrize(
     ("args", "code", "reason"),
     [

@@ -131,6 +131,21 @@ def test_what_cannot_be_written_is_refused_in_a_sentence(
     assert Path("there.html").read_text() == "kept" and not Path("r.html").exists()
 
 
+def test_small_images_have_a_page_too(tiny_network: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    (tmp_path / "set").mkdir()
+    image.save(np.zeros((4, 4, 3), np.uint8), tmp_path / "set/dot.png")
+    words = ["report", str(tmp_path / "set"), "-m", str(tiny_network), "--chain", "6"]
+    for peers, name in ((["--no-peers"], "a.html"), (["--peers", "png,jpeg"], "b.html")):
+        done = CliRunner().invoke(main, [*words, *peers, "-o", str(tmp_path / name)])
+        assert done.exit_code == 0, done.output
+        assert "too small for a cut" in done.stderr
+        assert "Exact files" in (tmp_path / name).read_text(encoding="utf-8")
+    image.save(np.zeros((16, 16, 3), np.uint8), tmp_path / "set/plain.png")
+    done = CliRunner().invoke(main, [*words, "-o", str(tmp_path / "c.html"), "--no-peers"])
+    assert done.exit_code == 0 and "in no curve: dot\n" in done.stderr
+
+
 # --- in a browser -------------------------------------------------------------------------------
 
 

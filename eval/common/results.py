@@ -16,7 +16,7 @@ from diffcodec.files import write_atomic
 
 Result = dict[str, Any]
 
-LARGEST = 2**28  # bytes of a results file, and far more than any has
+LARGEST = 2**26  # bytes of a results file, and far more than any has
 
 # Measurements were modules of diffcodec.eval itself; one had another name, too.
 RENAMED = {"large_picture": "large_image"}

@@ -32,7 +32,7 @@ def cuts_for(images: Sequence[NamedImage], asked: tuple[float, ...] | None = Non
     """The rates that are `asked` for, rising, or those of GRID that the images have room for.
 
     Too small are images without room at the lowest rate that any of them has room for, or at
-    HIGHEST where no rates are asked for; none, if all are.
+    HIGHEST where no rates are asked for; none, if all are: then the grid has no rates.
     """
     areas = {image.name: image.pixels.shape[0] * image.pixels.shape[1] for image in images}
     lowest: float = HIGHEST
@@ -40,7 +40,7 @@ def cuts_for(images: Sequence[NamedImage], asked: tuple[float, ...] | None = Non
         lowest = next((rate for rate in asked if room(rate, max(areas.values()))), HIGHEST)
     small = [name for name, area in areas.items() if not room(lowest, area)]
     if len(small) == len(areas):
-        small = []
+        return Cuts(asked or ())
     kept = [image.pixels for image in images if image.name not in set(small)]
     return Cuts(asked or grid_bpp(kept), tuple(small))
 
