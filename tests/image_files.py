@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from diffcodec.image.png_chunks import ADAM7, Chunk, assemble, chunk
 
-Samples = NDArray[np.uint8] | NDArray[np.uint16]
+Samples = NDArray[Any]  # uint8 or uint16
 
 
 def pack(made: Image.Image, format: str, **options: Any) -> bytes:
@@ -75,7 +75,7 @@ def small_png(depth: int, colour: int, row: bytes, *extra: Chunk) -> bytes:
 
 def tiff(
     pixels: Samples,
-    order: str = "<",
+    order: Literal["<", ">"] = "<",
     deflated: bool = False,
     predictor: bool = False,
     strips: int = 1,
@@ -91,7 +91,7 @@ def tiff(
         values[:, 1:] = pixels[:, 1:] - pixels[:, :-1]
     rows = -(-height // strips)
     parts = [
-        part.astype(pixels.dtype.newbyteorder(order)).tobytes()  # type: ignore[call-overload]
+        part.astype(pixels.dtype.newbyteorder(order)).tobytes()
         for plane in (np.moveaxis(values, 2, 0) if apart else [values])
         for part in (plane[top : top + rows] for top in range(0, height, rows))
     ]

@@ -179,7 +179,7 @@ def test_converting_leaves_others_alone() -> None:
 def test_flatten(deep: bool, channels: int, colour: tuple[int, int, int]) -> None:
     peak = 65535 if deep else 255
     dtype = np.uint16 if deep else np.uint8
-    pixels = RNG.integers(0, peak + 1, (7, 9, channels)).astype(dtype)
+    pixels: Samples = RNG.integers(0, peak + 1, (7, 9, channels)).astype(dtype)
     pixels[0, :, -1], pixels[1, :, -1] = 0, peak
     flat = image.load(png(pixels), Choices(flatten=colour))
     grey = channels == 2 and colour[0] == colour[1]
@@ -276,3 +276,12 @@ def test_sizes_that_a_format_cannot_hold() -> None:
             image.to_bytes(long, format)
     np.testing.assert_array_equal(image.load(image.to_bytes(long, "tiff")), long)
     assert struct.unpack(">II", image.to_bytes(long)[16:24]) == (70_000, 1)
+
+
+def test_formats_that_pillow_was_built_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("PIL.features.get_supported", lambda: ["jpg", "webp"])
+    with pytest.raises(ImageError, match="is AVIF, which this Pillow does not read; convert it"):
+        image.load(AVIF)
+    with pytest.raises(ImageError, match="this Pillow does not write AVIF; write PNG"):
+        image.to_bytes(RGB, "avif")
+    assert image.load(image.to_bytes(RGB, "webp")).size

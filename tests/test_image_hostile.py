@@ -12,11 +12,11 @@ from PIL import Image
 from diffcodec import image
 from diffcodec.bitstream.metadata import Item, Kind
 from diffcodec.image import Choices, ImageError
-from tests.image_files import pack, pillow, png, tiff
+from tests.image_files import Samples, pack, pillow, png, tiff
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (4, 5, 3), dtype=np.uint8)
-DEEP = RNG.integers(0, 65536, (4, 5, 3)).astype(np.uint16)
+DEEP: Samples = RNG.integers(0, 65536, (4, 5, 3)).astype(np.uint16)
 TAGS = Image.Exif()
 TAGS[0x010F], TAGS[0x0112] = "Camera", 6
 ITEMS = (

@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from diffcodec.image.png_writer import filtered
 from tests.image_files import Samples, pack, pillow, png, small_png, tiff
 
 RNG = np.random.default_rng(0)
+ORDERS: tuple[Literal["<", ">"], ...] = ("<", ">")
 NAMES = {1: "grey", 2: "grey-alpha", 3: "rgb", 4: "rgba"}
 
 
@@ -103,12 +105,12 @@ def by_hand() -> Iterator[tuple[str, bytes, Samples]]:
     for number in range(5):
         yield f"png-16-rgb-filter-{number}", png(SIXTEEN[3], filter=number), SIXTEEN[3]
     for c in (3, 4):
-        for order in "<>":
+        for order in ORDERS:
             for how in ({}, {"deflated": True}, {"deflated": True, "predictor": True}):
                 for strips in (1, 3):
                     name = f"tiff-16-{NAMES[c]}-{order}-{'-'.join(how)}-{strips}"
                     yield name, tiff(SIXTEEN[c], order, strips=strips, **how), SIXTEEN[c]
-    for order in "<>":
+    for order in ORDERS:
         yield f"tiff-16-grey-{order}", tiff(SIXTEEN[1], order), SIXTEEN[1]
         name = f"tiff-16-grey-{order}-predictor"
         yield name, tiff(SIXTEEN[1], order, deflated=True, predictor=True), SIXTEEN[1]
@@ -252,7 +254,9 @@ def test_lossy_formats_are_close(format: str, channels: int) -> None:
 
 def test_sixteen_bits_are_filtered_well() -> None:
     """A ramp of 16 bits becomes few bytes: rows are differences."""
-    ramp = np.add.outer(np.arange(64) * 257, np.arange(64) * 3)[..., None].astype(np.uint16)
+    ramp: Samples = np.add.outer(np.arange(64) * 257, np.arange(64) * 3)[..., None].astype(
+        np.uint16
+    )
     assert len(image.to_bytes(ramp)) < ramp.nbytes / 20
     assert len(image.to_bytes(ramp)) < len(png(ramp, filter=0)) / 2
     rows = ramp.astype(">u2").view(np.uint8).reshape(64, -1)

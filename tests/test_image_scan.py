@@ -72,6 +72,7 @@ def test_sources_come_in_order_and_each_file_once(
     assert [f.name for f in found.images] == ["z", "a.txt", "c/photo.PNG", "1.jfif"]
     assert [str(f.root) for f in found.images] == ["z", "b", "b", "album.png"]
     assert find_images(["."]).images[0].name == "album.png/1.jfif"
+    assert [f.name for f in find_images(["x" * 300, "z/z"]).images] == ["x" * 300, "z"]
     assert find_images([]) == scan.Scan([], [])
 
 
@@ -108,6 +109,7 @@ def test_what_cannot_be_read_is_named(folder: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_deep_folders(tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(b"x")
     deep = tmp_path / "/".join(["d"] * 1200)
     current = os.getcwd()
     os.chdir(tmp_path)

@@ -5,7 +5,7 @@ from diffcodec.errors import ImageError
 from diffcodec.image.formats import EXACT, FORMATS, LOSSY, SUFFIXES, WRITES, format_of
 from diffcodec.image.holding import not_kept
 from diffcodec.image.picture import Choices, Picture
-from diffcodec.image.reading import load, notes, read_picture
+from diffcodec.image.reading import load, read_picture
 from diffcodec.image.refusals import MAX_PIXELS
 from diffcodec.image.writing import cannot_hold, save, to_bytes
 
@@ -24,7 +24,6 @@ __all__ = [
     "format_of",
     "load",
     "not_kept",
-    "notes",
     "read_picture",
     "save",
     "to_bytes",

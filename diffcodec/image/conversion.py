@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -39,8 +40,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _profile(image: Image.Image) -> ImageCms.core.CmsProfile | ImageCms.ImageCmsProfile | None:
-    """What the numbers of CMYK and LAB mean."""
+def _profile(image: Image.Image) -> Any:
+    """What the numbers of CMYK and LAB mean, as ImageCms takes it; None if nobody says."""
     if image.mode == "LAB":
         return ImageCms.createProfile("LAB")
     data = image.info.get("icc_profile")

@@ -14,7 +14,7 @@ def per_inch_or_centimetre(data: bytes) -> tuple[float, float, int]:
     across, down = (int.from_bytes(data[i : i + 4], "big") for i in (0, 4))
     if data[8:9] != bytes([METRE]):
         return across, down, 0
-    whole = [round(value * INCH) for value in (across, down)]
-    if all(round(w / INCH) == v for w, v in zip(whole, (across, down), strict=True)):
-        return *whole, 1
+    x, y = round(across * INCH), round(down * INCH)
+    if (round(x / INCH), round(y / INCH)) == (across, down):
+        return x, y, 1
     return across / 100, down / 100, 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from PIL import ExifTags, Image
 
@@ -12,9 +12,8 @@ DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 
 
 class _Entry(NamedTuple):
-    tag: int
     type: int
-    count: int
+    number: int  # of values
     at: int  # of its value
 
 
@@ -28,7 +27,7 @@ def bare(exif: bytes) -> bytes | None:
 def orientation(exif: bytes) -> int:
     """2..8, or 1 where it says nothing, or nothing that means something."""
     entry = _find(exif, ORIENTATION)
-    if entry is None or entry.type != 3 or entry.count != 1:
+    if entry is None or entry.type != 3 or entry.number != 1:
         return 1
     turn = int.from_bytes(exif[entry.at : entry.at + 2], _order(exif))
     return turn if 1 <= turn <= 8 else 1
@@ -70,7 +69,7 @@ def has_thumbnail(exif: bytes) -> bool:
     return bool(int.from_bytes(exif[at : at + 4], _order(exif)))
 
 
-def _order(exif: bytes) -> str:
+def _order(exif: bytes) -> Literal["little", "big"]:
     return "little" if exif[:2] == b"II" else "big"
 
 
@@ -87,5 +86,5 @@ def _find(exif: bytes, tag: int) -> _Entry | None:
     for at in range(start, start + 12 * count, 12):
         if int.from_bytes(exif[at : at + 2], order) == tag:
             kind = int.from_bytes(exif[at + 2 : at + 4], order)
-            return _Entry(tag, kind, int.from_bytes(exif[at + 4 : at + 8], order), at + 8)
+            return _Entry(kind, int.from_bytes(exif[at + 4 : at + 8], order), at + 8)
     return None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PIL import features
+
 from diffcodec.errors import ImageError
 
 EXACT = ("png", "ppm", "webp", "tiff")  # these keep pixels; WebP is written without loss
@@ -20,6 +22,14 @@ WRITES = {  # suffixes of formats that keep pixels
     ".tiff": "tiff",
 }
 SUFFIXES = WRITES | {".jpg": "jpeg", ".jpeg": "jpeg", ".jfif": "jpeg", ".avif": "avif"}
+
+_PARTS = {"WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000", "JPEG": "jpg"}  # of Pillow
+
+
+def readable(format: str) -> bool:
+    """Whether Pillow has what it takes to read and write a format; some are built without."""
+    part = _PARTS.get(format.upper())
+    return part is None or part in features.get_supported()
 
 
 def format_of(path: str | Path) -> str:

@@ -116,7 +116,7 @@ def _plain(data: bytes, header: Header, count: int) -> tuple[Pixels, int]:
     words = [bytes([b]) for b in b"".join(text.split())] if header.bitmap else text.split()
     if any(not word.isdigit() or len(word) > 5 for word in words[:count]):
         raise ValueError("a sample is not a number")
-    return np.array([int(word) for word in words[:count]], np.uint32), len(data)  # type: ignore[return-value]
+    return np.array([int(word) for word in words[:count]], np.uint32), len(data)
 
 
 def _scaled(values: Pixels, header: Header) -> Pixels:

@@ -22,6 +22,7 @@ from diffcodec.image import netpbm
 from diffcodec.image.completeness import check_whole
 from diffcodec.image.conversion import flattened, to_rgb
 from diffcodec.image.decoding import decode, fourth_bytes, samples
+from diffcodec.image.formats import readable
 from diffcodec.image.gathered import Gathered
 from diffcodec.image.metadata import gather
 from diffcodec.image.picture import AS_IT_IS, Choices, Picture
@@ -41,11 +42,6 @@ from diffcodec.image.truncation import truncated_images
 def load(source: Source, choices: Choices = AS_IT_IS) -> Pixels:
     """The pixels of read_picture."""
     return read_picture(source, choices).pixels
-
-
-def notes(source: Source) -> list[str]:
-    """What an image carries and does not keep: a phrase each."""
-    return list(read_picture(source).lost)
 
 
 def read_picture(source: Source, choices: Choices = AS_IT_IS) -> Picture:
@@ -92,6 +88,8 @@ def _read(data: bytes, format: str, name: str, choices: Choices, truncated: bool
 
 def _pillow(data: bytes, format: str, name: str, choices: Choices, truncated: bool) -> Picture:
     """Everything but Netpbm."""
+    if not readable(format):
+        raise ImageError(f"{name} is {format}, which this Pillow does not read; convert it to PNG")
     reopen = partial(_open, data, format, name, choices)
     refuse_depths(data, format, name)
     with reopen() as file:

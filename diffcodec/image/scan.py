@@ -51,7 +51,7 @@ def find_files(sources: Sequence[str | Path], why_not: Callable[[bytes], str | N
     hidden = 0
     for source in sources:
         root = Path(source)
-        if root.is_dir():
+        if os.path.isdir(root):
             found, passed = _in_folder(root, why_not, scan.left_out)
             hidden += passed
         else:

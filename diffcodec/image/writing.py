@@ -16,7 +16,7 @@ from diffcodec.errors import ImageError
 from diffcodec.files import write_atomic
 from diffcodec.image import netpbm
 from diffcodec.image.exif import with_orientation
-from diffcodec.image.formats import FORMATS, format_of
+from diffcodec.image.formats import FORMATS, format_of, readable
 from diffcodec.image.holding import held
 from diffcodec.image.jpeg_writer import QUALITY, jpeg_bytes
 from diffcodec.image.png_writer import png_bytes
@@ -36,6 +36,8 @@ def to_bytes(pixels: Pixels, format: str = "png", metadata: Metadata = ()) -> by
         raise ImageError(f'images are written as {", ".join(FORMATS)}, not as "{format}"')
     assert pixels.ndim == 3 and pixels.shape[2] in (1, 2, 3, 4)
     assert pixels.dtype in (np.uint8, np.uint16)
+    if not readable(format):
+        raise ImageError(f"this Pillow does not write {format.upper()}; write PNG")
     if reason := cannot_hold(pixels, format):
         raise ImageError(f"{format.upper()} {reason}; write PNG")
     if format == "ppm":
