@@ -96,6 +96,23 @@ class TestInputs:
         Path("empty").mkdir()
         assert "no image" in invoke("archive", "empty", "b.dfa", *NEVER, code=1).stderr
 
+    def test_folders_that_cannot_be_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        image("in/a.png"), image("in/closed/b.png")
+        scandir = os.scandir
+
+        def closed(path: Any) -> Any:
+            if os.fspath(path).endswith("closed"):
+                raise PermissionError(13, "Permission denied", path)
+            return scandir(path)
+
+        monkeypatch.setattr("os.scandir", closed)
+        told = invoke("archive", "in", "a.dfa", *NEVER, code=1).stderr
+        assert "in/closed cannot be read (Permission denied)" in told and "--on-error skip" in told
+        assert not Path("a.dfa").exists()
+        made = invoke("archive", "in", "a.dfa", *NEVER, "--on-error", "skip", "--json")
+        assert names("a.dfa") == ["a.png"]
+        assert [path for path, _ in json.loads(made.stdout)["skipped"]] == ["in/closed"]
+
     def test_what_cannot_be_read_says_why(self) -> None:
         Path("bad.png").write_bytes(image("a.png").read_bytes()[:70])
         for use in ("never", "auto"):
