@@ -86,12 +86,12 @@ def schedule(
         x0 = np.stack([to_unit(crop) for crop in crops])
         tables, pixel_bpd = survey(denoiser, x0, seed=0, progress=progress)
     stored = {*CHAIN_LENGTHS, *lengths}
-    choices = choose(tables, pixel_bpd, {*stored, *LENGTHS})
-    chains = {str(k): choices[k].v for k in sorted(stored)}
+    optimal = choose(tables, pixel_bpd, {*stored, *LENGTHS})
+    chains = {str(k): optimal[k].v for k in sorted(stored)}
     made = retabled(dataclasses.replace(tables, chains=chains))
     output.write(target, made.to_bytes())
     output.say(f"{target}: fingerprint {made.fingerprint.hex()}")
-    rows = against_steps(tables, pixel_bpd, choices)
+    rows = against_steps(tables, pixel_bpd, optimal)
     if not output.as_json:
         click.echo(to_text(rows))
         return

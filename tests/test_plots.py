@@ -36,7 +36,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def ours() -> dict[str, Any]:
     """A result of eval whose 8x8 image needs 2.5, 3.75 and 10 bpp."""
-    result = {"name": "diffcodec x", "dataset": {"name": "set", "images": 1}, "model": {}}
+    result: dict[str, Any] = {
+        "name": "diffcodec x",
+        "dataset": {"name": "set", "images": 1},
+        "model": {},
+    }
     result |= pool([a_record()])
     result["lossless"]["peers"] = {"png": {"bpd": 9.0, "standard_error": 0.5}}
     return result

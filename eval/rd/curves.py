@@ -91,13 +91,14 @@ def _curves(path: Path, result: Fields) -> Iterator[Curve]:
         yield Curve(name, label, "ours" if ours else "other", _columns(table))
         if ours:
             theory = result.at("theory")
-            columns = _columns(theory) | {"bpp": theory.at("bpp_mi").numbers(least=0)}
+            ideal = {"bpp": theory.at("bpp_mi").numbers(least=0)}
             equally_long([theory.at("bpp"), theory.at("bpp_mi")])
+            columns = {**_columns(theory), **ideal}
             yield Curve(f"{name} theory", "its theory (sum of MI)", "theory", columns)
     labels = labels_of(result)
-    for key, columns in _tables(result, "peers"):
+    for key, peer in _tables(result, "peers"):
         label = PEERS[key].label if key in PEERS else key
-        yield Curve(key, labels.get(key, label), "peer", _columns(columns))
+        yield Curve(key, labels.get(key, label), "peer", _columns(peer))
 
 
 def labels_of(result: Fields) -> dict[str, str]:
@@ -118,7 +119,7 @@ def _columns(table: Fields) -> dict[str, Sequence[float | None]]:
         for column, names in COLUMNS.items()
     }
     found = {column: field for column, field in known.items() if field is not None}
-    columns = {}
+    columns: dict[str, Sequence[float | None]] = {}
     for column, field in found.items():
         if column in RATES:
             columns[column] = field.numbers(above=0)

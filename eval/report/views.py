@@ -17,7 +17,8 @@ from PIL import Image
 
 from diffcodec.accounting.trace import Trace
 from diffcodec.bitstream.types import Float32, Pixels, Progress
-from diffcodec.codec import Codec, Decoded
+from diffcodec.codec import Codec
+from diffcodec.decoded import Decoded
 from diffcodec.eval.common import metrics
 from diffcodec.eval.common.coded import File, PeerError
 from diffcodec.eval.common.images import NamedImage
