@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from diffcodec.cli.decoder import Decoder, Shown, decode_file, remarks, shown_options
-from diffcodec.cli.many import Outcome, Record, run_many, sort_left_out
+from diffcodec.cli.many import Outcome, Record, require, run_many, sort_left_out
 from diffcodec.cli.options import (
     Network,
     Parallel,
@@ -100,10 +100,11 @@ def decode(
     if scale is not None and size is not None:
         raise click.UsageError("--scale and --size each say how small; give one of them")
     given = arguments(words, target, SUFFIXES, else_target=format_ is not None)
-    running = {"threads": parallel.threads(network), "backend": network.backend}
+    one = given.single and not resume and parallel.dask is None
+    running = network.running if one else parallel.running(network)
     times = int(scale[2:]) if scale else 1
     decoder = Decoder(network.anywhere(), running, cut, times, size, shown, strip, strict)
-    if given.single and not resume and parallel.dask is None:
+    if one:
         _decode_one(decoder, given, format_, output)
     else:
         _decode_many(decoder, given, format_, parallel, resume, output)
@@ -145,6 +146,7 @@ def _decode_many(
     names, clashes = targets(scan.images, given, f".{format or 'png'}")
     outcome = Outcome()
     sort_left_out(scan, outcome, names)
+    require(scan, given.sources, ".dfc file to decode")
     for line in clashes:
         output.say(line)
     pairs = [(str(found.path), name) for found, name in zip(scan.images, names, strict=True)]

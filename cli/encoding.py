@@ -11,7 +11,7 @@ import click
 from diffcodec.cli.encoder import Encoder, encode_file, remarks
 from diffcodec.cli.inspection import how_far
 from diffcodec.cli.ledger import claim_ledger, ledger_option, write_ledger
-from diffcodec.cli.many import Outcome, run_many, sort_left_out
+from diffcodec.cli.many import Outcome, require, run_many, sort_left_out
 from diffcodec.cli.options import (
     Network,
     Parallel,
@@ -128,9 +128,10 @@ def encode(
     """
     given = arguments(words, target, (SUFFIX,))
     options = {**coding.options, **ending, **cut}
-    running = {"threads": parallel.threads(network), "backend": network.backend}
+    one = given.single and not resume and parallel.dask is None
+    running = network.running if one else parallel.running(network)
     encoder = Encoder(network.anywhere(), running, options, choices, strict)
-    if given.single and not resume and parallel.dask is None:
+    if one:
         _encode_one(encoder, given, ledger, output)
     elif ledger is not None:
         raise click.UsageError("--ledger is about one image; leave out --resume and --dask")
@@ -172,6 +173,7 @@ def _encode_many(
     names, clashes = targets(scan.images, given, SUFFIX)
     outcome = Outcome()
     sort_left_out(scan, outcome, names)
+    require(scan, given.sources, "image to encode")
     for line in clashes:
         output.say(line)
     pairs = [(str(found.path), name) for found, name in zip(scan.images, names, strict=True)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from diffcodec.cli.options import Parallel
-from diffcodec.cli.output import Output
+from diffcodec.cli.output import Output, listed
 from diffcodec.cli.streams import about, name_of, print_json, shown, warn
 from diffcodec.eval.common.words import counted
 
@@ -150,6 +150,12 @@ def _above(bar: bool) -> None:
     """Free the line that a progress bar stands in; it is drawn again below."""
     if bar:
         click.echo("\r\x1b[K", nl=False, err=True)
+
+
+def require(scan: Scan, sources: Iterable[str], what: str) -> None:
+    """Raise ClickException where nothing was found; what: "image to encode", say."""
+    if not scan.images:
+        raise click.ClickException(f"{listed([*map(name_of, sources)])}: there is no {what}")
 
 
 def sort_left_out(scan: Scan, outcome: Outcome, known: Iterable[str] = ()) -> None:

@@ -339,6 +339,10 @@ class Parallel:
         """Threads of a network: all cores for one job at a time, one each for several."""
         return network.threads or (None if self.alone else 1)
 
+    def running(self, network: Network) -> dict[str, Any]:
+        """How each job evaluates the network, as keyword arguments."""
+        return {"threads": self.threads(network), "backend": network.backend}
+
     @contextmanager
     def executor(self) -> Iterator[Executor]:
         """What runs jobs; says so where an engine has no workers yet."""

@@ -7,6 +7,7 @@ its job run again elsewhere.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -224,7 +225,10 @@ def _engine(address: str) -> Iterator[Engine]:
         import distributed
     except ModuleNotFoundError as error:
         raise WorkerError("--dask needs distributed: pip install 'diffcodec[dask]'") from error
+    for name in ("distributed", "distributed.client"):  # what ends a run is raised, in a sentence
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
+        distributed.comm.resolve_address(address)
         client = distributed.Client(address, timeout=CONNECT, set_as_default=False)
     except (OSError, ValueError) as error:
         raise WorkerError(
