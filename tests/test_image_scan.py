@@ -106,6 +106,8 @@ def test_what_cannot_be_read_is_named(folder: Path, monkeypatch: pytest.MonkeyPa
     out = dict(find_images([folder]).left_out)
     reason = "cannot be read (Permission denied)"
     assert out[folder / "z"] == out[folder / "b" / "c"] == reason
+    unreadable = folder / "b" / "c"
+    assert find_images([unreadable]).left_out == [(unreadable, reason)]
 
 
 def test_deep_folders(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from diffcodec.bitstream.metadata import Item, Kind, Metadata
 from diffcodec.image import exif
 
+INCH = 0.0254  # metres
 METRE = 1  # the unit of a PNG's pHYs; 0 is none
 IPTC_RESOURCE = b"8BIM\x04\x04\0\0"  # Photoshop's image resource that holds IPTC
 
@@ -72,6 +73,20 @@ class Gathered:
     def sorted(self) -> Metadata:
         """In rising order of kind, texts as found."""
         return tuple(sorted(self.items, key=lambda item: item.kind))
+
+
+def per_inch_or_centimetre(data: bytes) -> tuple[float, float, int]:
+    """Of a DENSITY item: across, down, and 1 for inches, 2 for centimetres, 0 for neither.
+
+    Inches where they give whole numbers, within what rounding to a metre leaves open.
+    """
+    across, down = (int.from_bytes(data[i : i + 4], "big") for i in (0, 4))
+    if data[8:9] != bytes([METRE]):
+        return across, down, 0
+    x, y = round(across * INCH), round(down * INCH)
+    if (round(x / INCH), round(y / INCH)) == (across, down):
+        return x, y, 1
+    return across / 100, down / 100, 2
 
 
 def decoded(data: bytes) -> str:

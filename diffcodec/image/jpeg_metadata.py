@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 from diffcodec.bitstream.metadata import Kind
 from diffcodec.image.exif import PREFIX
-from diffcodec.image.gathered import METRE, Gathered, decoded
+from diffcodec.image.gathered import INCH, METRE, Gathered, decoded
 
-INCH = 0.0254  # metres
 XMP = b"http://ns.adobe.com/xap/1.0/\0"
 LONG_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 ICC = b"ICC_PROFILE\0"

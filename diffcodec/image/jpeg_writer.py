@@ -9,8 +9,8 @@ from PIL import Image
 
 from diffcodec.bitstream.metadata import Kind, Metadata
 from diffcodec.bitstream.types import Pixels
-from diffcodec.image.density import per_inch_or_centimetre
 from diffcodec.image.exif import PREFIX
+from diffcodec.image.gathered import per_inch_or_centimetre
 from diffcodec.image.jpeg_metadata import ICC, LARGEST, RESOURCES, XMP, with_segments
 
 QUALITY = 95

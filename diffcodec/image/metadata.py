@@ -7,8 +7,8 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from diffcodec.bitstream.metadata import Kind
 from diffcodec.image.boxes import avif_extras, jp2_metadata
-from diffcodec.image.gathered import METRE, Gathered
-from diffcodec.image.jpeg_metadata import INCH, jpeg_metadata
+from diffcodec.image.gathered import INCH, METRE, Gathered
+from diffcodec.image.jpeg_metadata import jpeg_metadata
 from diffcodec.image.png_metadata import png_metadata
 from diffcodec.image.tiff_tags import tiff_metadata
 

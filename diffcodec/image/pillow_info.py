@@ -9,10 +9,8 @@ from typing import Any
 from PIL import Image
 
 from diffcodec.bitstream.metadata import Kind, Metadata
-from diffcodec.image.density import per_inch_or_centimetre
 from diffcodec.image.exif import PREFIX, bare, with_orientation
-from diffcodec.image.gathered import METRE, Gathered
-from diffcodec.image.jpeg_metadata import INCH
+from diffcodec.image.gathered import INCH, METRE, Gathered, per_inch_or_centimetre
 
 UNIT = 100_000  # of gAMA and cHRM
 # What Pillow has no name for stands under the chunk's name, as bytes. sBIT is of the file that the

@@ -19,7 +19,6 @@ from diffcodec.bitstream.metadata import Kind
 from diffcodec.bitstream.types import Pixels
 from diffcodec.errors import ImageError
 from diffcodec.image import netpbm
-from diffcodec.image.completeness import check_whole
 from diffcodec.image.conversion import flattened, to_rgb
 from diffcodec.image.decoding import decode, fourth_bytes, samples
 from diffcodec.image.formats import readable
@@ -36,7 +35,7 @@ from diffcodec.image.refusals import (
     refuse_tiff,
 )
 from diffcodec.image.source import Source, read_source
-from diffcodec.image.truncation import truncated_images
+from diffcodec.image.truncation import check_whole, truncated_images
 
 
 def load(source: Source, choices: Choices = AS_IT_IS) -> Pixels:

@@ -70,7 +70,7 @@ def _in_folder(
     """The files below a folder, and how many names with a dot there were."""
     found, out, hidden = [], [], 0
     for path, reason in _entries(root):
-        if path.name.startswith("."):
+        if path != root and path.name.startswith("."):
             hidden += 1
             continue
         reason = reason or _reason(path, why_not)

@@ -7,8 +7,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from diffcodec.bitstream.metadata import Kind
 from diffcodec.image import exif
-from diffcodec.image.gathered import METRE, Gathered
-from diffcodec.image.jpeg_metadata import INCH
+from diffcodec.image.gathered import INCH, METRE, Gathered
 
 ICC, XMP, IPTC, RESOURCES, DNG_VERSION = 34675, 700, 33723, 34377, 50706
 RESOLUTION_X, RESOLUTION_Y, RESOLUTION_UNIT = 282, 283, 296

@@ -11,8 +11,8 @@ from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 from diffcodec.bitstream.metadata import Kind, Metadata
 from diffcodec.bitstream.types import Pixels
 from diffcodec.image import tiff_tags
-from diffcodec.image.density import per_inch_or_centimetre
 from diffcodec.image.exif import DIRECTORIES, ORIENTATION, parsed
+from diffcodec.image.gathered import per_inch_or_centimetre
 from diffcodec.image.tiff_tags import STORING
 
 DEFLATE, DIFFERENCES, UNDEFINED, BYTE = 8, 2, 7, 1
