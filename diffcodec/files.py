@@ -27,18 +27,20 @@ def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
         return
     target = Path(os.path.realpath(path))
     part = target.with_name(f".{_beginning(target.name)}.{secrets.token_hex(8)}.part")
-    _parts.add(part)
     try:
-        with open(_create(part, target, NEW if mode is None else NEW & mode), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, target)
+        descriptor = _create(part, target, NEW if mode is None else NEW & mode)
+        _parts.add(part)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+            _parts.discard(part)
     except OSError as error:
         raise type(error)(error.errno, error.strerror, str(path)) from error
-    finally:
-        part.unlink(missing_ok=True)
-        _parts.discard(part)
 
 
 def permissions(path: str | Path) -> int | None:

@@ -1,0 +1,137 @@
+"""Files appear whole or not at all, with the mode that they should have."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from diffcodec import files
+from diffcodec.files import permissions, remove_parts, write_atomic
+
+
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """022, which takes writing from group and others."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o755, 0o444])
+def test_a_file_that_is_replaced_passes_on_its_mode(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    write_atomic(path, b"new", mode=0o777)
+    assert (path.read_bytes(), permissions(path)) == (b"new", mode)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [(None, 0o644), (0o600, 0o600), (0o666, 0o644), (0o755, 0o644)]
+)
+def test_a_new_file_is_for_no_more_eyes_than_it_should(
+    tmp_path: Path, given: int | None, expected: int
+) -> None:
+    write_atomic(tmp_path / "a", b"new", mode=given)
+    assert permissions(tmp_path / "a") == expected
+
+
+def test_permissions_are_those_of_files(tmp_path: Path) -> None:
+    assert permissions(tmp_path) is permissions(tmp_path / "no") is permissions(os.devnull) is None
+
+
+def test_nobody_sees_a_private_file_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, seen = tmp_path / "a", []
+    path.write_bytes(b"old")
+    path.chmod(0o600)
+    monkeypatch.setattr(os, "fsync", lambda _: seen.extend(map(permissions, tmp_path.iterdir())))
+    write_atomic(path, b"new")
+    assert seen == [0o600, 0o600]
+
+
+@pytest.mark.parametrize("name", ["x" * 250, "ä" * 125, "漢" * 83, "x" * 255])
+def test_long_names(tmp_path: Path, name: str) -> None:
+    write_atomic(tmp_path / name, b"data")
+    assert (tmp_path / name).read_bytes() == b"data"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are UTF-8 elsewhere")
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9")
+    write_atomic(path, b"data")
+    assert os.listdir(os.fsencode(tmp_path)) == [b"caf\xe9"]
+
+
+def test_a_link_is_followed_and_a_planted_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "link").symlink_to("target")
+    write_atomic(tmp_path / "link", b"data")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_bytes() == b"data"
+    monkeypatch.setattr(files.secrets, "token_hex", lambda n: "known")
+    (tmp_path / ".a.known.part").symlink_to("victim")
+    with pytest.raises(FileExistsError, match="a"):
+        write_atomic(tmp_path / "a", b"data")
+    assert not (tmp_path / "victim").exists() and (tmp_path / ".a.known.part").is_symlink()
+
+
+def test_what_is_not_a_file_is_written_through(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    found = []
+    reader = threading.Thread(target=lambda: found.append(pipe.read_bytes()))
+    reader.start()
+    write_atomic(pipe, b"data")
+    reader.join()
+    assert found == [b"data"] and pipe.is_fifo()
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_atomic(path, b"new")
+    assert caught.value.filename == str(path)
+    assert [path.read_bytes()] == [b"old"] and list(tmp_path.iterdir()) == [path]
+
+
+def test_two_writers_of_one_name_do_not_mix(tmp_path: Path) -> None:
+    """Each file is one's or the other's, never a bit of both, and nothing else is left."""
+    path = tmp_path / "a"
+    contents = [bytes([i]) * 200_000 for i in range(8)]
+    writers = [threading.Thread(target=write_atomic, args=(path, data)) for data in contents]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert path.read_bytes() in contents and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_process_that_ends_at_once_can_remove_its_parts(tmp_path: Path) -> None:
+    script = (
+        "import os, sys\nfrom pathlib import Path\nfrom diffcodec import files\n"
+        "def end(_):\n"
+        "    print(len(os.listdir('.')), flush=True)\n"
+        "    files.remove_parts()\n"
+        "    os._exit(1)\n"
+        "os.fsync = end\n"
+        "files.write_atomic(Path('a'), b'data')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, b"1\n") and not list(tmp_path.iterdir())
+    remove_parts()  # there are none of this process
