@@ -17,9 +17,9 @@ from typing import BinaryIO, Literal
 from diffcodec import api
 from diffcodec.archive.account import Written
 from diffcodec.archive.ending import adaptive_end
-from diffcodec.archive.groups import Elsewhere, Plan, encoders, progress_within
+from diffcodec.archive.groups import Elsewhere, encoders, progress_within
 from diffcodec.archive.model import BINS
-from diffcodec.archive.part import Left, part_file, resumable, writing
+from diffcodec.archive.part import Left, output_file, resumable, writing
 from diffcodec.archive.source import Source
 from diffcodec.bitstream.archive import pack_end
 from diffcodec.bitstream.archive_header import ArchiveHeader
@@ -111,7 +111,7 @@ def write_archive(
     total = sum(len(group) for group in plan)
     with (
         _elsewhere(codec, pool, processes, model, backend) as elsewhere,
-        _output(target, resume, plan, left) as file,
+        output_file(target, resume, plan, left) as file,
     ):
         written.resumed = resumable(file, header, plan) if resume else 0
         name = target if isinstance(target, Path) else Path("standard output")
@@ -154,28 +154,6 @@ def _elsewhere(
     else:
         with executor(processes) as own:
             yield Elsewhere(own, model, backend)
-
-
-@contextmanager
-def _output(
-    target: Path | BinaryIO, resume: bool, plan: Plan, left: Left | None
-) -> Iterator[BinaryIO]:
-    """Where the archive is written: to a part file first, or straight to what is no file."""
-    if not isinstance(target, Path):
-        if resume:
-            raise OptionError("what is written to a pipe cannot be resumed")
-        yield target
-    elif target.exists() and not target.is_file():
-        with open(target, "wb") as file:
-            yield file
-    else:
-        # Whoever cannot read one of the images does not see it in the archive.
-        mode = 0o666
-        for group in plan:
-            for _, image in group:
-                mode &= 0o666 if image.mode is None else image.mode
-        with part_file(target, resume, mode, left) as file:
-            yield file
 
 
 def _start(file: BinaryIO, header: ArchiveHeader, name: Path, again: bool) -> None:

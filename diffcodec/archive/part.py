@@ -48,6 +48,31 @@ def part_of(target: Path) -> Path:
 
 
 @contextmanager
+def output_file(
+    target: Path | BinaryIO, resume: bool, plan: Plan, left: Left | None
+) -> Iterator[BinaryIO]:
+    """Where the archive is written: to a part file first, or straight to what is no file.
+
+    Raises as part_file does, and OptionError for what cannot be resumed.
+    """
+    if not isinstance(target, Path):
+        if resume:
+            raise OptionError("what is written to a pipe cannot be resumed")
+        yield target
+    elif target.exists() and not target.is_file():
+        with open(target, "wb") as file:
+            yield file
+    else:
+        # Whoever cannot read one of the images does not see it in the archive.
+        mode = 0o666
+        for group in plan:
+            for _, image in group:
+                mode &= 0o666 if image.mode is None else image.mode
+        with part_file(target, resume, mode, left) as file:
+            yield file
+
+
+@contextmanager
 def part_file(
     target: Path, resume: bool, mode: int = 0o666, left: Left | None = None
 ) -> Iterator[BinaryIO]:
