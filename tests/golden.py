@@ -17,10 +17,11 @@ import pytest
 from diffcodec.archive.archive import Network, make_header, write_archive
 from diffcodec.archive.groups import Source
 from diffcodec.bitstream.metadata import Item, Kind
+from diffcodec.bitstream.profiles import profile_of
 from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
 from diffcodec.files import write_atomic
-from diffcodec.golden import FOLDER, INDEX, NETWORK, decode, digest
+from diffcodec.golden import FOLDER, INDEX, NETWORK, carried, decode, digest
 from diffcodec.image import Picture
 from diffcodec.progressive.residual import Residual
 from tests.exact_network import build, calibrated
@@ -52,6 +53,7 @@ def files(codec: Codec, folder: Path) -> Iterator[tuple[str, str, bytes]]:
         yield "polar-step.dfc", "the same, cut inside that step", whole[:-700]
     alone = codec.encode(colour, switch="none")
     yield "alone.dfc", "RGB, adaptive without steps", alone
+    yield from _version_3(codec)
     plain = [colour, grey]
     yield (
         "plain.dfa",
@@ -89,6 +91,47 @@ def _rich(codec: Codec) -> bytes:
     stream = io.BytesIO()
     write_archive(codec, some, stream, make_header(codec, "6", 16, network="always"))
     return stream.getvalue()
+
+
+def _version_3(codec: Codec) -> Iterator[tuple[str, str, bytes]]:
+    """What takes its header: 16 bits, alpha, metadata."""
+    deep, mask = deep_image(14, 18, 3, seed=14), soft_mask(14, 18)
+    with pytest.MonkeyPatch.context() as patch:
+        trust_steps(patch)
+        whole = codec.encode(deep, chain="12", code="butterfly:8", switch=40.0)
+        yield "deep.dfc", "RGB of 16 bits, 12 levels down to 40 grey levels, adaptive", whole
+        yield "deep-cut.dfc", "the same, cut inside the exact pixels", whole[:-180]
+        clear = np.concatenate([synthetic_image(14, 18, 3, seed=15), mask], axis=2)
+        whole = codec.encode(clear, chain="12", code="butterfly:8", switch=40.0)
+        yield "alpha.dfc", "RGBA, 12 levels down to 40 grey levels, adaptive", whole
+        yield "alpha-cut.dfc", "the same, cut inside alpha", whole[:60]
+    narrow = np.concatenate([deep[..., :1] >> 4 << 4, mask.astype("<u2") * 257], axis=2)
+    about = "grey and alpha of 16 bits that come from 12 and 8, adaptive without steps"
+    yield "narrow.dfc", about, codec.encode(narrow, switch="none")
+    items = (
+        Item(Kind.ICC, profile_of(bytes([0])) or b""),
+        Item(Kind.ORIENTATION, bytes([6])),
+        Item(Kind.EXIF, b"MM\0*\0\0\0\x08\0\0\0\0\0\0"),
+        Item(Kind.TEXT, "Title\0\0\0Übung".encode()),
+        Item(Kind.TEXT, b"Comment\0\0\0" + 40 * b"made up "),
+    )
+    grey = synthetic_image(9, 11, 1, seed=16)
+    whole = codec.encode(grey, metadata=items, switch="none")
+    yield "metadata.dfc", "grey, a known profile and metadata on both sides of the pixels", whole
+
+
+def deep_image(height: int, width: int, channels: int, seed: int) -> Pixels:
+    """(H, W, C) uint16 that needs all 16 bits."""
+    upper = synthetic_image(height, width, channels, seed).astype(np.uint16)
+    lower = np.random.default_rng(seed).integers(0, 256, upper.shape, dtype=np.uint16)
+    return np.asarray(upper << 8 | lower, "<u2")
+
+
+def soft_mask(height: int, width: int) -> Pixels:
+    """(H, W, 1) uint8: a disc with a soft edge, hidden without and full within."""
+    y, x = np.mgrid[0:height, 0:width]
+    away = np.hypot(y - height / 2, x - width / 2)
+    return np.asarray((60 * (min(height, width) / 2 - away)).clip(0, 255), np.uint8)[..., None]
 
 
 def _version_1(codec: Codec, folder: Path) -> Iterator[tuple[str, str, bytes]]:
@@ -159,7 +202,8 @@ def main() -> None:
         if name in index:
             continue
         write_atomic(FOLDER / name, data)
-        index[name] = {"about": about, "sha256": digest(decode(codec, data))}
+        sha256 = digest(decode(codec, data), carried(data))
+        index[name] = {"about": about, "sha256": sha256}
         print(f"{name}: {len(data)} bytes, {about}")
     write_atomic(INDEX, (json.dumps(index, indent=1) + "\n").encode())
 

@@ -1,7 +1,7 @@
-"""Files that decode to known pixels, on every machine and in every version.
+"""Files that decode to known pixels, and metadata, on every machine and in every version.
 
 They were made once, with a small network of their own that lies beside them, and stay as they are:
-`index.json` holds the SHA-256 of the pixels of each.
+`index.json` holds the SHA-256 of what is in each.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.archive.reading import extract
-from diffcodec.bitstream.container import ARCHIVE_MAGIC
+from diffcodec.beside import parse_beside
+from diffcodec.bitstream.container import ARCHIVE_MAGIC, parse_header
 from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.metadata import Metadata
 from diffcodec.codec import Codec
 
 FOLDER = Path(__file__).parent
@@ -28,16 +30,17 @@ INDEX = FOLDER / "index.json"
 
 @dataclass(frozen=True)
 class Golden:
-    """A file, what it is, and the SHA-256 of the pixels that it holds."""
+    """A file, what it is, and the SHA-256 of the pixels and the metadata that it holds."""
 
     name: str
     about: str
     sha256: str
 
     def decodes(self, codec: Codec) -> bool:
-        """Does it give the known pixels?"""
+        """Does it give the known pixels, and metadata?"""
+        data = (FOLDER / self.name).read_bytes()
         try:
-            return digest(decode(codec, (FOLDER / self.name).read_bytes())) == self.sha256
+            return digest(decode(codec, data), carried(data)) == self.sha256
         except BitstreamError:
             return False
 
@@ -59,9 +62,19 @@ def decode(codec: Codec, data: bytes) -> list[NDArray[np.uint8]]:
     return [pixels for pixels in found if isinstance(pixels, np.ndarray)]
 
 
-def digest(images: list[NDArray[np.uint8]]) -> str:
-    """SHA-256 over the shape, as text, and the pixels of each (H, W, C)."""
+def carried(data: bytes) -> Metadata:
+    """The metadata of a .dfc file; of an archive none."""
+    if data[:4] == ARCHIVE_MAGIC:
+        return ()
+    return parse_beside(data, *parse_header(data)).metadata
+
+
+def digest(images: list[NDArray[np.uint8]], metadata: Metadata = ()) -> str:
+    """SHA-256 over the shape, as text, and the pixels of each (H, W, C), then kind and data of
+    each item of metadata."""
     sha = hashlib.sha256()
     for pixels in images:
         sha.update(str(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes())
+    for kind, data in metadata:
+        sha.update(bytes([kind]) + data)
     return sha.hexdigest()
