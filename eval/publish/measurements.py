@@ -333,6 +333,14 @@ MEASUREMENTS = (
         ("files", "png", "webp"),
     ),
     Measurement(
+        "odd-inputs.json",
+        "python -m diffcodec.eval.experiments.odd_inputs tests/images/dog.png "
+        "--json odd-inputs.json",
+        1.5,
+        LARGE,
+        ("files", "png", "webp"),
+    ),
+    Measurement(
         "coder.json",
         "python -m diffcodec.eval.experiments.coder_benchmark --json coder.json",
         12,
