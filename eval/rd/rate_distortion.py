@@ -235,6 +235,8 @@ def summary(result: Record) -> str:
     rows = zip(*(result["results"][k] for k in ("bpp", "psnr-rgb", "psnr-rgb-pooled")), strict=True)
     lines = ["    bpp  mean PSNR  pooled PSNR (dB)"]
     lines += [f"{b:7.3f} {'-' if p is None else f'{p:.2f}':>10} {q:12.2f}" for b, p, q in rows]
+    if result["results"]["bpp"] and not result["theory"]["bpp"]:
+        lines.append("no theory beside it: at every rate a cut lies in an image's exact pixels")
     end = result["lossless"]
     error = "" if end["standard_error"] is None else f" +- {end['standard_error']:.4f}"
     over = end["overhead_percent_over_mi"]
