@@ -35,7 +35,7 @@ def check_stop(
         if name in ("max_bytes", "max_steps"):
             if not (whole(value) and value > 0):
                 raise OptionError(f"{name} is {value!r}: it must be a whole number above 0")
-        elif not (_real(value) and math.isfinite(value) and value > 0):
+        elif not (real(value) and math.isfinite(value) and value > 0):
             raise OptionError(f"{name} is {value!r}: it must be a number above 0, and finite")
 
 
@@ -50,5 +50,6 @@ def whole(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
-def _real(value: Any) -> bool:
+def real(value: Any) -> bool:
+    """Whether this is a number, of Python's or numpy's."""
     return whole(value) or isinstance(value, float | np.floating)

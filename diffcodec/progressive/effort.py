@@ -68,5 +68,5 @@ def effort_of(name: str) -> Effort:
     """By name; raises OptionError if there is none such."""
     try:
         return EFFORTS[name]
-    except KeyError:
+    except (KeyError, TypeError):
         raise OptionError(f'there is no effort "{name}", only {", ".join(EFFORTS)}') from None

@@ -12,6 +12,7 @@ from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.strips import ADAPTIVE
 from diffcodec.bitstream.types import Pixels
 from diffcodec.errors import OptionError
+from diffcodec.limits import real
 from diffcodec.progressive.adaptive_residual import decode_adaptive, encode_adaptive
 from diffcodec.progressive.effort import Effort
 from diffcodec.progressive.gaussian_residual import decode_gaussian, encode_gaussian
@@ -76,7 +77,7 @@ def last_node(switch: Switch | None, chain: Chain, format: SampleFormat) -> int:
         return -1
     if switch is None:
         return len(chain.v) - 1
-    if isinstance(switch, str) or not (math.isfinite(switch) and switch > 0):
+    if not (real(switch) and math.isfinite(switch) and switch > 0):
         raise OptionError(f'{switch} is no noise to switch at: say grey levels above 0, or "none"')
     half = format.half / format.grey_level
     below = (i for i, v in enumerate(chain.v) if math.sqrt(v) * half <= switch)

@@ -109,6 +109,8 @@ def choose_chain(name: str, tables: Tables) -> Chain:
 
     Raises OptionError for anything else.
     """
+    if not isinstance(name, str):
+        raise OptionError(f'{name!r} is not the name of a chain; say "ddpm:50", for instance')
     if name in tables.chains:
         return Chain("own", tables.chains[name], tables)
     own = ", ".join(sorted(tables.chains, key=int))
