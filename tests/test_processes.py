@@ -73,6 +73,31 @@ def test_a_forked_child_uses_the_codec_that_it_inherits(tiny_network: Path) -> N
 
 @forks
 @pytest.mark.usefixtures("rows_are_shared")
+def test_a_loader_of_data_uses_the_codec_that_it_inherits(tiny_network: Path) -> None:
+    from torch.utils.data import DataLoader
+
+    codec = Codec.from_pretrained(tiny_network, threads=2)
+    files = [codec.encode(pixels) for pixels in IMAGES]
+
+    class Coded:
+        def __len__(self) -> int:
+            return len(IMAGES)
+
+        def __getitem__(self, i: int) -> bytes:
+            return codec.encode(IMAGES[i])
+
+    loader: DataLoader[bytes] = DataLoader(
+        Coded(),  # type: ignore[arg-type]
+        batch_size=None,
+        num_workers=2,
+        multiprocessing_context="fork",
+        timeout=60,
+    )
+    assert list(loader) == files
+
+
+@forks
+@pytest.mark.usefixtures("rows_are_shared")
 @pytest.mark.parametrize("backend", ["compiled", "numpy", "torch8", "torch64", "torch32"])
 def test_every_backend_survives_a_fork(backend: str) -> None:
     graph = random_bytes(1, patch=1) if backend == "torch8" else build("unit")
