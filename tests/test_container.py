@@ -11,10 +11,16 @@ from hypothesis import strategies as st
 
 from diffcodec.bitstream.butterfly import BUTTERFLY
 from diffcodec.bitstream.container import (
+    ALPHA,
+    BACK,
     CHAINS,
+    DEEP,
+    EXTENDED,
+    FRONT,
     MAX_PIXELS,
+    NARROW,
+    OPAQUE,
     PLAIN,
-    VERSIONS,
     Header,
     crc16,
     pack_varint,
@@ -22,7 +28,8 @@ from diffcodec.bitstream.container import (
     parse_varint,
 )
 from diffcodec.bitstream.errors import BitstreamError, IncompleteHeader
-from diffcodec.bitstream.sample_format import RGB8, SAMPLE_FORMATS
+from diffcodec.bitstream.narrowing import Narrowing
+from diffcodec.bitstream.sample_format import RGB8, SAMPLE_FORMATS, SampleFormat
 from diffcodec.bitstream.step_codes import STEP_CODES, STEP_CODES_OF_VERSION_1, StepCode
 from diffcodec.bitstream.trellis import Trellis
 
@@ -37,16 +44,73 @@ headers = st.builds(
     nodes=st.integers(0, 1000),
     seed=st.integers(0, 2**32 - 1),
     total_bytes=st.none() | st.integers(64, 2**30),
-    version=st.sampled_from(VERSIONS),
+    version=st.sampled_from((1, PLAIN)),
 )
+
+
+@st.composite
+def extended(draw: st.DrawFn) -> Header:
+    """A header of version 3."""
+    header = draw(headers)
+    format = SampleFormat(draw(st.integers(1, 4)), draw(st.sampled_from((8, 16))))
+    narrowed = st.builds(Narrowing, st.integers(8, 15), st.integers(0, 2))
+    return dataclasses.replace(
+        header,
+        version=EXTENDED,
+        format=format,
+        narrowing=draw(st.none() | narrowed) if format.depth == 16 else None,
+        opaque=format.alpha and draw(st.booleans()),
+        front=draw(st.integers(0, 2**30)),
+        back=0 if header.total_bytes is None else draw(st.integers(0, 2**30)),
+        total_bytes=None if header.total_bytes is None else header.total_bytes + 2**31,
+    )
+
+
 SMALL = Header(32, 32, RGB8, bytes(8), Trellis(14), "own", 25, 0, 1500)
 
 
 @given(headers, st.sampled_from(STEP_CODES))
 def test_round_trip(header: Header, code: StepCode) -> None:
-    for own in (header, dataclasses.replace(header, code=code, version=VERSIONS[-1])):
+    for own in (header, dataclasses.replace(header, code=code, version=PLAIN)):
         data = own.pack()
         assert parse_header(data + bytes(3)) == (own, len(data))
+
+
+@given(extended(), st.sampled_from(STEP_CODES))
+def test_round_trip_of_version_3(header: Header, code: StepCode) -> None:
+    own = dataclasses.replace(header, code=code)
+    data = own.pack()
+    assert parse_header(data + bytes(3)) == (own, len(data))
+    assert own.coded.channels in (1, 3) and own.dims % own.coded.channels == 0
+
+
+def test_what_version_2_cannot_say_is_not_written_as_such() -> None:
+    for change in ({"format": SampleFormat(4, 8)}, {"front": 9}, {"back": 9}):
+        header = dataclasses.replace(SMALL, **change)  # type: ignore[arg-type]
+        assert header.extended and not SMALL.extended
+        with pytest.raises(AssertionError):
+            header.pack()
+
+
+@pytest.mark.parametrize(
+    "more", [0x40, 0x80, OPAQUE, NARROW, FRONT, BACK, ALPHA | OPAQUE | NARROW, DEEP | OPAQUE]
+)
+def test_flags_of_version_3_that_do_not_go_together(more: int) -> None:
+    plain = dataclasses.replace(SMALL, version=EXTENDED).pack()[:-2]
+    narrowing = bytes([8]) if more & NARROW else b""
+    body = plain[:6] + bytes([more]) + narrowing + plain[7:]
+    body += bytes(bool(more & FRONT) + bool(more & BACK))  # lengths of 0
+    with pytest.raises(BitstreamError, match="does not know"):
+        parse_header(body + crc16(body))
+
+
+def test_a_back_block_needs_a_lossless_end() -> None:
+    odd = dataclasses.replace(SMALL, version=EXTENDED, back=7, total_bytes=None)
+    with pytest.raises(BitstreamError, match="does not know"):
+        parse_header(odd.pack())
+    long = dataclasses.replace(SMALL, version=EXTENDED, front=1000, back=600)
+    with pytest.raises(BitstreamError, match="length"):
+        parse_header(long.pack())
 
 
 def test_small_image_needs_at_most_32_bytes() -> None:
@@ -54,7 +118,7 @@ def test_small_image_needs_at_most_32_bytes() -> None:
     assert len(dataclasses.replace(SMALL, width=4000, height=3000, total_bytes=10**7).pack()) <= 32
 
 
-@given(headers)
+@given(headers | extended())
 def test_every_prefix_is_incomplete(header: Header) -> None:
     data = header.pack()
     for length in range(1, len(data)):
@@ -62,7 +126,7 @@ def test_every_prefix_is_incomplete(header: Header) -> None:
             parse_header(data[:length])
 
 
-@given(headers, st.data())
+@given(headers | extended(), st.data())
 def test_every_flipped_bit_is_noticed(header: Header, data: st.DataObject) -> None:
     packed = bytearray(header.pack())
     bit = data.draw(st.integers(0, 8 * len(packed) - 1))
