@@ -23,7 +23,8 @@ from diffcodec.bitstream.metadata import Metadata
 from diffcodec.bitstream.payload import Payload
 from diffcodec.bitstream.pixels import STORED
 from diffcodec.bitstream.types import Pixels
-from diffcodec.codec import Codec, Decoded
+from diffcodec.codec import Codec
+from diffcodec.decoded import Decoded
 from diffcodec.errors import CheckpointError
 from diffcodec.exact.stored import AnyGraph
 from diffcodec.file import File, cut

@@ -51,7 +51,7 @@ def decoded_image(file: File, received: Received, alpha: Alpha | None) -> Decode
         if alpha.damaged and ALPHA_DAMAGE not in damage:
             damage = (*damage, ALPHA_DAMAGE)
     return Decoded(
-        pixels=put_together(file.header, received.pixels, alpha and alpha.samples),
+        pixels=put_together(file.header, received.pixels, None if alpha is None else alpha.samples),
         bytes_used=file.bytes_used,
         total_bytes=file.header.total_bytes,
         steps=received.steps,

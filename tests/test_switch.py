@@ -17,7 +17,8 @@ from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.payload import CRC
 from diffcodec.bitstream.strips import ADAPTIVE, Coding
 from diffcodec.bitstream.types import Float32, Pixels
-from diffcodec.codec import Codec, Decoded
+from diffcodec.codec import Codec
+from diffcodec.decoded import Decoded
 from diffcodec.errors import OptionError
 from diffcodec.file import with_length
 from diffcodec.progressive.effort import EFFORTS

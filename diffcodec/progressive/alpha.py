@@ -27,7 +27,7 @@ from diffcodec.theory.units import from_unit, to_unit
 ALL_BITS = 0  # in place of a narrowing: samples need all of them
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Alpha:
     """samples: (H, W, 1); exact: whether all of them are; damaged: whether there is any damage."""
 
@@ -38,7 +38,7 @@ class Alpha:
     @property
     def opacity(self) -> Float32:
         """(1, H, W), 0 .. 1."""
-        return (to_unit(self.samples, self._format) + 1) / 2
+        return np.asarray((to_unit(self.samples, self._format) + 1) / 2, np.float32)
 
     def shrunk(self, scale: int) -> Alpha:
         """Of a preview."""
