@@ -7,7 +7,7 @@ Coded as what they come from they take far less: not even a model that learns fi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -77,9 +77,13 @@ def find_narrowing(samples: Pixels) -> Narrowing | None:
     """The fewest bits that samples of 16 bits come from; None if they need all."""
     flat = samples.reshape(-1)
     some = flat[:: max(1, flat.size // SAMPLE)]
-    for bits in range(FEWEST, FULL):
-        for rule in range(len(RULES)):
-            narrowing = Narrowing(bits, rule)
-            if narrowing.fits(some) and narrowing.fits(flat):
-                return narrowing
+    for narrowing in _narrowings():
+        if narrowing.fits(some) and narrowing.fits(flat):
+            return narrowing
     return None
+
+
+@lru_cache(maxsize=1)
+def _narrowings() -> tuple[Narrowing, ...]:
+    """All of them, with their tables, the fewest bits first."""
+    return tuple(Narrowing(bits, r) for bits in range(FEWEST, FULL) for r in range(len(RULES)))

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from diffcodec.accounting.audit import audit
 from diffcodec.accounting.ledger import Ledger
@@ -23,14 +23,16 @@ from diffcodec.bitstream.metadata import Metadata
 from diffcodec.bitstream.payload import Payload
 from diffcodec.bitstream.pixels import STORED
 from diffcodec.bitstream.types import Pixels
-from diffcodec.codec import Codec
-from diffcodec.decoded import Decoded
 from diffcodec.errors import CheckpointError
 from diffcodec.exact.stored import AnyGraph
 from diffcodec.file import File, cut
 from diffcodec.limits import check_stop
 from diffcodec.theory.chain import Tables
 from diffcodec.zoo import find, load_graph, shipped_networks, stated_facts, stated_fingerprint
+
+if TYPE_CHECKING:
+    from diffcodec.codec import Codec
+    from diffcodec.decoded import Decoded
 
 PHOTOGRAPHS = "photo-large"  # the network for all but small images
 
@@ -42,6 +44,8 @@ def load_codec(model: str | Path, threads: int | None = None, backend: str | Non
 
 @lru_cache(maxsize=4)
 def _codec(path: Path, changed: int, threads: int | None, backend: str | None) -> Codec:
+    from diffcodec.codec import Codec  # what is only asked about needs no network
+
     return Codec.of(_read(path, changed), threads, backend=backend)
 
 

@@ -77,3 +77,8 @@ def test_commands_and_tables_list_them_all() -> None:
     assert options.RESIDUALS == RESIDUALS
     (option,) = (o for o in encode.params if isinstance(o, click.Option) and o.name == "effort")
     assert all(effort in (option.help or "") for effort in EFFORTS)
+
+
+def test_finer_samples_are_left_to_the_adaptive_coder_earlier() -> None:
+    for work in EFFORTS.values():
+        assert work.switch(10**6, 16) == work.switch(10**6, 12) > work.switch(10**6, 8)

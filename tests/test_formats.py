@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -398,3 +400,13 @@ def test_the_pixels_of_a_file_that_states_another_depth_are_not_shown_wrong() ->
     bare = dataclasses.replace(header, version=EXTENDED)
     assert CODEC.decode(bare.pack()).pixels.shape == (9, 13, 3)
     assert head < len(bare.pack())
+
+
+def test_what_is_only_asked_about_needs_no_network() -> None:
+    """Neither its code nor its weights are read: `info` on the beginning of a file is cheap."""
+    code = (
+        "import sys; from diffcodec import api; api.info(open(sys.argv[1], 'rb').read(1000));"
+        "print(*(m for m in sys.modules if m.startswith('diffcodec.exact.') or 'torch' in m))"
+    )
+    run = [sys.executable, "-c", code, str(FOLDER / "alpha.dfc")]
+    assert "backends" not in subprocess.run(run, check=True, capture_output=True, text=True).stdout

@@ -77,7 +77,7 @@ def test_efforts_choose_switch_and_level(name: str) -> None:
     chain = "ddpm:100"  # goes below all of them
     data = encode(IMAGE, effort=name, chain=chain)
     work, pixels = EFFORTS[name], IMAGE[..., 0].size
-    switch = work.switch(pixels)
+    switch = work.switch(pixels, 8)
     assert data == encode(IMAGE, effort=name, chain=chain, switch=switch)
     levels = 127.5 * np.sqrt(CODEC.open(data).chain.v)
     below = levels[levels <= switch]

@@ -57,7 +57,7 @@ def ending_of(
     if not adaptive and format.depth > 8:
         raise OptionError("the Gaussian codes samples of 8 bits only; leave the residual adaptive")
     if switch is None and adaptive and not stops:
-        switch = work.switch(pixels)
+        switch = work.switch(pixels, format.depth)
     return Ending(last_node(switch, chain, format), work.level(pixels) if adaptive else None)
 
 
