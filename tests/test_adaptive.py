@@ -50,7 +50,7 @@ CASES = [
     Case(2, (3, 17, 4), "waves"),
     Case(2, (4, 17, 2), "waves", 0.5),
     Case(0, (4, 17, 2), "waves", shift=8),
-    Case(1, (3, 9, 5), "waves", 10.0, shift=4),
+    Case(1, (5, 9, 3), "waves", 10.0, shift=4),
     Case(2, (3, 17, 3), "noise", 10.0, shift=8, grid=4),  # as damaged data may say
     *(Case(2, (5, 6, 3), content) for content in ("noise", "board", "flat")),
     *(Case(1, (5, 6, 1), content, 0.5) for content in ("noise", "board", "flat")),
