@@ -18,7 +18,7 @@ from diffcodec.eval.common.words import counted
 from diffcodec.sampling import SAMPLERS, STEPS, reconstruction
 
 if TYPE_CHECKING:
-    from diffcodec.bitstream.types import Progress
+    from diffcodec.bitstream.types import Pixels, Progress
     from diffcodec.progressive.receiver import Reconstruct
 
 
@@ -91,11 +91,15 @@ class Decoder:
         Raises ClickException that names the file where `strict` asks for more, and errors of files,
         options and images.
         """
+        import numpy as np
+
         from diffcodec import api, image
 
         if self.strict:
             _refuse_less(api.info(data, self.model), format, name)
         file = api.open_file(data, self.model, **self.cut)
+        sample = file.header.format
+        _refuse_unless_held(np.zeros((1, 1, sample.channels), sample.dtype), format, name)
         began = time.perf_counter()
         decoded = api.decode(
             file,
@@ -138,6 +142,7 @@ class Decoder:
             "reconstruction": "exact" if decoded.lossless else self.shown.reconstruction,
             "decoding_seconds": round(seconds, 3),
         }
+        _refuse_unless_held(decoded.pixels, format, name)
         made = image.to_bytes(decoded.pixels, format, metadata)
         return Made(made, record, _end(facts, decoded.steps, decoded.lossless))
 
@@ -177,6 +182,16 @@ def _end(facts: Record, steps: int, lossless: bool) -> str:
     if facts["pixels"] and not facts["steps_available"]:
         return "part of the exact pixels"
     return f"step {steps} of {facts['steps_total']}"
+
+
+def _refuse_unless_held(pixels: Pixels, format: str, name: str) -> None:
+    """Raise ClickException for pixels that a format cannot hold, before they are decoded if that is
+    known then.
+    """
+    from diffcodec.image import cannot_hold
+
+    if reason := cannot_hold(pixels, format):
+        raise click.ClickException(f"{name}: {format.upper()} {reason}; name another format")
 
 
 def _refuse_less(facts: Record, format: str, name: str) -> None:

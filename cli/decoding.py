@@ -146,7 +146,7 @@ def _decode_many(
     names, clashes = targets(scan.images, given, f".{format or 'png'}")
     outcome = Outcome()
     sort_left_out(scan, outcome, names)
-    require(scan, given.sources, ".dfc file to decode")
+    require(scan, given.sources, ".dfc file to decode", outcome)
     for line in clashes:
         output.say(line)
     pairs = [(str(found.path), name) for found, name in zip(scan.images, names, strict=True)]

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from diffcodec.cli.many import Job, Record
-from diffcodec.cli.metadata_words import phrases
 from diffcodec.cli.streams import PIPE, name_of, read
 from diffcodec.cli.targets import begins
 
@@ -69,6 +68,7 @@ class Encoder:
     ) -> tuple[File, Record]:
         """The file, and what --json says about it but for the names."""
         from diffcodec import api
+        from diffcodec.image.holding import phrase
 
         picture = original.picture
         began = time.perf_counter()
@@ -82,7 +82,7 @@ class Encoder:
             **self.running,
         )
         seconds = time.perf_counter() - began
-        late = phrases(api.left_out(data, picture.metadata))
+        late = [phrase(item) for item in api.left_out(data, picture.metadata)]
         self._refuse(late, source)
         file = api.open_file(data, self.model)
         facts = api.info(file, self.model)

@@ -173,7 +173,7 @@ def _encode_many(
     names, clashes = targets(scan.images, given, SUFFIX)
     outcome = Outcome()
     sort_left_out(scan, outcome, names)
-    require(scan, given.sources, "image to encode")
+    require(scan, given.sources, "image to encode", outcome)
     for line in clashes:
         output.say(line)
     pairs = [(str(found.path), name) for found, name in zip(scan.images, names, strict=True)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -152,10 +153,21 @@ def _above(bar: bool) -> None:
         click.echo("\r\x1b[K", nl=False, err=True)
 
 
-def require(scan: Scan, sources: Iterable[str], what: str) -> None:
-    """Raise ClickException where nothing was found; what: "image to encode", say."""
-    if not scan.images:
-        raise click.ClickException(f"{listed([*map(name_of, sources)])}: there is no {what}")
+def require(scan: Scan, sources: Sequence[str], what: str, outcome: Outcome) -> None:
+    """Say which sources are folders without a file to work on; what: "image to encode", say.
+
+    Raises ClickException where nothing is found, and where a folder of that kind is the last of two
+    names: it may be meant for results.
+    """
+    roots = {str(found.root) for found in scan.images}
+    barren = [s for s in sources if os.path.isdir(s) and str(Path(s)) not in roots]
+    if barren and ((len(sources) <= 2 and barren[-1] == sources[-1]) or not scan.images):
+        hint = "; name a folder for results with -o" if scan.images else ""
+        names = listed([*map(name_of, barren)])
+        raise click.ClickException(f"{names}: there is no {what}{hint}")
+    for source in barren:
+        outcome.left_out.append((source, f"holds no {what}"))
+        warn(f"left out: {name_of(source)} holds no {what}")
 
 
 def sort_left_out(scan: Scan, outcome: Outcome, known: Iterable[str] = ()) -> None:

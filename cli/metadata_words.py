@@ -1,12 +1,9 @@
-"""What metadata is called in messages."""
+"""What metadata is called in tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from diffcodec.bitstream.metadata import Metadata
+from typing import Any
 
 WORDS = {  # by diffcodec.bitstream.metadata.Kind
     "ICC": "ICC profile",
@@ -24,11 +21,6 @@ WORDS = {  # by diffcodec.bitstream.metadata.Kind
     "TEXT": "text",
     "IPTC": "IPTC",
 }
-
-
-def phrases(metadata: Metadata) -> list[str]:
-    """One on each kind of item, "its EXIF" for instance."""
-    return [f"its {WORDS[name]}" for name in dict.fromkeys(item.kind.name for item in metadata)]
 
 
 def listing(items: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -34,7 +34,9 @@ class Arguments:
         return len(self.sources) == 1 and not os.path.isdir(self.sources[0])
 
     def target_of_one(self, suffix: str) -> str:
-        """Where the result of the single file goes: beside it, in a folder, or to a file."""
+        """Where the result of the single file goes: beside it, in a folder, which is made, or to a
+        file.
+        """
         (source,) = self.sources
         if self.target is None:
             if source == PIPE or os.path.isfile(source) or not os.path.exists(source):
@@ -43,19 +45,27 @@ class Arguments:
         if os.path.isdir(self.target) or self.target.endswith(os.sep):
             if source == PIPE:
                 raise click.UsageError("standard input has no name; name a file with -o")
+            os.makedirs(self.target, exist_ok=True)
             return os.path.join(self.target, swapped(os.path.basename(source), suffix))
         return self.target
 
     @property
     def folder(self) -> str | None:
-        """Where the results of several go; None for beside them. UsageError if it is no folder."""
+        """Where the results of several go; None for beside them. Raises ClickException if that is
+        no folder.
+        """
         target = self.target
         if target is None:
             return None
-        file = os.path.exists(target) and not os.path.isdir(target)
-        if file or target == PIPE or not self.named:
-            place = "standard output" if target == PIPE else name_of(target)
-            raise click.UsageError(f"several results do not go to {place}; name a folder with -o")
+        if not self.named:
+            source = name_of(self.sources[0])
+            raise click.ClickException(f"{source} is a directory; name one for its results with -o")
+        if target == PIPE:
+            raise click.UsageError("standard output takes one result; name a folder with -o")
+        if os.path.exists(target) and not os.path.isdir(target):
+            raise click.ClickException(
+                f"{name_of(target)} is not a directory, where results can go"
+            )
         return target
 
 
@@ -70,13 +80,15 @@ def arguments(
         return Arguments([words[0]], words[1], named=False)
     if PIPE in words and len(words) > 1:
         raise click.UsageError("standard input goes alone; name its result with -o")
+    if "" in words:
+        raise click.ClickException("an input has no name")
     for word in words:
         if word != PIPE and not os.path.lexists(word):
             if len(words) == 1:
                 raise click.ClickException(f"{name_of(word)}: No such file or directory")
             raise click.ClickException(
                 f"{name_of(word)} does not exist; name a result with -o, or as the last of two "
-                f"names, with the suffix {' or '.join(suffixes)}"
+                f"names, with the suffix {suffixes[0] if len(suffixes) == 1 else 'of an image'}"
             )
     return Arguments(list(words), output)
 

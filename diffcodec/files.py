@@ -22,25 +22,28 @@ def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
     followed, and what is not a file (a pipe, /dev/null) is written to, not replaced. Raises OSError
     naming `path`; what was there before is then still there.
     """
-    if path.exists() and not path.is_file():
-        path.write_bytes(data)
-        return
-    target = Path(os.path.realpath(path))
-    part = target.with_name(f".{_beginning(target.name)}.{secrets.token_hex(8)}.part")
     try:
-        descriptor = _create(part, target, NEW if mode is None else NEW & mode)
-        _parts.add(part)
-        try:
-            with open(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
-            _parts.discard(part)
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+        else:
+            _replace(Path(os.path.realpath(path)), data, NEW if mode is None else NEW & mode)
     except OSError as error:
         raise type(error)(error.errno, error.strerror, str(path)) from error
+
+
+def _replace(target: Path, data: bytes, mode: int) -> None:
+    part = target.with_name(f".{_beginning(target.name)}.{secrets.token_hex(8)}.part")
+    descriptor = _create(part, target, mode)
+    _parts.add(part)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+        _parts.discard(part)
 
 
 def permissions(path: str | Path) -> int | None:

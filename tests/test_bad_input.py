@@ -87,7 +87,7 @@ def test_inputs_that_are_something_else(
         path.mkdir()
     elif isinstance(content, bytes):
         path.write_bytes(content)
-    output = [] if command == "info" else ["out.png"]
+    output = {"info": [], "encode": ["out.dfc"]}.get(command, ["out.png"])
     options = ["--bytes", "50"] if command == "truncate" else []
     message = refuse(command, path, *output, *options, "-m", tiny_network)
     assert "in.dfc" in message
@@ -100,31 +100,32 @@ def test_inputs_that_are_something_else(
 
 def test_an_unreadable_file(refuse: Refuse, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("in.png").write_bytes(b"secret")
-    read = Path.read_bytes
+    read = open
 
-    def denied(path: Path) -> bytes:
-        if path.name == "in.png" and not path.is_absolute():
+    def denied(path: Any, *mode: Any, **options: Any) -> Any:
+        if str(path) == "in.png":
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return read(path)
+        return read(path, *mode, **options)
 
-    monkeypatch.setattr(Path, "read_bytes", denied)
+    monkeypatch.setattr("builtins.open", denied)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: denied(path, "rb").read())
     assert refuse("encode", "in.png") == "diffcodec: in.png: Permission denied\n"
     assert refuse("decode", "in.png", "out.png") == "diffcodec: in.png: Permission denied\n"
 
 
 @pytest.mark.parametrize(
-    "args", [["encode", ".."], ["decode", "/"], ["encode", "."], ["info", ".."], ["decode", ""]]
+    "args", [["encode", "."], ["decode", "."], ["info", ".."], ["decode", ""], ["encode", "a", ""]]
 )
 def test_odd_paths(refuse: Refuse, args: list[str]) -> None:
     refuse(*args)
 
 
 def test_images_that_would_lose_something(refuse: Refuse, tiny_network: Path) -> None:
-    Image.new("RGBA", (8, 8)).save("alpha.png")
-    Image.new("I;16", (8, 8)).save("deep.png")
+    frames = [Image.new("L", (8, 8), grey) for grey in (0, 255)]
+    frames[0].save("two.gif", save_all=True, append_images=frames[1:])
     Image.new("CMYK", (8, 8)).save("cmyk.jpg")
-    for name, reason in [("alpha.png", "transparency"), ("deep.png", "8 bits"), ("cmyk.jpg", "CM")]:
-        assert reason in refuse("encode", name, "out.dfc", "-m", tiny_network)
+    for name, choice in [("two.gif", "--frame"), ("cmyk.jpg", "--convert rgb")]:
+        assert choice in refuse("encode", name, "out.dfc", "-m", tiny_network)
 
 
 # --- networks -----------------------------------------------------------------------------------
@@ -372,9 +373,9 @@ def test_outputs_that_cannot_be_written(
     decode = ["decode", "a.dfc", "-m", tiny_network]
     assert "missing is not a directory" in refuse(*decode, "missing/a.png")
     assert "a.dfc is not a directory" in refuse(*decode, "a.dfc/a.png")
-    assert "folder is a directory" in refuse(*decode, "folder")
-    assert "folder is a directory" in refuse(*decode, "folder", "-f")
-    assert 'suffix ".jpg"' in refuse(*decode, "a.jpg")
+    assert "name a folder for results with -o" in refuse(*decode, "folder")
+    assert "name a folder for results with -o" in refuse(*decode, "folder", "-f")
+    assert "a.gif does not exist; name a result with -o" in refuse(*decode, "a.gif")
     assert "written over itself" in refuse("truncate", "a.dfc", "./a.dfc", "--bytes", "99", "-f")
     os.link("a.dfc", "b.dfc")
     assert "written over itself" in refuse("truncate", "a.dfc", "b.dfc", "--bytes", "99", "-f")
