@@ -49,7 +49,8 @@ class Encoder:
 
         if source == PIPE:
             data = read(source)
-            size, beginning = len(data), data[:BEGINNING]
+            size: int | None = len(data)
+            beginning = data[:BEGINNING]
             picture = read_picture(io.BytesIO(data), self.choices)
         else:
             picture = read_picture(Path(source), self.choices)

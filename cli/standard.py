@@ -30,12 +30,12 @@ class Written(io.FileIO):
 
     failed = False
 
-    def write(self, data: ReadableBuffer, /) -> int | None:
+    def write(self, data: ReadableBuffer, /) -> int:
         """As files do; after an error nothing, since Python writes again at its end."""
         if self.failed:
             return memoryview(data).nbytes
         try:
-            return super().write(data)
+            return super().write(data)  # type: ignore[return-value]  # None: it would block
         except OSError as error:
             self.failed = True
             error.filename = OUTPUT
@@ -45,10 +45,10 @@ class Written(io.FileIO):
 class Said(io.FileIO):
     """Standard error: there is nowhere to say that it does not work."""
 
-    def write(self, data: ReadableBuffer, /) -> int | None:
+    def write(self, data: ReadableBuffer, /) -> int:
         """As files do, but never fails."""
         with suppress(OSError):
-            return super().write(data)
+            return super().write(data)  # type: ignore[return-value]
         return memoryview(data).nbytes
 
 

@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -271,7 +272,7 @@ def test_choices(run: Run) -> None:
 
 
 def test_info_tells_samples_and_metadata(run: Run, tiny_network: Path) -> None:
-    deep = np.arange(128, dtype=np.uint16).reshape(8, 8, 2) * 500
+    deep: Any = np.arange(128, dtype=np.uint16).reshape(8, 8, 2) * 500
     image.save(deep, Path("deep.png"))
     Image.new("RGBA", (8, 8)).save("alpha.png", icc_profile=bytes(128), dpi=(72, 72))
     invoke("encode", "deep.png", "alpha.png", "-q", "-m", tiny_network)

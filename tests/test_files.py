@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -12,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from diffcodec import files
 from diffcodec.files import permissions, remove_parts, write_atomic
 
 
@@ -50,7 +50,8 @@ def test_permissions_are_those_of_files(tmp_path: Path) -> None:
 def test_nobody_sees_a_private_file_while_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, seen = tmp_path / "a", []
+    path = tmp_path / "a"
+    seen: list[int | None] = []
     path.write_bytes(b"old")
     path.chmod(0o600)
     monkeypatch.setattr(os, "fsync", lambda _: seen.extend(map(permissions, tmp_path.iterdir())))
@@ -77,7 +78,7 @@ def test_a_link_is_followed_and_a_planted_one_is_not(
     (tmp_path / "link").symlink_to("target")
     write_atomic(tmp_path / "link", b"data")
     assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_bytes() == b"data"
-    monkeypatch.setattr(files.secrets, "token_hex", lambda n: "known")
+    monkeypatch.setattr(secrets, "token_hex", lambda n: "known")
     (tmp_path / ".a.known.part").symlink_to("victim")
     with pytest.raises(FileExistsError, match="a"):
         write_atomic(tmp_path / "a", b"data")
