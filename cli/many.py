@@ -75,12 +75,15 @@ class Attempt:
 
 @dataclass
 class Outcome:
-    """What came of many jobs: records in the order of their files, failures, what was left out."""
+    """What came of many jobs: records in the order of their files; failures and what was left out,
+    each with a reason; how many were done before; how many names that begin with a dot there were.
+    """
 
     records: list[Record] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
     done_before: int = 0
+    hidden: int = 0
 
     def summary(self, what: str, figures: str) -> str:
         """A line: "encoded 98 of 100 images, ..."."""
@@ -92,6 +95,8 @@ class Outcome:
             parts.append(f"{len(self.failed):,} failed")
         if self.left_out:
             parts.append(f"{counted(len(self.left_out), 'file')} left out")
+        if self.hidden:
+            parts.append(f"{counted(self.hidden, 'hidden name')} passed by")
         return "; ".join(parts)
 
     def end(self, output: Output) -> None:
@@ -102,6 +107,7 @@ class Outcome:
                     "files": self.records,
                     "failed": [{"input": n, "reason": reason} for n, reason in self.failed],
                     "left_out": [{"path": n, "reason": reason} for n, reason in self.left_out],
+                    "hidden": self.hidden,
                     "done_before": self.done_before,
                 }
             )
@@ -175,6 +181,7 @@ def sort_left_out(scan: Scan, outcome: Outcome, known: Iterable[str] = ()) -> No
 
     known: paths that nobody misses, such as results of this command.
     """
+    outcome.hidden += scan.hidden
     passed = set(map(os.path.abspath, known))
     for path, reason in scan.left_out:
         if reason.startswith(UNREADABLE):
