@@ -35,7 +35,7 @@ class Written(io.FileIO):
         if self.failed:
             return memoryview(data).nbytes
         try:
-            return super().write(data)  # type: ignore[return-value]  # None: it would block
+            return super().write(data)  # None: it would block
         except OSError as error:
             self.failed = True
             error.filename = OUTPUT
@@ -48,7 +48,7 @@ class Said(io.FileIO):
     def write(self, data: ReadableBuffer, /) -> int:
         """As files do, but never fails."""
         with suppress(OSError):
-            return super().write(data)  # type: ignore[return-value]
+            return super().write(data)
         return memoryview(data).nbytes
 
 
