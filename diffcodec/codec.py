@@ -21,9 +21,10 @@ from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.exact.stored import AnyGraph
 from diffcodec.file import File, bytes_of_bpp, versioned, with_length
 from diffcodec.limits import check_seed, check_stop
-from diffcodec.progressive.alpha import Alpha, decode_alpha, encode_alpha
+from diffcodec.progressive.alpha import Alpha, decode_alpha
 from diffcodec.progressive.effort import Effort, effort_of
 from diffcodec.progressive.fit import check_scale, scale_for
+from diffcodec.progressive.narrowed import encode_narrowed
 from diffcodec.progressive.parts import Parts, take_apart
 from diffcodec.progressive.preview import preview
 from diffcodec.progressive.receiver import Reconstruct, receive
@@ -263,7 +264,7 @@ class Codec:
         if parts.alpha is None:
             return None
         height, width, _ = parts.alpha.shape
-        coded = encode_alpha(parts.alpha, work.level(height * width), self.workers)
+        coded = encode_narrowed(parts.alpha, work.level(height * width), self.workers)
         if trace is not None:
             trace.alpha_bits = coded.ideal_bits
         return coded.data

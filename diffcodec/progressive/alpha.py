@@ -12,21 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from diffcodec.bitstream.errors import BitstreamError
-from diffcodec.bitstream.narrowing import Narrowing, find_narrowing
 from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.sections import ALPHA, Block
 from diffcodec.bitstream.types import Float32, Pixels
+from diffcodec.progressive.narrowed import Narrowed
 from diffcodec.progressive.preview import shrink
-from diffcodec.progressive.stand_alone import (
-    PlainCode,
-    Size,
-    decode_alone,
-    decode_beginning,
-    encode_alone,
-)
+from diffcodec.progressive.stand_alone import Size, decode_alone, decode_beginning
 from diffcodec.theory.units import from_unit, to_unit
-
-ALL_BITS = 0  # in place of a narrowing: samples need all of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,19 +44,6 @@ class Alpha:
         return SampleFormat(1, 8 * self.samples.itemsize)
 
 
-def encode_alpha(samples: Pixels, level: int, workers: int) -> PlainCode:
-    """A section's data of alpha (H, W, 1); level: of the adaptive coder. Of 16 bits the first byte
-    says what they come from."""
-    depth, start = 8 * samples.itemsize, b""
-    if depth > 8:
-        narrowing = find_narrowing(samples)
-        start = bytes([ALL_BITS if narrowing is None else narrowing.byte])
-        if narrowing is not None:
-            samples, depth = narrowing.narrow(samples), narrowing.bits
-    code = encode_alone(samples, SampleFormat(1, depth), level, workers)
-    return replace(code, data=start + code.data)
-
-
 def decode_alpha(block: Block, size: Size, depth: int, workers: int) -> Alpha:
     """The alpha of a block, as far as it is there; size: (H, W) of the image."""
     format = SampleFormat(1, depth)
@@ -73,20 +52,16 @@ def decode_alpha(block: Block, size: Size, depth: int, workers: int) -> Alpha:
     if section is None:
         known = any(section.kind == ALPHA for section in block.sections)
         return Alpha(opaque, False, known or block.damaged)
-    data, narrowing = section.data, None
+    if section.intact is None and not section.data:
+        return Alpha(opaque, False)
     try:
-        if depth > 8:
-            narrowing = Narrowing.of(data[0]) if data[:1] not in (b"", bytes([ALL_BITS])) else None
-            data = data[1:]
-        total = section.size - (depth > 8)
-        coded = format if narrowing is None else SampleFormat(1, narrowing.bits)
+        part = Narrowed.of(section.data, format)
         if section.intact:
-            samples = decode_alone(data, size, coded, workers)
+            samples = decode_alone(part.code, size, part.format, workers)
         else:
-            full = np.full(opaque.shape, coded.peak, coded.dtype)
-            samples = decode_beginning(data, total, full, coded, workers)
+            full = np.full(opaque.shape, part.format.peak, part.format.dtype)
+            total = section.size - len(section.data) + len(part.code)
+            samples = decode_beginning(part.code, total, full, part.format, workers)
     except BitstreamError:
         return Alpha(opaque, False, True)
-    if narrowing is not None:
-        samples = narrowing.widen(samples)
-    return Alpha(samples, bool(section.intact))
+    return Alpha(part.widened(samples), bool(section.intact))
