@@ -11,16 +11,21 @@ from collections.abc import Iterator, Sequence
 
 from diffcodec.bitstream.container import pack_varint, parse_varint
 from diffcodec.bitstream.errors import BitstreamError
-from diffcodec.bitstream.metadata import Item, Kind, Metadata
-from diffcodec.bitstream.profiles import known_profile, profile_of
+from diffcodec.bitstream.metadata import Item, Metadata
+from diffcodec.bitstream.metadata_items import (
+    MAX_BYTES,
+    MAX_ITEMS,
+    inflate,
+    pack_item,
+    parse_item,
+)
 
-PROFILE = 0  # in place of a kind: a colour profile that profiles.py knows
-MAX_METADATA = 1 << 26  # bytes of a group's, unpacked
+ITEM = MAX_BYTES // MAX_ITEMS  # bytes that an item counts as, besides its data
 
 
 def size_of(metadata: Metadata) -> int:
-    """Bytes of what an image carries."""
-    return sum(len(item.data) for item in metadata)
+    """Bytes of what an image carries; where they are few, so are its items."""
+    return sum(ITEM + len(item.data) for item in metadata)
 
 
 def pack_metadata(metadata: Sequence[Metadata]) -> bytes:
@@ -35,7 +40,7 @@ def pack_metadata(metadata: Sequence[Metadata]) -> bytes:
     number = {item: i for i, item in enumerate(items)}
     out = bytearray(pack_varint(len(items)))
     for item in items:
-        out += _pack(item)
+        out += pack_item(item)
     before = -1
     for image, own in enumerate(metadata):
         if own:
@@ -46,54 +51,45 @@ def pack_metadata(metadata: Sequence[Metadata]) -> bytes:
 
 
 def parse_metadata(data: bytes, images: int) -> list[Metadata]:
-    """What pack_metadata was given for so many images; BitstreamError for what no writer makes."""
+    """What pack_metadata was given for so many images; BitstreamError for what no writer makes.
+
+    Items of kinds that this program does not know are passed over.
+    """
+    found: list[Metadata] = [()] * images
     try:
-        unpacker = zlib.decompressobj()
-        text = unpacker.decompress(data, MAX_METADATA)
-        if not unpacker.eof or unpacker.unused_data:
-            raise ValueError("more than there may be")
-        count, at = parse_varint(text, 0)
-        items = list[Item]()
+        text = inflate(data)
+        count, at = _number(text, 0)
+        items = list[Item | None]()
         for _ in range(count):
-            kind = text[at]
-            size, at = parse_varint(text, at + 1)
-            if at + size > len(text):
-                raise ValueError("an item leads beyond the end")
-            items.append(_item(kind, text[at : at + size]))
-            at += size
-        found: list[Metadata] = [()] * images
+            item, at = parse_item(text, at)
+            items.append(item)
         for image, own in _owners(text, at, items):
             found[image] = own
-    except (zlib.error, ValueError, IndexError) as error:
+    except (BitstreamError, IndexError) as error:
         raise BitstreamError("a group's metadata make no sense") from error
     return found
 
 
-def _pack(item: Item) -> bytes:
-    known = known_profile(item.data) if item.kind == Kind.ICC else None
-    kind, data = (item.kind, item.data) if known is None else (PROFILE, known)
-    return bytes([kind]) + pack_varint(len(data)) + data
+def _number(text: bytes, at: int) -> tuple[int, int]:
+    """How many items follow, and where; BitstreamError if those are too many."""
+    count, at = parse_varint(text, at)
+    if count > MAX_ITEMS:
+        raise BitstreamError("more items than there may be")
+    return count, at
 
 
-def _item(kind: int, data: bytes) -> Item:
-    """ValueError if it is unknown."""
-    if kind != PROFILE:
-        return Item(Kind(kind), data)
-    profile = profile_of(data)
-    if profile is None:
-        raise ValueError("a profile that is unknown")
-    return Item(Kind.ICC, profile)
-
-
-def _owners(text: bytes, at: int, items: Sequence[Item]) -> Iterator[tuple[int, Metadata]]:
+def _owners(text: bytes, at: int, items: Sequence[Item | None]) -> Iterator[tuple[int, Metadata]]:
     """Images and the items they have, from a byte on."""
-    image = -1
+    image, left = -1, MAX_ITEMS
     while at < len(text):
         gap, at = parse_varint(text, at)
-        count, at = parse_varint(text, at)
-        image += gap + 1
+        count, at = _number(text, at)
+        image, left = image + gap + 1, left - count
+        if left < 0:
+            raise BitstreamError("more items than there may be")
         own = list[Item]()
         for _ in range(count):
             number, at = parse_varint(text, at)
-            own.append(items[number])
+            if (item := items[number]) is not None:
+                own.append(item)
         yield image, tuple(sorted(own, key=lambda item: item.kind))

@@ -19,6 +19,7 @@ from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.sample_format import SampleFormat
 
 MAX_HEAD = 1 << 24  # bytes of a head, packed or unpacked
+MAX_IMAGES = 1 << 20  # of a group
 DEEP = 16  # added to the channels of images of 16 bits
 PERMISSIONS = 0o777  # of a file's mode; setuid and its like are never kept
 MAX_TIME = 1 << 63  # nanoseconds from 1970, either way: what file systems count in
@@ -89,9 +90,10 @@ def parse_directory(data: bytes, rich: bool = False) -> tuple[ImageInfo, ...]:
     """The images of a directory; raises BitstreamError for what no writer makes."""
     try:
         lists = json.loads(zlib.decompressobj().decompress(data, MAX_HEAD))
-        shapes, names, *more = lists
+        shapes, names, times, modes = lists if rich else _poor(*lists)
+        if len(names) > MAX_IMAGES:
+            raise ValueError("more images than a group has")
         kinds = list(_expanded(shapes, 3, len(names)))
-        times, modes = more if rich else ([None] * len(names), [[None, len(names)]])
         facts = zip(_summed(times), _expanded(modes, 1, len(names)), strict=True)
         images, before = [], ""
         for name, (height, width, kind), (modified, (mode,)) in zip(
@@ -100,7 +102,7 @@ def parse_directory(data: bytes, rich: bool = False) -> tuple[ImageInfo, ...]:
             if type(name) is not str:
                 raise ValueError("a name that is none")
             before = name or next_name(before)
-            channels, depth = (kind % DEEP, 16) if rich and kind > DEEP else (kind, 8)
+            channels, depth = (kind - DEEP, 16) if rich and kind > DEEP else (kind, 8)
             known = None if mode is None else mode & PERMISSIONS
             images.append(ImageInfo(before, height, width, channels, depth, modified, known))
             if not _possible(images[-1], rich):
@@ -113,6 +115,11 @@ def parse_directory(data: bytes, rich: bool = False) -> tuple[ImageInfo, ...]:
         if not is_safe(image.name):
             raise BitstreamError(f"the archive has a name that leads elsewhere: {image.name!r}")
     return tuple(images)
+
+
+def _poor(shapes: Any, names: Any) -> tuple[Any, Any, list[None], list[list[Any]]]:
+    """All four lists where nothing is known of the images' files."""
+    return shapes, names, [None] * len(names), [[None, len(names)]] if names else []
 
 
 def _possible(image: ImageInfo, rich: bool) -> bool:

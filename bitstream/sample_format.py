@@ -71,7 +71,7 @@ GREY8, RGB8 = SampleFormat(1, 8), SampleFormat(3, 8)
 
 
 def archived(channels: int) -> SampleFormat:
-    """Of the images of an archive, which have 8 bits in this version."""
+    """Of the images that an archive's network codes: they have 8 bits."""
     return SampleFormat(channels, 8)
 
 

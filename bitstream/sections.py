@@ -15,6 +15,7 @@ from diffcodec.bitstream.errors import BitstreamError
 
 METADATA, ALPHA = 1, 2  # kinds
 CRC = 4  # bytes
+MAX_SECTIONS = 256  # of a block
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def parse_sections(data: bytes, size: int) -> Block:
         except BitstreamError:  # cut, or no number
             return Block(tuple(sections), damaged=len(data) - at > 6 or len(data) >= size)
         end = begin + length
-        if end + CRC > size:
+        if end + CRC > size or len(sections) == MAX_SECTIONS:
             return Block(tuple(sections), damaged=True)
         intact = None
         if len(data) >= end + CRC:

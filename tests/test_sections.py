@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffcodec.bitstream import metadata_section
+from diffcodec.bitstream import metadata_items, metadata_section
 from diffcodec.bitstream.container import pack_varint
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.metadata import LATE, Item, Kind, Metadata
@@ -85,7 +85,8 @@ def test_metadata_that_makes_no_sense(data: bytes) -> None:
 
 
 def test_no_more_is_inflated_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metadata_section, "LARGEST", 1000)
+    for module in (metadata_section, metadata_items):
+        monkeypatch.setattr(module, "MAX_BYTES", 1000)
     fits: Metadata = (Item(Kind.XMP, bytes(990)),)
     assert parse_metadata(pack_metadata(fits)).items == fits
     with pytest.raises(ValueError, match="limit"):

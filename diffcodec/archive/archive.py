@@ -23,8 +23,9 @@ from diffcodec.archive.part import Left, output_file, resumable, writing
 from diffcodec.archive.source import Source
 from diffcodec.bitstream.archive import pack_end
 from diffcodec.bitstream.archive_header import ArchiveHeader
-from diffcodec.bitstream.archive_metadata import MAX_METADATA, size_of
+from diffcodec.bitstream.archive_metadata import size_of
 from diffcodec.bitstream.directory import ImageInfo, is_safe
+from diffcodec.bitstream.metadata_items import MAX_BYTES
 from diffcodec.bitstream.types import Progress
 from diffcodec.codec import Codec
 from diffcodec.errors import ImageError, OptionError
@@ -215,7 +216,7 @@ def _checked(source: Source, strict: bool) -> Picture:
     picture = source.picture()
     if strict and picture.lost:
         raise ImageError(f"{source.name}: {', '.join(picture.lost)} cannot be kept")
-    if size_of(picture.metadata) > MAX_METADATA // 2:
+    if size_of(picture.metadata) > MAX_BYTES // 2:
         raise ImageError(f"{source.name} has too much metadata; leave it out with --strip")
     return picture
 

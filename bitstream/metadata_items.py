@@ -1,0 +1,55 @@
+"""Items of metadata as bytes: kind, length, data. Files and archives hold them alike."""
+
+from __future__ import annotations
+
+import zlib
+
+from diffcodec.bitstream.container import pack_varint, parse_varint
+from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.metadata import Item, Kind
+from diffcodec.bitstream.profiles import known_profile, profile_of
+
+PROFILE = 0  # in place of a kind: a colour profile that profiles.py knows
+MAX_BYTES = 1 << 26  # of all items together
+MAX_ITEMS = 1 << 20  # an item of two bytes takes a hundred in memory
+_KINDS = frozenset(map(int, Kind))
+
+
+def pack_item(item: Item) -> bytes:
+    """An item; a colour profile by its number, if it has one."""
+    known = known_profile(item.data) if item.kind == Kind.ICC else None
+    kind, data = (item.kind, item.data) if known is None else (PROFILE, known)
+    return bytes([kind]) + pack_varint(len(data)) + data
+
+
+def parse_item(data: bytes, at: int) -> tuple[Item | None, int]:
+    """The item at a byte, None if its kind or profile is unknown, and where it ends.
+
+    BitstreamError if it leads beyond the end.
+    """
+    if at >= len(data):
+        raise BitstreamError("its metadata leads beyond the end")
+    length, begin = parse_varint(data, at + 1)
+    end = begin + length
+    if end > len(data):
+        raise BitstreamError("its metadata leads beyond the end")
+    return _item(data[at], data[begin:end]), end
+
+
+def _item(kind: int, data: bytes) -> Item | None:
+    if kind == PROFILE:
+        profile = profile_of(data)
+        return None if profile is None else Item(Kind.ICC, profile)
+    return Item(Kind(kind), data) if kind in _KINDS else None
+
+
+def inflate(data: bytes) -> bytes:
+    """A zlib stream of at most MAX_BYTES, unpacked; BitstreamError for anything else."""
+    stream = zlib.decompressobj()
+    try:
+        plain = stream.decompress(data, MAX_BYTES + 1)
+    except zlib.error as error:
+        raise BitstreamError("its metadata cannot be unpacked") from error
+    if len(plain) > MAX_BYTES or not stream.eof or stream.unused_data:
+        raise BitstreamError(f"its metadata is cut, or longer than {MAX_BYTES} bytes")
+    return plain
