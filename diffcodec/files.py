@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def remove_parts() -> None:
 
 def _beginning(name: str) -> str:
     """So much of a name that a longer one still is a name: file systems count bytes."""
-    return os.fsencode(name)[:PART].decode(errors="ignore")
+    return os.fsencode(name)[:PART].decode(sys.getfilesystemencoding(), errors="ignore")
 
 
 def _create(part: Path, target: Path, mode: int) -> int:

@@ -15,6 +15,14 @@ import pytest
 
 from diffcodec.files import permissions, remove_parts, write_atomic
 
+WRITE = """
+import sys
+from pathlib import Path
+from diffcodec.files import write_atomic
+
+write_atomic(Path(sys.argv[1]), b"new")
+"""
+
 
 @pytest.fixture(autouse=True)
 def umask() -> Iterator[None]:
@@ -41,6 +49,15 @@ def test_a_new_file_is_for_no_more_eyes_than_it_should(
 ) -> None:
     write_atomic(tmp_path / "a", b"new", mode=given)
     assert permissions(tmp_path / "a") == expected
+
+
+def test_names_that_the_language_of_the_system_cannot_say(tmp_path: Path) -> None:
+    path = tmp_path / ("é" * 120)
+    ascii = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run(
+        [sys.executable, "-c", WRITE, os.fsencode(path)], env={**os.environ, **ascii}, check=True
+    )
+    assert path.read_bytes() == b"new"
 
 
 def test_permissions_are_those_of_files(tmp_path: Path) -> None:
