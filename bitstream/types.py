@@ -15,6 +15,6 @@ Int64 = NDArray[np.int64]
 UInt16 = NDArray[np.uint16]
 UInt32 = NDArray[np.uint32]
 # (H, W, C) or (N, H, W, C) as in files, (C, H, W) where planes are said; of 16-bit images uint16
-Pixels = NDArray[np.uint8]
+Pixels = NDArray[np.uint8 | np.uint16]
 
 Progress = Callable[[int, int], None]  # done, of how many

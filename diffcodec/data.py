@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from diffcodec.bitstream.types import Pixels
 from diffcodec.errors import DataError, ImageError, sentence
 from diffcodec.image import read_picture
 from diffcodec.image.picture import AS_IT_IS, Choices
@@ -107,7 +108,7 @@ def read_image(source: Path | bytes, choices: Choices = AS_IT_IS) -> NDArray[np.
         raise ImageError(
             f"{name} has more than 8 bits a sample, which are not measured; convert it to 8 first"
         )
-    return pixels
+    return pixels.astype(np.uint8, copy=False)
 
 
 def load_images(
@@ -162,7 +163,7 @@ def tiles(image: NDArray[np.uint8], side: int) -> list[NDArray[np.uint8]]:
     return list(cut.transpose(0, 2, 1, 3, 4).reshape(-1, side, side, channels))
 
 
-def digest(images: list[NDArray[np.uint8]]) -> str:
+def digest(images: Sequence[Pixels]) -> str:
     """SHA-256 of all pixels in order: names a data set in results."""
     sha = hashlib.sha256()
     for image in images:

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diffcodec.archive.reading import extract
 from diffcodec.beside import parse_beside
 from diffcodec.bitstream.container import ARCHIVE_MAGIC, parse_header
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.metadata import Metadata
+from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
 
 FOLDER = Path(__file__).parent
@@ -51,7 +51,7 @@ def golden_files() -> list[Golden]:
     return [Golden(name, **facts) for name, facts in index.items()]
 
 
-def decode(codec: Codec, data: bytes) -> list[NDArray[np.uint8]]:
+def decode(codec: Codec, data: bytes) -> list[Pixels]:
     """The image of a .dfc file, or all of an archive; raises BitstreamError."""
     if data[:4] != ARCHIVE_MAGIC:
         return [codec.decode(data).pixels]
@@ -69,7 +69,7 @@ def carried(data: bytes) -> Metadata:
     return parse_beside(data, *parse_header(data)).metadata
 
 
-def digest(images: list[NDArray[np.uint8]], metadata: Metadata = ()) -> str:
+def digest(images: list[Pixels], metadata: Metadata = ()) -> str:
     """SHA-256 over the shape, as text, and the pixels of each (H, W, C), then kind and data of
     each item of metadata."""
     sha = hashlib.sha256()

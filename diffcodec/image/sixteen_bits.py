@@ -55,4 +55,4 @@ def _joined(high: Pixels, low: Pixels) -> Pixels:
     wide = high.astype(np.uint16)
     wide <<= 8
     wide |= low
-    return wide  # type: ignore[return-value]
+    return wide

@@ -10,7 +10,7 @@ with its network. The whole takes some 20 minutes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def side_of(denoiser: ExactDenoiser, planes: Pixels, sigma: float, seed: int) ->
     return Side(means.astype(np.int32), states.astype(np.int32), sigma)
 
 
-def prepared(images: list[Pixels], count: int, seed: int) -> Iterator[Pixels]:
+def prepared(images: Sequence[Pixels], count: int, seed: int) -> Iterator[Pixels]:
     """Planes (3, H, W) of so many images, half of them on a grid of colours."""
     rng = np.random.default_rng(seed)
     for index in rng.permutation(len(images))[:count]:
@@ -72,7 +72,7 @@ def prepared(images: list[Pixels], count: int, seed: int) -> Iterator[Pixels]:
 
 
 def train(
-    images: list[Pixels], denoiser: ExactDenoiser | None, level: int, noise: float, small: bool
+    images: Sequence[Pixels], denoiser: ExactDenoiser | None, level: int, noise: float, small: bool
 ) -> Float32:
     """The start (3, learnt_size) of a level at a noise; denoiser: None for no state."""
     count = SMALL_IMAGES if small else LARGE_IMAGES

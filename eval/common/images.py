@@ -123,7 +123,7 @@ def _about(name: str, split: str, tile: int, images: Sequence[Pixels]) -> dict[s
         "split": split,
         "tile": tile,
         "images": len(images),
-        "sha256": digest(list(images)),
+        "sha256": digest(images),
     }
 
 

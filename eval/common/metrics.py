@@ -15,12 +15,13 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+
+from diffcodec.bitstream.types import Pixels
 
 PEAK = 255.0
 
 
-def mse(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+def mse(a: Pixels, b: Pixels) -> float:
     """Mean squared error in grey levels squared of two (H, W, C) uint8 images."""
     if a.dtype != np.uint8 or b.dtype != np.uint8:
         raise TypeError("the error is measured on 8-bit pixels, as they would be saved")

@@ -49,7 +49,7 @@ from diffcodec.theory.units import GREY
 
 
 def measure(
-    codec: Codec, images: list[Pixels], header: ArchiveHeader, processes: int, model: str
+    codec: Codec, images: Sequence[Pixels], header: ArchiveHeader, processes: int, model: str
 ) -> Result:
     """One archive of images, (H, W, C) uint8 each, written, read and taken apart.
 
@@ -117,18 +117,18 @@ def measure(
     }
 
 
-def auto_bytes(codec: Codec, images: list[Pixels], header: ArchiveHeader) -> int:
+def auto_bytes(codec: Codec, images: Sequence[Pixels], header: ArchiveHeader) -> int:
     """What the same images take where those are plain that take fewer bytes so."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "all.dfa"
         return write_archive(codec, _sources(images), path, replace(header, plain=True)).file_bytes
 
 
-def _sources(images: list[Pixels]) -> list[Source]:
+def _sources(images: Sequence[Pixels]) -> list[Source]:
     return [Source(f"{i:05}.png", pixels) for i, pixels in enumerate(images)]
 
 
-def _exact(path: Path, images: list[Pixels], processes: int, model: str) -> bool:
+def _exact(path: Path, images: Sequence[Pixels], processes: int, model: str) -> bool:
     """Does every image come back?"""
     with open(path, "rb") as file:
         names = [[p.name for p in group.images] for group in contents(file).groups]
@@ -168,7 +168,7 @@ def _tiles(
     return parts, np.array(in_batches)
 
 
-def _standard_error(bound: NDArray[np.float64], tiles: list[Pixels]) -> float | None:
+def _standard_error(bound: NDArray[np.float64], tiles: Sequence[Pixels]) -> float | None:
     """Of the mean over tiles, bits/dim."""
     if len(tiles) < 2:
         return None
@@ -176,7 +176,7 @@ def _standard_error(bound: NDArray[np.float64], tiles: list[Pixels]) -> float | 
     return float(bpd.std(ddof=1) / math.sqrt(len(tiles)))
 
 
-def compare(images: list[Pixels]) -> Result:
+def compare(images: Sequence[Pixels]) -> Result:
     """Bits/dim of other lossless codecs, each image its own file."""
     sizes: dict[str, int] = {}
     for pixels in images:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from diffcodec.bitstream.types import Pixels
 from diffcodec.eval.common import metrics
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Shown:
     """A cut: its bytes, pixels (H, W, C) uint8, PSNR in dB (None: exact), seconds so far."""
 
     bytes: int
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     psnr: float | None
     seconds: float
 
@@ -49,7 +49,7 @@ class Shown:
         return "exact" if self.psnr is None else f"{self.psnr:.1f} dB"
 
 
-def strip(original: NDArray[np.uint8], cuts: Sequence[Shown]) -> Image.Image:
+def strip(original: Pixels, cuts: Sequence[Shown]) -> Image.Image:
     """The cuts side by side and the original (H, W, C) last, bytes and quality under each."""
     captions = [(f"{cut.bytes:,} bytes", f"{cut.bpp:.2f} bpp, {cut.quality}") for cut in cuts]
     captions.append(("original", f"{original.size:,} bytes raw"))
@@ -68,7 +68,7 @@ def strip(original: NDArray[np.uint8], cuts: Sequence[Shown]) -> Image.Image:
     return sheet
 
 
-def _enlarged(pixels: NDArray[np.uint8]) -> Image.Image:
+def _enlarged(pixels: Pixels) -> Image.Image:
     """As a Pillow image, small ones with enlarged pixels so that a caption fits below."""
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
     factor = max(1, round(200 / image.width))
@@ -83,7 +83,7 @@ def cut_sizes(shape: tuple[int, ...], whole: int) -> list[int]:
     return sorted(size for size in sizes if HEADER <= size < whole)
 
 
-def cuts(codec: Codec, data: bytes, pixels: NDArray[np.uint8]) -> Iterator[Shown]:
+def cuts(codec: Codec, data: bytes, pixels: Pixels) -> Iterator[Shown]:
     """The file of an image (H, W, C) decoded at every cut, and at last whole."""
     sizes = [*cut_sizes(pixels.shape, len(data)), len(data)]
     start = time.perf_counter()

@@ -125,7 +125,7 @@ def _address(path: Path) -> str:
 def _wait_for_workers(address: str, count: int) -> None:
     from distributed import Client
 
-    with Client(address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+    with Client(address, set_as_default=False) as client:
         client.wait_for_workers(count, timeout=WAIT)
 
 
