@@ -18,7 +18,7 @@ LEARNED = "network.sigma2='learned'"
 REFUSED = {  # settings, and the field that has to be named
     ("network.kind='resnet'",): "network.kind",
     ("network.norm='batch'",): "network.norm",
-    ("network.predicts='x0'",): "network.predicts",
+    ("network.predicts='score'",): "network.predicts",
     ("network.sigma2='big'",): "network.sigma2",
     ("network.betas='sigmoid'",): "network.betas",
     ("network.fourier=[8, 7]",): "network.fourier",
@@ -68,6 +68,8 @@ def test_what_does_fit_is_taken() -> None:
         {"network.sigma2": "beta_tilde", "train.objective": "nelbo", "network.betas": "cosine"},
         {"network.predicts": "mu", "train.objective": "simple", "network.fourier": [7, 8]},
         {"network.predicts": "eps", "train.objective": "vlb"},
+        {"network.predicts": "x0", "train.objective": "simple"},
+        {"network.predicts": "v", "train.objective": "simple"},
     ):
         assert _set(RECIPE, {k: repr(v) for k, v in settings.items()})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffcodec.bitstream.types import Float32, Float64
-from diffcodec.network.config import NetworkConfig, Recipe, TrainConfig
+from diffcodec.network.config import NetworkConfig, Predicts, Recipe, TrainConfig
 from diffcodec.network.prediction import Prediction, fourier_features
 from diffcodec.network.unet import UNet
 from diffcodec.theory.elbo import GaussianDiffusion, discretized_gaussian_log_likelihood
@@ -65,8 +65,8 @@ def tensor(x: NDArray[Any]) -> Tensor:
 
 
 @pytest.mark.parametrize("betas", ["linear", "cosine"])
-@pytest.mark.parametrize("predicts", ["eps", "mu"])
-def test_the_output_is_ddpms_eps_or_mu(predicts: Any, betas: Any) -> None:
+@pytest.mark.parametrize("predicts", ["eps", "x0", "v", "mu"])
+def test_the_output_is_what_the_papers_say(predicts: Any, betas: Any) -> None:
     schedule = Schedule.named(betas, 1000)
     diffusion = GaussianDiffusion(schedule)
     t = np.array([1, 2, 3, 100, 500, 999])
@@ -81,6 +81,12 @@ def test_the_output_is_ddpms_eps_or_mu(predicts: Any, betas: Any) -> None:
     if predicts == "eps":
         wanted = diffusion.predict_x0(x_t, t, out)
         np.testing.assert_allclose(x0_hat, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+    elif predicts == "x0":
+        np.testing.assert_array_equal(x0_hat, out)
+    elif predicts == "v":  # Salimans and Ho 2022, appendix D
+        alpha = np.sqrt(schedule.alpha_bar[t - 1])[:, None, None, None]
+        wanted = alpha * x_t - np.sqrt(1 - alpha**2) * out
+        np.testing.assert_allclose(x0_hat, wanted, rtol=1e-5, atol=1e-5)
     else:
         mean, _ = diffusion.q_posterior_mean_variance(x0_hat, x_t, t)
         np.testing.assert_allclose(mean, out, rtol=1e-3, atol=1e-3)
@@ -98,7 +104,7 @@ def test_between_timesteps_mu_moves_steadily() -> None:
 
 def test_a_network_of_every_kind_gives_x0_hat() -> None:
     y, v = torch.randn(2, 3, 8, 8), torch.tensor([0.01, 2.0])
-    for predicts in ("preconditioned", "eps", "mu"):
+    for predicts in get_args(Predicts):
         for sigma2, channels in (("beta", 3), ("learned", 6)):
             unet = UNet(network(predicts=predicts, sigma2=sigma2, fourier=(7, 8), patch=2))
             out = unet(y, v)
@@ -236,6 +242,29 @@ def test_simple_is_the_error_of_mu_where_mu_is_predicted() -> None:
     np.testing.assert_allclose(losses, ((mu - mu_hat) ** 2).mean(axis=(1, 2, 3)), rtol=1e-3)
 
 
+@pytest.mark.parametrize("predicts", ["x0", "v"])
+@pytest.mark.parametrize("objective", ["simple", "vlb"])
+def test_simple_is_the_error_of_x0_or_v(predicts: str, objective: str) -> None:
+    about = (f"train.objective={objective}", f"network.predicts={predicts}")
+    v, rng = np.array([1e-4, 0.25, 100.0]), np.random.default_rng(0)
+    x0, eps = pixels(3), rng.standard_normal((3, 3, 4, 4))
+    x0_hat = x0 + 0.1 * rng.standard_normal(x0.shape)
+    losses = Objective(recipe(*about), CPU).losses(
+        tensor(x0), tensor(x0_hat), Draw(tensor(v), None, torch.ones(3))
+    )
+    found, wide = losses.numpy(), v[:, None, None, None]
+    alpha, sigma = 1 / np.sqrt(1 + wide), np.sqrt(wide / (1 + wide))
+    x_t = alpha * x0 + sigma * eps
+    velocities = [(alpha * x_t - x) / sigma for x in (x0, x0_hat)]
+    np.testing.assert_allclose(velocities[0], alpha * eps - sigma * x0, rtol=1e-5, atol=1e-9)
+    eps_hat = (x_t - alpha * x0_hat) / sigma
+    if objective == "vlb":
+        error = eps - eps_hat
+    else:
+        error = x0 - x0_hat if predicts == "x0" else velocities[0] - velocities[1]
+    np.testing.assert_allclose(found, (error**2).mean(axis=(1, 2, 3)), rtol=1e-4)
+
+
 def test_hybrid_trains_the_mean_by_simple_and_the_variance_by_the_bound() -> None:
     learned = "network.sigma2=learned"
     kinds = {
@@ -359,7 +388,7 @@ def test_importance_sampling_resumes_to_the_bit(image_folder: Path, tmp_path: Pa
     assert all(np.array_equal(whole[name], parts[name]) for name in whole)
 
 
-@pytest.mark.parametrize("predicts", ["eps", "mu", "preconditioned"])
+@pytest.mark.parametrize("predicts", get_args(Predicts))
 def test_hybrid_learns(image_folder: Path, tmp_path: Path, predicts: str) -> None:
     about = ("train.objective=hybrid", "network.sigma2=learned", f"network.predicts={predicts}")
     run = train(recipe(*about, "train.steps=2"), image_folder, tmp_path, quiet=True)

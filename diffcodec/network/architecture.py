@@ -44,7 +44,8 @@ class Network(nn.Module, ABC):
         pixels = config.patch**2
         self.c_in = 3 * (1 + 2 * len(config.fourier)) * pixels  # channels that `walk` is given
         self.c_out = (6 if config.sigma2 == "learned" else 3) * pixels  # and those it returns
-        # eps and mu are multiplied by as much as 100: bf16 would be too coarse for them.
+        # eps and mu are multiplied by as much as 100, and x0 is told to fractions of a grey level:
+        # bf16 would be too coarse for them.
         self.float32 = config.predicts != "preconditioned"
 
     @abstractmethod

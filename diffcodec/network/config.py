@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from diffcodec.errors import RecipeError
 from diffcodec.network.kinds import KINDS
 
-Predicts = Literal["preconditioned", "eps", "mu"]
+Predicts = Literal["preconditioned", "eps", "x0", "v", "mu"]
 Sigma2 = Literal["beta", "beta_tilde", "learned"]
 Betas = Literal["linear", "cosine"]
 Skips = Literal["concat", "add"]
@@ -46,7 +46,7 @@ class NetworkConfig:
     window: int  # image pixels inside which attention and normalisation statistics stay
     patch: int = 1  # pixel-unshuffle before the first convolution: 1 or 2
     sigma_data: float = 0.5  # spread of the pixels in [-1, 1], for the preconditioning
-    predicts: Predicts = "preconditioned"  # or eps, or mu: that of q(x_{t-1} | x_t, x_0)
+    predicts: Predicts = "preconditioned"  # as EDM; the others: network/prediction.py
     sigma2: Sigma2 = "beta"  # of p_theta; learned: by the network, for every sub-pixel
     betas: Betas = "linear"  # of T = 1000: what a timestep t is, in training and for mu
     fourier: tuple[int, ...] = ()  # n of the extra inputs sin and cos(2^n pi x_t)
@@ -193,7 +193,7 @@ class Recipe:
     def _check_bytes(self) -> None:
         """Raises RecipeError for the first field that networks of bytes have no form for."""
         wanted = {"norm": "none", "attention": (), "skips": "add", "activation": "hard_swish"}
-        for name, value in {**wanted, "predicts": "preconditioned", "sigma2": "beta"}.items():
+        for name, value in {**wanted, "sigma2": "beta"}.items():
             found = getattr(self.network, name)
             if found != value:
                 shown = list(value) if isinstance(value, tuple) else f'"{value}"'

@@ -1,13 +1,16 @@
-"""What the U-Net's output F means: three ways from it to x0_hat, all of them linear.
+"""What the U-Net's output F means: five ways from it to x0_hat, all of them linear.
 
     x0_hat = c_skip y + c_out F(c_in y),  y = x_t / sqrt(alpha_bar_t) = x0 + n,  n ~ N(0, v)
 
 - preconditioned: Karras et al. 2022, table 1; F has unit scale at every noise level;
 - eps: F is DDPM's eps_theta(x_t, t), x0_hat = y - sqrt(v) F (eq. 15);
+- x0: F is x0_hat itself;
+- v: F is the velocity sqrt(alpha_bar_t) eps - sqrt(1 - alpha_bar_t) x0 (Salimans and Ho 2022), so
+  that x0_hat = y / (1 + v) - sqrt(v / (1 + v)) F;
 - mu: F is DDPM's mu_theta(x_t, t), the mean of p_theta(x_{t-1} | x_t). With r = v_{t-1} / v_t that
   of q is sqrt(alpha_bar_{t-1}) (r y + (1 - r) x0) (eq. 7), solved for x0.
 
-eps and mu see x_t, as in the paper. The noise levels of mu's chain are those of its 1000 timesteps;
+All but the first see x_t, as in the papers. The noise levels of mu's chain are those of its 1000 timesteps;
 between them v_{t-1} is interpolated, and below the first one it is 0, where mu is x0.
 """
 
@@ -25,7 +28,7 @@ Coefficients = tuple[Tensor, Tensor, Tensor]
 
 
 class Prediction(nn.Module):
-    """c_skip, c_out, c_in of a network, each (N, 1, 1, 1), for noise variances (N,)."""
+    """c_skip, c_out, c_in of a network, each (N, 1, 1, 1), for noise variances (N,), in their type."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -42,10 +45,14 @@ class Prediction(nn.Module):
             return s2 / (wide + s2), (wide * s2 / (wide + s2)).sqrt(), (wide + s2).rsqrt()
         if self.predicts == "eps":
             return torch.ones_like(wide), -wide.sqrt(), (1 + wide).rsqrt()
+        if self.predicts == "x0":
+            return torch.zeros_like(wide), torch.ones_like(wide), (1 + wide).rsqrt()
+        if self.predicts == "v":
+            return 1 / (1 + wide), -(wide / (1 + wide)).sqrt(), (1 + wide).rsqrt()
         v_s = previous(v.double(), cast(Tensor, self.chain))[:, None, None, None]
         r = v_s / wide.double()
         c_out = (1 + v_s).sqrt() / (1 - r)  # sqrt(alpha_bar_{t-1}) is 1 / sqrt(1 + v_{t-1})
-        return (-r / (1 - r)).float(), c_out.float(), (1 + wide).rsqrt()
+        return (-r / (1 - r)).to(v.dtype), c_out.to(v.dtype), (1 + wide).rsqrt()
 
 
 def previous(v: Tensor, chain: Tensor) -> Tensor:

@@ -2,7 +2,9 @@
 
 With D = |x0 - x0_hat|^2, the mean over the sub-pixels:
 - simple: t uniform, the error of what the network predicts (DDPM eq. 14, L_simple):
-  |eps - eps_hat|^2 = D / v, of the preconditioned network too; |mu - mu_hat|^2 where it is mu;
+  |eps - eps_hat|^2 = D / v, of the preconditioned network too; where it is x0, v or mu, the error
+  of that: |x0 - x0_hat|^2 = D, |v - v_hat|^2 = D (1 + 1/v) (Salimans and Ho 2022, "SNR + 1"),
+  |mu - mu_hat|^2;
 - nelbo: t uniform, T L_{t-1} in bits/dim, L_0 by the discretized decoder: its mean is the bound L
   (eq. 5) but for the constant L_T;
 - hybrid: L_simple + 0.001 L (improved DDPM, eq. 16), where L's gradient flows through the learned
@@ -109,7 +111,7 @@ class Objective:
         """Weight of D at noise variances v (N,), for all objectives but nelbo."""
         if self.config.objective == "edm":
             return 1 / v + 1 / self.network.sigma_data**2
-        if self.config.objective != "vlb" and self.network.predicts == "mu":
+        if self.config.objective != "vlb" and self.network.predicts in ("x0", "v", "mu"):
             c_out: Tensor = self.prediction(v)[1]
             return 1 / c_out.flatten().square()
         return 1 / v
