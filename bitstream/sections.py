@@ -34,10 +34,11 @@ class Section:
 @dataclass(frozen=True)
 class Block:
     """sections: as far as they are there, the last one perhaps cut; damaged: whether what follows
-    them makes no sense."""
+    them makes no sense; cut: whether some of it is not there."""
 
     sections: tuple[Section, ...] = ()
     damaged: bool = False
+    cut: bool = False
 
     def whole(self, kind: int) -> bytes | None:
         """The data of the first section of a kind that is whole and intact."""
@@ -62,19 +63,19 @@ def _pack(kind: int, data: bytes) -> bytes:
 
 def parse_sections(data: bytes, size: int) -> Block:
     """A block of `size` bytes, of which `data` is all or the beginning; never raises."""
-    sections, at = list[Section](), 0
+    sections, at, cut = list[Section](), 0, len(data) < size
     while at < min(size, len(data)):
         try:
             length, begin = parse_varint(data, at + 1)
         except BitstreamError:  # cut, or no number
-            return Block(tuple(sections), damaged=len(data) - at > 6 or len(data) >= size)
+            return Block(tuple(sections), len(data) - at > 6 or not cut, cut)
         end = begin + length
         if end + CRC > size or len(sections) == MAX_SECTIONS:
-            return Block(tuple(sections), damaged=True)
+            return Block(tuple(sections), True, cut)
         intact = None
         if len(data) >= end + CRC:
             stated = int.from_bytes(data[end : end + CRC], "little")
             intact = zlib.crc32(data[at:end]) == stated
         sections.append(Section(data[at], data[begin:end], length, begin - at, intact))
         at = end + CRC
-    return Block(tuple(sections))
+    return Block(tuple(sections), cut=cut)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from diffcodec.bitstream.container import Header
 from diffcodec.bitstream.errors import BitstreamError
@@ -26,13 +27,13 @@ class Beside:
     @property
     def metadata(self) -> Metadata:
         """The items that are there, in the order of their kinds."""
-        found = (item for parsed in self._parsed() if parsed for item in parsed.items)
+        found = (item for parsed in self._parsed if parsed for item in parsed.items)
         return tuple(sorted(found, key=lambda item: item.kind))
 
     @property
     def unknown(self) -> int:
         """Items of kinds that this program does not know."""
-        return sum(parsed.unknown for parsed in self._parsed() if parsed)
+        return sum(parsed.unknown for parsed in self._parsed if parsed)
 
     @property
     def damage(self) -> Iterator[str]:
@@ -46,15 +47,15 @@ class Beside:
             for section in block.sections:
                 if section.intact is False:
                     yield names.get(section.kind, f"a section of kind {section.kind} is damaged")
-        if any(_parse(block) is None for block in (self.front, self.back)):
+        if None in self._parsed:
             yield "metadata makes no sense, and is left out"
         for block, where in ((self.front, "before"), (self.back, "after")):
             if block.damaged:
                 yield f"what stands {where} the payload is damaged, and left out from there on"
 
-    def _parsed(self) -> Iterator[Parsed | None]:
-        yield _parse(self.front)
-        yield _parse(self.back)
+    @cached_property
+    def _parsed(self) -> tuple[Parsed | None, Parsed | None]:
+        return _parse(self.front), _parse(self.back)
 
 
 def _parse(block: Block) -> Parsed | None:

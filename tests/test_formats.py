@@ -19,6 +19,7 @@ from diffcodec.bitstream.payload import CRC
 from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
 from diffcodec.errors import OptionError
+from diffcodec.file import with_length
 from diffcodec.golden import FOLDER, NETWORK
 from tests.gaussian import gaussian_codec, gaussian_image
 from tests.golden import deep_image, soft_mask
@@ -221,6 +222,18 @@ def test_damage_to_a_section_costs_that_section() -> None:
         if words == "EXIF":
             kept = [item for item in METADATA if item.early]
         assert decoded.metadata == (METADATA if words == "alpha" else tuple(kept))
+
+
+def test_alpha_that_the_header_promises_and_nothing_holds() -> None:
+    pixels = picture(4, 8)
+    data = encoded(pixels)
+    file = CODEC.open(data)
+    without = with_length(dataclasses.replace(file.header, front=0), data[file.start :])
+    decoded = CODEC.decode(without)
+    assert not decoded.lossless and "alpha" in decoded.damage[0]
+    np.testing.assert_array_equal(decoded.pixels[..., :3], pixels[..., :3])
+    assert (decoded.pixels[..., 3] == 255).all()
+    assert not CODEC.decode(data[: file.head]).damage  # which was cut before it
 
 
 def test_every_flipped_bit_is_noticed() -> None:

@@ -51,7 +51,7 @@ def decode_alpha(block: Block, size: Size, depth: int, workers: int) -> Alpha:
     section = block.part(ALPHA)
     if section is None:
         known = any(section.kind == ALPHA for section in block.sections)
-        return Alpha(opaque, False, known or block.damaged)
+        return Alpha(opaque, False, known or block.damaged or not block.cut)
     if section.intact is None and not section.data:
         return Alpha(opaque, False)
     try:
