@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +12,17 @@ from diffcodec.beside import pack_beside
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.metadata import Metadata
-from diffcodec.bitstream.step_codes import BY_NAME, StepCode
 from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.decoded import Decoded, decoded_image, fitted
-from diffcodec.errors import OptionError
+from diffcodec.draft import draft_of
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.exact.stored import AnyGraph
-from diffcodec.file import File, bytes_of_bpp, versioned, with_length
+from diffcodec.file import File
 from diffcodec.limits import check_seed, check_stop
-from diffcodec.progressive.alpha import Alpha, decode_alpha
-from diffcodec.progressive.effort import Effort, effort_of
+from diffcodec.progressive.alpha import decode_alpha, encode_alpha
+from diffcodec.progressive.effort import effort_of
 from diffcodec.progressive.fit import check_scale, scale_for
-from diffcodec.progressive.narrowed import encode_narrowed
-from diffcodec.progressive.parts import Parts, take_apart
+from diffcodec.progressive.parts import take_apart
 from diffcodec.progressive.preview import preview
 from diffcodec.progressive.receiver import Reconstruct, receive
 from diffcodec.progressive.residual import RESIDUAL, Residual, Switch, ending_of
@@ -33,7 +30,7 @@ from diffcodec.progressive.sender import Stop, send
 from diffcodec.progressive.shared import Shared
 from diffcodec.progressive.steps import Walk
 from diffcodec.sampling import reconstruction
-from diffcodec.theory.chain import Chain, Tables, choose_chain
+from diffcodec.theory.chain import Chain, Tables
 from diffcodec.theory.denoiser import Denoiser
 from diffcodec.zoo import load_graph
 from diffcodec.zoo.portable import ByName, opened, portable
@@ -137,40 +134,40 @@ class Codec:
         parts, work = take_apart(pixels), effort_of(effort)
         clock = Clock() if trace is None else trace.clock
         with clock.measure("total"):
-            front, back = pack_beside(metadata, self._alpha_code(parts, work, trace))
-        draft, levels = self._draft(parts, work, chain, code, seed)
-        draft = versioned(replace(draft, front=len(front)))
-        before = len(draft.pack()) + len(front)  # the payload
-        if bpp is not None:
-            max_bytes = bytes_of_bpp(bpp, draft)
-        if max_bytes is not None and max_bytes < before:
-            raise OptionError(f"a file of this image needs at least {before} bytes")
-        stop = Stop(None if max_bytes is None else max_bytes - before, max_steps, psnr)
+            beside = pack_beside(metadata, encode_alpha(parts, work, self.workers, trace))
+        draft = draft_of(
+            parts,
+            beside,
+            work,
+            self.tables,
+            chain=chain,
+            code=code,
+            seed=seed,
+            fingerprint=self.fingerprint,
+        )
+        room = draft.room(max_bytes, bpp)
+        stop = Stop(room, max_steps, psnr)
         ending = ending_of(
             work,
-            levels,
-            draft.coded,
-            draft.width * draft.height,
+            draft.levels,
+            draft.header.coded,
+            draft.header.width * draft.header.height,
             switch=switch,
             residual=residual,
             stops=stop != Stop(),
         )
         with clock.measure("total"):
             payload, lossless = send(
-                self.shared(draft, levels, clock),
+                self.shared(draft.header, draft.levels, clock),
                 parts.colours,
                 stop,
                 ending,
-                header_bytes=before,
+                header_bytes=draft.payload_at,
                 trace=trace,
                 progress=progress,
             )
-        if lossless:
-            draft = versioned(replace(draft, back=len(back)))
-            data = with_length(draft, payload, front, back)
-        else:
-            data = draft.pack() + front + payload
-        return data if max_bytes is None else data[:max_bytes]
+        data = draft.with_payload(payload, lossless)
+        return data if room is None else data[: draft.payload_at + room]
 
     def decode(
         self,
@@ -205,7 +202,10 @@ class Codec:
             longest = max(file.header.height, file.header.width)
             if size is not None and shown is None:
                 scale = scale_for(longest, size)
-            walk, alpha = Walk(self.shared(file.header, file.chain, clock)), self._alpha(file)
+            walk, alpha = (
+                Walk(self.shared(file.header, file.chain, clock)),
+                decode_alpha(file, self.workers),
+            )
             if scale == 1:
                 decoded = decoded_image(file, receive(file.payload, walk, progress, shown), alpha)
             else:
@@ -228,7 +228,7 @@ class Codec:
         for size in sizes:
             file = self.open(data, max_bytes=size)
             walk = walk or Walk(self.shared(file.header, file.chain, Clock()))
-            alpha = alpha if alpha and alpha.exact else self._alpha(file)
+            alpha = alpha if alpha and alpha.exact else decode_alpha(file, self.workers)
             yield decoded_image(file, receive(file.payload, walk, None, shown), alpha)
 
     def progressive(self, data: bytes) -> Iterator[Decoded]:
@@ -258,45 +258,6 @@ class Codec:
                 return data
             data = data.data
         return File.parse(data, self.tables, max_bytes=max_bytes, bpp=bpp, max_steps=max_steps)
-
-    def _alpha_code(self, parts: Parts, work: Effort, trace: Trace | None) -> bytes | None:
-        """The code of an image's alpha; None if there is none, or it is opaque."""
-        if parts.alpha is None:
-            return None
-        height, width, _ = parts.alpha.shape
-        coded = encode_narrowed(parts.alpha, work.level(height * width), self.workers)
-        if trace is not None:
-            trace.alpha_bits = coded.ideal_bits
-        return coded.data
-
-    def _alpha(self, file: File) -> Alpha | None:
-        """What there is of a file's alpha; None if there is none, or it is opaque."""
-        header = file.header
-        if header.opaque or not header.format.alpha:
-            return None
-        size = header.height, header.width
-        return decode_alpha(file.beside.front, size, header.format.depth, self.workers)
-
-    def _draft(
-        self, parts: Parts, work: Effort, chain: str | None, code: str | None, seed: int
-    ) -> tuple[Header, Chain]:
-        """The header of a file without lengths, and the noise levels that it names."""
-        height, width, _ = parts.colours.shape
-        dims = parts.colours.size
-        levels = choose_chain(work.chain(dims) if chain is None else chain, self.tables)
-        header = Header(
-            width=width,
-            height=height,
-            format=parts.format,
-            fingerprint=self.fingerprint,
-            code=work.code(dims) if code is None else _code(code),
-            chain=levels.kind,
-            nodes=len(levels.v),
-            seed=int(seed),
-            narrowing=parts.narrowing,
-            opaque=parts.opaque,
-        )
-        return header, levels
 
     def shared(self, header: Header, levels: Chain, clock: Clock) -> Shared:
         """What sender and receiver of a file share."""
@@ -331,9 +292,3 @@ def _sampler(reconstruct: Reconstruct | str | None) -> Reconstruct | None:
     if reconstruct is None or callable(reconstruct):
         return reconstruct
     return reconstruction(reconstruct)
-
-
-def _code(name: str) -> StepCode:
-    if name not in BY_NAME:
-        raise OptionError(f'there is no step code "{name}"; there are {", ".join(BY_NAME)}')
-    return BY_NAME[name]

@@ -36,6 +36,7 @@ ROOMS = (
     "diffcodec.exact",
     "diffcodec.zoo",
     "diffcodec.training",
+    "diffcodec.draft",
     "diffcodec.decoded",
     "diffcodec.codec",
     "diffcodec.api",

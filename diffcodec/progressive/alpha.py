@@ -11,13 +11,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from diffcodec.accounting.trace import Trace
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.sample_format import SampleFormat
-from diffcodec.bitstream.sections import ALPHA, Block
+from diffcodec.bitstream.sections import ALPHA, Section
 from diffcodec.bitstream.types import Float32, Pixels
-from diffcodec.progressive.narrowed import Narrowed
+from diffcodec.file import File
+from diffcodec.progressive.effort import Effort
+from diffcodec.progressive.narrowed import Narrowed, encode_narrowed
+from diffcodec.progressive.parts import Parts
 from diffcodec.progressive.preview import shrink
-from diffcodec.progressive.stand_alone import Size, decode_alone, decode_beginning
+from diffcodec.progressive.stand_alone import decode_alone, decode_beginning
 from diffcodec.theory.units import from_unit, to_unit
 
 
@@ -44,10 +48,24 @@ class Alpha:
         return SampleFormat(1, 8 * self.samples.itemsize)
 
 
-def decode_alpha(block: Block, size: Size, depth: int, workers: int) -> Alpha:
-    """The alpha of a block, as far as it is there; size: (H, W) of the image."""
-    format = SampleFormat(1, depth)
-    opaque = np.full((*size, 1), format.peak, format.dtype)
+def encode_alpha(parts: Parts, work: Effort, workers: int, trace: Trace | None) -> bytes | None:
+    """A section's data of an image's alpha; None if there is none, or it is opaque."""
+    if parts.alpha is None:
+        return None
+    height, width, _ = parts.alpha.shape
+    coded = encode_narrowed(parts.alpha, work.level(height * width), workers)
+    if trace is not None:
+        trace.alpha_bits = coded.ideal_bits
+    return coded.data
+
+
+def decode_alpha(file: File, workers: int) -> Alpha | None:
+    """What there is of a file's alpha; None if there is none, or it is opaque."""
+    header, block = file.header, file.beside.front
+    if header.opaque or not header.format.alpha:
+        return None
+    format = SampleFormat(1, header.format.depth)
+    opaque = np.full((header.height, header.width, 1), format.peak, format.dtype)
     section = block.part(ALPHA)
     if section is None:
         known = any(section.kind == ALPHA for section in block.sections)
@@ -55,13 +73,19 @@ def decode_alpha(block: Block, size: Size, depth: int, workers: int) -> Alpha:
     if section.intact is None and not section.data:
         return Alpha(opaque, False)
     try:
-        part = Narrowed.of(section.data, format)
-        if section.intact:
-            samples = decode_alone(part.code, size, part.format, workers)
-        else:
-            full = np.full(opaque.shape, part.format.peak, part.format.dtype)
-            total = section.size - len(section.data) + len(part.code)
-            samples = decode_beginning(part.code, total, full, part.format, workers)
+        return _decoded(section, opaque, format, workers)
     except BitstreamError:
         return Alpha(opaque, False, True)
+
+
+def _decoded(section: Section, opaque: Pixels, format: SampleFormat, workers: int) -> Alpha:
+    """Alpha of a section that is whole, or its beginning; BitstreamError if it is damaged."""
+    part = Narrowed.of(section.data, format)
+    if section.intact:
+        size = opaque.shape[0], opaque.shape[1]
+        samples = decode_alone(part.code, size, part.format, workers)
+    else:
+        full = np.full(opaque.shape, part.format.peak, part.format.dtype)
+        total = section.size - len(section.data) + len(part.code)
+        samples = decode_beginning(part.code, total, full, part.format, workers)
     return Alpha(part.widened(samples), bool(section.intact))
