@@ -43,7 +43,7 @@ def aimed(pixels: Pixels, budgets: Sequence[int]) -> list[File | None]:
 
 def _aimed(pixels: Pixels, budget: int, irreversible: bool) -> File | None:
     # The rate control misses its aim by a fraction of a percent: aim lower until the file fits.
-    aim = float(budget)
+    aim = max(float(budget), 1.0)
     settings = _settings(pixels, irreversible=irreversible)
     for _ in range(6):
         layers = [max(pixels.size / aim, 1.0)]
