@@ -14,8 +14,8 @@ from PIL import Image
 
 from diffcodec.bitstream.metadata import Item, Kind
 from diffcodec.eval.experiments import many_machines, odd_inputs
-from diffcodec.eval.experiments.input_kinds import inputs
 from diffcodec.eval.experiments.odd_inputs import png_bytes, webp_bytes
+from diffcodec.eval.inputs.kinds import inputs
 from diffcodec.eval.publish.tables import inputs as tables
 from diffcodec.image import load, read_picture, save, to_bytes
 from tests.measured import measured

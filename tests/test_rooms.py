@@ -50,6 +50,7 @@ ROOMS = (
     "eval.likelihood",
     "eval.rd",
     "eval.figures",
+    "eval.inputs",
     "eval.experiments",
     "eval.report",
     "eval.publish",

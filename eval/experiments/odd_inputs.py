@@ -1,6 +1,6 @@
 """What people have: images of every kind, encoded and decoded by the commands, and looked at.
 
-A folder with one file of each kind (input_kinds.py) goes through `encode` and `decode`; what comes
+A folder with one file of each kind (inputs/kinds.py) goes through `encode` and `decode`; what comes
 back has to have the same pixels and metadata. Beside the bytes of the .dfc file are those of an
 optimised PNG and of a lossless WebP with the same pixels and metadata, where WebP can hold them.
 
@@ -25,8 +25,8 @@ from diffcodec.bitstream.metadata import Metadata
 from diffcodec.bitstream.types import Pixels
 from diffcodec.eval.common import options
 from diffcodec.eval.common.results import Result, provenance, write_result
-from diffcodec.eval.experiments.input_files import Input
-from diffcodec.eval.experiments.input_kinds import inputs
+from diffcodec.eval.inputs.files import Input
+from diffcodec.eval.inputs.kinds import inputs
 from diffcodec.eval.peers.pillow_codecs import LOSSLESS, write
 from diffcodec.image import Picture, load, not_kept, read_picture, to_bytes
 from diffcodec.image.png_chunks import SIGNATURE, assemble, chunk, chunks

@@ -10,7 +10,7 @@ from PIL import ExifTags, Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from diffcodec.bitstream.metadata import Item, Kind
-from diffcodec.eval.experiments.input_files import Input, saved
+from diffcodec.eval.inputs.files import Input, saved
 from diffcodec.image import to_bytes
 from diffcodec.image.jpeg_metadata import RESOURCES, with_segments
 

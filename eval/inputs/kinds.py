@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 
 from diffcodec.bitstream.types import Pixels
-from diffcodec.eval.experiments.input_files import (
+from diffcodec.eval.inputs.carried import carrying
+from diffcodec.eval.inputs.files import (
     Input,
     deep,
     gradient,
@@ -20,7 +21,6 @@ from diffcodec.eval.experiments.input_files import (
     with_alpha,
     without_rows,
 )
-from diffcodec.eval.experiments.input_metadata import carrying
 from diffcodec.image import to_bytes
 
 
