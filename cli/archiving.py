@@ -10,18 +10,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from diffcodec.cli.archive_sources import Inputs, find_sources, inputs_and_target
+from diffcodec.cli.coding_options import RESIDUALS, chain_option
 from diffcodec.cli.ledger import claim_ledger, ledger_option, write_ledger
-from diffcodec.cli.options import (
-    RESIDUALS,
-    Network,
-    Parallel,
-    chain_option,
-    choices_options,
-    network_options,
-    output_options,
-    parallel_options,
-)
+from diffcodec.cli.options import Network, network_options, output_options
 from diffcodec.cli.output import Output, listed
+from diffcodec.cli.parallel import Parallel, parallel_options
+from diffcodec.cli.reading_options import choices_options
 from diffcodec.cli.streams import PIPE, about, binary, name_of, print_json, warn
 from diffcodec.eval.common.words import counted
 

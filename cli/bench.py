@@ -27,8 +27,9 @@ from diffcodec.cli.measuring_options import (
     run_options,
     selection_options,
 )
-from diffcodec.cli.options import Parallel, parallel_options, reading_options
 from diffcodec.cli.output import Results
+from diffcodec.cli.parallel import Parallel, parallel_options
+from diffcodec.cli.reading_options import reading_options
 from diffcodec.cli.streams import warn
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from diffcodec.cli.options import CHAIN, grouped, seed_option
+from diffcodec.cli.coding_options import CHAIN, seed_option
+from diffcodec.cli.options import grouped
 
 if TYPE_CHECKING:
     from diffcodec.eval.likelihood.plan import Settings

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from diffcodec.cli.coding_options import seed_option
 from diffcodec.cli.inspection import how_far
 from diffcodec.cli.many import Job, Record
-from diffcodec.cli.options import grouped, seed_option
+from diffcodec.cli.options import grouped
 from diffcodec.cli.streams import name_of, read
 from diffcodec.eval.common.words import counted
 from diffcodec.sampling import SAMPLERS, STEPS, reconstruction

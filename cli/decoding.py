@@ -12,16 +12,15 @@ from diffcodec.cli.decoder import Decoder, Shown, decode_file, remarks, shown_op
 from diffcodec.cli.many import Outcome, Record, require, run_many, sort_left_out
 from diffcodec.cli.options import (
     Network,
-    Parallel,
     cut_options,
     file_network_options,
     output_options,
-    parallel_options,
     resume_option,
-    strip_option,
     target_option,
 )
 from diffcodec.cli.output import Output
+from diffcodec.cli.parallel import Parallel, parallel_options
+from diffcodec.cli.reading_options import strip_option
 from diffcodec.cli.resuming import begins_image, is_decoded
 from diffcodec.cli.streams import PIPE, about, name_of, print_json, read, warn
 from diffcodec.cli.targets import Arguments, arguments, claim_many, targets

@@ -8,27 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from diffcodec.cli.coding_options import (
+    chain_option,
+    effort_option,
+    ending_options,
+    seed_option,
+)
 from diffcodec.cli.encoder import Encoder, encode_file, remarks
 from diffcodec.cli.inspection import how_far
 from diffcodec.cli.ledger import claim_ledger, ledger_option, write_ledger
 from diffcodec.cli.many import Outcome, require, run_many, sort_left_out
 from diffcodec.cli.options import (
     Network,
-    Parallel,
-    chain_option,
-    choices_options,
-    effort_option,
     encoder_cut_options,
-    ending_options,
     grouped,
     network_options,
     output_options,
-    parallel_options,
     resume_option,
-    seed_option,
     target_option,
 )
 from diffcodec.cli.output import Output
+from diffcodec.cli.parallel import Parallel, parallel_options
+from diffcodec.cli.reading_options import choices_options
 from diffcodec.cli.resuming import begins_coded, is_coded
 from diffcodec.cli.streams import about, print_json
 from diffcodec.cli.targets import Arguments, arguments, claim_many, targets

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from diffcodec.cli.coding_options import chain_option, effort_option, ending_options
 from diffcodec.cli.measuring import (
     about_run,
     choose_cuts,
@@ -26,17 +27,10 @@ from diffcodec.cli.measuring_options import (
     run_options,
     selection_options,
 )
-from diffcodec.cli.options import (
-    Network,
-    Parallel,
-    chain_option,
-    effort_option,
-    ending_options,
-    network_options,
-    parallel_options,
-    reading_options,
-)
+from diffcodec.cli.options import Network, network_options
 from diffcodec.cli.output import Results
+from diffcodec.cli.parallel import Parallel, parallel_options
+from diffcodec.cli.reading_options import reading_options
 from diffcodec.cli.streams import about, warn
 from diffcodec.eval.common.options import joint_option
 

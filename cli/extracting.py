@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import click
 
 from diffcodec.cli.listing import opened, warn_of_damage
-from diffcodec.cli.options import Network, file_network_options, output_options, strip_option
+from diffcodec.cli.options import Network, file_network_options, output_options
 from diffcodec.cli.output import Output, listed
+from diffcodec.cli.reading_options import strip_option
 from diffcodec.cli.streams import PIPE, about, name_of, print_json, warn
 from diffcodec.eval.common.words import counted
 

@@ -9,7 +9,12 @@ import click
 
 from diffcodec.cli.many import Outcome
 from diffcodec.cli.metadata_words import listing
-from diffcodec.cli.options import cut_options, file_model_option, json_option, output_options
+from diffcodec.cli.options import (
+    cut_options,
+    file_model_option,
+    json_option,
+    output_options,
+)
 from diffcodec.cli.output import Output
 from diffcodec.cli.streams import about, name_of, print_json, read, warn
 from diffcodec.errors import sentence

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from diffcodec.cli.options import Parallel
 from diffcodec.cli.output import Output, listed
+from diffcodec.cli.parallel import Parallel
 from diffcodec.cli.streams import about, name_of, print_json, shown, warn
 from diffcodec.eval.common.words import counted
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from diffcodec.cli.measuring_options import Run
-from diffcodec.cli.options import Parallel
 from diffcodec.cli.output import Output, Results, listed
+from diffcodec.cli.parallel import Parallel
 from diffcodec.cli.streams import name_of, warn
 
 if TYPE_CHECKING:

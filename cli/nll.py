@@ -16,16 +16,15 @@ from diffcodec.cli.measuring import figure_format, model_place, need_matplotlib
 from diffcodec.cli.measuring_options import Run, Selection, run_options, selection_options
 from diffcodec.cli.options import (
     Network,
-    Parallel,
     backend_option,
     grouped,
     model_option,
     output_options,
-    parallel_options,
-    reading_options,
     threads_option,
 )
 from diffcodec.cli.output import Output
+from diffcodec.cli.parallel import Parallel, parallel_options
+from diffcodec.cli.reading_options import reading_options
 from diffcodec.cli.streams import PIPE, print_json
 
 if TYPE_CHECKING:

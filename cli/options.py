@@ -8,9 +8,7 @@ from __future__ import annotations
 import inspect
 import math
 import os
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -18,19 +16,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from diffcodec.cli.output import Output, listed
-from diffcodec.cli.streams import warn
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
+    from diffcodec.cli.parallel import Parallel
     from diffcodec.codec import Codec
-    from diffcodec.image.picture import Choices
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
 
-# Of diffcodec.exact.backends, and of effort and residual in diffcodec.progressive, which import
-# numpy; tests see to it that they are all here.
+# Of diffcodec.exact.backends, which import numpy; a test sees to it that they are all here.
 BACKENDS = (
     "compiled",
     "numpy",
@@ -43,12 +37,6 @@ BACKENDS = (
     "cuda32",
 )
 DEVICES = ("cpu", "cuda")  # the fastest backend there
-EFFORTS = ("fast", "default", "best")
-RESIDUALS = ("adaptive", "gaussian")
-CHAIN = (
-    "Noise levels: K of the network's optimised schedule (6, 12, 25, 50 or 100), or N of DDPM's "
-    "T = 1000 timesteps (ddpm:1000, cosine:100)"
-)
 
 
 def grouped(name: str, make: Callable[..., Any], *options: Decorator[Any]) -> Decorator[Any]:
@@ -103,7 +91,8 @@ class Network:
         """The codec of the network that was chosen in the end, for one job or each of several."""
         from diffcodec.api import load_codec
 
-        return load_codec(model, (parallel or Parallel()).threads(self), self.backend)
+        threads = self.threads if parallel is None else parallel.threads(self)
+        return load_codec(model, threads, self.backend)
 
 
 model_option = click.option(
@@ -140,7 +129,7 @@ network_options = grouped("network", Network, model_option, threads_option, _any
 file_network_options = grouped("network", Network, file_model_option, threads_option, _any_backend)
 
 
-# --- cuts and work ------------------------------------------------------------------------------
+# --- cuts ---------------------------------------------------------------------------------------
 
 
 def _finite(_: click.Context, option: click.Parameter, value: float | None) -> float | None:
@@ -192,194 +181,6 @@ cut_options = grouped("cut", _cut_of_file, bytes_option, bpp_option, steps_optio
 encoder_cut_options = grouped(
     "cut", _cut_of_encoder, bytes_option, bpp_option, psnr_option, steps_option
 )
-
-effort_option = click.option(
-    "--effort",
-    type=click.Choice(EFFORTS),
-    default="default",
-    help="Time against bytes: fast (up to 25 steps) halves encoding time, for files 2 % larger; "
-    "best (up to 100) doubles encoding and decoding time, for files 1 % smaller; the default takes "
-    "up to 50 steps. Small images take fewer.",
-)
-
-
-def chain_option(default: str) -> Decorator[Any]:
-    """--chain K|NAME:N, with what stands for it where it is not given."""
-    return click.option("--chain", metavar="K|NAME:N", help=f"{CHAIN} (default: {default}).")
-
-
-def _switch_at(_: click.Context, option: click.Parameter, value: str | None) -> float | str | None:
-    """Grey levels, or "none"."""
-    if value in (None, "none"):
-        return value
-    try:
-        sigma = float(value or "")
-    except ValueError:
-        sigma = 0.0
-    if not (math.isfinite(sigma) and sigma > 0):
-        raise click.BadParameter(f"{value!r} is no number above 0, nor none", param=option)
-    return sigma
-
-
-def _ending(switch: float | str | None, residual: str | None) -> dict[str, Any]:
-    """What was chosen of both, as the codec's keyword arguments."""
-    chosen = {"switch": switch, "residual": residual}
-    return {key: value for key, value in chosen.items() if value is not None}
-
-
-switch_option = click.option(
-    "--switch",
-    callback=_switch_at,
-    metavar="SIGMA|none",
-    help="Noise in grey levels at which steps end and the exact pixels follow (default: as "
-    "--effort suggests; with a cut, or --residual gaussian, the end of the chain). A cut inside "
-    "the exact pixels shows a part of the image exact and the rest as the last step left it; 0.6 "
-    "keeps cuts fine up to 54 dB, for files some 10 % larger and half as much time again. none: no "
-    "steps and no network at all, so the first bytes are no preview.",
-)
-residual_option = click.option(
-    "--residual",
-    type=click.Choice(RESIDUALS),
-    help="What codes the exact pixels: adaptive, a model that learns as it goes; or gaussian, one "
-    f"Gaussian for the image as in DDPM, for files 10 to 40 % larger (default: {RESIDUALS[0]}).",
-)
-ending_options = grouped("ending", _ending, switch_option, residual_option)
-
-
-def seed_option(what: str) -> Decorator[Any]:
-    """--seed N of what is random."""
-    return click.option(
-        "--seed",
-        type=click.IntRange(0, 2**32 - 1),
-        default=0,
-        metavar="N",
-        help=f"Seed of {what} (default: 0).",
-    )
-
-
-# --- images that cannot be kept as they are -----------------------------------------------------
-
-COLOURS = {"white": (255, 255, 255), "black": (0, 0, 0)}
-
-
-def _colour(
-    _: click.Context, option: click.Parameter, value: str | None
-) -> tuple[int, int, int] | None:
-    """A colour as RGB of 8 bits: one of COLOURS, #rgb or #rrggbb."""
-    if value is None or value in COLOURS:
-        return COLOURS[value] if value else None
-    if not re.fullmatch(r"#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", value):
-        message = f"{value!r} is no colour; give #rgb, #rrggbb, {' or '.join(COLOURS)}"
-        raise click.BadParameter(message, param=option)
-    digits = value[1:] if len(value) == 7 else "".join(2 * digit for digit in value[1:])
-    red, green, blue = bytes.fromhex(digits)
-    return red, green, blue
-
-
-def _choices(
-    flatten: tuple[int, int, int] | None,
-    frame: int | None,
-    convert: str | None,
-    accept_truncated: bool,
-    strip: bool = False,
-) -> Choices:
-    """What was chosen, as diffcodec.image takes it."""
-    from diffcodec.image.picture import Choices
-
-    return Choices(flatten, frame, convert == "rgb", strip, accept_truncated)
-
-
-_reading = (
-    click.option(
-        "--flatten",
-        callback=_colour,
-        metavar="COLOUR",
-        help="Lay transparent pixels on a colour: #rgb, #rrggbb, white or black.",
-    ),
-    click.option(
-        "--frame",
-        type=click.IntRange(0),
-        metavar="N",
-        help="Take image N, from 0, of a file that holds several.",
-    ),
-    click.option(
-        "--convert",
-        type=click.Choice(["rgb"]),
-        help="Convert CMYK, LAB and floats to RGB of 8 bits; they are refused otherwise.",
-    ),
-    click.option(
-        "--accept-truncated",
-        is_flag=True,
-        help="Take what is there of an image that is cut short; it is refused otherwise.",
-    ),
-)
-strip_option = click.option(
-    "--strip", is_flag=True, help="Leave out metadata: profiles, EXIF, XMP, text."
-)
-reading_options = grouped("choices", _choices, *_reading)  # of commands that look at pixels alone
-choices_options = grouped("choices", _choices, *_reading, strip_option)
-
-
-# --- where the work is done ---------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Parallel:
-    """-j, --dask: how many jobs at a time, and on which machines."""
-
-    processes: int = 1
-    dask: str | None = None
-
-    @property
-    def alone(self) -> bool:
-        """Whether it is done in this process."""
-        return self.processes == 1 and self.dask is None
-
-    def threads(self, network: Network) -> int | None:
-        """Threads of a network: all cores for one job at a time, one each for several."""
-        return network.threads or (None if self.alone else 1)
-
-    def running(self, network: Network) -> dict[str, Any]:
-        """How each job evaluates the network, as keyword arguments."""
-        return {"threads": self.threads(network), "backend": network.backend}
-
-    @contextmanager
-    def executor(self) -> Iterator[Executor]:
-        """What runs jobs; says so where an engine has no workers yet."""
-        from diffcodec.executors import Engine, executor
-
-        with executor(self.processes, self.dask) as pool:
-            if isinstance(pool, Engine) and not pool.workers:
-                warn(f"{self.dask} has no workers yet; they start with `dask worker {self.dask}`")
-            yield pool
-
-
-def _parallel(processes: int, dask: str | None) -> Parallel:
-    if processes > 1 and dask is not None:
-        raise click.UsageError("--processes and --dask each say where jobs run; give one of them")
-    return Parallel(processes, dask)
-
-
-def parallel_options(what: str) -> Decorator[Any]:
-    """-j N, --dask ADDRESS: at what commands that map over many work; what: "images", say."""
-    return grouped(
-        "parallel",
-        _parallel,
-        click.option(
-            "-j",
-            "--processes",
-            type=click.IntRange(1),
-            default=1,
-            metavar="N",
-            help=f"Work on N {what} at a time, in a process each (default: 1).",
-        ),
-        click.option(
-            "--dask",
-            metavar="ADDRESS",
-            help="Work on the machines of a dask.distributed scheduler, tcp://HOST:8786 for "
-            "instance; they must see the same files.",
-        ),
-    )
 
 
 # --- outputs ------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from diffcodec.cli.coding_options import chain_option
 from diffcodec.cli.measuring import about_run, choose_cuts, measure, need_matplotlib, report_sizes
 from diffcodec.cli.measuring_options import (
     Run,
@@ -18,16 +19,10 @@ from diffcodec.cli.measuring_options import (
     run_options,
     selection_options,
 )
-from diffcodec.cli.options import (
-    Network,
-    Parallel,
-    chain_option,
-    file_options,
-    network_options,
-    parallel_options,
-    reading_options,
-)
+from diffcodec.cli.options import Network, file_options, network_options
 from diffcodec.cli.output import Output
+from diffcodec.cli.parallel import Parallel, parallel_options
+from diffcodec.cli.reading_options import reading_options
 from diffcodec.cli.streams import PIPE, about
 
 if TYPE_CHECKING:

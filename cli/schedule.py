@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from diffcodec.cli.options import output_options, reading_options
+from diffcodec.cli.options import output_options
 from diffcodec.cli.output import Output
+from diffcodec.cli.reading_options import reading_options
 from diffcodec.cli.streams import print_json
 from diffcodec.cli.training_set import TrainingSet, training_set_options
 

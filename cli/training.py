@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from diffcodec.cli.options import quiet_options, reading_options
+from diffcodec.cli.options import quiet_options
 from diffcodec.cli.output import Output
+from diffcodec.cli.reading_options import reading_options
 from diffcodec.cli.training_set import TrainingSet, training_set_options
 
 if TYPE_CHECKING:

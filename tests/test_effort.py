@@ -10,7 +10,7 @@ import pytest
 
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.trellis import Trellis
-from diffcodec.cli import options
+from diffcodec.cli import coding_options
 from diffcodec.cli.encoding import encode
 from diffcodec.codec import Codec
 from diffcodec.errors import OptionError
@@ -73,8 +73,8 @@ def test_an_effort_that_does_not_exist() -> None:
 
 
 def test_commands_and_tables_list_them_all() -> None:
-    assert options.EFFORTS == photographs.EFFORTS == tuple(EFFORTS)
-    assert options.RESIDUALS == RESIDUALS
+    assert coding_options.EFFORTS == photographs.EFFORTS == tuple(EFFORTS)
+    assert coding_options.RESIDUALS == RESIDUALS
     (option,) = (o for o in encode.params if isinstance(o, click.Option) and o.name == "effort")
     assert all(effort in (option.help or "") for effort in EFFORTS)
 
