@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from diffcodec.cli.decoder import Decoder, Shown, decode_file, remarks, shown_options
-from diffcodec.cli.many import Outcome, Record, require, run_many, sort_left_out
+from diffcodec.cli.many import Record, make_many
 from diffcodec.cli.options import (
     Network,
     cut_options,
@@ -23,7 +23,7 @@ from diffcodec.cli.parallel import Parallel, parallel_options
 from diffcodec.cli.reading_options import strip_option
 from diffcodec.cli.resuming import begins_image, is_decoded
 from diffcodec.cli.streams import PIPE, about, name_of, print_json, read, warn
-from diffcodec.cli.targets import Arguments, arguments, claim_many, targets
+from diffcodec.cli.targets import Arguments, arguments
 
 # Of diffcodec.image.formats, which imports numpy with its room; a test sees to it that they agree.
 FORMATS = ("png", "ppm", "webp", "tiff", "jpeg", "avif")
@@ -141,20 +141,14 @@ def _decode_many(
 ) -> None:
     from diffcodec.image.scan import find_files
 
-    scan = find_files(given.sources, _why_not)
-    names, clashes = targets(scan.images, given, f".{format or 'png'}")
-    outcome = Outcome()
-    sort_left_out(scan, outcome, names)
-    require(scan, given.sources, ".dfc file to decode", outcome)
-    for line in clashes:
-        output.say(line)
-    pairs = [(str(found.path), name) for found, name in zip(scan.images, names, strict=True)]
-    todo = claim_many(output, pairs, is_decoded if resume else None, begins_image)
-    outcome.done_before = len(pairs) - len(todo)
-    run_many(
+    outcome = make_many(
         partial(decode_file, decoder, format),
-        todo,
-        outcome,
+        find_files(given.sources, _why_not),
+        given,
+        suffix=f".{format or 'png'}",
+        what=".dfc file to decode",
+        done=is_decoded if resume else None,
+        ours=begins_image,
         parallel=parallel,
         output=output,
         label="decoding",

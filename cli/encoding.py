@@ -17,7 +17,7 @@ from diffcodec.cli.coding_options import (
 from diffcodec.cli.encoder import Encoder, encode_file, remarks
 from diffcodec.cli.inspection import how_far
 from diffcodec.cli.ledger import claim_ledger, ledger_option, write_ledger
-from diffcodec.cli.many import Outcome, require, run_many, sort_left_out
+from diffcodec.cli.many import make_many
 from diffcodec.cli.options import (
     Network,
     encoder_cut_options,
@@ -32,7 +32,7 @@ from diffcodec.cli.parallel import Parallel, parallel_options
 from diffcodec.cli.reading_options import choices_options
 from diffcodec.cli.resuming import begins_coded, is_coded
 from diffcodec.cli.streams import about, print_json
-from diffcodec.cli.targets import Arguments, arguments, claim_many, targets
+from diffcodec.cli.targets import Arguments, arguments
 
 if TYPE_CHECKING:
     from diffcodec.image.picture import Choices
@@ -170,20 +170,14 @@ def _encode_many(
 ) -> None:
     from diffcodec.image.scan import find_images
 
-    scan = find_images(given.sources)
-    names, clashes = targets(scan.images, given, SUFFIX)
-    outcome = Outcome()
-    sort_left_out(scan, outcome, names)
-    require(scan, given.sources, "image to encode", outcome)
-    for line in clashes:
-        output.say(line)
-    pairs = [(str(found.path), name) for found, name in zip(scan.images, names, strict=True)]
-    todo = claim_many(output, pairs, is_coded if resume else None, begins_coded)
-    outcome.done_before = len(pairs) - len(todo)
-    run_many(
+    outcome = make_many(
         partial(encode_file, encoder),
-        todo,
-        outcome,
+        find_images(given.sources),
+        given,
+        suffix=SUFFIX,
+        what="image to encode",
+        done=is_coded if resume else None,
+        ours=begins_coded,
         parallel=parallel,
         output=output,
         label="encoding",

@@ -13,6 +13,7 @@ import click
 from diffcodec.cli.output import Output, listed
 from diffcodec.cli.parallel import Parallel
 from diffcodec.cli.streams import about, name_of, print_json, shown, warn
+from diffcodec.cli.targets import Arguments, claim_many, targets
 from diffcodec.eval.common.words import counted
 
 if TYPE_CHECKING:
@@ -115,6 +116,39 @@ class Outcome:
             names = ", ".join(name_of(name) for name, _ in self.failed[:NAMED])
             more = f", and {len(self.failed) - NAMED:,} more" if len(self.failed) > NAMED else ""
             raise click.ClickException(f"{counted(len(self.failed), 'file')} failed: {names}{more}")
+
+
+def make_many(
+    function: Callable[[Job], Record],
+    scan: Scan,
+    given: Arguments,
+    *,
+    suffix: str,
+    what: str,
+    done: Callable[[str, str], bool] | None,
+    ours: Callable[[str], bool],
+    parallel: Parallel,
+    output: Output,
+    label: str,
+    tell: Callable[[Record], Iterable[str]],
+) -> Outcome:
+    """Make a result with a suffix of every file that was found, and say what stands in the way.
+
+    what: they are ("image to encode", say); done, ours: as in claim_many; label, tell: as in
+    run_many. Raises ClickException before any work where names clash, or something would be
+    overwritten.
+    """
+    names, clashes = targets(scan.images, given, suffix)
+    outcome = Outcome()
+    sort_left_out(scan, outcome, names)
+    require(scan, given.sources, what, outcome)
+    for line in clashes:
+        output.say(line)
+    pairs = [(str(found.path), name) for found, name in zip(scan.images, names, strict=True)]
+    todo = claim_many(output, pairs, done, ours)
+    outcome.done_before = len(pairs) - len(todo)
+    run_many(function, todo, outcome, parallel=parallel, output=output, label=label, tell=tell)
+    return outcome
 
 
 def run_many(
