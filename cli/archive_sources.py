@@ -12,6 +12,7 @@ import click
 
 from diffcodec.cli.many import Outcome, sort_left_out
 from diffcodec.cli.streams import PIPE, name_of, read
+from diffcodec.eval.common.words import counted
 
 if TYPE_CHECKING:
     from diffcodec.archive.source import Source
@@ -38,11 +39,20 @@ def inputs_and_target(words: Sequence[str], output: str | None) -> tuple[list[st
 
 @dataclass(frozen=True)
 class Inputs:
-    """sources: in the order of names; left_out, unreadable: other files in folders, and why."""
+    """sources: in the order of names; left_out, unreadable: other files in folders, and why;
+    hidden: how many names that begin with a dot there were."""
 
     sources: list[Source]
     left_out: list[tuple[str, str]]
     unreadable: list[tuple[str, str]]
+    hidden: int = 0
+
+    def others(self, skipped: int) -> str:
+        """What else there was, for the end of a sentence; skipped: how many of the sources."""
+        out, hidden = len(self.left_out) + len(self.unreadable) + skipped, self.hidden
+        parts = [f"; {counted(out, 'file')} left out"] if out else []
+        parts += [f"; {counted(hidden, 'hidden name')} passed by"] if hidden else []
+        return "".join(parts)
 
     def file_bytes(self, skipped: Sequence[str]) -> int:
         """Of the images but the skipped ones; OSError if one is gone by now."""
@@ -93,7 +103,7 @@ def find_sources(words: Sequence[str], name: str | None, choices: Choices) -> In
         raise click.ClickException(
             f"{', '.join(map(name_of, words))}: there is no image to archive"
         )
-    return Inputs(list(sources.values()), outcome.left_out, outcome.failed)
+    return Inputs(list(sources.values()), outcome.left_out, outcome.failed, outcome.hidden)
 
 
 def _name(found: Found, several: bool) -> str:

@@ -160,6 +160,7 @@ def archive(
         larger = f", larger than the {before:,} of {files}"
     output.say(
         f"archived {counted(written.images, 'image')} in {written.file_bytes:,} bytes{larger}"
+        f"{inputs.others(len(written.skipped))}"
     )
     if output.as_json:
         print_json(
@@ -187,7 +188,7 @@ def _say_what_is_lost(written: Written, output: Output) -> None:
     for name, phrases in written.lost[:1]:
         others = counted(len(written.lost) - 1, "more image")
         more = f"; {others} with what is not kept" if len(written.lost) > 1 else ""
-        output.say(f"{name_of(name)}: {listed(phrases)} is not kept{more}")
+        warn(f"{name_of(name)}: {listed(phrases)} is not kept{more}")
 
 
 def _facts(written: Written, inputs: Inputs) -> dict[str, Any]:
@@ -199,6 +200,7 @@ def _facts(written: Written, inputs: Inputs) -> dict[str, Any]:
         "groups_resumed": written.resumed,
         "skipped": [list(pair) for pair in [*inputs.unreadable, *written.skipped]],
         "left_out": [list(pair) for pair in inputs.left_out],
+        "hidden": inputs.hidden,
         "lost": [[name, list(phrases)] for name, phrases in written.lost],
         "bytes": written.file_bytes,
         "head_bytes": written.head_bytes,

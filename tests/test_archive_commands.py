@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -21,7 +22,7 @@ from PIL import Image
 from diffcodec.archive import archive as archives
 from diffcodec.archive.archive import make_header, write_archive
 from diffcodec.archive.names import chosen, file_names
-from diffcodec.archive.part import part_of
+from diffcodec.archive.part import part_of, writing
 from diffcodec.archive.reading import contents
 from diffcodec.archive.source import Source
 from diffcodec.bitstream.directory import ImageInfo
@@ -73,6 +74,19 @@ class TestInputs:
         assert names("3.dfa") == ["b.png", "one/a.png"]
         clash = invoke("archive", "one/a.png", "two/deep/a.png", "4.dfa", *NEVER, code=1)
         assert "both be called a.png" in clash.stderr and not Path("4.dfa").exists()
+
+    def test_all_that_is_left_out_is_counted(self) -> None:
+        image("one/a.png"), image("one/.hidden.png")
+        Path("one/words.txt").write_text("no image")
+        Path("one/b.png").write_bytes(Path("one/a.png").read_bytes()[:-20])
+        told = invoke("archive", "one", "a.dfa", "--on-error", "skip", "--json", *NEVER)
+        assert "; 2 files left out; 1 hidden name passed by\n" in told.stderr
+        assert json.loads(told.stdout)["hidden"] == 1
+
+    def test_what_is_not_kept_is_said_to_the_quiet_too(self) -> None:
+        Path("a.pgm").write_bytes(b"P5 2 2 100\n1234")
+        told = invoke("archive", "a.pgm", "a.dfa", "-q", *NEVER)
+        assert "is not kept" in told.stderr and "archived" not in told.stderr
 
     def test_which_one_is_the_archive(self) -> None:
         image("a.png"), image("b.png")
@@ -388,6 +402,23 @@ class TestPartFile:
         image("a.png")
         told = invoke("archive", "a.png", "/dev/full", *NEVER, code=1)
         assert told.stderr == "diffcodec: /dev/full: No space left on device\n"
+
+    def test_nothing_stays_of_a_first_group_for_which_there_is_no_room(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        image("a.png")
+        room = 100
+
+        def append(file: Any, data: bytes, name: Path, *_: Any) -> None:
+            with writing(name):
+                file.write(data[:room])
+                file.flush()
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(archives, "_append", append)
+        told = invoke("archive", "a.png", "a.dfa", *NEVER, code=1)
+        assert told.stderr == "diffcodec: a.dfa: No space left on device\n"
+        assert os.listdir() == ["a.png"]
 
     def test_nothing_stays_after_sigterm_before_the_first_group(self) -> None:
         image("a.png")

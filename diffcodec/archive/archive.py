@@ -112,7 +112,7 @@ def write_archive(
     total = sum(len(group) for group in plan)
     with (
         _elsewhere(codec, pool, processes, model, backend) as elsewhere,
-        output_file(target, resume, plan, left) as file,
+        output_file(target, resume, plan, left, lambda: written.file_bytes) as file,
     ):
         written.resumed = resumable(file, header, plan) if resume else 0
         name = target if isinstance(target, Path) else Path("standard output")

@@ -49,11 +49,12 @@ def part_of(target: Path) -> Path:
 
 @contextmanager
 def output_file(
-    target: Path | BinaryIO, resume: bool, plan: Plan, left: Left | None
+    target: Path | BinaryIO, resume: bool, plan: Plan, left: Left | None, whole: Callable[[], int]
 ) -> Iterator[BinaryIO]:
     """Where the archive is written: to a part file first, or straight to what is no file.
 
-    Raises as part_file does, and OptionError for what cannot be resumed.
+    whole: bytes up to the end of the last complete group; 0 while that is not known. Raises as
+    part_file does, and OptionError for what cannot be resumed.
     """
     if not isinstance(target, Path):
         if resume:
@@ -68,19 +69,24 @@ def output_file(
         for group in plan:
             for _, image in group:
                 mode &= 0o666 if image.mode is None else image.mode
-        with part_file(target, resume, mode, left) as file:
+        with part_file(target, resume, mode, left, whole) as file:
             yield file
 
 
 @contextmanager
 def part_file(
-    target: Path, resume: bool, mode: int = 0o666, left: Left | None = None
+    target: Path,
+    resume: bool,
+    mode: int = 0o666,
+    left: Left | None = None,
+    whole: Callable[[], int] = lambda: 0,
 ) -> Iterator[BinaryIO]:
     """The part file, open; it becomes `target` when all went well.
 
     Otherwise it stays if something was written that can be resumed, and `left` is told so; else it
-    is taken away. mode: permissions of a new archive, less the umask; one that is replaced passes
-    on its own. Raises OptionError where another call has it, OSError if it cannot be made.
+    is taken away. whole: as in output_file. mode: permissions of a new archive, less the umask; one
+    that is replaced passes on its own. Raises OptionError where another call has it, OSError if it
+    cannot be made.
     """
     target = Path(os.path.realpath(target))  # a link is followed
     part = part_of(target)
@@ -98,7 +104,7 @@ def part_file(
         except BaseException:
             with suppress(OSError):
                 file.flush()
-            if os.fstat(file.fileno()).st_size <= HEADER_MAX:
+            if (whole() or os.fstat(file.fileno()).st_size) <= HEADER_MAX:
                 part.unlink(missing_ok=True)
             elif left is not None:
                 left(part)
