@@ -121,6 +121,8 @@ def parse_header(data: bytes) -> tuple[Header, int]:
 
     Nothing is allocated from what the header claims, and claims beyond the limits are refused.
     """
+    if isinstance(data, str):
+        raise BitstreamError("this is the name of a file, not its bytes: read it first")
     if not data:
         raise BitstreamError("the file is empty")
     if data[:4] == ARCHIVE_MAGIC:

@@ -11,6 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from diffcodec.accounting.audit import audit
 from diffcodec.accounting.ledger import Ledger
 from diffcodec.accounting.trace import Trace
@@ -62,7 +64,7 @@ def _read(path: Path, changed: int) -> AnyGraph:
 
 def default_model(pixels: Pixels) -> str:
     """cifar10 for images of its size, photo-large for all others."""
-    return "cifar10" if pixels.shape[:2] == (32, 32) else PHOTOGRAPHS
+    return "cifar10" if np.shape(pixels)[:2] == (32, 32) else PHOTOGRAPHS
 
 
 def default_model_of(images: Sequence[Pixels]) -> str:

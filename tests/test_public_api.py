@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,3 +72,17 @@ def test_a_picture_goes_around(tiny_network: Path, tmp_path: Path, small_rgb: Pi
     assert isinstance(shown, diffcodec.Decoded) and shown.lossless
     diffcodec.save(shown.pixels, str(tmp_path / "view.png"), metadata=shown.metadata)
     assert diffcodec.read_picture(tmp_path / "view.png").metadata == DENSITY
+
+
+@pytest.mark.parametrize("pixels", [None, "photo.png", [[1]], np.zeros((4, 4)), np.zeros(3)])
+def test_what_are_no_pixels(pixels: Any, tmp_path: Path) -> None:
+    with pytest.raises(diffcodec.OptionError, match="uint8 or uint16"):
+        diffcodec.encode(pixels)
+    with pytest.raises(diffcodec.ImageError, match="pixels are"):
+        diffcodec.save(pixels, tmp_path / "a.png")
+
+
+def test_a_name_is_no_file() -> None:
+    for function in (diffcodec.decode, diffcodec.info, diffcodec.truncate):
+        with pytest.raises(diffcodec.BitstreamError, match="read it first"):
+            function("photo.dfc")  # type: ignore[arg-type]

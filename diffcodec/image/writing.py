@@ -30,12 +30,15 @@ def to_bytes(pixels: Pixels, format: str = "png", metadata: Metadata = ()) -> by
 
     "ppm" is PGM for grey and PAM with alpha; WebP and AVIF have no grey, nor an alpha that is
     opaque throughout; JPEG and AVIF lose a little. Raises ImageError if the format cannot hold
-    such pixels. Of the metadata, what `not_kept` names is left out.
+    such pixels, and for what are none. Of the metadata, what `not_kept` names is left out.
     """
     if format not in FORMATS:
         raise ImageError(f'images are written as {", ".join(FORMATS)}, not as "{format}"')
-    assert pixels.ndim == 3 and pixels.shape[2] in (1, 2, 3, 4)
-    assert pixels.dtype in (np.uint8, np.uint16)
+    pixels = np.asarray(pixels)
+    if pixels.ndim != 3 or not 1 <= pixels.shape[2] <= 4 or not pixels.size:
+        raise ImageError(f"pixels are (H, W, C) with C = 1 to 4, not {pixels.shape}")
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise ImageError(f"pixels are uint8 or uint16, not {pixels.dtype}")
     if not readable(format):
         raise ImageError(f"this Pillow does not write {format.upper()}; write PNG")
     if reason := cannot_hold(pixels, format):
