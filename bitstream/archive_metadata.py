@@ -13,14 +13,12 @@ from diffcodec.bitstream.container import pack_varint, parse_varint
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.metadata import Item, Metadata
 from diffcodec.bitstream.metadata_items import (
-    MAX_BYTES,
+    ITEM,
     MAX_ITEMS,
     inflate,
     pack_item,
     parse_item,
 )
-
-ITEM = MAX_BYTES // MAX_ITEMS  # bytes that an item counts as, besides its data
 
 
 def size_of(metadata: Metadata) -> int:

@@ -12,6 +12,7 @@ from diffcodec.bitstream.profiles import known_profile, profile_of
 PROFILE = 0  # in place of a kind: a colour profile that profiles.py knows
 MAX_BYTES = 1 << 26  # of all items together
 MAX_ITEMS = 1 << 20  # an item of two bytes takes a hundred in memory
+ITEM = MAX_BYTES // MAX_ITEMS  # bytes that an item counts as, besides its data
 _KINDS = frozenset(map(int, Kind))
 
 

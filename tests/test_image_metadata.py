@@ -206,10 +206,33 @@ def test_texts_of_a_png() -> None:
     packed = b"Title\0\1\0de\0Titel\0" + zlib.compress("日本".encode())
     assert text(b"iTXt", packed) == "Title\0de\0Titel\0日本".encode()
     picture = image.read_picture(png(RGB, chunk(b"zTXt", b"Title\0\0nonsense")))
-    assert picture.lost == ("its zTXt chunk, which is damaged",)
-    bomb = b"Title\0\0" + zlib.compress(bytes(70_000_000), 9)
-    with pytest.raises(image.ImageError):  # Pillow does not open it at all
-        image.load(png(RGB, chunk(b"zTXt", bomb)))
+    assert picture.lost == ("its zTXt chunk, which is damaged or too large",)
+
+
+def test_a_png_whose_texts_are_large() -> None:
+    """Pillow takes a megabyte at most, which is no reason to refuse the image."""
+    profile = np.random.default_rng(1).bytes(2 << 20)
+    xmp = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b"<x>" * 700_000)
+    packed = chunk(b"iCCP", b"own\0\0" + zlib.compress(profile, 1)), chunk(b"iTXt", xmp)
+    picture = image.read_picture(png(RGB, *packed))
+    assert np.array_equal(picture.pixels, RGB) and not picture.lost
+    assert picture.metadata == (
+        Item(Kind.ICC, profile),
+        Item(Kind.XMP, b"<x>" * 700_000),
+    )
+
+
+def test_texts_that_inflate_to_more_than_a_file_can_hold() -> None:
+    half = b"Title\0\0" + zlib.compress(bytes([65]) * 20_000_000, 9)
+    picture = image.read_picture(png(RGB, chunk(b"zTXt", half), chunk(b"zTXt", half)))
+    assert np.array_equal(picture.pixels, RGB) and len(picture.metadata) == 1
+    assert picture.lost == ("its zTXt chunk, which is damaged or too large",)
+
+
+def test_what_is_lost_is_told_to_a_hundred_phrases() -> None:
+    kinds = [b"ab" + bytes([a, b]) for a in b"ABCDEFGHIJKLMNOP" for b in b"abcdefghijklmnop"]
+    lost = image.read_picture(png(RGB, *(chunk(kind, b"") for kind in kinds))).lost
+    assert len(lost) == 100 and lost[-1] == "much else" and lost[0] == "its abAa chunk"
 
 
 def test_iptc_in_a_png_is_as_others_write_it() -> None:

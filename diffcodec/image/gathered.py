@@ -6,8 +6,10 @@ import math
 from dataclasses import dataclass, field
 
 from diffcodec.bitstream.metadata import Item, Kind, Metadata
+from diffcodec.bitstream.metadata_items import ITEM, MAX_BYTES
 from diffcodec.image import exif
 
+PHRASES = 100  # on what is lost; a file may make up a million
 INCH = 0.0254  # metres
 METRE = 1  # the unit of a PNG's pHYs; 0 is none
 IPTC_RESOURCE = b"8BIM\x04\x04\0\0"  # Photoshop's image resource that holds IPTC
@@ -15,24 +17,31 @@ IPTC_RESOURCE = b"8BIM\x04\x04\0\0"  # Photoshop's image resource that holds IPT
 
 @dataclass
 class Gathered:
-    """items, and phrases on what is lost, as they are found."""
+    """items, and phrases on what is lost, as they are found; room: bytes that further items may
+    have, so that a file of theirs can be read again."""
 
     items: list[Item] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    room: int = MAX_BYTES // 2
+    _kinds: set[Kind] = field(default_factory=set)
 
     def add(self, kind: Kind, data: bytes) -> None:
         """One more item; of every kind but TEXT the first one counts, others are lost."""
         if not data:
             return
-        if kind != Kind.TEXT and any(item.kind == kind for item in self.items):
+        if kind != Kind.TEXT and kind in self._kinds:
             self.lose(f"a second {kind.name}")
+        elif len(data) + ITEM > self.room:
+            self.lose(f"further {kind.name} data, which are too large")
         else:
             self.items.append(Item(kind, bytes(data)))
+            self._kinds.add(kind)
+            self.room -= len(data) + ITEM
 
     def lose(self, phrase: str) -> None:
         """Something that cannot be kept, said once."""
-        if phrase not in self.lost:
-            self.lost.append(phrase)
+        if len(self.lost) < PHRASES and phrase not in self.lost:
+            self.lost.append(phrase if len(self.lost) < PHRASES - 1 else "much else")
 
     def add_exif(self, data: bytes) -> None:
         """EXIF, and what it says of orientation."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -110,13 +110,27 @@ def length(data: bytes) -> int:
     return len(SIGNATURE) + sum(12 + len(body) for _, body in chunks(data, truncated=True))
 
 
-def inflated(data: bytes | memoryview, limit: int = 1 << 26) -> bytes:
+def inflated(data: bytes | memoryview, limit: int) -> bytes:
     """What a chunk holds compressed; raises ValueError beyond the limit, zlib.error if damaged."""
     inflate = zlib.decompressobj()
     text = inflate.decompress(data, limit)
     if not inflate.eof:
         raise ValueError("it is cut short, or too large")
     return text
+
+
+def without(data: bytes, kinds: Collection[bytes]) -> bytes:
+    """A PNG less its whole chunks of some kinds; nothing else of it changes, damaged or not."""
+    at, start, kept = len(SIGNATURE), 0, list[bytes]()
+    while at + 12 <= len(data):
+        kind, size = data[at + 4 : at + 8], 12 + int.from_bytes(data[at : at + 4], "big")
+        if kind in kinds and at + size <= len(data):
+            kept.append(data[start:at])
+            start = at + size
+        at += size
+        if kind == b"IEND":
+            break
+    return b"".join([*kept, data[start:]])
 
 
 def assemble(parts: Iterable[Chunk]) -> bytes:

@@ -20,6 +20,7 @@ PLAIN = {
     b"cLLI": Kind.CLLI,
     b"pHYs": Kind.DENSITY,
 }
+WORDS = (b"iCCP", b"tEXt", b"zTXt", b"iTXt")  # which Pillow reads up to a megabyte of
 _PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT", b"hIST"}
 _NAMED = {
     b"bKGD": "its background colour",
@@ -43,11 +44,11 @@ def png_metadata(data: bytes, channels: int, truncated: bool = False) -> Gathere
             found.add(PLAIN[kind], fitted(plain, channels) if kind == b"sBIT" else plain)
         elif kind == b"eXIf":
             found.add_exif(bytes(body))
-        elif kind in (b"iCCP", b"tEXt", b"zTXt", b"iTXt"):
+        elif kind in WORDS:
             try:
                 _words(kind, bytes(body), found)
             except (ValueError, zlib.error):
-                found.lose(f"its {kind.decode()} chunk, which is damaged")
+                found.lose(f"its {kind.decode()} chunk, which is damaged or too large")
         elif kind not in _PIXELS:
             found.lose(_NAMED.get(kind, f"its {decoded(kind)} chunk"))
     if ended and (rest := len(data) - length(data)):
@@ -60,11 +61,11 @@ def _words(kind: bytes, body: bytes, found: Gathered) -> None:
     keyword, _, rest = body.partition(b"\0")
     name = keyword.decode("latin-1")
     if kind == b"iCCP":
-        found.add(Kind.ICC, inflated(rest[1:]))
+        found.add(Kind.ICC, inflated(rest[1:], found.room))
     elif kind == b"tEXt":
         found.add_text(name, rest.decode("latin-1"))
     elif kind == b"zTXt":
-        text = inflated(rest[1:])
+        text = inflated(rest[1:], found.room)
         resources = _raw_profile(text) if name in RESOURCES else None
         if resources:
             found.add(Kind.IPTC, resources)
@@ -72,7 +73,7 @@ def _words(kind: bytes, body: bytes, found: Gathered) -> None:
             found.add_text(name, text.decode("latin-1"))
     else:
         packed, (language, translated, text) = rest[:1] == b"\1", rest[2:].split(b"\0", 2)
-        text = inflated(text) if packed else text
+        text = inflated(text, found.room) if packed else text
         if name == XMP:
             found.add(Kind.XMP, text)
         else:

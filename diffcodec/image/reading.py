@@ -25,6 +25,8 @@ from diffcodec.image.formats import readable
 from diffcodec.image.gathered import Gathered
 from diffcodec.image.metadata import gather
 from diffcodec.image.picture import AS_IT_IS, Choices, Picture
+from diffcodec.image.png_chunks import without
+from diffcodec.image.png_metadata import WORDS
 from diffcodec.image.refusals import (
     KEPT,
     chosen_frame,
@@ -89,7 +91,8 @@ def _pillow(data: bytes, format: str, name: str, choices: Choices, truncated: bo
     """Everything but Netpbm."""
     if not readable(format):
         raise ImageError(f"{name} is {format}, which this Pillow does not read; convert it to PNG")
-    reopen = partial(_open, data, format, name, choices)
+    shown = without(data, WORDS) if format == "PNG" else data
+    reopen = partial(_open, shown, format, name, choices)
     refuse_depths(data, format, name)
     with reopen() as file:
         if isinstance(file, TiffImageFile):
