@@ -165,11 +165,17 @@ def decode_file(decoder: Decoder, format: str | None, job: Job) -> Record:
     return {"input": job.source, "output": job.target, **made.record}
 
 
-def remarks(record: Record) -> Iterator[str]:
-    """What a user has to know of a decoded image, besides damage."""
-    name, format = name_of(record["output"]), record["format"].upper()
+def losses(record: Record) -> Iterator[str]:
+    """What is damaged, and what of an image its new file does not keep."""
+    for damage in record["damage"]:
+        yield f"{name_of(record['input'])}: {damage}"
     for phrase in record["not_kept"]:
-        yield f"{name}: {phrase} is not kept"
+        yield f"{name_of(record['output'])}: {phrase} is not kept"
+
+
+def remarks(record: Record) -> Iterator[str]:
+    """What else may be news about a decoded image."""
+    name, format = name_of(record["output"]), record["format"].upper()
     if record["lossless"] and not record["exact"]:
         yield f"{name}: {format} comes close to the pixels, but does not keep them"
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import click
 
-from diffcodec.cli.decoder import Decoder, Shown, decode_file, remarks, shown_options
-from diffcodec.cli.many import Record, make_many
+from diffcodec.cli.decoder import Decoder, Shown, decode_file, losses, remarks, shown_options
+from diffcodec.cli.many import make_many
 from diffcodec.cli.options import (
     Network,
     cut_options,
@@ -121,8 +120,8 @@ def _decode_one(decoder: Decoder, given: Arguments, format: str | None, output: 
         made = decoder.decode(data, kind, name_of(source), progress)
     record = {"input": source, "output": target, **made.record}
     output.write(target, made.data, source)
-    for damage in record["damage"]:
-        warn(f"{name_of(source)}: {damage}")
+    for loss in losses(record):
+        warn(loss)
     for remark in remarks(record):
         output.say(remark)
     total = "" if record["total_bytes"] is None else f" of {record['total_bytes']:,}"
@@ -152,18 +151,12 @@ def _decode_many(
         parallel=parallel,
         output=output,
         label="decoding",
-        tell=_told,
+        losses=losses,
+        remarks=remarks,
     )
     exact = sum(record["lossless"] for record in outcome.records)
     output.say(outcome.summary("decoded", f", {exact:,} lossless"))
     outcome.end(output)
-
-
-def _told(record: Record) -> Iterator[str]:
-    """Lines on an image: what is damaged, and what is not kept of it."""
-    for damage in record["damage"]:
-        yield f"{name_of(record['input'])}: {damage}"
-    yield from remarks(record)
 
 
 def _why_not(beginning: bytes) -> str | None:

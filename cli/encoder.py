@@ -114,11 +114,15 @@ def encode_file(encoder: Encoder, job: Job) -> Record:
     return {"input": job.source, "output": job.target, **record}
 
 
-def remarks(record: Record) -> Iterator[str]:
-    """What a user has to know of an encoded image."""
-    name, size = name_of(record["input"]), record["input_bytes"]
+def losses(record: Record) -> Iterator[str]:
+    """What of an image is not in its file."""
     for phrase in record["not_kept"]:
-        yield f"{name}: {phrase} is not kept"
+        yield f"{name_of(record['input'])}: {phrase} is not kept"
+
+
+def remarks(record: Record) -> Iterator[str]:
+    """What else may be news about an encoded image."""
+    name, size = name_of(record["input"]), record["input_bytes"]
     if size is not None and record["bytes"] > size:
         of = f" of {record['input_format']}" if record["input_format"] else ""
         yield f"{name}: {record['bytes']:,} bytes, larger than its {size:,}{of}"

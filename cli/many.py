@@ -130,12 +130,13 @@ def make_many(
     parallel: Parallel,
     output: Output,
     label: str,
-    tell: Callable[[Record], Iterable[str]],
+    losses: Callable[[Record], Iterable[str]],
+    remarks: Callable[[Record], Iterable[str]],
 ) -> Outcome:
     """Make a result with a suffix of every file that was found, and say what stands in the way.
 
-    what: they are ("image to encode", say); done, ours: as in claim_many; label, tell: as in
-    run_many. Raises ClickException before any work where names clash, or something would be
+    what: they are ("image to encode", say); done, ours: as in claim_many; label, losses, remarks:
+    as in run_many. Raises ClickException before any work where names clash, or something would be
     overwritten.
     """
     names, clashes = targets(scan.images, given, suffix)
@@ -147,7 +148,16 @@ def make_many(
     pairs = [(str(found.path), name) for found, name in zip(scan.images, names, strict=True)]
     todo = claim_many(output, pairs, done, ours)
     outcome.done_before = len(pairs) - len(todo)
-    run_many(function, todo, outcome, parallel=parallel, output=output, label=label, tell=tell)
+    run_many(
+        function,
+        todo,
+        outcome,
+        parallel=parallel,
+        output=output,
+        label=label,
+        losses=losses,
+        remarks=remarks,
+    )
     return outcome
 
 
@@ -159,11 +169,13 @@ def run_many(
     parallel: Parallel,
     output: Output,
     label: str,
-    tell: Callable[[Record], Iterable[str]],
+    losses: Callable[[Record], Iterable[str]],
+    remarks: Callable[[Record], Iterable[str]],
 ) -> None:
     """Make every target of its source; adds to `outcome`.
 
-    tell: lines about a record for the user. What fails is said in a line, and the others go on.
+    losses, remarks: lines about a record, the first to the quiet too. What fails is said in a line,
+    and the others go on.
     """
     from diffcodec.executors import Failed, run_jobs
 
@@ -178,9 +190,10 @@ def run_many(
                 warn(result.reason)
             else:
                 records[number] = result
-                for line in tell(result):
-                    _above(progress is not None)
-                    output.say(line)
+                for say, lines in ((warn, losses), (output.say, remarks)):
+                    for line in lines(result):
+                        _above(progress is not None)
+                        say(line)
             if progress is not None:
                 progress(len(records) + len(failed), len(jobs))
     outcome.records += [records[number] for number in sorted(records)]

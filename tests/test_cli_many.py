@@ -289,6 +289,20 @@ def test_info_tells_samples_and_metadata(run: Run, tiny_network: Path) -> None:
     assert "RGBA" in run("info", "start.dfc").stdout
 
 
+def test_losses_and_damage_are_said_to_the_quiet_too(run: Run) -> None:
+    Image.fromarray(synthetic_image(8, 8, 3, 1)).save("a.png", dpi=(72, 72))
+    Path("b.pgm").write_bytes(b"P5 2 2 100\n1234")
+    assert run("encode", "b.pgm", "-q").stderr.endswith(" is not kept\n")
+    told = run("encode", "a.png", "b.pgm", "-o", "coded", "-q")
+    assert told.stderr.endswith(" is not kept\n") and told.stderr.count("\n") == 1
+    data = bytearray(Path("coded/a.dfc").read_bytes())
+    data[-3] ^= 1  # of the metadata
+    Path("coded/b.dfc").write_bytes(data)
+    told = run("decode", "coded", "-o", "back", "--format", "ppm", "-q")
+    assert "coded/b.dfc: metadata that follows" in told.stderr and "a.ppm: " in told.stderr
+    assert run("decode", "coded/a.dfc", "a.webp", "-q").stderr.endswith(" is not kept\n")
+
+
 def test_formats_say_what_they_do_not_keep(run: Run) -> None:
     Image.fromarray(synthetic_image(8, 8, 3, 1)).save("a.png", dpi=(72, 72), icc_profile=bytes(128))
     run("encode", "a.png", "-q")
