@@ -55,10 +55,10 @@ def read_picture(source: Source, choices: Choices = AS_IT_IS) -> Picture:
     data, format, name = read_source(source)
     try:
         picture = _read(data, format, name, choices, truncated=False)
-    except _DamagedError:
-        if not choices.truncated:
-            raise
+    except _DamagedError as error:
         picture = _read(data, format, name, choices, truncated=True)
+        if not choices.truncated:
+            raise ImageError(f"{error}; --accept-truncated takes what is there") from error
         lost = (*picture.lost, "what is missing of its pixels")
         picture = Picture(picture.pixels, picture.metadata, lost)
     if choices.flatten and picture.pixels.shape[2] in (2, 4):
