@@ -123,17 +123,7 @@ def parse_header(data: bytes) -> tuple[Header, int]:
     """
     if isinstance(data, str):
         raise BitstreamError("this is the name of a file, not its bytes: read it first")
-    if not data:
-        raise BitstreamError("the file is empty")
-    if data[:4] == ARCHIVE_MAGIC:
-        raise BitstreamError("this is a .dfa archive: see diffcodec list and extract")
-    if data[:4] != MAGIC[: len(data)]:
-        raise BitstreamError("this is not a .dfc file")
-    if len(data) > 4 and data[4] not in VERSIONS:
-        raise BitstreamError(
-            f"the file has format version {data[4]}; this diffcodec reads versions {VERSIONS[0]} "
-            f"to {VERSIONS[-1]}"
-        )
+    _check_beginning(data)
     fields = _Fields(data)
     flags = fields.take(1)[0]
     more = fields.take(1)[0] if data[4] >= EXTENDED else 0
@@ -179,6 +169,21 @@ def parse_header(data: bytes) -> tuple[Header, int]:
             f"the file is damaged: it has {len(data)} bytes and states {total}; cut it to {total}"
         )
     return header, fields.at
+
+
+def _check_beginning(data: bytes) -> None:
+    """Raises BitstreamError for what is no .dfc file of a known version."""
+    if not data:
+        raise BitstreamError("the file is empty")
+    if data[:4] == ARCHIVE_MAGIC:
+        raise BitstreamError("this is a .dfa archive: see diffcodec list and extract")
+    if data[:4] != MAGIC[: len(data)]:
+        raise BitstreamError("this is not a .dfc file")
+    if len(data) > 4 and data[4] not in VERSIONS:
+        raise BitstreamError(
+            f"the file has format version {data[4]}; this diffcodec reads versions {VERSIONS[0]} "
+            f"to {VERSIONS[-1]}"
+        )
 
 
 def _possible(more: int, front: int, back: int, total: int | None) -> bool:

@@ -22,6 +22,8 @@ from diffcodec.eval.common.words import counted
 if TYPE_CHECKING:
     from diffcodec.archive.account import Written
     from diffcodec.archive.archive import Network as NetworkUse
+    from diffcodec.bitstream.archive_header import ArchiveHeader
+    from diffcodec.codec import Codec
     from diffcodec.image.picture import Choices
     from diffcodec.progressive.residual import Residual
 
@@ -105,9 +107,10 @@ def archive(
         output.claim(source, out)
         if ledger is not None:
             claim_ledger(output, source, out, ledger)
-    if resume and (ledger is not None or out == PIPE):
-        other = "--ledger needs the whole run" if out != PIPE else "a pipe cannot be resumed"
-        raise click.UsageError(f"{other}; leave out --resume")
+    if resume and out == PIPE:
+        raise click.UsageError("a pipe cannot be resumed; leave out --resume")
+    if resume and ledger is not None:
+        raise click.UsageError("--ledger needs the whole run; leave out --resume")
     if use == "never" and network.model is not None:
         raise click.UsageError("--network never takes no network; leave out --model")
 
@@ -148,20 +151,9 @@ def archive(
     seconds = time.perf_counter() - began
     _say_what_is_lost(written, output)
     if ledger is not None:
-        from diffcodec.archive import account
-        from diffcodec.theory.chain import choose_chain
-
-        levels = choose_chain(header.chain_name, codec.tables) if codec else None
-        write_ledger(output, ledger, account.ledger(written, levels))
+        _write_ledger(output, ledger, written, header, codec)
     before = inputs.file_bytes([name for name, _ in written.skipped])
-    larger = ""
-    if written.file_bytes > before:
-        files = "its file" if written.images == 1 else "its files"
-        larger = f", larger than the {before:,} of {files}"
-    output.say(
-        f"archived {counted(written.images, 'image')} in {written.file_bytes:,} bytes{larger}"
-        f"{inputs.others(len(written.skipped))}"
-    )
+    output.say(_summary(written, before) + inputs.others(len(written.skipped)))
     if output.as_json:
         print_json(
             {
@@ -173,6 +165,27 @@ def archive(
                 "archiving_seconds": round(seconds, 3),
             }
         )
+
+
+def _write_ledger(
+    output: Output, target: str, written: Written, header: ArchiveHeader, codec: Codec | None
+) -> None:
+    """What every bit of an archive was spent on; codec: None for one without a network."""
+    from diffcodec.archive import account
+    from diffcodec.theory.chain import choose_chain
+
+    levels = choose_chain(header.chain_name, codec.tables) if codec else None
+    write_ledger(output, target, account.ledger(written, levels))
+
+
+def _summary(written: Written, before: int) -> str:
+    """How large an archive is; and whether its inputs' files, of `before` bytes, are smaller."""
+    larger = ""
+    if written.file_bytes > before:
+        files = "its file" if written.images == 1 else "its files"
+        larger = f", larger than the {before:,} of {files}"
+    images = counted(written.images, "image")
+    return f"archived {images} in {written.file_bytes:,} bytes{larger}"
 
 
 def _say_what_is_left(part: Path) -> None:
