@@ -210,7 +210,7 @@ def test_flattening_drops_the_alpha_of_the_significant_bits() -> None:
 
 def test_truncated_images_are_taken_if_that_was_chosen() -> None:
     whole = pack(pillow(np.repeat(RGB, 40, axis=0)), "PNG", compress_level=0)
-    with pytest.raises(ImageError, match="cut short or damaged .*--accept-truncated"):
+    with pytest.raises(ImageError, match=r"cut short or damaged .*--accept-truncated"):
         image.load(whole[:3000])
     with pytest.raises(ImageError, match=r"cut short or damaged [^-]*\Z"):
         image.load(whole[:40])  # nothing is there
