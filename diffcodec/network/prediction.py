@@ -10,8 +10,8 @@
 - mu: F is DDPM's mu_theta(x_t, t), the mean of p_theta(x_{t-1} | x_t). With r = v_{t-1} / v_t that
   of q is sqrt(alpha_bar_{t-1}) (r y + (1 - r) x0) (eq. 7), solved for x0.
 
-All but the first see x_t, as in the papers. The noise levels of mu's chain are those of its 1000 timesteps;
-between them v_{t-1} is interpolated, and below the first one it is 0, where mu is x0.
+All but the first see x_t, as in the papers. The noise levels of mu's chain are those of its 1000
+timesteps; between them v_{t-1} is interpolated, and below the first one it is 0, where mu is x0.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Coefficients = tuple[Tensor, Tensor, Tensor]
 
 
 class Prediction(nn.Module):
-    """c_skip, c_out, c_in of a network, each (N, 1, 1, 1), for noise variances (N,), in their type."""
+    """c_skip, c_out, c_in of a network, each (N, 1, 1, 1), for variances (N,), in their type."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
