@@ -83,6 +83,16 @@ class TestInputs:
         assert "; 2 files left out; 1 hidden name passed by\n" in told.stderr
         assert json.loads(told.stdout)["hidden"] == 1
 
+    @pytest.mark.parametrize("year", [1960, 2300])
+    def test_times_that_clocks_gone_wrong_leave(self, year: int) -> None:
+        time = (year - 1970) * 31_556_952 * 10**9
+        source = Source("a.png", image("a.png"), modified=time)
+        written = write_archive(None, [source], Path("a.dfa"), make_header(None, network="never"))
+        with open("a.dfa", "rb") as file:
+            [held] = contents(file, True).images
+        assert (held.name, held.modified) == ("a.png", time if year < 2262 else None)
+        assert written.lost == ([] if year < 2262 else [("a.png", ("its time of modification",))])
+
     def test_what_is_not_kept_is_said_to_the_quiet_too(self) -> None:
         Path("a.pgm").write_bytes(b"P5 2 2 100\n1234")
         told = invoke("archive", "a.pgm", "a.dfa", "-q", *NEVER)

@@ -214,6 +214,9 @@ def _checked(source: Source, strict: bool) -> Picture:
     if not is_safe(source.name):
         raise OptionError(f"an image cannot be called {source.name!r}, which leads elsewhere")
     picture = source.picture()
+    if source.time != source.modified:
+        lost = (*picture.lost, "its time of modification")
+        picture = Picture(picture.pixels, picture.metadata, lost)
     if strict and picture.lost:
         raise ImageError(f"{source.name}: {', '.join(picture.lost)} cannot be kept")
     if size_of(picture.metadata) > MAX_BYTES // 2:

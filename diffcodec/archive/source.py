@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from diffcodec.bitstream.directory import PERMISSIONS, ImageInfo
+from diffcodec.bitstream.directory import MAX_TIME, PERMISSIONS, ImageInfo
 from diffcodec.bitstream.types import Pixels
 from diffcodec.errors import ImageError
 from diffcodec.image import Choices, Picture, read_picture
@@ -42,6 +42,12 @@ class Source:
         mode = found.st_mode & PERMISSIONS
         return Source(name, Path(os.path.abspath(path)), found.st_mtime_ns, mode, choices)
 
+    @property
+    def time(self) -> int | None:
+        """When the file was last modified, if an archive can say that: not after the year 2262."""
+        known = self.modified is not None and -MAX_TIME <= self.modified < MAX_TIME
+        return self.modified if known else None
+
     def picture(self) -> Picture:
         """Raises ImageError or OSError."""
         if isinstance(self.path, Picture):
@@ -63,4 +69,4 @@ class Source:
         """What the directory says of it, with these pixels."""
         height, width, channels = pixels.shape
         depth = 8 * pixels.dtype.itemsize
-        return ImageInfo(self.name, height, width, channels, depth, self.modified, self.mode)
+        return ImageInfo(self.name, height, width, channels, depth, self.time, self.mode)
