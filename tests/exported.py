@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
 
@@ -18,7 +19,15 @@ from diffcodec.exact.graph import Graph, Layer
 from diffcodec.exact.integers import INPUT_FRACTION
 from diffcodec.exact.reference import Reference
 from diffcodec.network.checkpoint import Checkpoint
-from diffcodec.network.config import Activation, NetworkConfig, Recipe, Skips, TrainConfig
+from diffcodec.network.config import (
+    Activation,
+    Betas,
+    NetworkConfig,
+    Predicts,
+    Recipe,
+    Skips,
+    TrainConfig,
+)
 from diffcodec.network.unet import UNet
 from tests.synthetic import synthetic_image
 
@@ -48,6 +57,18 @@ def untrained(
             unet.embed[0].weight[:, fast::4] *= share
     weights = {name: tensor.half().numpy() for name, tensor in unet.state_dict().items()}
     return Checkpoint(Recipe("tiny", network, train), weights, dict(TABLES), {"steps": 0})
+
+
+def predicting(
+    predicts: Predicts,
+    betas: Betas = "linear",
+    skips: Skips = "concat",
+    activation: Activation = "silu",
+) -> Checkpoint:
+    """`untrained` whose output means something else."""
+    checkpoint = untrained(1, 1, skips, activation=activation)
+    network = replace(checkpoint.recipe.network, predicts=predicts, betas=betas)
+    return replace(checkpoint, recipe=replace(checkpoint.recipe, network=network))
 
 
 def images() -> list[NDArray[np.uint8]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from diffcodec.errors import CheckpointError, RecipeError
 from diffcodec.exact.floats import layers_of
 from diffcodec.network.checkpoint import Checkpoint
-from diffcodec.network.config import Recipe
+from diffcodec.network.config import Predicts, Recipe
 from diffcodec.network.kinds import build
 from tests.mini_recipe import RECIPE
 
@@ -85,8 +86,6 @@ def test_a_recipe_file_says_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"network.predicts": "'eps'"}, "network.predicts"),
-        ({"network.predicts": "'mu'"}, "network.predicts"),
         ({"network.sigma2": "'learned'", "train.objective": "'nelbo'"}, "network.sigma2"),
         ({"network.fourier": "[7]"}, "network.fourier"),
     ],
@@ -96,7 +95,8 @@ def test_what_has_no_integers_is_not_exported(settings: dict[str, str], named: s
     recipe = _set(RECIPE, {**plain, **settings})
     with pytest.raises(CheckpointError, match=named):
         layers_of(_untrained(recipe))
-    assert layers_of(_untrained(_set(RECIPE, plain)))
+    for predicts in get_args(Predicts):
+        assert layers_of(_untrained(_set(RECIPE, {**plain, "network.predicts": repr(predicts)})))
 
 
 def _untrained(recipe: Recipe) -> Checkpoint:

@@ -95,19 +95,6 @@ def test_extreme_states_stay_in_range() -> None:
         assert np.isfinite(x0_hat).all() and np.abs(x0_hat).max() <= 1
 
 
-def test_preconditioning_is_the_float_networks(tiny_float: str) -> None:
-    from diffcodec.exact.denoiser import preconditioning
-
-    v = np.array([1e-4, 0.3, 50.0])
-    network = load_network(tiny_float).network  # type: ignore[union-attr]
-    for ours, theirs in zip(
-        preconditioning(v, network.config.sigma_data),
-        network.prediction(torch.from_numpy(v)),
-        strict=True,
-    ):
-        np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-6)
-
-
 def test_what_it_is_called(tiny_network: str) -> None:
     denoiser = load_network(tiny_network, threads=3)
     assert isinstance(denoiser, ExactDenoiser)

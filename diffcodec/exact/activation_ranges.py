@@ -12,7 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from diffcodec.bitstream.types import Float64, Progress
+from diffcodec.exact.coefficients import coefficients
 from diffcodec.exact.floats import FloatLayer, FloatNetwork
+from diffcodec.network.config import NetworkConfig
 from diffcodec.network.walk import double
 from diffcodec.theory.units import GREY, to_x0
 
@@ -65,8 +67,7 @@ def measure_ranges(
     batch = max(1, BATCH // (images.shape[1] * images.shape[2]))
     for i, sigma in enumerate(SIGMAS_GREY):
         level = (sigma / GREY) ** 2
-        # What the network yields is scaled up as the noise falls, and errors with it.
-        observer.weight = math.sqrt(1 + network.config.sigma_data**2 / level)
+        observer.weight = importance(network.config, level)
         rng = np.random.default_rng(i)
         for start in range(0, len(images), batch):
             x0 = to_x0(images[start : start + batch])
@@ -81,9 +82,22 @@ def measure_ranges(
 
 def network_input(network: FloatNetwork, y: Float64, v: Float64) -> Tensor:
     """c_in y (N, 3, H, W) with the pixels of a patch as channels."""
-    total = v + network.config.sigma_data**2
-    x = torch.from_numpy(y / np.sqrt(total)[:, None, None, None])
-    return F.pixel_unshuffle(x, network.config.patch)
+    _, _, c_in = coefficients(network.config, v)
+    return F.pixel_unshuffle(torch.from_numpy(c_in * y), network.config.patch)
+
+
+def importance(config: NetworkConfig, level: float) -> float:
+    """What squares of errors of the output count at a noise variance.
+
+    A preconditioned output is scaled up as the noise falls, and errors with it. Another one's
+    errors count as they do in x0_hat, beside those.
+    """
+    s2 = config.sigma_data**2
+    own = math.sqrt(1 + s2 / level)
+    if config.predicts == "preconditioned":
+        return own
+    _, c_out, _ = coefficients(config, np.array([level]))
+    return own * float(c_out[0, 0, 0, 0]) ** 2 * (level + s2) / (level * s2)
 
 
 def _inputs(layer: FloatLayer, a: Tensor, rng: np.random.Generator) -> Tensor:

@@ -15,6 +15,7 @@ import numpy as np
 from diffcodec.bitstream.types import Float32, Float64, Int16, Int32
 from diffcodec.cores import usable_cores
 from diffcodec.exact.backends import open_backend
+from diffcodec.exact.coefficients import coefficients
 from diffcodec.exact.integers import INPUT_FRACTION
 from diffcodec.exact.spans import Span, spans
 from diffcodec.exact.stored import AnyGraph
@@ -87,7 +88,7 @@ class ExactDenoiser:
         """Fill in the columns of x0_hat that a span keeps. Doubles exist a few rows at a time."""
         (n, channels, height, _), patch, side = y.shape, self.graph.patch, self.graph.stride
         noise = 3 * v if channels == 1 else v
-        c_skip, c_out, c_in = preconditioning(noise, self.graph.sigma_data)
+        c_skip, c_out, c_in = coefficients(self.graph, noise)
         columns, width = slice(span.seen, span.seen_end), span.seen_end - span.seen
         right = -width % side
         whole = height + -height % side, width + right
@@ -123,14 +124,6 @@ def row_blocks(height: int, rows: int, least: int) -> list[slice]:
 def graph_name(graph: AnyGraph) -> str:
     """What the network is called."""
     return str(graph.facts["recipe"]["name"])
-
-
-def preconditioning(v: Float64, sigma_data: float) -> tuple[Float64, Float64, Float64]:
-    """c_skip, c_out, c_in of Karras et al. 2022, table 1: (N,) -> (N, 1, 1, 1) each."""
-    v = v[:, None, None, None]
-    s2 = sigma_data * sigma_data
-    total = v + s2
-    return s2 / total, np.sqrt(v * s2 / total), 1 / np.sqrt(total)
 
 
 def unshuffle(x: Int16, patch: int) -> Int16:

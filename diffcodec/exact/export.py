@@ -23,7 +23,7 @@ from diffcodec.exact.activation_ranges import Activations, measure_ranges
 from diffcodec.exact.bytewise.export import export_bytes
 from diffcodec.exact.bytewise.graph import ByteGraph
 from diffcodec.exact.conformance import expected
-from diffcodec.exact.floats import FloatLayer, FloatNetwork, embedding_of, facts_of
+from diffcodec.exact.floats import FloatLayer, FloatNetwork, embedding_of, facts_of, meaning_of
 from diffcodec.exact.graph import Graph, Layer
 from diffcodec.exact.integers import INPUT_FRACTION, TRAINED
 from diffcodec.exact.levels import level_rows, noise_levels
@@ -105,10 +105,10 @@ def to_integers(
         tensors=tensors,
         patch=config.patch,
         stride=config.stride,
-        sigma_data=config.sigma_data,
         fraction=FRACTION,
         output=OUTPUT_FRACTION,
         facts=facts_of(checkpoint),
+        **meaning_of(checkpoint),
     )
     for layer in layers:
         rows = None if layer.level is None else level_rows(layer.level, levels)

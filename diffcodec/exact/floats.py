@@ -23,7 +23,7 @@ from diffcodec.exact.integers import TRAINED
 from diffcodec.network.activation import activation
 from diffcodec.network.architecture import Network
 from diffcodec.network.checkpoint import Checkpoint
-from diffcodec.network.config import Recipe
+from diffcodec.network.config import Betas, Recipe
 from diffcodec.network.grids import without_grids
 from diffcodec.network.kinds import build
 from diffcodec.network.walk import double
@@ -157,6 +157,13 @@ def facts_of(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
+def meaning_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    """How x0_hat follows from what an integer network yields: fields of it."""
+    config = checkpoint.recipe.network
+    betas: Betas = config.betas if config.predicts == "mu" else "linear"
+    return {"predicts": config.predicts, "sigma_data": config.sigma_data, "betas": betas}
+
+
 def embedding_of(checkpoint: Checkpoint, layers: Sequence[FloatLayer]) -> dict[str, NDArray[Any]]:
     """All weights but those of the layers, in float16: only training needs them again."""
     names = {layer.name for layer in layers}
@@ -170,9 +177,7 @@ def embedding_of(checkpoint: Checkpoint, layers: Sequence[FloatLayer]) -> dict[s
 def _check_output(recipe: Recipe) -> None:
     """What the integer network and the codec around it have no place for, by name."""
     config, found = recipe.network, None
-    if config.predicts != "preconditioned":
-        found = f'network.predicts = "{config.predicts}" instead of "preconditioned"'
-    elif config.sigma2 == "learned":
+    if config.sigma2 == "learned":
         found = 'network.sigma2 = "learned" instead of "beta"'
     elif config.fourier:
         found = "network.fourier, sines that are not integers, instead of []"
@@ -184,7 +189,7 @@ def _check_output(recipe: Recipe) -> None:
 
 
 class FloatNetwork:
-    """Evaluates the layers in floating point: F of the preconditioning, and what leads to it."""
+    """Evaluates the layers in floating point: F of the prediction, and what leads to it."""
 
     def __init__(self, checkpoint: Checkpoint, dtype: torch.dtype) -> None:
         self.config, self.dtype = checkpoint.recipe.network, dtype

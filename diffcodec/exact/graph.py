@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.exact.integers import IntegerNetwork
+from diffcodec.network.config import Betas, Predicts
 from diffcodec.network.tensors import Tensors
 
 WEIGHT_TYPES = (np.int8, np.int16)  # of convolutions: they mean the same
@@ -66,6 +67,8 @@ class Graph(IntegerNetwork):
     fraction: int
     output: int
     facts: dict[str, Any]
+    predicts: Predicts = "preconditioned"
+    betas: Betas = "linear"
 
     @classmethod
     def from_structure(

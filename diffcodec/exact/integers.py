@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from diffcodec.bitstream.types import Int64
 from diffcodec.files import write_atomic
+from diffcodec.network.config import Betas, Predicts
 from diffcodec.network.tensors import Tensors, fingerprint, pack
 from diffcodec.theory.chain import Tables
 
@@ -57,8 +58,9 @@ class IntegerNetwork(ABC):
 
     tensors: of the layers (see there), and "levels", float64 (L,), increasing noise variances.
     patch: side of the squares of pixels that become channels, in torch's order of pixel_unshuffle.
-    stride: the sides of images are multiples of it. output: fraction of the last stream. facts:
-    anything in JSON that belongs to the network: name, recipe, tables, card.
+    stride: the sides of images are multiples of it. output: fraction of the last stream. predicts,
+    sigma_data, betas: how x0_hat follows from it (coefficients.py). facts: anything in JSON that
+    belongs to the network: name, recipe, tables, card.
     """
 
     VERSION: ClassVar[int] = 1
@@ -69,6 +71,8 @@ class IntegerNetwork(ABC):
     sigma_data: float
     output: int
     facts: dict[str, Any]
+    predicts: Predicts
+    betas: Betas  # of mu alone
 
     def weight(self, layer: AnyLayer) -> Weight:
         """(c_out, k, k, c_in), in the file's type: too narrow to be multiplied in."""
@@ -113,9 +117,12 @@ class IntegerNetwork(ABC):
     # --- the file ---
 
     def structure(self) -> dict[str, Any]:
-        """All that is not a tensor and decides what the network computes, as plain JSON types."""
+        """All that is not a tensor and decides what the network computes, as plain JSON types.
+
+        What the first files lack is left out where it is as in them.
+        """
         fields = dataclasses.fields(self)  # type: ignore[arg-type]
-        own = {f.name: getattr(self, f.name) for f in fields}
+        own = {f.name: getattr(self, f.name) for f in fields if getattr(self, f.name) != f.default}
         own = {k: v for k, v in own.items() if k not in ("layers", "tensors", "facts")}
         if self.VERSION > 1:
             own["version"] = self.VERSION

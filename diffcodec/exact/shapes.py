@@ -6,12 +6,14 @@ And what follows from them: how much work a pixel is.
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import numpy as np
 
 from diffcodec.errors import CheckpointError
 from diffcodec.exact.graph import WEIGHT_TYPES, Graph, Layer
 from diffcodec.exact.integers import IntegerNetwork
+from diffcodec.network.config import Betas, Predicts
 
 PEAK = 32767  # of int16
 MOST_SHIFT = {"activation": 15, "accumulator": 30}
@@ -53,6 +55,11 @@ def check_own(graph: IntegerNetwork) -> None:
         raise CheckpointError(f"the network's sizes {numbers} make no sense")
     if not (math.isfinite(graph.sigma_data) and graph.sigma_data > 0):
         raise CheckpointError(f"the network's sigma_data is {graph.sigma_data}")
+    if graph.predicts not in get_args(Predicts) or graph.betas not in get_args(Betas):
+        raise CheckpointError(
+            f"the network predicts {graph.predicts!r} with betas {graph.betas!r}, which this "
+            "program does not know; get a newer diffcodec"
+        )
     if levels is None or levels.dtype != np.float64 or levels.ndim != 1 or len(levels) < 2:
         raise CheckpointError("the network has no noise levels")
     if not (np.isfinite(levels).all() and levels[0] > 0 and (np.diff(levels) > 0).all()):

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from diffcodec.exact.activation_ranges import network_input
-from diffcodec.exact.denoiser import preconditioning
+from diffcodec.exact.coefficients import coefficients
 from diffcodec.exact.floats import FloatNetwork
 from diffcodec.theory.units import GREY, to_x0
 
@@ -38,7 +38,7 @@ class Alone:
 
     def _error(self, out: Tensor) -> float:
         """The mean square of what x0_hat misses."""
-        c_skip, c_out, _ = preconditioning(self.v, self.network.config.sigma_data)
+        c_skip, c_out, _ = coefficients(self.network.config, self.v)
         residual = F.pixel_shuffle(out, self.network.config.patch).double().numpy()
         x0_hat = np.clip(c_skip * self.y + c_out * residual, -1, 1)
         return float(np.mean((x0_hat - self.x0) ** 2))

@@ -24,7 +24,7 @@ from diffcodec.exact.bytewise.narrowing import narrowed
 from diffcodec.exact.bytewise.proof import prove_bytes
 from diffcodec.exact.bytewise.rounded_layer import WORD, finest_bits, folded_weights, layer_tensors
 from diffcodec.exact.conformance import expected
-from diffcodec.exact.floats import FloatLayer, FloatNetwork, embedding_of, facts_of
+from diffcodec.exact.floats import FloatLayer, FloatNetwork, embedding_of, facts_of, meaning_of
 from diffcodec.exact.levels import level_rows, noise_levels
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.grids import Grid, grids_in
@@ -71,9 +71,9 @@ def to_bytes(
         tensors=tensors,
         patch=config.patch,
         stride=config.stride,
-        sigma_data=config.sigma_data,
         output=OUTPUT_FRACTION,
         facts=facts_of(checkpoint),
+        **meaning_of(checkpoint),
     )
     for k, layer in enumerate(layers):
         rows = None if layer.level is None else level_rows(layer.level, levels)

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from diffcodec.bitstream.types import Int64
 from diffcodec.exact.integers import IntegerNetwork
+from diffcodec.network.config import Betas, Predicts
 from diffcodec.network.tensors import Tensors
 
 Activation = Literal["none", "relu", "hard_swish"]
@@ -72,6 +73,8 @@ class ByteGraph(IntegerNetwork):
     sigma_data: float
     output: int
     facts: dict[str, Any]
+    predicts: Predicts = "preconditioned"
+    betas: Betas = "linear"
 
     @classmethod
     def from_structure(
