@@ -14,7 +14,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import numpy as np
@@ -31,7 +31,7 @@ from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Betas, Predicts, Recipe
 from diffcodec.theory.elbo import Variance
 
-PREDICTS: tuple[Predicts, ...] = ("mu", "eps", "preconditioned")
+PREDICTS: tuple[Predicts, ...] = ("mu", "eps", "preconditioned")  # of the table
 BETAS: tuple[Betas, ...] = ("linear", "cosine")
 KINDS = (  # objective and variance; simple has the same gradient with either fixed variance
     ("nelbo", "learned"),
@@ -153,9 +153,10 @@ def to_text(rows: Sequence[dict[str, Any]]) -> str:
 @click.option("--steps", default=1000, show_default=True, help="Of every training.")
 @click.option(
     "--predicts",
-    type=click.Choice(PREDICTS),
+    type=click.Choice(get_args(Predicts)),
     multiple=True,
     default=PREDICTS,
+    show_default=True,
     help="Only this prediction; may be given again.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the runs.")
