@@ -183,6 +183,8 @@ def _plan(
         try:
             picture = _checked(source, strict)
         except (ImageError, OSError) as error:
+            if stop_on_error and isinstance(error, ImageError):
+                raise ImageError(f"{error}; go on without it: --on-error skip") from error
             if stop_on_error:
                 raise
             reason = error.strerror if isinstance(error, OSError) else str(error)
