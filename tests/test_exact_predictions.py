@@ -144,15 +144,14 @@ def test_inputs_are_of_unit_scale() -> None:
         assert (c_in > 0).all() and (c_in <= most).all()
 
 
-def test_errors_of_outputs_count_as_in_x0_hat() -> None:
-    plain = config("preconditioned")
+def test_errors_of_outputs_count_as_in_bits() -> None:
+    """D / v; preconditioned networks stay as they were."""
     for v in (1e-4, 0.3, 60.0):
-        own = coefficients(plain, np.array([v]))[1].item()
-        for predicts, betas in KINDS[1:]:
-            network = config(predicts, betas)
-            scale = coefficients(network, np.array([v]))[1].item()
-            wanted = importance(plain, v) * (scale / own) ** 2
-            assert importance(network, v) == pytest.approx(wanted, rel=1e-12)
+        assert importance(config("preconditioned"), v) == math.sqrt(1 + 0.25 / v)
+        assert importance(config("eps"), v) == pytest.approx(1, rel=1e-12)
+        assert importance(config("x0"), v) == pytest.approx(1 / v, rel=1e-12)
+        assert importance(config("v"), v) == pytest.approx(1 / (1 + v), rel=1e-12)
+    assert importance(config("mu"), 1e-5) == pytest.approx(1e5, rel=1e-12)  # there it is x0
 
 
 # --- x0_hat ---

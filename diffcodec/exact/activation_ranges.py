@@ -89,15 +89,13 @@ def network_input(network: FloatNetwork, y: Float64, v: Float64) -> Tensor:
 def importance(config: NetworkConfig, level: float) -> float:
     """What squares of errors of the output count at a noise variance.
 
-    A preconditioned output is scaled up as the noise falls, and errors with it. Another one's
-    errors count as they do in x0_hat, beside those.
+    A preconditioned output is scaled up as the noise falls, and errors with it. Other ones count
+    as they do in bits: errors of x0_hat, in units of the noise.
     """
-    s2 = config.sigma_data**2
-    own = math.sqrt(1 + s2 / level)
     if config.predicts == "preconditioned":
-        return own
+        return math.sqrt(1 + config.sigma_data**2 / level)
     _, c_out, _ = coefficients(config, np.array([level]))
-    return own * float(c_out[0, 0, 0, 0]) ** 2 * (level + s2) / (level * s2)
+    return float(c_out[0, 0, 0, 0]) ** 2 / level
 
 
 def _inputs(layer: FloatLayer, a: Tensor, rng: np.random.Generator) -> Tensor:
