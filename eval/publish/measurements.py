@@ -341,6 +341,14 @@ MEASUREMENTS = (
         ("files", "png", "webp"),
     ),
     Measurement(
+        "many-machines.json",
+        "python -m diffcodec.eval.experiments.many_machines data/cifar10 --split test --tile 32 "
+        "--json many-machines.json",
+        15,
+        CIFAR10,
+        ("files",),
+    ),
+    Measurement(
         "coder.json",
         "python -m diffcodec.eval.experiments.coder_benchmark --json coder.json",
         12,

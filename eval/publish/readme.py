@@ -43,6 +43,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "efforts": photographs.efforts,
     "odd-pictures": photographs.odd,
     "odd-inputs": inputs.kinds,
+    "many-machines": inputs.machines,
     "large": photographs.large,
     "networks": networks.networks,
     "denoising": networks.denoising,
