@@ -2,7 +2,8 @@
 
 read_picture reads an image with all that belongs to it, encode makes a file of it, decode an image
 of a file or of its beginning, save writes that. Codec does the same with one network, held open.
-`import diffcodec.pillow` lets Pillow read and write files.
+codec_of makes a Codec of any function that denoises. `import diffcodec.pillow` lets Pillow read and
+write files.
 """
 
 from importlib import import_module
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from diffcodec.decoded import Decoded
     from diffcodec.errors import CheckpointError, ImageError, OptionError
     from diffcodec.image import Choices, Picture, load, read_picture, save
+    from diffcodec.own_denoiser import codec_of
 
 __version__ = "0.1.0"
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "OptionError",
     "Picture",
     "__version__",
+    "codec_of",
     "decode",
     "encode",
     "info",
@@ -46,6 +49,7 @@ _HOME = {name: "diffcodec.api" for name in __all__} | {
     "OptionError": "diffcodec.errors",
     "Choices": "diffcodec.image",
     "Picture": "diffcodec.image",
+    "codec_of": "diffcodec.own_denoiser",
     "load": "diffcodec.image",
     "read_picture": "diffcodec.image",
     "save": "diffcodec.image",

@@ -96,12 +96,13 @@ def test_the_readme_shows_what_its_commands_print(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_python_blocks_of_the_readme_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("document", ["README.md", "TRAINING.md"])
+def test_python_blocks_run(document: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    shown = blocks("README.md", "python")
+    shown = blocks(document, "python")
     assert shown
     for block in shown:
-        exec(compile(block, "README.md", "exec"), {})
+        exec(compile(block, document, "exec"), {})
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

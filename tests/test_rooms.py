@@ -39,6 +39,7 @@ ROOMS = (
     "diffcodec.draft",
     "diffcodec.decoded",
     "diffcodec.codec",
+    "diffcodec.own_denoiser",
     "diffcodec.api",
     "diffcodec.pillow",
     "diffcodec.archive",
