@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -154,14 +153,11 @@ def decode_file(decoder: Decoder, format: str | None, job: Job) -> Record:
     format: of the image; None for what the suffix says.
     """
     from diffcodec import image
-    from diffcodec.files import permissions, write_atomic
 
     name = name_of(job.source)
     kind = format or image.format_of(job.target)
     made = decoder.decode(read(job.reads), kind, name)
-    target = Path(job.writes)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(target, made.data, mode=permissions(job.reads))
+    job.write(made.data)
     return {"input": job.source, "output": job.target, **made.record}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from diffcodec.cli.decoder import Decoder, Shown, decode_file, losses, remarks, shown_options
-from diffcodec.cli.many import make_many
+from diffcodec.cli.many import make_many, tell
 from diffcodec.cli.options import (
     Network,
     cut_options,
@@ -21,7 +21,7 @@ from diffcodec.cli.output import Output
 from diffcodec.cli.parallel import Parallel, parallel_options
 from diffcodec.cli.reading_options import strip_option
 from diffcodec.cli.resuming import begins_image, is_decoded
-from diffcodec.cli.streams import PIPE, about, name_of, print_json, read, warn
+from diffcodec.cli.streams import PIPE, about, name_of, print_json, read
 from diffcodec.cli.targets import Arguments, arguments
 
 # Of diffcodec.image.formats, which imports numpy with its room; a test sees to it that they agree.
@@ -120,10 +120,7 @@ def _decode_one(decoder: Decoder, given: Arguments, format: str | None, output: 
         made = decoder.decode(data, kind, name_of(source), progress)
     record = {"input": source, "output": target, **made.record}
     output.write(target, made.data, source)
-    for loss in losses(record):
-        warn(loss)
-    for remark in remarks(record):
-        output.say(remark)
+    tell(record, losses, remarks, output)
     total = "" if record["total_bytes"] is None else f" of {record['total_bytes']:,}"
     output.say(f"decoded {record['bytes_used']:,}{total} bytes, {made.how_far}")
     if output.as_json:

@@ -104,13 +104,9 @@ class Encoder:
 
 def encode_file(encoder: Encoder, job: Job) -> Record:
     """Make a .dfc file, whole or not at all, in a folder that is made; the record of --json."""
-    from diffcodec.files import permissions, write_atomic
-
     original = encoder.read(job.reads)
     file, record = encoder.encode(original, job.source)
-    target = Path(job.writes)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(target, file.data, mode=permissions(job.reads))
+    job.write(file.data)
     return {"input": job.source, "output": job.target, **record}
 
 

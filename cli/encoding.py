@@ -17,7 +17,7 @@ from diffcodec.cli.coding_options import (
 from diffcodec.cli.encoder import Encoder, encode_file, losses, remarks
 from diffcodec.cli.inspection import how_far
 from diffcodec.cli.ledger import claim_ledger, ledger_option, write_ledger
-from diffcodec.cli.many import make_many
+from diffcodec.cli.many import make_many, tell
 from diffcodec.cli.options import (
     Network,
     encoder_cut_options,
@@ -31,7 +31,7 @@ from diffcodec.cli.output import Output
 from diffcodec.cli.parallel import Parallel, parallel_options
 from diffcodec.cli.reading_options import choices_options
 from diffcodec.cli.resuming import begins_coded, is_coded
-from diffcodec.cli.streams import about, print_json, warn
+from diffcodec.cli.streams import about, print_json
 from diffcodec.cli.targets import Arguments, arguments
 
 if TYPE_CHECKING:
@@ -158,10 +158,7 @@ def _encode_one(encoder: Encoder, given: Arguments, ledger: str | None, output: 
     output.write(target, file.data, source)
     if ledger is not None:
         write_ledger(output, ledger, api.ledger(file, encoder.model, trace))
-    for loss in losses(record):
-        warn(loss)
-    for remark in remarks(record):
-        output.say(remark)
+    tell(record, losses, remarks, output)
     output.say(f"encoded to {facts['bytes']:,} bytes, {facts['bpp']:.3f} bpp, {how_far(facts)}")
     if output.as_json:
         print_json(record)

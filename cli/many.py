@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 NAMED = 10  # files that are named before the rest is counted
-UNREADABLE = "cannot be read"  # how diffcodec.image.scan begins a reason that is a failure
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,14 @@ class Job:
     def writes(self) -> str:
         """The path to write."""
         return os.path.join(self.folder, self.target)
+
+    def write(self, data: bytes) -> None:
+        """The result, whole or not at all, in a folder that is made, no wider than what is read."""
+        from diffcodec.files import permissions, write_atomic
+
+        target = Path(self.writes)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(target, data, mode=permissions(self.reads))
 
 
 @dataclass(frozen=True)
@@ -190,14 +197,26 @@ def run_many(
                 warn(result.reason)
             else:
                 records[number] = result
-                for say, lines in ((warn, losses), (output.say, remarks)):
-                    for line in lines(result):
-                        _above(progress is not None)
-                        say(line)
+                tell(result, losses, remarks, output, bar=progress is not None)
             if progress is not None:
                 progress(len(records) + len(failed), len(jobs))
     outcome.records += [records[number] for number in sorted(records)]
     outcome.failed += [(jobs[number].source, failed[number]) for number in sorted(failed)]
+
+
+def tell(
+    record: Record,
+    losses: Callable[[Record], Iterable[str]],
+    remarks: Callable[[Record], Iterable[str]],
+    output: Output,
+    *,
+    bar: bool = False,
+) -> None:
+    """Say the lines about a record; bar: a progress bar stands where they go."""
+    for say, lines in ((warn, losses), (output.say, remarks)):
+        for line in lines(record):
+            _above(bar)
+            say(line)
 
 
 def _above(bar: bool) -> None:
@@ -228,6 +247,8 @@ def sort_left_out(scan: Scan, outcome: Outcome, known: Iterable[str] = ()) -> No
 
     known: paths that nobody misses, such as results of this command.
     """
+    from diffcodec.image.scan import UNREADABLE
+
     outcome.hidden += scan.hidden
     passed = set(map(os.path.abspath, known))
     for path, reason in scan.left_out:

@@ -70,6 +70,7 @@ class DfcImageFile(ImageFile.ImageFile):
             header, _ = parse_header(self._data)
             metadata = api.metadata_of(self._data)
         self._size, self._scale = (header.width, header.height), 1
+        self._fingerprint = header.fingerprint
         self._mode = MODES[header.format.channels]
         if header.format.depth > 8 and self._mode == "L":
             self._mode = "I;16"
@@ -103,7 +104,7 @@ class DfcImageFile(ImageFile.ImageFile):
         """Decode the pixels, once."""
         if self._data is not None and self.tile:
             with _as_os_errors():
-                model = _network_of(parse_header(self._data)[0].fingerprint)
+                model = _network_of(self._fingerprint)
                 decoded = api.decode(self._data, model, scale=self._scale)
             for sentence in decoded.damage:
                 warnings.warn(sentence, stacklevel=2)
@@ -126,7 +127,7 @@ class DfcImageFile(ImageFile.ImageFile):
         """Check what there is against its checksums, without a network; OSError for damage."""
         if self._data is not None:
             with _as_os_errors():
-                model = _network_of(parse_header(self._data)[0].fingerprint)
+                model = _network_of(self._fingerprint)
                 damage = api.open_file(self._data, model).damage
             if damage:
                 raise OSError("; ".join(damage))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic import synthetic_image
 
 from diffcodec import BitstreamError, OptionError, codec_of
 from diffcodec.bitstream.types import Float32
 from diffcodec.theory.denoiser import GaussianDenoiser
+from tests.synthetic import synthetic_image
 
 IMAGES = [synthetic_image(24 + i, 20, 3, i) for i in range(4)]
 

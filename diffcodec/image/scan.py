@@ -10,6 +10,8 @@ from pathlib import Path
 
 from diffcodec.image.signatures import BEGINNING, why_no_image
 
+UNREADABLE = "cannot be read"  # how the reasons begin that are failures
+
 
 @dataclass(frozen=True)
 class Found:
@@ -91,7 +93,7 @@ def _entries(root: Path) -> Iterator[tuple[Path, str | None]]:
             with os.scandir(folder) as entries:
                 listed = list(entries)
         except OSError as error:
-            yield folder, f"cannot be read ({error.strerror})"
+            yield folder, f"{UNREADABLE} ({error.strerror})"
             continue
         for entry in listed:
             path = folder / entry.name
@@ -111,5 +113,5 @@ def _reason(path: Path, why_not: Callable[[bytes], str | None]) -> str | None:
         with open(path, "rb") as file:
             beginning = file.read(BEGINNING)
     except OSError as error:
-        return f"cannot be read ({error.strerror})"
+        return f"{UNREADABLE} ({error.strerror})"
     return why_not(beginning) if beginning else "is empty"
