@@ -19,14 +19,17 @@ from diffcodec.bitstream.step_codes import STEP_CODES, STEP_CODES_OF_VERSION_1, 
 MAGIC = b"\x89dfc"
 ARCHIVE_MAGIC = b"\x89dfa"
 VERSIONS = (1, 2, 3)  # that are read
-PLAIN, EXTENDED = 2, 3  # that are written: the latter for more than grey or RGB of 8 bits
+PLAIN, EXTENDED = 2, 3  # that are written: the latter for what only it can say
 CHAINS = ("own", "linear", "cosine")  # where the noise levels come from, by code
 MAX_PIXELS = 1 << 26
 MAX_NODES = 1000
 assert len(SAMPLE_FORMATS) <= 2 and len(STEP_CODES) <= 16 and len(CHAINS) <= 4  # bits of the flags
 LOSSLESS = 0x40  # flag: the encoder continued to the exact pixels, and the file's length is stated
 # Bits of version 3's second byte of flags.
-DEEP, ALPHA, OPAQUE, FRONT, BACK, NARROW = 1, 2, 4, 8, 16, 32
+DEEP, ALPHA, OPAQUE, FRONT, BACK, NARROW, NETWORK = 1, 2, 4, 8, 16, 32, 64
+# Bits of the byte that NETWORK announces.
+PROMISED, LABELLED = 1, 2
+MAX_LABEL = (1 << 32) - 1
 
 ChainKind = Literal["own", "linear", "cosine"]
 
@@ -42,7 +45,9 @@ class Header:
 
     In version 3 only: format has alpha, or 16 bits; narrowing: of the 16 bits of the colours, if
     they come from fewer; opaque: alpha is so everywhere, and not in the file; front, back: bytes of
-    the sections (sections.py) before and after the payload.
+    the sections (sections.py) before and after the payload; promised: the network's numbers are
+    floats, so that exact pixels given a state are promised only where they come out alike, and a
+    checksum of the state guards them; label: the image's class, by number, for the network.
     """
 
     width: int
@@ -59,12 +64,14 @@ class Header:
     opaque: bool = False
     front: int = 0
     back: int = 0
+    promised: bool = False
+    label: int | None = None
 
     @property
     def extended(self) -> bool:
         """Whether it says something that only version 3 can say."""
-        blocks = self.front or self.back
-        return bool(blocks or self.narrowing or self.format not in SAMPLE_FORMATS)
+        rare = self.front or self.back or self.narrowing or self._network_flags()
+        return bool(rare or self.format not in SAMPLE_FORMATS)
 
     @property
     def coded(self) -> SampleFormat:
@@ -96,6 +103,8 @@ class Header:
         if self.version >= EXTENDED:
             body += bytes([self._more_flags()])
             body += bytes([self.narrowing.byte]) if self.narrowing else b""
+            body += bytes([self._network_flags()]) if self._network_flags() else b""
+            body += b"" if self.label is None else pack_varint(self.label)
             numbers += [size for size in (self.front, self.back) if size]
         body += self.fingerprint + b"".join(map(pack_varint, numbers))
         return body + crc16(body)
@@ -108,7 +117,11 @@ class Header:
             | FRONT * (self.front > 0)
             | BACK * (self.back > 0)
             | NARROW * (self.narrowing is not None)
+            | NETWORK * (self._network_flags() > 0)
         )
+
+    def _network_flags(self) -> int:
+        return PROMISED * self.promised | LABELLED * (self.label is not None)
 
 
 def name_of_chain(kind: ChainKind, nodes: int) -> str:
@@ -128,6 +141,8 @@ def parse_header(data: bytes) -> tuple[Header, int]:
     flags = fields.take(1)[0]
     more = fields.take(1)[0] if data[4] >= EXTENDED else 0
     narrowing = fields.take(1)[0] if more & NARROW else None
+    network = fields.take(1)[0] if more & NETWORK else 0
+    label = fields.number() if network & LABELLED else None
     fingerprint = fields.take(8)
     width, height, nodes, seed = (fields.number() for _ in range(4))
     total = fields.number() if flags & LOSSLESS else None
@@ -138,7 +153,9 @@ def parse_header(data: bytes) -> tuple[Header, int]:
     code, chain = flags >> 1 & 7 | flags >> 4 & 8, flags >> 4 & 3
     codes = STEP_CODES_OF_VERSION_1 if data[4] == 1 else STEP_CODES
     known = code < len(codes) and chain < len(CHAINS) and seed < 1 << 32
-    if not (known and _possible(more, front, back, total)):
+    of_network = network <= (PROMISED | LABELLED) and (label or 0) <= MAX_LABEL
+    possible = _possible(more, front, back, total) and bool(network) == bool(more & NETWORK)
+    if not (known and of_network and possible):
         raise BitstreamError("the file's header asks for something this diffcodec does not know")
     if not (width and height) or width * height > MAX_PIXELS or nodes > MAX_NODES:
         raise BitstreamError(
@@ -161,6 +178,8 @@ def parse_header(data: bytes) -> tuple[Header, int]:
         opaque=bool(more & OPAQUE),
         front=front,
         back=back,
+        promised=bool(network & PROMISED),
+        label=label,
     )
     if total is not None and total < fields.at + front + back:
         raise BitstreamError("the file's header is damaged: it states a length below its own")
@@ -189,7 +208,7 @@ def _check_beginning(data: bytes) -> None:
 def _possible(more: int, front: int, back: int, total: int | None) -> bool:
     """Whether version 3's flags, and the lengths that they announce, go together."""
     return not (
-        more >= NARROW << 1
+        more >= NETWORK << 1
         or (more & OPAQUE and not more & ALPHA)
         or (more & NARROW and not more & DEEP)
         or (more & FRONT and not front)

@@ -17,8 +17,10 @@ from diffcodec.bitstream.container import (
     DEEP,
     EXTENDED,
     FRONT,
+    MAX_LABEL,
     MAX_PIXELS,
     NARROW,
+    NETWORK,
     OPAQUE,
     PLAIN,
     Header,
@@ -62,6 +64,8 @@ def extended(draw: st.DrawFn) -> Header:
         opaque=format.alpha and draw(st.booleans()),
         front=draw(st.integers(0, 2**30)),
         back=0 if header.total_bytes is None else draw(st.integers(0, 2**30)),
+        promised=draw(st.booleans()),
+        label=draw(st.none() | st.integers(0, MAX_LABEL)),
         total_bytes=None if header.total_bytes is None else header.total_bytes + 2**31,
     )
 
@@ -85,7 +89,8 @@ def test_round_trip_of_version_3(header: Header, code: StepCode) -> None:
 
 
 def test_what_version_2_cannot_say_is_not_written_as_such() -> None:
-    for change in ({"format": SampleFormat(4, 8)}, {"front": 9}, {"back": 9}):
+    changes = ({"format": SampleFormat(4, 8)}, {"front": 9}, {"back": 9})
+    for change in (*changes, {"promised": True}, {"label": 0}):
         header = dataclasses.replace(SMALL, **change)  # type: ignore[arg-type]
         assert header.extended and not SMALL.extended
         with pytest.raises(AssertionError):
@@ -93,15 +98,35 @@ def test_what_version_2_cannot_say_is_not_written_as_such() -> None:
 
 
 @pytest.mark.parametrize(
-    "more", [0x40, 0x80, OPAQUE, NARROW, FRONT, BACK, ALPHA | OPAQUE | NARROW, DEEP | OPAQUE]
+    "more", [NETWORK, 0x80, OPAQUE, NARROW, FRONT, BACK, ALPHA | OPAQUE | NARROW, DEEP | OPAQUE]
 )
 def test_flags_of_version_3_that_do_not_go_together(more: int) -> None:
     plain = dataclasses.replace(SMALL, version=EXTENDED).pack()[:-2]
     narrowing = bytes([8]) if more & NARROW else b""
-    body = plain[:6] + bytes([more]) + narrowing + plain[7:]
+    nothing = bytes(bool(more & NETWORK))  # a byte on the network that says nothing
+    body = plain[:6] + bytes([more]) + narrowing + nothing + plain[7:]
     body += bytes(bool(more & FRONT) + bool(more & BACK))  # lengths of 0
     with pytest.raises(BitstreamError, match="does not know"):
         parse_header(body + crc16(body))
+
+
+@pytest.mark.parametrize("network", [b"\x00", b"\x04", b"\x80", b"\x02" + pack_varint(1 << 32)])
+def test_bytes_on_the_network_that_are_not_known(network: bytes) -> None:
+    plain = dataclasses.replace(SMALL, version=EXTENDED).pack()[:-2]
+    body = plain[:6] + bytes([NETWORK]) + network + plain[7:]
+    with pytest.raises(BitstreamError, match=r"does not know|does not end"):
+        parse_header(body + crc16(body))
+
+
+def test_a_promise_takes_one_byte_and_a_class_its_number() -> None:
+    plain = dataclasses.replace(SMALL, version=EXTENDED).pack()
+    for change, network in (
+        ({"promised": True}, b"\x01"),
+        ({"label": 7}, b"\x02\x07"),
+        ({"promised": True, "label": 300}, b"\x03\xac\x02"),
+    ):
+        data = dataclasses.replace(SMALL, version=EXTENDED, **change).pack()  # type: ignore[arg-type]
+        assert data[:-2] == plain[:6] + bytes([NETWORK]) + network + plain[7:-2]
 
 
 def test_a_back_block_needs_a_lossless_end() -> None:

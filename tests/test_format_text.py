@@ -76,6 +76,8 @@ class Dfc:
     opaque: bool = False
     deep: bool = False
     narrowing: int | None = None
+    promised: bool = False
+    label: int | None = None
     numbers: list[int] = field(default_factory=list)  # W, H, K, seed
     total: int | None = None
     sections: dict[tuple[str, int], bytes] = field(default_factory=dict)
@@ -89,6 +91,11 @@ def read_dfc(data: bytes) -> Dfc:
     found.deep, found.alpha, found.opaque = bool(more & 1), bool(more & 2), bool(more & 4)
     if more & 32:
         found.narrowing = reader.byte()
+    network = reader.byte() if more & 64 else 0
+    assert 0 < network < 4 if more & 64 else not more & 128
+    found.promised = bool(network & 1)
+    if network & 2:
+        found.label = reader.varint()
     reader.take(8)
     found.numbers = [reader.varint() for _ in range(4)]
     if flags & 64:
