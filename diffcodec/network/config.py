@@ -8,12 +8,14 @@ and fields that do not fit together are refused by name.
 from __future__ import annotations
 
 import dataclasses
+import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 from diffcodec.errors import RecipeError
+from diffcodec.network.fields import check_types, from_plain, one_of
 from diffcodec.network.kinds import KINDS
 
 Predicts = Literal["preconditioned", "eps", "x0", "v", "mu"]
@@ -21,15 +23,15 @@ Sigma2 = Literal["beta", "beta_tilde", "learned"]
 Betas = Literal["linear", "cosine"]
 Skips = Literal["concat", "add"]
 Activation = Literal["silu", "hard_swish"]
+Middle = Literal["level", "attention", "bare_attention", "none"]
+Downsampling = Literal["centred", "same"]
+Condition = Literal["sigma", "timestep"]
 Objective = Literal["simple", "nelbo", "hybrid", "vlb", "edm", "psnr"]
 Sampling = Literal["uniform", "importance"]
 Quantize = Literal["none", "int8"]
 Target = Literal["image", "start"]
-# [network] fields that the first files lack
-LATER = ("predicts", "sigma2", "betas", "fourier", "skips", "activation", "kind")
+FIRST = 8  # [network] fields that every file has; the first files lack the others
 CONTINUOUS = ("vlb", "edm", "psnr")  # objectives that draw any noise level; the others draw t
-
-Section = TypeVar("Section", "NetworkConfig", "TrainConfig")
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,21 @@ class NetworkConfig:
     skips: Skips = "concat"  # how a level's way down joins its way up; add: wider at equal cost
     activation: Activation = "silu"  # hard_swish: x clip(x / 6 + 1/2, 0, 1), integers' favourite
     kind: str = "unet"  # of KINDS
+    image_channels: int = 3  # 1: of grey images only
+    groups: int = 0  # of norm = "group"; 0: 8, or as many of them as divide the channels
+    eps: float = 1e-5  # that is added to its variances
+    head_width: int = 0  # channels of each head of attention; 0: one head has all
+    middle: Middle = "level"  # attention between the two blocks there, or as its level has it;
+    # bare: what attends is not normalised
+    downsampling: Downsampling = "centred"  # same: zeros below and right only (network/same.py)
+    condition: Condition = "sigma"  # what layers are told: log sigma, or t of the betas
+    freq_shift: int = 0  # of the n frequencies it is told in the last is 10000^-((n-1)/(n-shift))
+    scale_shift: bool = False  # the noise level scales and shifts what norm2 yields
+    classes: int = 0  # of images that it is told; 0: none
 
     def __post_init__(self) -> None:
-        _check_types(self, "network")
-        _one_of("network.kind", self.kind, tuple(KINDS))
+        check_types(self, "network")
+        one_of("network.kind", self.kind, tuple(KINDS))
         if min((self.channels, self.blocks, *self.multipliers), default=0) < 1 or self.channels % 2:
             raise RecipeError(
                 "network.channels, network.blocks and network.multipliers must be positive, and "
@@ -80,6 +93,26 @@ class NetworkConfig:
         for resolution in self.attention:
             if resolution not in levels:
                 raise RecipeError(f"network.attention {resolution} is not a level; {levels} are")
+        self._check_layers()
+
+    def _check_layers(self) -> None:
+        """Raises RecipeError for sizes inside layers that do not fit."""
+        widths = [self.channels * m for m in self.multipliers]
+        if self.image_channels not in (1, 3):
+            raise RecipeError(f"network.image_channels is 1 or 3, not {self.image_channels}")
+        for name, size in (("groups", self.groups), ("head_width", self.head_width)):
+            if size < 0 or (size and any(width % size for width in (self.channels, *widths))):
+                raise RecipeError(
+                    f"network.{name} {size} does not divide all of the levels' channels, {widths}"
+                )
+        if self.eps <= 0 or self.classes < 0:
+            raise RecipeError("network.eps is above 0, and network.classes not below")
+        if not 0 <= self.freq_shift < self.channels // 2:
+            raise RecipeError(
+                f"network.freq_shift {self.freq_shift} is not in 0..{self.channels // 2 - 1}"
+            )
+        if self.scale_shift and self.norm == "none":
+            raise RecipeError('network.scale_shift is about what network.norm = "group" yields')
 
     @property
     def stride(self) -> int:
@@ -89,7 +122,9 @@ class NetworkConfig:
     @property
     def multiple(self) -> int:
         """An image is padded to a multiple of this many pixels a side."""
-        return self.window if self.attention or self.norm == "group" else self.stride
+        between = self.middle in ("attention", "bare_attention")
+        windows = self.attention or self.norm == "group" or between
+        return self.window if windows else self.stride
 
 
 @dataclass(frozen=True)
@@ -122,9 +157,10 @@ class TrainConfig:
     timesteps: int = 1000  # of the 1000, evenly spaced, that training is for
     quantize: Quantize = "none"  # int8: as the integer network of bytes (training/quantized.py)
     target: Target = "image"  # of x0_hat; start: that of the network that training started from
+    dropout: float = 0.0  # share of the activations before a block's last convolution
 
     def __post_init__(self) -> None:
-        _check_types(self, "train")
+        check_types(self, "train")
         if min(self.batch, self.steps, self.crop) < 1 or self.lr <= 0:
             raise RecipeError("train.batch, train.steps, train.crop and train.lr must be positive")
         if not 0 < self.sigma_min < self.sigma_max:
@@ -135,6 +171,8 @@ class TrainConfig:
                 "train.cooldown, train.grey and train.colours are shares of 0 to 1, and train.ema "
                 "is below 1"
             )
+        if not 0 <= self.dropout < 1:
+            raise RecipeError(f"train.dropout {self.dropout} is not a share below 1")
         if self.sigma_centre < 0 or self.sigma_spread <= 0:
             raise RecipeError(
                 "train.sigma_centre is 0 or a noise level, and train.sigma_spread positive"
@@ -184,6 +222,8 @@ class Recipe:
             )
         if self.train.quantize == "int8":
             self._check_bytes()
+            if self.train.dropout:
+                raise RecipeError('train.quantize = "int8" trains without train.dropout')
         if self.train.crop % self.network.multiple:
             raise RecipeError(
                 f"train.crop {self.train.crop} is not a multiple of {self.network.multiple} "
@@ -193,10 +233,12 @@ class Recipe:
     def _check_bytes(self) -> None:
         """Raises RecipeError for the first field that networks of bytes have no form for."""
         wanted = {"norm": "none", "attention": (), "skips": "add", "activation": "hard_swish"}
-        for name, value in {**wanted, "sigma2": "beta"}.items():
+        defaults = ("sigma2", "image_channels", "middle", "downsampling", "condition", "classes")
+        as_ever = {name: getattr(NetworkConfig, name) for name in defaults}
+        for name, value in {**wanted, **as_ever}.items():
             found = getattr(self.network, name)
             if found != value:
-                shown = list(value) if isinstance(value, tuple) else f'"{value}"'
+                shown = list(value) if isinstance(value, tuple) else json.dumps(value)
                 raise RecipeError(
                     f'train.quantize = "int8" needs network.{name} = {shown}, not {found!r}'
                 )
@@ -207,9 +249,9 @@ class Recipe:
         The [network] decides a network's fingerprint, and a new field leaves those that exist.
         """
         fields = dataclasses.asdict(self)
-        for name in LATER:
-            if getattr(self.network, name) == getattr(NetworkConfig, name):
-                del fields["network"][name]
+        for field in dataclasses.fields(NetworkConfig)[FIRST:]:
+            if getattr(self.network, field.name) == field.default:
+                del fields["network"][field.name]
         return fields
 
     @staticmethod
@@ -220,8 +262,8 @@ class Recipe:
             raise RecipeError(f"a recipe has name, [network] and [train]; not {sorted(unknown)}")
         return Recipe(
             name=str(fields["name"]),
-            network=_build(NetworkConfig, fields.get("network", {}), "network"),
-            train=_build(TrainConfig, fields.get("train", {}), "train"),
+            network=from_plain(NetworkConfig, fields.get("network", {}), "network"),
+            train=from_plain(TrainConfig, fields.get("train", {}), "train"),
         )
 
     @staticmethod
@@ -245,37 +287,3 @@ class Recipe:
             except tomllib.TOMLDecodeError:
                 fields[section][field] = text
         return Recipe.from_dict(fields)
-
-
-def _build(cls: type[Section], fields: Any, section: str) -> Section:
-    """A section from plain types; raises RecipeError naming unknown and missing fields."""
-    if not isinstance(fields, dict):
-        raise RecipeError(f"[{section}] of a recipe has fields; it is not {fields!r}")
-    known = {f.name: f for f in dataclasses.fields(cls)}
-    unknown = sorted(set(fields) - set(known))
-    needed = {n for n, f in known.items() if f.default is dataclasses.MISSING}
-    missing = sorted(needed - set(fields))
-    if unknown or missing:
-        raise RecipeError(f"[{section}] has unknown fields {unknown} and lacks {missing}")
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-    return cls(**values)
-
-
-def _check_types(section: NetworkConfig | TrainConfig, name: str) -> None:
-    """Raises RecipeError for the first field that is not what its annotation says."""
-    for field, kind in get_type_hints(type(section)).items():
-        value, full = getattr(section, field), f"{name}.{field}"
-        if get_origin(kind) is Literal:
-            _one_of(full, value, get_args(kind))
-        elif get_origin(kind) is tuple:
-            if not (isinstance(value, tuple) and all(type(n) is int for n in value)):
-                raise RecipeError(f"{full} must be a list of whole numbers, not {value!r}")
-        else:
-            fits = isinstance(value, (int, float) if kind is float else kind)
-            if not fits or isinstance(value, bool) is not (kind is bool):
-                raise RecipeError(f"{full} must be {kind.__name__}, not {value!r}")
-
-
-def _one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise RecipeError(f'{name} is "{value}"; there is {" or ".join(choices)}')

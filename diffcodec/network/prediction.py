@@ -68,8 +68,8 @@ def previous(v: Tensor, chain: Tensor) -> Tensor:
 def fourier_features(x_t: Tensor, exponents: tuple[int, ...]) -> Tensor:
     """sin and cos(2^n pi x_t) for every n (Kingma et al. 2021, VDM, appendix C).
 
-    (N, 3, H, W) -> (N, 6 len(exponents), H, W). Grey levels lie 2/255 apart, so n = 7 turns once in
-    two of them, and n = 8 once in each.
+    (N, C, H, W) -> (N, 2 C len(exponents), H, W). Grey levels lie 2/255 apart, so n = 7 turns once
+    in two of them, and n = 8 once in each.
     """
     angles = [2**n * torch.pi * x_t for n in exponents]
     return torch.cat([f(angle) for angle in angles for f in (torch.sin, torch.cos)], dim=1)

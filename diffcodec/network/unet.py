@@ -1,8 +1,8 @@
 """DDPM's U-Net (Ho et al. 2020, appendix B) as a denoiser for images of any size.
 
-What differs from the paper beside architecture.py: attention and normalisation statistics stay
-inside windows of the training size, so a large image behaves like its parts. With `norm = "none"`
-and no attention it is purely local, and has an integer form.
+recipes/ddpm-cifar10.toml is the paper's own. Attention and normalisation statistics stay inside
+windows of the training size, so that a large image behaves like its parts. With `norm = "none"` and
+no attention it is purely local.
 """
 
 from __future__ import annotations
@@ -13,23 +13,43 @@ from torch import Tensor, nn
 
 from diffcodec.network.architecture import Network
 from diffcodec.network.config import NetworkConfig
+from diffcodec.network.same import SameConv2d
 from diffcodec.network.walk import Stream, Walker
 from diffcodec.network.windows import Attention, WindowNorm
 
 
 def normalisation(config: NetworkConfig, channels: int, window: int) -> nn.Module:
     """The recipe's normalisation at a level whose windows are `window` feature pixels wide."""
-    return WindowNorm(channels, window) if config.norm == "group" else nn.Identity()
+    if config.norm == "none":
+        return nn.Identity()
+    return WindowNorm(channels, window, config.groups, config.eps)
+
+
+def attention(config: NetworkConfig, channels: int, window: int, bare: bool = False) -> Attention:
+    """The recipe's attention at such a level; bare: without a normalisation of its own."""
+    norm = nn.Identity() if bare else normalisation(config, channels, window)
+    return Attention(norm, channels, window, channels // (config.head_width or channels))
+
+
+def shrinking(config: NetworkConfig, c_in: int, c_out: int) -> nn.Conv2d:
+    """The convolution that halves a level's sides."""
+    if config.downsampling == "same":
+        return SameConv2d(c_in, c_out)
+    return nn.Conv2d(c_in, c_out, 3, stride=2, padding=1)
 
 
 class ResidualBlock(nn.Module):
-    """norm, SiLU, conv, + noise embedding, norm, SiLU, conv (starts at zero), + skip."""
+    """norm, SiLU, conv, + noise embedding, norm, SiLU, conv (starts at zero), + skip.
+
+    With scale_shift the embedding is not added there: it scales and shifts what norm2 yields.
+    """
 
     def __init__(self, config: NetworkConfig, c_in: int, c_out: int, window: int) -> None:
         super().__init__()
         self.norm1 = normalisation(config, c_in, window)
         self.conv1 = nn.Conv2d(c_in, c_out, 3, padding=1)
-        self.embed = nn.Linear(4 * config.channels, c_out)
+        self.scale_shift = config.scale_shift
+        self.embed = nn.Linear(4 * config.channels, 2 * c_out if self.scale_shift else c_out)
         self.norm2 = normalisation(config, c_out, window)
         self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1)
         nn.init.zeros_(self.conv2.weight)
@@ -39,8 +59,25 @@ class ResidualBlock(nn.Module):
     def walk(self, to: Walker[Stream], x: Stream) -> Stream:
         """c_in channels -> c_out."""
         skip = x if self.skip is None else to.conv(self.skip, x)
+        if self.scale_shift:
+            h = to.conv(self.conv1, x, norm=self.norm1, silu=True)
+            told = self.embed
+            return to.conv(self.conv2, h, norm=self.norm2, scale_shift=told, silu=True, add=skip)
         h = to.conv(self.conv1, x, norm=self.norm1, silu=True, embed=self.embed)
         return to.conv(self.conv2, h, norm=self.norm2, silu=True, add=skip)
+
+
+def middle(config: NetworkConfig, width: int, side: int) -> nn.ModuleList:
+    """Two stages in the middle, at the lowest resolution."""
+    first = config.middle in ("attention", "bare_attention")
+    attends = [side in config.attention] * 2 if config.middle == "level" else [first, False]
+    stages = nn.ModuleList()
+    for attend in attends:
+        stage = nn.ModuleList([ResidualBlock(config, width, width, side)])
+        if attend:
+            stage.append(attention(config, width, side, bare=config.middle == "bare_attention"))
+        stages.append(stage)
+    return stages
 
 
 class UNet(Network):
@@ -55,7 +92,7 @@ class UNet(Network):
         def stage(c_in: int, c_out: int, side: int) -> nn.ModuleList:
             block = nn.ModuleList([ResidualBlock(config, c_in, c_out, side)])
             if side in config.attention:
-                block.append(Attention(normalisation(config, c_out, side), c_out, side))
+                block.append(attention(config, c_out, side))
             return block
 
         add = config.skips == "add"
@@ -70,9 +107,9 @@ class UNet(Network):
                 skips.append(w)
             if i < len(widths) - 1:
                 width = widths[i + 1] if add else w
-                self.shrink.append(nn.Conv2d(w, width, 3, stride=2, padding=1))
+                self.shrink.append(shrinking(config, w, width))
                 skips.append(width)
-        self.middle = nn.ModuleList([stage(width, width, sides[-1]) for _ in range(2)])
+        self.middle = middle(config, width, sides[-1])
         for i in reversed(range(len(widths))):
             for _ in range(config.blocks + 1):
                 joined = 0 if add else skips.pop()

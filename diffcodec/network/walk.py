@@ -32,10 +32,13 @@ class Walker(Protocol[Stream]):
         embed: nn.Linear | None = None,
         add: Stream | None = None,
         float32: bool = False,
+        scale_shift: nn.Linear | None = None,
     ) -> Stream:
         """A convolution, and what comes before and after it, in this order.
 
-        norm, silu (or the recipe's activation): of x. upsample: every pixel becomes 2 x 2 first.
+        norm, silu (or the recipe's activation): of x. scale_shift: of the noise embedding, a scale
+        and then a shift for each channel; between norm and silu h becomes h (1 + scale) + shift.
+        upsample: every pixel becomes 2 x 2 first.
         embed: of the noise embedding, added to every pixel. add: a stream that is added to the
         output. float32: whatever autocast says. The integer network knows bias, odd kernels up
         to 3 with zeros around the image, and strides 1 and 2.
@@ -68,9 +71,13 @@ class Evaluation:
         embed: nn.Linear | None = None,
         add: Tensor | None = None,
         float32: bool = False,
+        scale_shift: nn.Linear | None = None,
     ) -> Tensor:
         """As Walker says."""
         h = x if norm is None else norm(x)
+        if scale_shift is not None:
+            scale, shift = scale_shift(self.embedding)[:, :, None, None].chunk(2, dim=1)
+            h = h * (1 + scale) + shift
         h = self.activation(h) if silu else h
         # What looks at single pixels may as well do so before each becomes four.
         late = upsample and layer.kernel_size == (1, 1)

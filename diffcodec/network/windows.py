@@ -28,12 +28,15 @@ def from_windows(x: Tensor, n: int, h: int, w: int) -> Tensor:
 
 
 class WindowNorm(nn.Module):
-    """Group normalisation whose statistics stay inside windows."""
+    """Group normalisation whose statistics stay inside windows.
 
-    def __init__(self, channels: int, window: int) -> None:
+    groups: of channels; 0: 8, or as many of them as divide the channels.
+    """
+
+    def __init__(self, channels: int, window: int, groups: int = 0, eps: float = 1e-5) -> None:
         super().__init__()
         self.window = window
-        self.norm = nn.GroupNorm(math.gcd(8, channels), channels)
+        self.norm = nn.GroupNorm(groups or math.gcd(8, channels), channels, eps)
 
     def forward(self, x: Tensor) -> Tensor:
         n, _, h, w = x.shape
@@ -41,14 +44,14 @@ class WindowNorm(nn.Module):
 
 
 class Attention(nn.Module):
-    """Single-head self-attention over the pixels of each window, added to its input.
+    """Self-attention over the pixels of each window, added to its input.
 
-    norm: of the input, for (N, channels, H, W).
+    norm: of the input, for (N, channels, H, W). heads: each has as many of the channels, in order.
     """
 
-    def __init__(self, norm: nn.Module, channels: int, window: int) -> None:
+    def __init__(self, norm: nn.Module, channels: int, window: int, heads: int = 1) -> None:
         super().__init__()
-        self.window = window
+        self.window, self.heads = window, heads
         self.norm = norm
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = nn.Conv2d(channels, channels, 1)
@@ -57,8 +60,9 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         n, c, height, width = x.shape
-        qkv = to_windows(self.qkv(self.norm(x)), self.window).flatten(2).transpose(1, 2)
-        q, k, v = qkv.chunk(3, dim=2)  # (windows, window^2, c)
-        h = F.scaled_dot_product_attention(q, k, v).transpose(1, 2)
+        qkv = to_windows(self.qkv(self.norm(x)), self.window).flatten(2)  # (windows, 3 c, pixels)
+        heads = qkv.unflatten(1, (3, self.heads, c // self.heads)).transpose(3, 4)
+        q, k, v = heads.unbind(1)  # (windows, heads, pixels, c / heads)
+        h = F.scaled_dot_product_attention(q, k, v).transpose(2, 3)
         h = h.reshape(-1, c, self.window, self.window)
         return cast(Tensor, x + self.out(from_windows(h, n, height, width)))
