@@ -94,20 +94,25 @@ class IntegerNetwork(ABC):
 
     def biases(self, v: float) -> list[Int64]:
         """Bias of every layer at a noise variance: between levels, by weights of 8 bits."""
+        names = [layer.name for layer in self.layers]
+        return [self.at_level(f"{name}.bias", f"{name}.levels", v) for name in names]
+
+    def at_level(self, base: str, levels: str, v: float) -> Int64:
+        """A tensor (n,) at a noise variance, with what another one (L, n), if any, adds to it."""
+        found = self.tensors[base].astype(np.int64)
+        rows = self.tensors.get(levels)
+        if rows is None:
+            return found
+        low, w = self._between(v)
+        below, above = rows[low].astype(np.int64), rows[low + 1].astype(np.int64)
+        return found + rounded_shift(below * ((1 << WEIGHTS) - w) + above * w, WEIGHTS)
+
+    def _between(self, v: float) -> tuple[int, int]:
+        """The noise level below v, and the weight of the next one."""
         levels = self.tensors["levels"]
         low = int(np.clip(np.searchsorted(levels, v, side="right") - 1, 0, len(levels) - 2))
         share = (v - float(levels[low])) / float(levels[low + 1] - levels[low])
-        w = round(min(max(share, 0.0), 1.0) * (1 << WEIGHTS))
-        biases = []
-        for layer in self.layers:
-            bias = self.tensors[f"{layer.name}.bias"].astype(np.int64)
-            rows = self.tensors.get(f"{layer.name}.levels")
-            if rows is not None:
-                below, above = rows[low].astype(np.int64), rows[low + 1].astype(np.int64)
-                mixed = below * ((1 << WEIGHTS) - w) + above * w
-                bias = bias + rounded_shift(mixed, WEIGHTS)
-            biases.append(bias)
-        return biases
+        return low, round(min(max(share, 0.0), 1.0) * (1 << WEIGHTS))
 
     def with_tables(self, tables: Tables) -> Self:
         """The same network with other tables, and so another fingerprint."""

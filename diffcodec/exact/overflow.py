@@ -3,7 +3,8 @@
 Activations are clipped, so a layer's sums are bounded by its weights alone: each product lies in
 an interval that holds 0, and every partial sum, in any order, between the sums of the lower and
 the upper ends. All of them must stay below 2^31; then int32 is exact, float64 (2^53) all the more,
-and float32 (2^24) is for products of halves (see gemm.py). Streams follow layer by layer.
+and float32 (2^24) is for products of halves (see gemm.py). Streams follow layer by layer. What
+happens inside windows stays below 2^53 or, where no double sees it, 2^63 (window_bounds.py).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from diffcodec.errors import CheckpointError
 from diffcodec.exact.graph import Graph, Layer
 from diffcodec.exact.integers import rounded_shift
 from diffcodec.exact.shapes import check_shapes
+from diffcodec.exact.window_bounds import prove_windows
 
 ROOM = 1 << 31  # of an accumulator: its modulus is smaller
 STREAM = ROOM - (1 << 15)  # of a stream, so that half of what a shift takes away can be added
@@ -64,6 +66,7 @@ def prove(graph: Graph) -> Bounds:
     streams: list[Interval] = [_around_zero(32768, graph.weight(graph.layers[0]).shape[3])]
     found = []
     for layer in graph.layers:
+        prove_windows(graph, layer)
         low, high = accumulator(graph, layer, activation(layer, silu))
         reach = np.maximum(-low, high)
         refuse(layer.name, reach, ROOM, "its sums")

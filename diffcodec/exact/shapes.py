@@ -13,6 +13,7 @@ import numpy as np
 from diffcodec.errors import CheckpointError
 from diffcodec.exact.graph import WEIGHT_TYPES, Graph, Layer
 from diffcodec.exact.integers import IntegerNetwork
+from diffcodec.exact.window_shapes import check_windows
 from diffcodec.network.config import Betas, Predicts
 
 PEAK = 32767  # of int16
@@ -35,6 +36,10 @@ def check_shapes(graph: Graph) -> None:
     deepest = graph.patch << max(halved for _, halved in streams)
     if graph.stride % deepest:
         raise CheckpointError(f"the network halves images down to 1/{deepest}, its stride not")
+    for layer in graph.layers:
+        side = layer.window * graph.patch << streams[layer.sources[0]][1]
+        if layer.window > 1 and graph.stride % side:
+            raise CheckpointError(f"windows of layer {layer.name} do not fit the network's stride")
 
 
 def macs_per_pixel(graph: IntegerNetwork) -> float:
@@ -110,7 +115,9 @@ def _output(graph: Graph, layer: Layer, streams: list[Shape]) -> Shape:
         raise CheckpointError(f"layer {layer.name} of the network reads streams {read}")
     channels, *_, c_in = graph.weight(layer).shape
     resolutions = {streams[i][1] for i in layer.sources}
-    if sum(streams[i][0] for i in layer.sources) != c_in or len(resolutions) > 1:
+    given = sum(streams[i][0] for i in layer.sources)
+    check_windows(graph, layer, given)
+    if given != c_in * (3 if layer.attention else 1) or len(resolutions) > 1:
         raise CheckpointError(f"the sources of layer {layer.name} of the network do not fit it")
     if layer.stride not in (1, 2) or (layer.upsample and layer.stride == 2):
         raise CheckpointError(f"layer {layer.name} of the network has stride {layer.stride}")

@@ -14,7 +14,9 @@ from diffcodec.network.tensors import Tensors, load
 AnyGraph = Graph | ByteGraph
 
 KINDS: dict[int, type[Graph] | type[ByteGraph]] = {
-    kind.VERSION: kind for kind in (Graph, ByteGraph)
+    Graph.VERSION: Graph,
+    ByteGraph.VERSION: ByteGraph,
+    Graph.WINDOWS: Graph,
 }
 
 
