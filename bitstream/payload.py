@@ -49,12 +49,14 @@ class Payload:
     """A payload taken apart; its pieces, in order, are all bits that were looked at.
 
     sigma_index: of the code of the pixels, or STORED, GRAPHICS, ADAPTIVE; None where they do not
-    begin. coding: of the strips, with ADAPTIVE only.
+    begin. coding: of the strips, with ADAPTIVE only. state_crc: of the state that they are coded
+    given; None where the file does not say, or they need none.
     """
 
     steps: list[Step] = field(default_factory=list)
     sigma_index: int | None = None
     coding: Coding | None = None
+    state_crc: int | None = None
     blocks: list[PixelBlock] = field(default_factory=list)
     pixel_crc: int | None = None  # None unless the file is whole, and no strip damaged
     layers: int = 0  # complete ones that are intact

@@ -16,7 +16,8 @@ from diffcodec.bitstream.strips import Coding, apart
 class PixelCode:
     """The exact pixels as they are written.
 
-    kind: a sigma index, or STORED, GRAPHICS, ADAPTIVE; coding: of the strips, with ADAPTIVE only.
+    kind: a sigma index, or STORED, GRAPHICS, ADAPTIVE; coding: of the strips, with ADAPTIVE only;
+    state_crc: of the state that they are coded given, where the file is to say so.
     ideal_bits: -log2 of each block's probability; gaussian_bits: the same by the discretized
     Gaussian around x0_hat (DDPM's L_0). Both are empty where nobody asked, or none is known.
     """
@@ -26,6 +27,7 @@ class PixelCode:
     coding: Coding | None = None
     ideal_bits: list[float] = field(default_factory=list)
     gaussian_bits: list[float] = field(default_factory=list)
+    state_crc: int | None = None
 
     @property
     def size(self) -> int:
@@ -84,8 +86,10 @@ class PayloadWriter:
         self.done += self.bits.take() + bytes([code.kind])
         if code.coding is not None:
             self.done += bytes([code.coding.number])
-            if apart(self.plan.dims, len(code.blocks)):
-                return self._finish_apart(code.blocks, pixel_crc)
+        if code.state_crc is not None:
+            self.done += code.state_crc.to_bytes(CRC, "little")
+        if code.coding is not None and apart(self.plan.dims, len(code.blocks)):
+            return self._finish_apart(code.blocks, pixel_crc)
         for block in code.blocks[:-1]:
             self.done += pack_varint(len(block)) + block
             self._close()

@@ -20,7 +20,8 @@ def parse_pixels(layers: LayerReader, plan: Plan, total: int) -> None:
     """
     parser = _PixelParser(layers, plan, total)
     kind, at = parser.kind(layers.reader.at // 8)
-    if kind is None:
+    at = parser.state_crc(at, kind)
+    if kind is None or at > len(layers.data):
         return
     layers.payload.sigma_index = kind
     sizes = block_sizes(plan.dims)
@@ -60,6 +61,16 @@ class _PixelParser:
             at += 1
         self.layers.count("sigma", 8 * at)
         return kind, at
+
+    def state_crc(self, at: int, kind: int | None) -> int:
+        """Note the state's checksum at a byte, if there is one; where it ends."""
+        coding = self.payload.coding
+        given = kind not in (None, STORED, GRAPHICS) and not (coding and coding.stateless)
+        if not (self.plan.promised and given):
+            return at
+        self.layers.count("checksum", 8 * (at + CRC))
+        self.payload.state_crc = int.from_bytes(self.data[at : at + CRC], "little")
+        return at + CRC
 
     def blocks(self, at: int, count: int, sizes: list[int] | None = None) -> None:
         """Blocks, each with a checksum of all up to it; sizes: that they must have."""

@@ -22,7 +22,7 @@ class Plan:
     code: of the steps' messages. nodes: number of noise levels K, numbered 0 .. K - 1 from noisy to
     clean; state -1 knows nothing. expected(start, end): energy index of that step for an ordinary
     image. strips: of the adaptive coder; 0 where the file's version has none. sample_bytes: that a
-    stored sample takes.
+    stored sample takes. promised: exact pixels given a state begin with its checksum.
     """
 
     dims: int
@@ -31,6 +31,7 @@ class Plan:
     expected: Callable[[int, int], int]
     strips: int = 0
     sample_bytes: int = 1
+    promised: bool = False
 
     @property
     def unit(self) -> int:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from diffcodec.accounting.trace import Clock, Trace
 from diffcodec.beside import pack_beside
@@ -13,12 +10,13 @@ from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.metadata import Metadata
 from diffcodec.bitstream.types import Pixels, Progress
+from diffcodec.conditions import conditioned, misfit
 from diffcodec.decoded import Decoded, decoded_image, fitted
 from diffcodec.draft import draft_of
-from diffcodec.exact.denoiser import ExactDenoiser
-from diffcodec.exact.stored import AnyGraph
+from diffcodec.errors import OptionError
 from diffcodec.file import File
 from diffcodec.limits import check_seed, check_stop
+from diffcodec.opened import Opened
 from diffcodec.progressive.alpha import decode_alpha, encode_alpha
 from diffcodec.progressive.effort import effort_of
 from diffcodec.progressive.fit import check_scale, scale_for
@@ -30,71 +28,14 @@ from diffcodec.progressive.sender import Stop, send
 from diffcodec.progressive.shared import Shared
 from diffcodec.progressive.steps import Walk
 from diffcodec.sampling import reconstruction
-from diffcodec.theory.chain import Chain, Tables
-from diffcodec.theory.denoiser import Denoiser
-from diffcodec.zoo import load_graph
-from diffcodec.zoo.portable import ByName, opened, portable
+from diffcodec.theory.chain import Chain
 
 
-class Codec:
+class Codec(Opened):
     """A network with its tables; encodes images of any size, decodes files made with it.
 
     Threads may share it, a forked child may use it, and it can be copied and pickled.
     """
-
-    def __init__(
-        self,
-        denoiser: Denoiser,
-        tables: Tables,
-        *,
-        name: str = "custom",
-        fingerprint: bytes = bytes(8),
-        workers: int = 1,
-    ) -> None:
-        self.denoiser, self.tables = denoiser, tables
-        self.name, self.fingerprint = name, fingerprint
-        self.workers = workers  # threads of a step's search; they do not change a bit
-
-    def __reduce__(self) -> tuple[Callable[..., Codec], tuple[Any, ...]]:
-        """Pickled is a shipped network's name, or another network; no threads and no memory."""
-        workers = None if self.workers == getattr(self.denoiser, "threads", 0) else self.workers
-        rest = self.tables, self.name, self.fingerprint, workers
-        return _unpickled, (portable(self.denoiser), *rest)
-
-    def __copy__(self) -> Codec:
-        return _unpickled(self.denoiser, self.tables, self.name, self.fingerprint, self.workers)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Codec:
-        """With the same network where nothing of it changes, as of shipped ones."""
-        denoiser = copy.deepcopy(self.denoiser, memo)
-        return _unpickled(denoiser, self.tables, self.name, self.fingerprint, self.workers)
-
-    @staticmethod
-    def from_pretrained(
-        model: str | Path, threads: int | None = None, *, backend: str | None = None
-    ) -> Codec:
-        """A shipped network by name ("photo-large", "cifar10"), or an integer network's file.
-
-        threads: of network and trellis search, all cores by default. backend: what evaluates the
-        network, of diffcodec.exact.backends by name, or "cpu" or "cuda" for the fastest one there;
-        by default that of the GPU, or of the CPU without one. Neither changes a bit of a file.
-        Raises CheckpointError if there is no such network, it was altered, is a float one, or has
-        no tables yet, and if the backend cannot be used here.
-        """
-        return Codec.of(load_graph(model), threads, backend=backend)
-
-    @staticmethod
-    def of(graph: AnyGraph, threads: int | None = None, *, backend: str | None = None) -> Codec:
-        """The codec of an integer network; threads, backend: as in from_pretrained."""
-        tables = Tables.of(graph.facts.get("tables", {}))
-        network = ExactDenoiser(graph, threads, backend)
-        return Codec(
-            network,
-            tables,
-            name=network.name,
-            fingerprint=bytes.fromhex(network.fingerprint),
-            workers=network.threads,
-        )
 
     def encode(
         self,
@@ -111,6 +52,7 @@ class Codec:
         switch: Switch | None = None,
         residual: Residual = RESIDUAL,
         seed: int = 0,
+        label: int | None = None,
         trace: Trace | None = None,
         progress: Progress | None = None,
     ) -> bytes:
@@ -126,12 +68,15 @@ class Codec:
         the exact pixels, "adaptive" or "gaussian" (as in DDPM; 8 bits only). switch: the noise in
         grey levels (of 8 bits) at which steps end and the exact pixels follow, or "none", for no
         steps and no network at all. By default it is the effort's; but with the Gaussian, or where
-        the file is to stop somewhere, steps go on to the end of the chain.
+        the file is to stop somewhere, steps go on to the end of the chain. label: the number of the
+        image's class, for networks that have to know it; the file says it to the decoder.
         Raises OptionError for what does not exist, is no sensible number, or cannot be met.
         """
         check_stop(max_bytes=max_bytes, bpp=bpp, max_steps=max_steps, psnr=psnr)
         check_seed(seed)
         parts, work = take_apart(pixels), effort_of(effort)
+        if reason := misfit(self.denoiser, self.name, parts.colours.shape[2], label):
+            raise OptionError(reason)
         clock = Clock() if trace is None else trace.clock
         with clock.measure("total"):
             beside = pack_beside(metadata, encode_alpha(parts, work, self.workers, trace))
@@ -144,6 +89,8 @@ class Codec:
             code=code,
             seed=seed,
             fingerprint=self.fingerprint,
+            promised=self.promised,
+            label=label,
         )
         room = draft.room(max_bytes, bpp)
         stop = Stop(room, max_steps, psnr)
@@ -253,6 +200,8 @@ class Codec:
                 f"the file was made with network {header.fingerprint.hex()}, not with {self.name} "
                 f"({self.fingerprint.hex()})"
             )
+        if reason := misfit(self.denoiser, self.name, header.coded.channels, header.label):
+            raise BitstreamError(f"the file does not fit its network: {reason}")
         if isinstance(data, File):
             if max_bytes is None and bpp is None and max_steps is None:
                 return data
@@ -262,7 +211,7 @@ class Codec:
     def shared(self, header: Header, levels: Chain, clock: Clock) -> Shared:
         """What sender and receiver of a file share."""
         return Shared(
-            denoiser=self.denoiser,
+            denoiser=conditioned(self.denoiser, header.label),
             chain=levels,
             size=(header.height, header.width),
             format=header.coded,
@@ -270,22 +219,8 @@ class Codec:
             seed=header.seed,
             clock=clock,
             workers=self.workers,
+            promised=header.promised,
         )
-
-
-def _unpickled(
-    denoiser: Denoiser | ByName,
-    tables: Tables,
-    name: str,
-    fingerprint: bytes,
-    workers: int | None,
-) -> Codec:
-    """workers: None for as many as the network's threads here."""
-    if isinstance(denoiser, ByName):
-        denoiser = opened(denoiser)
-    if workers is None:
-        workers = getattr(denoiser, "threads", 1)
-    return Codec(denoiser, tables, name=name, fingerprint=fingerprint, workers=workers)
 
 
 def _sampler(reconstruct: Reconstruct | str | None) -> Reconstruct | None:

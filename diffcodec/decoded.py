@@ -15,6 +15,12 @@ from diffcodec.progressive.fit import fit, size_for
 from diffcodec.progressive.parts import put_together
 from diffcodec.progressive.receiver import Received
 
+ASTRAY = (
+    "the network gives other numbers here than where the file was made, so its exact pixels cannot "
+    "be decoded, and what its steps say is shown, which is lossy; decode it on the machine, and "
+    "with the version of torch, that made it"
+)
+
 
 @dataclass(frozen=True)
 class Decoded:
@@ -24,7 +30,8 @@ class Decoded:
     (None: the file has no lossless end); steps complete of steps_total; lossless: these are the
     exact pixels, their checksum matches; damage: a sentence on each part that is damaged: exact
     pixels, in whose place the steps are shown, alpha, which counts as opaque, or metadata, which is
-    left out; metadata: what has arrived of it.
+    left out; or on exact pixels that only another machine can decode (ASTRAY); metadata: what has
+    arrived of it.
     """
 
     pixels: Pixels
@@ -46,6 +53,8 @@ class Decoded:
 def decoded_image(file: File, received: Received, alpha: Alpha | None) -> Decoded:
     """The image of a file: its colours as they were received, and its alpha, if it has one."""
     damage, exact = file.damage, received.lossless
+    if received.astray:
+        damage = (*damage, ASTRAY)
     if alpha is not None:
         exact = exact and alpha.exact
         if alpha.damaged and ALPHA_DAMAGE not in damage:

@@ -59,9 +59,11 @@ def draft_of(
     code: str | None,
     seed: int,
     fingerprint: bytes,
+    promised: bool,
+    label: int | None,
 ) -> Draft:
     """The draft of an image's file; beside: front and back block; chain, code: by name, None for
-    the effort's. Raises OptionError for names that do not exist."""
+    the effort's; promised, label: as in Header. Raises OptionError for names that do not exist."""
     height, width, _ = parts.colours.shape
     dims = parts.colours.size
     levels = choose_chain(work.chain(dims) if chain is None else chain, tables)
@@ -77,6 +79,8 @@ def draft_of(
         narrowing=parts.narrowing,
         opaque=parts.opaque,
         front=len(beside[0]),
+        promised=promised,
+        label=label,
     )
     return Draft(versioned(header), levels, *beside)
 

@@ -48,7 +48,9 @@ class File:
         chain = chain_of(header, tables)
         start, end = head + header.front, payload_end(header)
         strips = strip_count(header.width) if header.version >= 2 else 0
-        plan = chain.plan(header.dims, header.code, strips, header.coded.sample_bytes)
+        plan = chain.plan(
+            header.dims, header.code, strips, header.coded.sample_bytes, header.promised
+        )
         total = None if end is None else end - start
         payload = parse_payload(data[start:end], plan, total, max_steps)
         beside, used = parse_beside(data, header, head), len(data)

@@ -2,7 +2,8 @@
 
 The codec needs to know no more of a denoiser than its error at every noise level, which is measured
 on some images. Files are exact as long as the function gives the same numbers: with floats that
-holds on the machine and with the libraries that wrote them. Elsewhere the pixels' checksum tells.
+holds on the machine and with the libraries that wrote them, and files say so. Elsewhere a checksum
+tells, and what the steps say is shown.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def codec_of(
     tables = Tables.of(measure_tables(denoiser, _middles(images), progress=progress).to_dict())
     stated = json.dumps([name, tables.to_dict()], sort_keys=True)
     fingerprint = hashlib.sha256(stated.encode()).digest()[:8]
-    return Codec(denoiser, tables, name=name, fingerprint=fingerprint)
+    return Codec(denoiser, tables, name=name, fingerprint=fingerprint, promised=True)
 
 
 def _middles(images: Sequence[Pixels]) -> list[Pixels]:

@@ -35,6 +35,8 @@ ROOMS = (
     "diffcodec.network",
     "diffcodec.exact",
     "diffcodec.zoo",
+    "diffcodec.opened",
+    "diffcodec.conditions",
     "diffcodec.training",
     "diffcodec.draft",
     "diffcodec.decoded",

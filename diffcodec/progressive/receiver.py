@@ -25,12 +25,14 @@ Reconstruct = Callable[[Shared, State, Float32], Float32]
 class Received:
     """What a payload, or a prefix of it, holds.
 
-    pixels: (H, W, C) uint8; steps: complete ones; lossless: the pixels are exact.
+    pixels: (H, W, C) uint8; steps: complete ones; lossless: the pixels are exact; astray: exact
+    pixels are there, but not shown: the denoiser's numbers are others than the sender's.
     """
 
     pixels: Pixels
     steps: int
     lossless: bool
+    astray: bool = False
 
 
 def receive(
@@ -45,7 +47,7 @@ def receive(
     reconstruct: makes what is shown of a payload that is not whole, instead of x0_hat. Raises
     BitstreamError if a whole file's pixels do not match their checksum.
     """
-    whole = payload.pixel_crc is not None
+    whole, astray = payload.pixel_crc is not None, False
     if whole and payload.plain:
         walk.steps = len(payload.steps)  # all pixels are here
         planes = _flat(walk.shared)
@@ -56,8 +58,10 @@ def receive(
     if payload.plain:
         decode_plain(walk.shared, payload, planes)
     elif payload.sigma_index is not None:
-        decode_residual(walk, payload, planes)
+        astray = not decode_residual(walk, payload, planes)
     pixels = np.ascontiguousarray(planes.transpose(1, 2, 0))
+    if astray:
+        return Received(pixels, walk.steps, lossless=False, astray=True)
     if whole and zlib.crc32(pixels.data) != payload.pixel_crc:
         raise BitstreamError(
             "the decoded pixels do not match the file's checksum, though the file is intact: this "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from diffcodec.bitstream.payload import Payload
@@ -16,6 +16,7 @@ from diffcodec.limits import real
 from diffcodec.progressive.adaptive_residual import decode_adaptive, encode_adaptive
 from diffcodec.progressive.effort import Effort
 from diffcodec.progressive.gaussian_residual import decode_gaussian, encode_gaussian
+from diffcodec.progressive.state_checksum import state_crc
 from diffcodec.progressive.steps import Walk
 from diffcodec.theory.chain import Chain
 
@@ -87,13 +88,22 @@ def last_node(switch: Switch | None, chain: Chain, format: SampleFormat) -> int:
 def encode_residual(walk: Walk, planes: Pixels, level: int | None, *, count: bool) -> PixelCode:
     """The exact pixels of an image (C, H, W); level: as in Ending. count: all ideal bits, too."""
     if level is None:
-        return encode_gaussian(walk, planes, count=count)
-    return encode_adaptive(walk.shared, walk, planes, level, count=count)
+        code = encode_gaussian(walk, planes, count=count)
+    else:
+        code = encode_adaptive(walk.shared, walk, planes, level, count=count)
+    return replace(code, state_crc=state_crc(walk)) if walk.shared.promised else code
 
 
-def decode_residual(walk: Walk, payload: Payload, planes: Pixels) -> None:
-    """Write the pixels that are there over the estimate of them, (C, H, W)."""
+def decode_residual(walk: Walk, payload: Payload, planes: Pixels) -> bool:
+    """Write the pixels that are there over the estimate of them, (C, H, W).
+
+    False, and nothing is written, where the state is not the one that they were coded given: all
+    that could be decoded is noise.
+    """
+    if payload.state_crc is not None and payload.state_crc != state_crc(walk):
+        return False
     if payload.sigma_index == ADAPTIVE:
         decode_adaptive(walk.shared, walk, payload, planes)
     else:
         decode_gaussian(walk, payload, planes)
+    return True

@@ -38,7 +38,8 @@ class Shared:
     """What sender and receiver share besides the bits.
 
     size: (H, W) of the image; format: of its samples; code: of the steps' messages; seed: of the
-    shared randomness; workers: threads for the code's search (no effect on bits).
+    shared randomness; workers: threads for the code's search (no effect on bits); promised: other
+    machines may get other numbers of the denoiser.
     """
 
     denoiser: Denoiser
@@ -49,6 +50,7 @@ class Shared:
     seed: int
     clock: Clock
     workers: int = 1
+    promised: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -64,7 +66,11 @@ class Shared:
     def plan(self) -> Plan:
         """What the bitstream has to know."""
         return self.chain.plan(
-            self.dims, self.code, strip_count(self.size[1]), self.format.sample_bytes
+            self.dims,
+            self.code,
+            strip_count(self.size[1]),
+            self.format.sample_bytes,
+            self.promised,
         )
 
     @property

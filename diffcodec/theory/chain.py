@@ -55,7 +55,8 @@ class Tables:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
-                "the network has no tables: run diffcodec calibrate, then export, on its float form"
+                "the network has no tables: run diffcodec calibrate on its float form, and export "
+                "that again if it is to be an integer one"
             ) from error
 
     def to_dict(self) -> dict[str, Any]:
@@ -99,9 +100,16 @@ class Chain:
         gain = 1 / self.noise(end) - 1 / self.noise(start)
         return rounded_log2(gain * self.tables.error(self.noise(start)), 16)
 
-    def plan(self, dims: int, code: StepCode, strips: int = 0, sample_bytes: int = 1) -> Plan:
+    def plan(
+        self,
+        dims: int,
+        code: StepCode,
+        strips: int = 0,
+        sample_bytes: int = 1,
+        promised: bool = False,
+    ) -> Plan:
         """What the bitstream has to know; strips: of the adaptive coder, 0 if there are none."""
-        return Plan(dims, code, len(self.v), self.expected, strips, sample_bytes)
+        return Plan(dims, code, len(self.v), self.expected, strips, sample_bytes, promised)
 
 
 def choose_chain(name: str, tables: Tables) -> Chain:

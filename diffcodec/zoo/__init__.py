@@ -1,18 +1,20 @@
 """The networks that ship with the package, and how any network is opened: by name or by path.
 
-There are two kinds of files. Integer networks (diffcodec.exact.stored) give the same numbers on
-every machine: the codec takes no other. Float networks (diffcodec.network.checkpoint) are what
-training makes; `diffcodec export` turns them into integer ones.
+There are two kinds. Integer networks (diffcodec.exact.stored) give the same numbers on every
+machine. Float networks (diffcodec.network.checkpoint) are what training makes, and folders of
+diffusers: what is coded with them is exact where their numbers are the same. `diffcodec export`
+makes integer networks of them.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diffcodec.errors import CheckpointError
+from diffcodec.errors import CheckpointError, OptionError
 from diffcodec.exact.integers import KEY as EXACT
 from diffcodec.exact.stored import AnyGraph, load_integers
 from diffcodec.network.checkpoint import KEY as FLOAT
@@ -26,10 +28,16 @@ ZOO = Path(__file__).parent
 _LARGEST = 1 << 24  # bytes of a file's facts
 
 
+def load_model(model: str | Path) -> AnyGraph | Checkpoint:
+    """A network of either kind, shipped or by path; raises CheckpointError. Needs no torch."""
+    path = find(model)
+    return load_checkpoint(path) if _is_float(path) else load_integers(path)
+
+
 def load_graph(model: str | Path) -> AnyGraph:
     """An integer network, shipped or by path; raises CheckpointError, for a float one too."""
     path = find(model)
-    if FLOAT in _metadata(path):
+    if _is_float(path):
         raise CheckpointError(
             f"{path} is a float network, which other machines do not evaluate alike: "
             "run diffcodec export on it"
@@ -38,13 +46,24 @@ def load_graph(model: str | Path) -> AnyGraph:
 
 
 def load_checkpoint(model: str | Path) -> Checkpoint:
-    """A float network's file; raises CheckpointError, for an integer one too. Needs no torch."""
+    """A float network, a file or a folder of diffusers; raises CheckpointError, for an integer one
+    too. Needs no torch.
+    """
     path = find(model)
+    if path.is_dir():
+        from diffcodec.network.diffusers import load_folder
+
+        return load_folder(path)
     if EXACT in _metadata(path):
         raise CheckpointError(
             f"{path} is an integer network: give the float one that it was exported from"
         )
     return Checkpoint.load(path)
+
+
+def _is_float(path: Path) -> bool:
+    """Whether it looks like a float network; it may be damaged."""
+    return path.is_dir() or FLOAT in _metadata(path)
 
 
 def load_weights(model: str | Path) -> Checkpoint:
@@ -75,13 +94,15 @@ def load_network(
     device: str = "cpu",
     threads: int | None = None,
     backend: str | None = None,
+    label: int | None = None,
 ) -> ExactDenoiser | NetworkDenoiser:
     """A denoiser of either kind; raises CheckpointError. Only float networks need torch.
 
     device: "cpu", "cuda" or one of several, "cuda:1", which is this process's from then on.
     backend: of an integer network, by name (diffcodec.exact.backends); by default the fastest one
     on the device. threads: of the network, or of torch in all of this process; as many as suit by
-    default.
+    default. label: of the images' class, for networks that have to know it; OptionError for one
+    that there is not.
     """
     if device.startswith("cuda:"):
         import torch
@@ -91,6 +112,8 @@ def load_network(
     if EXACT in _metadata(find(model)):
         from diffcodec.exact.denoiser import ExactDenoiser
 
+        if label is not None:
+            raise OptionError(f"{model} knows no classes: leave the class out")
         return ExactDenoiser(load_graph(model), threads, backend or device.partition(":")[0])
     if backend is not None:
         raise CheckpointError(
@@ -98,18 +121,31 @@ def load_network(
             f"{backend}, or run diffcodec export on the network"
         )
     checkpoint = load_checkpoint(model)
-    try:
+    with needing_torch(model):
         import torch
 
         from diffcodec.network.denoiser import NetworkDenoiser
+    if threads is not None:
+        torch.set_num_threads(threads)
+    denoiser = NetworkDenoiser(checkpoint, device)
+    classes: int = denoiser.classes
+    if label is None and classes:
+        raise OptionError(f"{model} has to know the class: name one of 0 to {classes - 1}")
+    return denoiser if label is None else denoiser.of_class(label)
+
+
+@contextmanager
+def needing_torch(model: str | Path) -> Iterator[None]:
+    """What imports torch for a float network; raises Unavailable where it is not installed."""
+    try:
+        yield
     except ModuleNotFoundError as error:
-        raise CheckpointError(
+        from diffcodec.exact.backends import Unavailable
+
+        raise Unavailable(
             f"{model} is a float network, and {error.name} is not installed: "
             "pip install 'diffcodec[train]'"
         ) from error
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return NetworkDenoiser(checkpoint, device)
 
 
 def find(model: str | Path) -> Path:
