@@ -32,7 +32,9 @@ class Checkpoint:
     tables: dict[str, Any] = field(default_factory=dict)  # the codec's measured tables
     card: dict[str, Any] = field(default_factory=dict)  # training facts: steps, hours, data
 
-    def _facts(self) -> dict[str, Any]:
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What it says of itself, as an integer network's facts do."""
         return {"recipe": self.recipe.to_dict(), "tables": self.tables, "card": self.card}
 
     @property
@@ -52,7 +54,7 @@ class Checkpoint:
 
     def to_bytes(self) -> bytes:
         """The whole file."""
-        return pack(KEY, {**self._facts(), "fingerprint": self.fingerprint.hex()}, self.weights)
+        return pack(KEY, {**self.facts, "fingerprint": self.fingerprint.hex()}, self.weights)
 
     def save(self, path: Path) -> None:
         """Write the file atomically."""

@@ -20,7 +20,7 @@ from diffcodec.network.kinds import KINDS
 
 Predicts = Literal["preconditioned", "eps", "x0", "v", "mu"]
 Sigma2 = Literal["beta", "beta_tilde", "learned"]
-Betas = Literal["linear", "cosine"]
+Betas = Literal["linear", "quadratic", "sigmoid", "cosine"]
 Skips = Literal["concat", "add"]
 Activation = Literal["silu", "hard_swish"]
 Middle = Literal["level", "attention", "bare_attention", "none"]

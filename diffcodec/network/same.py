@@ -6,8 +6,6 @@ A centred 3 x 3 kernel of stride 2 looks at pixels -1..1, 1..3, ... of an even s
 
 from __future__ import annotations
 
-from typing import cast
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,4 +18,4 @@ class SameConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, c_in, H, W), H and W even -> (N, c_out, H / 2, W / 2)."""
-        return cast(Tensor, super().forward(F.pad(x, (0, 1, 0, 1))))
+        return super().forward(F.pad(x, (0, 1, 0, 1)))

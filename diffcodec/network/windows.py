@@ -59,10 +59,14 @@ class Attention(nn.Module):
         nn.init.zeros_(cast(Tensor, self.out.bias))
 
     def forward(self, x: Tensor) -> Tensor:
-        n, c, height, width = x.shape
-        qkv = to_windows(self.qkv(self.norm(x)), self.window).flatten(2)  # (windows, 3 c, pixels)
-        heads = qkv.unflatten(1, (3, self.heads, c // self.heads)).transpose(3, 4)
+        return cast(Tensor, x + self.out(self.mixed(self.qkv(self.norm(x)))))
+
+    def mixed(self, qkv: Tensor) -> Tensor:
+        """Values weighted by attention: (N, 3 channels, H, W) -> (N, channels, H, W)."""
+        n, channels, height, width = qkv.shape
+        c = channels // 3
+        parts = to_windows(qkv, self.window)
+        heads = parts.reshape(-1, 3, self.heads, c // self.heads, self.window**2).transpose(3, 4)
         q, k, v = heads.unbind(1)  # (windows, heads, pixels, c / heads)
         h = F.scaled_dot_product_attention(q, k, v).transpose(2, 3)
-        h = h.reshape(-1, c, self.window, self.window)
-        return cast(Tensor, x + self.out(from_windows(h, n, height, width)))
+        return from_windows(h.reshape(-1, c, self.window, self.window), n, height, width)
