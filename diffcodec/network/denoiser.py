@@ -6,8 +6,6 @@ networks (diffcodec.exact.denoiser) give the same numbers on every machine, and 
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -61,8 +59,8 @@ class NetworkDenoiser:
 
         None: of no class, which a network with classes cannot be asked about.
         """
-        other = copy.copy(self)
-        other.label = self._checked(label)
+        other = object.__new__(NetworkDenoiser)
+        vars(other).update({**vars(self), "label": self._checked(label)})
         return other
 
     def _checked(self, label: int | None) -> int | None:

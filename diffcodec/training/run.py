@@ -18,6 +18,7 @@ from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Recipe
 from diffcodec.network.grids import Grids, as_tensors, grids_in
 from diffcodec.network.kinds import build
+from diffcodec.training.dropout import drop
 from diffcodec.training.objective import Objective
 from diffcodec.training.optimizer import Optimizer
 from diffcodec.training.quantized import quantize, rounded
@@ -102,8 +103,14 @@ def start(
 ) -> Run:
     """A run at its last checkpoint, or at step 0: `first`'s weights, or drawn from the seed.
 
-    Raises RecipeError if `first` is another kind of network; its activation may be another.
+    Raises RecipeError if `first` is another kind of network; its activation may be another. Also
+    for a network with classes, which nothing here tells it.
     """
+    if recipe.network.classes:
+        raise RecipeError(
+            f"network.classes = {recipe.network.classes} cannot be trained here: images come "
+            "without their classes; set it to 0"
+        )
     torch.manual_seed(recipe.train.seed)
     model, ema = (build(recipe.network).to(device).channels_last() for _ in range(2))
     if first is not None:
@@ -122,6 +129,8 @@ def start(
     run.resume()
     if recipe.train.quantize == "int8":
         quantize(model, run.grids)
+    if recipe.train.dropout:
+        drop(model, recipe.train.dropout)
     return run
 
 

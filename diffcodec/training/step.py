@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from diffcodec.theory.units import GREY
+from diffcodec.training.dropout import seed_dropout
 from diffcodec.training.run import Run
 
 NOISE = 0x6E6F6973  # separates the seed of a step's noise from that of its other draws
@@ -44,6 +45,8 @@ class Step:
         noise = torch.Generator(run.device)
         noise.manual_seed(rng.initial_seed() ^ NOISE)
         eps = torch.randn(x0.shape, generator=noise, device=run.device)
+        if run.recipe.train.dropout:
+            seed_dropout(rng.initial_seed())
         y = x0 + draw.v.sqrt()[:, None, None, None] * eps  # eq. 4 in x0 units
         with torch.autocast(run.device.type, torch.bfloat16):
             out = self.network(y, draw.v)
