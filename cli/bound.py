@@ -21,6 +21,8 @@ FAMILIES = {
     "": "own",
     "ddpm": "linear",
     "linear": "linear",
+    "quadratic": "quadratic",
+    "sigmoid": "sigmoid",
     "cosine": "cosine",
     "chosen": "chosen",
     "recipe": None,
@@ -74,8 +76,9 @@ bound_options = grouped(
     click.option(
         "--chain",
         metavar="K|NAME:N",
-        help=f"{CHAIN}; also chosen:N, the N best levels for the network's error, and recipe:N, of "
-        f"the timesteps that its recipe names (default: {RECIPE}).",
+        help=f"{CHAIN}; also quadratic:N and sigmoid:N, chosen:N, the N best levels for the "
+        f"network's error, and recipe:N, of the timesteps that its recipe names (default: "
+        f"{RECIPE}).",
     ),
     click.option(
         "--sigma2",

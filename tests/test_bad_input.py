@@ -409,3 +409,13 @@ def test_chains_that_do_not_exist(
     refuse("encode", "a.png", "--chain", chain, "-m", tiny_network)
     if chain == "13":
         assert "at least" in refuse("encode", "a.png", "--bytes", "5", "-m", tiny_network)
+
+
+@pytest.mark.parametrize("chain", ["quadratic:50", "sigmoid:50"])
+def test_chains_that_no_header_can_name(
+    refuse: Refuse, small_rgb: Pixels, tiny_network: Path, chain: str
+) -> None:
+    image.save(small_rgb, Path("a.png"))
+    told = refuse("encode", "a.png", "--chain", chain, "-m", tiny_network)
+    assert f"no header can name the {chain[:-3]} schedule: " in told
+    assert f"diffcodec nll --chain {chain} measures" in told

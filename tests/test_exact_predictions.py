@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
@@ -45,6 +46,8 @@ KINDS: tuple[tuple[Predicts, Betas], ...] = (
     ("mu", "cosine"),
 )
 of_every_kind = pytest.mark.parametrize(("predicts", "betas"), KINDS)
+OTHERS: tuple[tuple[Predicts, Betas], ...] = (("mu", "quadratic"), ("mu", "sigmoid"))
+of_all_betas = pytest.mark.parametrize(("predicts", "betas"), KINDS + OTHERS)
 # From below DDPM's first timestep to far beyond its last one, and the timesteps' own, which count
 # as those between them.
 SIGMAS_GREY = np.geomspace(0.4, 20000.0, 12)
@@ -73,12 +76,20 @@ def config(predicts: Predicts, betas: Betas = "linear") -> NetworkConfig:
 
 
 def chain(betas: Betas) -> list[float]:
-    """v_1 .. v_1000 as FORMAT.md has them; its cosines are decimals (test_formats.py)."""
+    """v_1 .. v_1000 as the documents have them; cosines are decimals (test_formats.py)."""
     if betas == "cosine":
         return [float(v) for v in Schedule.named("cosine").v]
     abar, found = 1.0, []
+    low, high = (math.sqrt(end) for end in (0.0001, 0.02))
     for t in range(1, 1001):
-        beta = 0.0001 + (t - 1) * ((0.02 - 0.0001) / 999) if t < 1000 else 0.02
+        if betas == "quadratic":
+            w = low + (t - 1) * ((high - low) / 999) if t < 1000 else high
+            beta = w * w
+        elif betas == "sigmoid":
+            share = float(1 / (1 + (6 - Decimal(12 * (t - 1)) / 999).exp()))
+            beta = 0.0001 + (0.02 - 0.0001) * share
+        else:
+            beta = 0.0001 + (t - 1) * ((0.02 - 0.0001) / 999) if t < 1000 else 0.02
         abar *= 1 - beta
         found.append((1 - abar) / abar)
     return found
@@ -117,7 +128,7 @@ def noises(betas: Betas) -> Float64:
     return np.array([*own, *between, *(SIGMAS_GREY / 127.5) ** 2, 1e9])
 
 
-@of_every_kind
+@of_all_betas
 def test_coefficients_are_what_the_document_says(predicts: Predicts, betas: Betas) -> None:
     v = noises(betas)
     wanted = np.array([by_the_document(predicts, betas, float(noise)) for noise in v]).T
@@ -127,7 +138,7 @@ def test_coefficients_are_what_the_document_says(predicts: Predicts, betas: Beta
         assert np.array_equal(ours.ravel(), theirs)
 
 
-@of_every_kind
+@of_all_betas
 def test_coefficients_are_those_of_training(predicts: Predicts, betas: Betas) -> None:
     v, network = noises(betas), config(predicts, betas)
     trained = Prediction(network)(torch.from_numpy(v))

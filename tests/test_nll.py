@@ -278,6 +278,15 @@ def test_a_folder_and_its_tiles(folder: Path, tiny_network: Path) -> None:
     assert result["nelbo"]["images"] == 3 and result["nelbo"]["T"] == 5
 
 
+@pytest.mark.parametrize("family", ["linear", "quadratic", "sigmoid", "cosine"])
+def test_every_schedule_is_a_chain(folder: Path, tiny_network: Path, family: str) -> None:
+    ask = ["test-0.png", "-m", tiny_network, "--chain", f"{family}:5", "--json"]
+    result = json.loads(run(*ask).stdout)
+    assert (result["nelbo"]["schedule"], result["nelbo"]["T"]) == (family, 5)
+    levels = Schedule.named(family).respaced(5).sigma_grey[::-1]
+    assert [row["sigma_grey"] for row in result["per_step"]] == pytest.approx(levels.tolist())
+
+
 def test_betas_and_variance_are_those_of_the_networks_recipe(folder: Path) -> None:
     from diffcodec.network.denoiser import NetworkDenoiser
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffcodec.bitstream.types import Float32, Float64
-from diffcodec.network.config import NetworkConfig, Predicts, Recipe, TrainConfig
+from diffcodec.network.config import Betas, NetworkConfig, Predicts, Recipe, TrainConfig
 from diffcodec.network.prediction import Prediction, fourier_features
 from diffcodec.network.unet import UNet
 from diffcodec.theory.elbo import GaussianDiffusion, discretized_gaussian_log_likelihood
@@ -64,7 +64,7 @@ def tensor(x: NDArray[Any]) -> Tensor:
 # --- what the network predicts ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("betas", ["linear", "cosine"])
+@pytest.mark.parametrize("betas", get_args(Betas))
 @pytest.mark.parametrize("predicts", ["eps", "x0", "v", "mu"])
 def test_the_output_is_what_the_papers_say(predicts: Any, betas: Any) -> None:
     schedule = Schedule.named(betas, 1000)

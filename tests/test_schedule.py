@@ -1,6 +1,7 @@
 """Schedules against the published constants, and subsets against the chain they come from."""
 
 import math
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -39,6 +40,22 @@ def test_quadratic_and_sigmoid_definitions():
     assert q[[0, -1]] == pytest.approx([1e-4, 0.02])
     assert s[499] + s[500] == pytest.approx(1e-4 + 0.02)  # symmetric about the middle
     assert s[0] == pytest.approx(1e-4 + 0.0199 / (1 + np.exp(6)))
+
+
+def test_quadratic_and_sigmoid_are_reproducible_to_the_bit():
+    # Roots, sums and products that IEEE rounds; and a logistic function of 50 digits, rounded once.
+    low, high = math.sqrt(1e-4), math.sqrt(0.02)
+    roots = [low + t * ((high - low) / 999) for t in range(999)] + [high]
+    logistic = [Decimal(12 * t) / 999 - 6 for t in range(1000)]
+    shares = [float(1 / (1 + (-x).exp())) for x in logistic]  # 28 digits round to the same double
+    quadratic, sigmoid = 1.0, 1.0
+    named = (Schedule.named(name).alpha_bar for name in ("quadratic", "sigmoid"))
+    for root, share, q, s in zip(roots, shares, *named, strict=True):
+        quadratic *= 1 - root * root
+        sigmoid *= 1 - (1e-4 + (0.02 - 1e-4) * share)
+        assert (q, s) == (quadratic, sigmoid)
+    libm = 1e-4 + 0.0199 / (1 + np.exp(-np.linspace(-6, 6, 1000)))
+    np.testing.assert_allclose(Schedule.named("sigmoid").betas, libm, rtol=1e-10)
 
 
 def test_cosine_is_improved_ddpms():
@@ -110,6 +127,7 @@ def test_parse_steps():
     assert len(v) == 50 and v == sorted(v, reverse=True)
     assert v[0] == full.v[-1] and v[-1] == full.v[0]
     assert parse_steps("cosine:100")[0] == Schedule.named("cosine").v[-1]
+    assert parse_steps("quadratic:2") == Schedule.named("quadratic").v[[999, 0]].tolist()
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,11 @@ def choose_chain(name: str, tables: Tables) -> Chain:
         return Chain("own", tables.chains[name], tables)
     own = ", ".join(sorted(tables.chains, key=int))
     family = name.partition(":")[0]
+    if family in ("quadratic", "sigmoid"):
+        raise OptionError(
+            f"no header can name the {family} schedule: ddpm:50 and cosine:50 are those of files, "
+            f"and diffcodec nll --chain {name} measures this one"
+        )
     if family not in ("ddpm", "linear", "cosine"):
         raise OptionError(f'there is no chain "{name}"; the network has {own}, or say ddpm:50')
     try:

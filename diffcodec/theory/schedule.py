@@ -5,13 +5,14 @@ DDIM code) and cosine (Nichol & Dhariwal 2021, eq. 17). Timesteps are the paper'
 `t - 1` of a table belongs to `t`.
 
 Two invariants. `alpha_bar` is the table that everything else is derived from, so a subset of the
-timesteps has bit for bit the noise levels of the full chain. And linear and cosine, which a file
-may name instead of its noise levels, are the same doubles on every machine: decimals, and single
-IEEE operations in a fixed order.
+timesteps has bit for bit the noise levels of the full chain. And all four, which a file or an
+integer network may name instead of noise levels, are the same doubles on every machine: decimals,
+and single IEEE operations in a fixed order.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -132,7 +133,7 @@ class Schedule:
 
 
 def parse_steps(text: str) -> list[float]:
-    """Noise variances, largest first, for "ddpm:50", "cosine:100" and the like.
+    """Noise variances, largest first, for "ddpm:50", "cosine:100", "quadratic:50" and the like.
 
     NAME:N is the T = 1000 schedule NAME respaced to N steps; t = 1 and t = 1000 are always kept.
     "ddpm" stands for "linear". Raises ValueError with one sentence for anything else.
@@ -149,9 +150,10 @@ def _betas(name: str, T: int) -> Float64:
     if name == "linear":
         betas = _even(start, end, T)
     elif name == "quadratic":
-        betas = np.linspace(start**0.5, end**0.5, T) ** 2
+        roots = _even(math.sqrt(start), math.sqrt(end), T)
+        betas = roots * roots
     elif name == "sigmoid":
-        betas = start + (end - start) / (1 + np.exp(-np.linspace(-6, 6, T)))
+        betas = start + (end - start) * _logistic(T)
     elif name == "cosine":
         betas = _cosine_betas(T)
     else:
@@ -165,6 +167,14 @@ def _even(start: float, end: float, T: int) -> Float64:
     """T numbers from start to end, by one product and one sum each; the last one is `end`."""
     step = (end - start) / (T - 1) if T > 1 else 0.0
     return np.array([*(start + t * step for t in range(T - 1)), end])
+
+
+@lru_cache(maxsize=4)
+@in_decimals
+def _logistic(T: int) -> Float64:
+    """1 / (1 + e^-x) at T numbers x, evenly from -6 to 6, each rounded to a double."""
+    x = [Decimal(12 * t) / (T - 1) - 6 if T > 1 else Decimal(-6) for t in range(T)]
+    return np.array([float(1 / (1 + (-number).exp())) for number in x])
 
 
 @lru_cache(maxsize=4)

@@ -27,7 +27,7 @@ DENSE = 10
 class Settings:
     """What the terms of an image depend on besides network and pixels.
 
-    chain: "linear", "cosine" with so many of the T = 1000 `steps`; sigma2: the variance of p_theta.
+    chain: a schedule's name, with so many of the T = 1000 `steps`; sigma2: the variance of p_theta.
     stride m > 1: each image meets t = 1..10 and every m-th of the other steps; which ones rotates
     from image to image in random order, so that every term is still the mean of an unbiased
     sample of the images and the cost falls m-fold. levels: noise variances, increasing,
