@@ -20,8 +20,7 @@ from diffcodec.codec import Codec
 from diffcodec.errors import OptionError
 from diffcodec.progressive.shared import Shared, State, beginning, estimate
 from diffcodec.sampling import SAMPLERS, Options, reconstruction
-from diffcodec.sampling.ancestral import ancestral
-from diffcodec.sampling.ddim import ddim
+from diffcodec.sampling.cuts import ancestral, ddim
 from diffcodec.theory.chain import Chain, Tables
 from diffcodec.theory.denoiser import GaussianDenoiser
 

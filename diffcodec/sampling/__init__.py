@@ -1,12 +1,16 @@
-"""Ways to show a cut, by name: the mean of what fits, or one image that fits.
+"""The generative half: samplers of images, and ways to show a cut.
+
+Samplers are functions, one a file, in the symbols of their papers (ddpm, ddim, langevin), and so is
+what is made with them: progressive generation, interpolation, inversion. Here are the ways to show
+a cut, by name: the mean of what fits, or one image that fits.
 
 x0_hat is the mean of all images that fit what was received: no other choice has a smaller squared
 error, and none looks as smooth. The other samplers walk the rest of the chain without its bits and
 show one image that fits, as far as the network knows images, at up to twice the squared error.
 They are for cuts only: the exact pixels of a whole file are not theirs to change.
 
-A new sampler is a function of a file beside this one, and a line of SAMPLERS. Nothing here imports
-numpy, so that help can list them.
+A new one is a function of cuts.py, and a line of SAMPLERS. Nothing here imports numpy, so that help
+can list them.
 """
 
 from __future__ import annotations
@@ -60,13 +64,13 @@ class Sampler:
 
 
 def _ancestral() -> Function:
-    from diffcodec.sampling.ancestral import ancestral
+    from diffcodec.sampling.cuts import ancestral
 
     return ancestral
 
 
 def _ddim() -> Function:
-    from diffcodec.sampling.ddim import ddim
+    from diffcodec.sampling.cuts import ddim
 
     return ddim
 
