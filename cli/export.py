@@ -94,7 +94,7 @@ def export(
 
 
 def _load(network: Path) -> Checkpoint:
-    from diffcodec.exact.floats import layers_of
+    from diffcodec.exact.listing import layers_of
     from diffcodec.network.checkpoint import Checkpoint
     from diffcodec.theory.chain import Tables
 

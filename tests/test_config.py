@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from diffcodec.errors import CheckpointError, RecipeError
-from diffcodec.exact.floats import layers_of
+from diffcodec.exact.listing import layers_of
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Predicts, Recipe
 from diffcodec.network.kinds import build
@@ -21,7 +21,7 @@ REFUSED = {  # settings, and the field that has to be named
     ("network.norm='batch'",): "network.norm",
     ("network.predicts='score'",): "network.predicts",
     ("network.sigma2='big'",): "network.sigma2",
-    ("network.betas='sigmoid'",): "network.betas",
+    ("network.betas='warmup'",): "network.betas",
     ("network.fourier=[8, 7]",): "network.fourier",
     ("network.fourier=[9]",): "network.fourier",
     ("network.fourier=[7.5]",): "network.fourier",

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diffcodec.errors import CheckpointError
-from diffcodec.exact.export import HEADROOM, export, float_network
+from diffcodec.exact.export import export, float_network
 from diffcodec.exact.floats import FloatNetwork
 from diffcodec.exact.graph import Graph, Layer
+from diffcodec.exact.layer_export import HEADROOM
 from diffcodec.exact.overflow import ROOM, accumulator, activation, prove
 from diffcodec.exact.reference import Reference
 from diffcodec.exact.rounding import Rounding
@@ -150,12 +151,13 @@ def test_int16_is_used_up_and_leaves_room() -> None:
     assert prove(graph).bits > 29
 
 
-@pytest.mark.parametrize("change", [{"norm": "group"}, {"attention": (16,)}])
+@pytest.mark.parametrize("change", [{"classes": 10}, {"image_channels": 1}, {"fourier": (7,)}])
 def test_other_networks_are_refused(change: dict[str, Any]) -> None:
     checkpoint = untrained()
     network = dataclasses.replace(checkpoint.recipe.network, **change)
     recipe = dataclasses.replace(checkpoint.recipe, network=network)
-    with pytest.raises(CheckpointError, match=r'tiny has no exact form.*norm = "none"'):
+    (field,) = change
+    with pytest.raises(CheckpointError, match=rf"tiny has no exact form: .*network.{field}"):
         export(dataclasses.replace(checkpoint, recipe=recipe), images())
 
 
@@ -328,12 +330,15 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_command_refuses(tmp_path: Path) -> None:
-    grouped, bare = untrained(norm="group"), dataclasses.replace(untrained(), tables={})
-    grouped.save(tmp_path / "grouped.safetensors")
+    grey = untrained()
+    network = dataclasses.replace(grey.recipe.network, image_channels=1)
+    grey = dataclasses.replace(grey, recipe=dataclasses.replace(grey.recipe, network=network))
+    grey.save(tmp_path / "grey.safetensors")
+    bare = dataclasses.replace(untrained(), tables={})
     bare.save(tmp_path / "bare.safetensors")
     untrained().save(tmp_path / "model.safetensors")
     for name, complaint in (
-        ("grouped", 'norm = "none"'),
+        ("grey", "network.image_channels"),
         ("bare", "diffcodec calibrate"),
         ("model", "does not exist"),
         ("missing", "no network file"),

@@ -267,7 +267,8 @@ def test_betas_count_for_mu_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"predicts": "score"}, {"predicts": ["eps"]}, {"predicts": "mu", "betas": "sigmoid"}]
+    "change",
+    [{"predicts": "score"}, {"predicts": ["eps"]}, {"predicts": "mu", "betas": "tanh"}],
 )
 def test_other_predictions_are_refused(change: dict[str, Any], tmp_path: Path) -> None:
     graph = dataclasses.replace(build("unit"), **change)

@@ -22,7 +22,8 @@ from diffcodec.exact.bytewise.reference import ByteReference
 from diffcodec.exact.bytewise.weights import byte_grids, byte_weights
 from diffcodec.exact.cost import SIGMAS_GREY, measure_cost
 from diffcodec.exact.export import export
-from diffcodec.exact.floats import FloatNetwork, layers_of
+from diffcodec.exact.floats import FloatNetwork
+from diffcodec.exact.listing import layers_of
 from diffcodec.exact.integers import INPUT_FRACTION
 from diffcodec.exact.stored import load_integers
 from diffcodec.network.checkpoint import Checkpoint

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from diffcodec.bitstream.types import Float64, Progress
 from diffcodec.exact.coefficients import coefficients
-from diffcodec.exact.floats import FloatLayer, FloatNetwork
+from diffcodec.exact.floats import FloatNetwork
+from diffcodec.exact.listing import FloatLayer
 from diffcodec.network.config import NetworkConfig
 from diffcodec.network.walk import double
 from diffcodec.theory.units import GREY, to_x0
@@ -28,7 +29,8 @@ class Activations:
     """Of what goes into a layer, and comes out of it.
 
     peak: largest modulus; low, high: of every channel (c_in,), with 0 between them; moments: sum
-    a a' (K, K) of what weights meet; out: largest modulus of the output.
+    a a' (K, K) of what weights meet; out: largest modulus of the output; read: of every channel
+    that normalisation or attention reads; weight: what all moments are multiplied by.
     """
 
     peak: float = 0.0
@@ -36,6 +38,8 @@ class Activations:
     high: Float64 = field(default_factory=lambda: np.zeros(1))
     moments: Float64 = field(default_factory=lambda: np.zeros((1, 1)))
     out: float = 0.0
+    read: Float64 = field(default_factory=lambda: np.zeros(1))
+    weight: float = 0.0
 
 
 class _Observer:
@@ -45,12 +49,15 @@ class _Observer:
         self.found = {layer.name: Activations() for layer in layers}
         self.rng, self.weight = np.random.default_rng(0), 1.0
 
-    def __call__(self, layer: FloatLayer, a: Tensor, out: Tensor) -> None:
+    def __call__(self, layer: FloatLayer, x: Tensor, a: Tensor, out: Tensor) -> None:
         own = self.found[layer.name]
+        if layer.norm is not None or layer.attention is not None:
+            own.read = np.maximum(own.read, x.abs().amax(dim=(0, 2, 3)).double().numpy())
         own.low = np.minimum(own.low, a.amin(dim=(0, 2, 3)).double().numpy())
         own.high = np.maximum(own.high, a.amax(dim=(0, 2, 3)).double().numpy())
         own.peak = float(max(own.high.max(), -own.low.min()))
         own.out = max(own.out, float(out.abs().max()))
+        own.weight += self.weight
         inputs = _inputs(layer, a, self.rng) * math.sqrt(self.weight / PLACES)
         product = (inputs.T @ inputs).numpy()
         if own.moments.shape == product.shape:
@@ -104,7 +111,8 @@ def _inputs(layer: FloatLayer, a: Tensor, rng: np.random.Generator) -> Tensor:
     if layer.upsample:
         a = double(a)
     n, _, height, width = a.shape
-    padded = F.pad(a, [kernel // 2] * 4)
+    before = 0 if layer.trailing else kernel // 2
+    padded = F.pad(a, [before, kernel - 1 - before] * 2)
     image, row, column = (
         torch.from_numpy(rng.integers(0, size, PLACES)) for size in (n, height, width)
     )

@@ -3,7 +3,8 @@
 No library convolution is called: some of them (NNPACK, cuDNN, oneDNN on ARM) use Winograd's
 transforms, which round. A convolution here is one matrix product for each tap of the kernel. In
 float64 these are exact as they stand. In float32 activations and weights are split into signed
-bytes, and products of bytes are added up only as far as 2^24 is out of reach.
+bytes, and products of bytes are added up only as far as 2^24 is out of reach. Normalisation and
+attention are always in float64 (gemm_windows.py).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch.nn import functional as F
 
 from diffcodec.bitstream.types import Int16, Int32, Int64
 from diffcodec.errors import CheckpointError
+from diffcodec.exact.gemm_windows import attend, normalise
 from diffcodec.exact.graph import Graph, Layer
 from diffcodec.network.threads import torch_threads
 
@@ -62,6 +64,8 @@ class Gemm:
         self.graph, self.dtype, self.threads = graph, dtype, threads
         self.device = torch.device(device)
         self.silu = self._put(graph.tensors["silu"].astype(np.int32))
+        exp2 = graph.tensors.get("exp2", np.zeros(0))
+        self.exp2 = self._put(exp2.astype(np.float64))
         self.products = [self._products(layer) for layer in graph.layers]
         shifts = [graph.tensors[f"{layer.name}.shift"] for layer in graph.layers]
         self.shifts = [self._put(shift.astype(np.int32)) for shift in shifts]
@@ -73,15 +77,23 @@ class Gemm:
             streams = [self._put(np.ascontiguousarray(x, np.int32))]
             for number, layer in enumerate(self.graph.layers):
                 bias = self._put(np.stack([biases[number] for biases in levels]).astype(np.int32))
-                out = self._convolve(number, self._activations(layer, streams), bias)
+                a = self._activations(layer, self._read(layer, streams, v))
+                out = self._convolve(number, a, bias)
                 streams.append(out if layer.add is None else out + streams[layer.add])
             return np.asarray(streams[-1].cpu().numpy())
 
     def _put(self, array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(array).to(self.device)
 
-    def _activations(self, layer: Layer, streams: list[Tensor]) -> Tensor:
+    def _read(self, layer: Layer, streams: list[Tensor], v: NDArray[np.float64]) -> Tensor:
         x = torch.cat([streams[i] for i in layer.sources], dim=3)
+        if layer.norm:
+            rows = [self.graph.affine(layer, float(level)) for level in v]
+            scale, offset = (torch.from_numpy(np.stack(t)) for t in zip(*rows, strict=True))
+            return normalise(layer.norm, x, scale, offset)
+        return attend(layer.attention, x, self.exp2) if layer.attention else x
+
+    def _activations(self, layer: Layer, x: Tensor) -> Tensor:
         if layer.silu:
             index = x.clamp(-32768, 32767).add_(32768).long()
             x = self.silu[index] + (x - 32767).clamp_(min=0)
@@ -93,9 +105,11 @@ class Gemm:
     def _convolve(self, number: int, a: Tensor, bias: Tensor) -> Tensor:
         layer = self.graph.layers[number]
         kernel = self.graph.weight(layer).shape[1]
-        (n, height, width, _), edge, step = a.shape, kernel // 2, layer.stride
+        (n, height, width, _), step = a.shape, layer.stride
+        before = 0 if layer.trailing else kernel // 2
+        around = (before, kernel - 1 - before)
         rows, columns = -(-height // step), -(-width // step)
-        padded = [F.pad(part, (0, 0, edge, edge, edge, edge)) for part in self._split(a)]
+        padded = [F.pad(part, (0, 0, *around, *around)) for part in self._split(a)]
         acc = bias[:, None, None].repeat(1, rows, columns, 1)
         band = rows if a.is_cuda else max(1, BAND // (n * columns))
         for top in range(0, rows, band):

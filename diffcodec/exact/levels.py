@@ -8,14 +8,20 @@ from collections.abc import Callable
 import numpy as np
 
 from diffcodec.bitstream.types import Float64
-from diffcodec.network.noise import SIGMA_RANGE
+from diffcodec.network.config import NetworkConfig
+from diffcodec.network.noise import SIGMA_RANGE, NoiseEmbedding
 
 BETWEEN = 16  # values of the noise embedding, from one level to the next, that are averaged
 
 
-def noise_levels(per_octave: int) -> Float64:
-    """Noise variances at which biases are kept, so many to an octave of sigma, increasing."""
+def noise_levels(per_octave: int, config: NetworkConfig | None = None) -> Float64:
+    """Noise variances at which biases are kept, so many to an octave of sigma, increasing.
+
+    config: of a network that may distinguish others than SIGMA_RANGE.
+    """
     low, high = SIGMA_RANGE
+    if config is not None and config.condition != "sigma":
+        low, high = (math.sqrt(v) for v in NoiseEmbedding(config).range)
     count = math.ceil(math.log2(high / low) * per_octave) + 1
     return np.geomspace(low, high, count) ** 2
 

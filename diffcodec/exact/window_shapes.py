@@ -49,9 +49,12 @@ def _check_norm(graph: Graph, layer: Layer, channels: int) -> None:
         tensor = graph.tensors.get(f"{layer.name}.{kind}")
         if tensor is None and not needed:
             continue
-        if tensor is None or tensor.dtype != np.int64 or tensor.shape != shape:
-            _refuse(layer, kind)
-        elif max(int(tensor.max()), -int(tensor.min())) >= MOST:
+        if (
+            tensor is None
+            or tensor.dtype != np.int64
+            or tensor.shape != shape
+            or max(int(tensor.max()), -int(tensor.min())) >= MOST
+        ):
             _refuse(layer, kind)
 
 

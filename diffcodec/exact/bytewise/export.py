@@ -24,8 +24,9 @@ from diffcodec.exact.bytewise.narrowing import narrowed
 from diffcodec.exact.bytewise.proof import prove_bytes
 from diffcodec.exact.bytewise.rounded_layer import WORD, finest_bits, folded_weights, layer_tensors
 from diffcodec.exact.conformance import expected
-from diffcodec.exact.floats import FloatLayer, FloatNetwork, embedding_of, facts_of, meaning_of
+from diffcodec.exact.floats import FloatNetwork, embedding_of, facts_of, meaning_of
 from diffcodec.exact.levels import level_rows, noise_levels
+from diffcodec.exact.listing import FloatLayer
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.grids import Grid, grids_in
 

@@ -67,7 +67,7 @@ def by_bytes(
 ) -> Tensor:
     """The output of layer k by its bytes, from float streams: (N, c_out, H, W)."""
     layer, tensors = graph.layers[k], graph.tensors
-    a = network.activations(network.layers[k], streams)
+    a = network.activations(network.layers[k], streams, v)
     counts, zero = torch.round(a / _channels(step_of(graph, k))), tensors.get(f"{layer.name}.zero")
     if zero is not None:
         counts = torch.clamp(counts, _channels(-1.0 * zero), _channels(255.0 - zero))

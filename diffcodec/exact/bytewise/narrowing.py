@@ -39,7 +39,7 @@ def narrowed(
     for i, sigma in enumerate(SIGMAS_GREY):
         alone = Alone(network, images, sigma)
         for k, layer in enumerate(layers[1:], 1):
-            a = network.activations(layer, alone.streams)
+            a = network.activations(layer, alone.streams, alone.v)
             for j, share in enumerate(SHARES):
                 rounded = in_steps(a, _shared(measured[layer.name], share))
                 costs[k, j] += alone.cost(k, network.output(layer, rounded, alone.streams, alone.v))

@@ -14,8 +14,8 @@ from diffcodec.errors import CheckpointError
 from diffcodec.exact.activation_ranges import Activations
 from diffcodec.exact.bytewise.graph import PAIR, ByteGraph, ByteLayer, gain
 from diffcodec.exact.bytewise.proof import accumulator
-from diffcodec.exact.floats import FloatLayer
 from diffcodec.exact.integers import INPUT_FRACTION
+from diffcodec.exact.listing import FloatLayer
 from diffcodec.exact.overflow import ROOM
 from diffcodec.exact.rounding import Rounding
 from diffcodec.network.grids import Grid
