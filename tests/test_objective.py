@@ -20,12 +20,10 @@ from diffcodec.network.unet import UNet
 from diffcodec.theory.elbo import GaussianDiffusion, discretized_gaussian_log_likelihood
 from diffcodec.theory.schedule import Schedule
 from diffcodec.theory.units import GREY
+from diffcodec.training.importance import KEPT, UNIFORM, History
 from diffcodec.training.objective import (
-    KEPT,
     LAMBDA,
-    UNIFORM,
     Draw,
-    History,
     Objective,
     log_pixel_mass,
     noise_variances,
@@ -284,6 +282,28 @@ def test_hybrid_trains_the_mean_by_simple_and_the_variance_by_the_bound() -> Non
     assert torch.equal(gradients["hybrid"][:, :3], gradients["simple"][:, :3])
     assert torch.allclose(gradients["hybrid"][:, 3:], LAMBDA * gradients["nelbo"][:, 3:])
     assert (gradients["nelbo"][:, :3] != 0).any() and (gradients["hybrid"][:, 3:] != 0).all()
+
+
+def test_hybrid_keeps_the_ratio_of_its_terms_whatever_is_predicted() -> None:
+    # A network that starts says 0, and with mu = 0 the bound is 10^5 bits/dim: 0.001 of that drives
+    # the log variance, and what it shares with the mean, out of all bounds in 30 steps.
+    t, x0 = torch.tensor([0, 15, 300, 900]), tensor(pixels(4))
+    draw = Draw(torch.from_numpy(Schedule.named("linear").v[t]).float(), t, torch.ones(4))
+    torch.manual_seed(0)
+    y = x0 + draw.v.sqrt()[:, None, None, None] * torch.randn(x0.shape)
+    for predicts in ("eps", "mu"):
+        about = ("network.sigma2=learned", f"network.predicts={predicts}")
+        hybrid = Objective(recipe("train.objective=hybrid", *about), CPU)
+        x0_hat = hybrid.prediction(draw.v)[0] * y
+        share = torch.zeros(4, 3, 4, 4, requires_grad=True)
+        losses = hybrid.losses(x0, torch.cat([x0_hat, share], dim=1), draw)
+        bound = hybrid.bound(x0, x0_hat, share, draw)
+        simple = hybrid.weight(draw.v) * (x0 - x0_hat).square().mean(dim=(1, 2, 3))
+        assert torch.allclose(losses - simple, LAMBDA * hybrid.weight(draw.v) * draw.v * bound)
+        (gradient,) = torch.autograd.grad(losses.sum(), share)
+        assert (gradient.sum(dim=(1, 2, 3)).abs() < simple).all()
+        if predicts == "mu":
+            assert (LAMBDA * bound).max() > 100 * simple.max()
 
 
 def test_the_best_learned_variance_is_the_error_of_the_mean() -> None:

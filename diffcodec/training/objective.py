@@ -8,7 +8,10 @@ With D = |x0 - x0_hat|^2, the mean over the sub-pixels:
 - nelbo: t uniform, T L_{t-1} in bits/dim, L_0 by the discretized decoder: its mean is the bound L
   (eq. 5) but for the constant L_T;
 - hybrid: L_simple + 0.001 L (improved DDPM, eq. 16), where L's gradient flows through the learned
-  variance only;
+  variance only. That is for eps: where D weighs w(v) instead of 1 / v, L weighs 0.001 v w(v), so
+  that at every t both keep their ratio. mu's own error is tiny where there is little noise, and
+  L, in units of sigma_t^2, large: at 0.001 it outweighs L_simple by a factor of 100 at first, the
+  log variance runs away in 30 steps, and what it shares with the mean goes with it;
 - vlb: log v uniform, D / v: the continuous-time bound, rate = 1/2 * integral of D dSNR;
 - edm: log v uniform, D (1/v + 1/sigma_data^2) (Karras et al. 2022): as vlb where the bits are,
   without giving up the noise levels that decide how the first kilobyte looks;
@@ -16,6 +19,21 @@ With D = |x0 - x0_hat|^2, the mean over the sub-pixels:
   noise level, as with EDM2's learned weights (Karras et al. 2024). E[D | v] is a running mean.
 
 vlb, edm and psnr may draw log sigma from a truncated normal distribution instead, as EDM does.
+
+All of them are denoising score matching (Vincent 2011), as DDPM finds in section 3.2. Where x0_hat
+is E[x0 | y], (x0_hat - y) / v is the score of y = x0 + n, the gradient of log q(y); a network's is
+
+    s_theta(y, v) = (x0_hat - y) / v,
+    l(v) = 1/2 E |s_theta(y, v) + (y - x0) / v|^2 = E D / (2 v^2)    (NCSN eqs. 2 and 5)
+
+with (x0 - y) / v the gradient of log q(y | x0). A loss w(v) D is lambda(v) l(v) (NCSN eq. 6), and
+lambda(v) = 2 v^2 w(v) is
+- simple and hybrid: 2 v for eps, which is NCSN's choice, sigma^2; 2 v^2 for x0, 2 v (1 + v) for v,
+  2 v^2 / c_out^2 for mu (network/prediction.py);
+- vlb: 2 v; edm: 2 v (1 + v / sigma_data^2); psnr: 2 v^2 / E[D | v];
+- nelbo: T (v_t - v_{t-1})^2 / ((1 + v_{t-1}) sigma_t^2 ln 2) for t > 1 (eq. 12), beside what
+  sigma_t^2 costs by itself; L_0 is a likelihood.
+theory/score_matching.py has the other forms of score matching, which have the same minimum.
 """
 
 from __future__ import annotations
@@ -33,13 +51,11 @@ from diffcodec.network.config import CONTINUOUS, Recipe, TrainConfig
 from diffcodec.network.prediction import Prediction
 from diffcodec.theory.schedule import Schedule
 from diffcodec.theory.units import GREY
+from diffcodec.training.importance import History
+from diffcodec.training.mean_errors import MeanErrors
 
 LAMBDA = 0.001  # of L in the hybrid objective
-KEPT = 10  # losses of every timestep that importance sampling remembers
-UNIFORM = 0.001  # share of the draws that importance sampling makes uniformly
 EDGE = 1e3  # standard deviations that stand for infinity, where gradients exist
-BINS_PER_OCTAVE = 2  # of noise, in which errors are averaged
-PACE = 0.01  # share of a new error in their mean
 NORMAL = NormalDist()
 
 
@@ -74,7 +90,7 @@ class Objective:
         self.v_s = torch.from_numpy(v_s).to(device)
         self.v_t = self.v.to(device)
         self.history = History(self.T) if self.config.sampling == "importance" else None
-        self.errors = Errors(recipe, device) if self.config.objective == "psnr" else None
+        self.errors = MeanErrors(recipe, device) if self.config.objective == "psnr" else None
 
     def draw(self, n: int, rng: torch.Generator) -> Draw:
         """n noise levels, stratified: one in each n-th of the distribution."""
@@ -102,10 +118,12 @@ class Objective:
         if self.errors is not None:
             image = d if target is None else _apart(x0, x0_hat)
             return d / self.errors(draw.v.to(x0.device), image.detach())
-        simple = self.weight(draw.v.to(x0.device)) * d
+        v = draw.v.to(x0.device)
+        weight = self.weight(v)
         if objective == "hybrid":
-            return simple + LAMBDA * self.bound(x0, x0_hat.detach(), share, draw)
-        return simple
+            scale = LAMBDA * v * weight  # LAMBDA itself for eps
+            return weight * d + scale * self.bound(x0, x0_hat.detach(), share, draw)
+        return weight * d
 
     def weight(self, v: Tensor) -> Tensor:
         """Weight of D at noise variances v (N,), for all objectives but nelbo."""
@@ -167,80 +185,6 @@ class Objective:
         kept = self.history or self.errors
         if kept is not None and state:
             kept.load_state_dict(state)
-
-
-class History:
-    """The last losses of every timestep: p(t) ~ sqrt(E[L_t^2]) makes their mean least noisy."""
-
-    def __init__(self, T: int) -> None:
-        self.losses = torch.zeros(T, KEPT, dtype=torch.float64)
-        self.count = torch.zeros(T, dtype=torch.int64)
-
-    def probabilities(self) -> Tensor:
-        """(T,) float64; uniform until every timestep has KEPT losses."""
-        T = len(self.count)
-        if (self.count < KEPT).any():
-            return torch.full((T,), 1 / T, dtype=torch.float64)
-        size = self.losses.square().mean(dim=1).sqrt()
-        return (1 - UNIFORM) * size / size.sum() + UNIFORM / T
-
-    def add(self, t: Tensor, losses: Tensor) -> None:
-        """t: (N,) from 0; losses: (N,)."""
-        for i, loss in zip(t.tolist(), losses.tolist(), strict=True):
-            self.losses[i, self.count[i] % KEPT] = loss
-            self.count[i] += 1
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """The tensors themselves."""
-        return {"losses": self.losses, "count": self.count}
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """From `state_dict`, on any device."""
-        self.losses, self.count = state["losses"].cpu(), state["count"].cpu()
-
-
-class Errors:
-    """E[D | v] as a running mean in bins of log sigma, half an octave or less each.
-
-    A bin's first value is what Gaussian pixels of the recipe's sigma_data would leave, or what
-    `start` says.
-    """
-
-    def __init__(self, recipe: Recipe, device: torch.device) -> None:
-        low, high = (math.log2(s / GREY) for s in (recipe.train.sigma_min, recipe.train.sigma_max))
-        self.count = math.ceil(high - low) * BINS_PER_OCTAVE
-        self.low, self.width = low, (high - low) / self.count
-        centres = low + self.width * (torch.arange(self.count, dtype=torch.float64) + 0.5)
-        self.centres, self.s2 = 4**centres, recipe.network.sigma_data**2
-        self.means = self._gaussian(self.centres).float().to(device)
-
-    def _gaussian(self, v: Tensor) -> Tensor:
-        return v * self.s2 / (v + self.s2)
-
-    def start(self, v: list[float], mse: list[float]) -> None:
-        """Begin at errors mse that were measured at noise variances v, increasing."""
-        known = torch.tensor(v, dtype=torch.float64)
-        share = torch.tensor(mse, dtype=torch.float64) / self._gaussian(known)
-        found = np.interp(self.centres.log(), known.log(), share.log())
-        self.means.copy_(self._gaussian(self.centres) * torch.from_numpy(np.exp(found)))
-
-    def __call__(self, v: Tensor, d: Tensor) -> Tensor:
-        """The means at noise variances v (N,), after errors d (N,) have joined them."""
-        bins = ((v.log2() / 2 - self.low) / self.width).long().clamp(0, self.count - 1)
-        sums, counts = (torch.zeros_like(self.means) for _ in range(2))
-        sums.index_add_(0, bins, d.float())
-        counts.index_add_(0, bins, torch.ones_like(d, dtype=torch.float32))
-        share = 1 - (1 - PACE) ** counts
-        self.means += share * (sums / counts.clamp(min=1) - self.means)
-        return self.means[bins]
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """The tensor itself."""
-        return {"means": self.means}
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """From `state_dict`."""
-        self.means.copy_(state["means"])
 
 
 def noise_variances(u: Tensor, config: TrainConfig) -> Tensor:
