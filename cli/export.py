@@ -1,4 +1,4 @@
-"""export: from a trained network to the integer one that the codec uses."""
+"""export: from a trained network to the integer one that codes, or to a folder of diffusers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import click
 from diffcodec.cli.options import file_options
 from diffcodec.cli.output import Output
 from diffcodec.cli.reading_options import reading_options
-from diffcodec.cli.training_set import TrainingSet, training_set_options
+from diffcodec.cli.streams import name_of
+from diffcodec.cli.training_set import TrainingSet, optional_training_set
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +27,7 @@ PIXELS = 2**18  # that activations are measured on, at every noise level
 
 @click.command()
 @click.argument("network", type=click.Path(path_type=Path))
-@training_set_options
+@optional_training_set
 @reading_options
 @click.option(
     "-o",
@@ -42,6 +43,11 @@ PIXELS = 2**18  # that activations are measured on, at every noise level
     help="Of activations and weights: with 8 the file is half as large and the network faster, at "
     "an error that is told.",
 )
+@click.option(
+    "--diffusers",
+    metavar="DIR",
+    help="Write the floats instead, as a folder that the library diffusers loads; takes no --data.",
+)
 @file_options
 def export(
     network: Path,
@@ -49,21 +55,31 @@ def export(
     choices: Choices,
     out: str | None,
     bits: str,
+    diffusers: str | None,
     output: Output,
 ) -> None:
     """Turn the trained NETWORK into the integers that code.
 
     They give the same bits on every machine. The images should be those of its training:
     activations on them decide how the integers are scaled. It is proven that no sum overflows,
-    whatever the image. What the integers cost is measured on them too.
+    whatever the image. What the integers cost is measured on them too. NETWORK is a file of
+    training's, or a folder of diffusers.
 
     \b
     Examples:
       diffcodec export runs/photo/model.safetensors --data images/
       diffcodec export model.safetensors --data cifar10/ --split train -o cifar10.safetensors
       diffcodec export --bits 8 runs/photo/model.safetensors --data images/
+      diffcodec export --diffusers ddpm/ runs/ddpm-cifar10/model.safetensors
     """
-    target = out or str(network.with_suffix(f".exact{network.suffix}"))
+    if diffusers is not None:
+        if images.data or out is not None:
+            raise click.UsageError("--diffusers DIR writes a folder: it takes no --data, no --out")
+        _write_folder(network, Path(diffusers), output)
+        return
+    if not images.data:
+        raise click.UsageError("name images as in training with --data, or a --diffusers folder")
+    target = out or str(network.with_suffix(f".exact{network.suffix or '.safetensors'}"))
     output.claim(network, target)
     checkpoint = _load(network)
     crops = _crops(checkpoint, images, choices)
@@ -93,12 +109,27 @@ def export(
         output.say(table(layers))
 
 
+def _write_folder(network: Path, folder: Path, output: Output) -> None:
+    """The floats of a network as a folder of diffusers."""
+    from diffcodec.network.diffusers import save_folder
+    from diffcodec.zoo import load_weights
+
+    if folder.exists() and not folder.is_dir():
+        raise click.ClickException(f"{name_of(folder)} is no folder")
+    if folder.is_dir() and any(folder.iterdir()) and not output.force:
+        raise click.ClickException(
+            f"{name_of(folder)} is not empty; write into it with -f, or name another DIR"
+        )
+    save_folder(load_weights(network), folder)
+    output.say(f"{folder}: DDPMPipeline.from_pretrained loads it")
+
+
 def _load(network: Path) -> Checkpoint:
     from diffcodec.exact.listing import layers_of
-    from diffcodec.network.checkpoint import Checkpoint
     from diffcodec.theory.chain import Tables
+    from diffcodec.zoo import load_checkpoint
 
-    checkpoint = Checkpoint.load(network)
+    checkpoint = load_checkpoint(network)
     layers_of(checkpoint)  # what has no exact form is refused at once
     Tables.of(checkpoint.tables)  # and what lacks what coding needs
     return checkpoint

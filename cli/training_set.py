@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from diffcodec.cli.options import grouped
+from diffcodec.cli.options import Decorator, grouped
 from diffcodec.cli.streams import PIPE, read
 
 if TYPE_CHECKING:
@@ -64,20 +64,25 @@ class TrainingSet:
         return name_of_set(self.sources)
 
 
-training_set_options = grouped(
-    "images",
-    TrainingSet,
-    click.option(
-        "--data",
-        required=True,
-        multiple=True,
-        metavar="IMAGES",
-        help="A file or folder of images, or - for one from a pipe. May be repeated.",
-    ),
-    click.option(
-        "--split",
-        default="all",
-        metavar="NAME",
-        help="Only files or folders below IMAGES whose name begins with NAME.",
-    ),
-)
+def _options(required: bool) -> Decorator[Any]:
+    return grouped(
+        "images",
+        TrainingSet,
+        click.option(
+            "--data",
+            required=required,
+            multiple=True,
+            metavar="IMAGES",
+            help="A file or folder of images, or - for one from a pipe. May be repeated.",
+        ),
+        click.option(
+            "--split",
+            default="all",
+            metavar="NAME",
+            help="Only files or folders below IMAGES whose name begins with NAME.",
+        ),
+    )
+
+
+training_set_options = _options(required=True)
+optional_training_set = _options(required=False)  # of a command that may do without

@@ -20,7 +20,12 @@ from diffcodec.theory.schedule import Schedule
 from tests.diffusers_folders import AS_DDPM, blocks, diffusers, model, pipeline
 
 TIMES = (0, 1, 10, 300, 700, 998, 999)  # as the library counts them
-NAMES = {"linear": "linear", "squaredcos_cap_v2": "cosine"}
+NAMES = {  # of betas, theirs and ours
+    "linear": "linear",
+    "scaled_linear": "quadratic",
+    "squaredcos_cap_v2": "cosine",
+    "sigmoid": "sigmoid",
+}
 DEEP = {"block_out_channels": (16, 16, 48), "layers_per_block": 2, **blocks(True, False, True)}
 NETWORKS: dict[str, dict[str, Any]] = {
     "as DDPM's": AS_DDPM,

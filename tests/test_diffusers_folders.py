@@ -86,7 +86,7 @@ def test_weights_in_several_files(folder: Path, original: Path) -> None:
     assert len(list((folder / "unet").glob("*.safetensors"))) > 2
     assert same(load_folder(folder), load_folder(original))
     next((folder / "unet").glob("*-00002-*")).unlink()
-    with pytest.raises(CheckpointError, match="cannot read .*00002"):
+    with pytest.raises(CheckpointError, match=r"cannot read .*00002"):
         load_folder(folder)
 
 

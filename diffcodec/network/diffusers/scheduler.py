@@ -31,7 +31,12 @@ CLASSES = (  # of chains of the same betas: x_t = sqrt(alpha_bar_t) x_0 + sqrt(1
     "UniPCMultistepScheduler",
 )
 PREDICTS: dict[str, Predicts] = {"epsilon": "eps", "sample": "x0", "v_prediction": "v"}
-BETAS: dict[str, Betas] = {"linear": "linear", "squaredcos_cap_v2": "cosine"}
+BETAS: dict[str, Betas] = {
+    "linear": "linear",
+    "scaled_linear": "quadratic",
+    "squaredcos_cap_v2": "cosine",
+    "sigmoid": "sigmoid",
+}
 SIGMA2: dict[str, Sigma2] = {
     "fixed_small": "beta_tilde",
     "fixed_large": "beta",
@@ -88,10 +93,10 @@ def _defaults(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_betas(fields: Fields) -> None:
-    """Raises CheckpointError for other betas than the 1000 of DDPM, or of improved DDPM."""
+    """Raises CheckpointError for betas of another number, or between other ends, than DDPM's."""
     fields.fixed("trained_betas", None)
     fields.fixed("num_train_timesteps", 1000)
-    if fields["beta_schedule"] == "linear":  # the cosine is not asked for its ends
+    if fields["beta_schedule"] != "squaredcos_cap_v2":  # which is not asked for its ends
         fields.fixed("beta_start", BETA_START)
         fields.fixed("beta_end", BETA_END)
 
