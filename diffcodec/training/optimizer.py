@@ -7,16 +7,38 @@ of a shape are orthogonalised together. The first and the last convolution are A
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from diffcodec.network.config import TrainConfig
-
 MOMENTUM = 0.95
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # a + b x^2 + c x^4, which drives x to about 1
 ITERATIONS = 5
+
+
+class Pace(Protocol):
+    """What of a recipe's [train] decides about steps, whatever they minimise."""
+
+    @property
+    def optimizer(self) -> str:
+        """ "adam" or "muon"."""
+
+    @property
+    def lr(self) -> float:
+        """The highest learning rate."""
+
+    @property
+    def steps(self) -> int:
+        """Of the whole run."""
+
+    @property
+    def warmup(self) -> int:
+        """Steps in which it rises."""
+
+    @property
+    def cooldown(self) -> float:
+        """The share of the run in which it falls."""
 
 
 class Muon:
@@ -47,7 +69,7 @@ class Muon:
 class Optimizer:
     """Adam, or Adam and Muon, as one; a step's learning rate is that of Adam for both."""
 
-    def __init__(self, model: nn.Module, config: TrainConfig) -> None:
+    def __init__(self, model: nn.Module, config: Pace) -> None:
         parameters = [p for p in model.parameters() if p.requires_grad]
         inner = [p for p in parameters if p.ndim == 4][1:-1] if config.optimizer == "muon" else []
         chosen = {id(p) for p in inner}

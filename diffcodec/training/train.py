@@ -25,6 +25,7 @@ from diffcodec.network.grids import grids_in
 from diffcodec.network.kinds import build
 from diffcodec.training.crops import DeviceBatches
 from diffcodec.training.distributed import meet
+from diffcodec.training.optimizer import Pace
 from diffcodec.training.quantized import on_grids, quantize
 from diffcodec.training.run import STATE, Run, start, update_ema
 from diffcodec.training.step import Step
@@ -34,7 +35,7 @@ SAVE_EVERY = 120.0  # seconds
 PIXELS = 2**18  # that the ranges of activations are measured on, at every noise level
 
 
-def learning_rate(config: TrainConfig, step: int, spent: float = 0.0) -> float:
+def learning_rate(config: Pace, step: int, spent: float = 0.0) -> float:
     """Linear warm-up, constant, linear cool-down over the last `cooldown` of the run.
 
     The run is as far as its steps, or as its time: spent is the share that has gone by.
