@@ -2,6 +2,16 @@
 
 Timesteps are the paper's t = 1..T; equation numbers are the paper's. Images are (N, C, H, W),
 float64.
+
+Eq. 16 sorts the same bound by what p_theta is to match, the reverse process of all images:
+
+    L = KL(q(x_T) || p(x_T)) + sum_t E KL(q(x_{t-1} | x_t) || p_theta(x_{t-1} | x_t)) + H(x_0)
+
+For Gaussian pixels q(x_{t-1} | x_t) is Gaussian, with the variance that is "widened" below. With
+masks for noise, where x_t shows all but the first t of T coordinates, each term is the cost of one
+coordinate given those that are shown: p_theta is an autoregressive model (section 4.3), and a
+diffusion codec one whose order is coarse to fine instead of pixel by pixel. The two forms, and the
+model of masks, are compared in tests/test_autoregressive.py.
 """
 
 from __future__ import annotations
