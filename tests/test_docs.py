@@ -21,6 +21,8 @@ from diffcodec.eval.publish.readme import RESULTS, TABLES, render
 from diffcodec.eval.publish.ship import SPLIT
 from diffcodec.eval.publish.state import Place
 from diffcodec.eval.publish.state import load as load_state
+from diffcodec.exact.attention import EXP2, ONE, Attention
+from diffcodec.exact.attention import FRACTION as LOGITS
 from diffcodec.exact.bytewise.graph import (
     ACTIVATIONS,
     HARD_SWISH_FRACTION,
@@ -32,6 +34,7 @@ from diffcodec.exact.bytewise.proof import MOST_SHIFT
 from diffcodec.exact.graph import Graph, Layer
 from diffcodec.exact.integers import INPUT_FRACTION, WEIGHTS
 from diffcodec.exact.integers import KEY as EXACT
+from diffcodec.exact.normalisation import SQUARE, Norm
 from diffcodec.network.config import Recipe
 from diffcodec.network.grey import GREY_SEED
 from diffcodec.zoo import load_graph, model_card, shipped_networks
@@ -109,15 +112,18 @@ def test_the_network_format_states_the_codes_constants() -> None:
     assert f"(c_in y) {1 << INPUT_FRACTION}" in NETWORK
     assert f"rint({1 << WEIGHTS} share)" in NETWORK
     assert (
-        f"`version` | {ByteGraph.VERSION};" in NETWORK
+        f"`version` | {ByteGraph.VERSION} or {Graph.WINDOWS};" in NETWORK
         and f"2^({HARD_SWISH_FRACTION} - f)" in NETWORK
     )
     assert f"| <= {PAIR}\n" in NETWORK and f"at most {HARD_SWISH_FRACTION} if" in NETWORK
     assert f"uint8 (c_out) | at most {MOST_SHIFT} |" in NETWORK
     for name in ACTIVATIONS:
         assert f'"{name}"' in NETWORK, name
+    assert f"int16 ({EXP2})" in NETWORK and f"2^-(d / {1 << LOGITS})" in NETWORK
+    assert f"2^{SQUARE} (T + eps)" in NETWORK and f"{ONE} window^2" in NETWORK
     parts = NETWORK.split("\n## ")
-    kinds = ((1, 2), (Graph, Layer)), ((1, 3), (ByteGraph, ByteLayer))
+    windows = (1, 2, 3), (Graph, Layer, Norm, Attention)
+    kinds = windows, ((1, 2), (Graph,)), ((1, 4), (ByteGraph, ByteLayer))
     for sections, classes in kinds:
         text = "".join(parts[section] for section in sections)
         fields = {f.name for kind in classes for f in dataclasses.fields(kind)}

@@ -96,7 +96,7 @@ def chain(betas: Betas) -> list[float]:
 
 
 def by_the_document(predicts: Predicts, betas: Betas, v: float) -> tuple[float, float, float]:
-    """FORMAT-network.md, section 4, number by number; sigma_data is 1/2."""
+    """FORMAT-network.md, section 5, number by number; sigma_data is 1/2."""
     if predicts == "preconditioned":
         return 0.25 / (v + 0.25), math.sqrt(v * 0.25 / (v + 0.25)), 1 / math.sqrt(v + 0.25)
     c_in = 1 / math.sqrt(1 + v)

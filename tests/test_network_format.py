@@ -23,7 +23,7 @@ from tests.random_bytes import ByteBuilder, inputs, random_bytes
 
 Array = NDArray[Any]
 TABLES = Tables((0.0, 0.0, 0.0), 0.25, np.array([1e-4, 1.0]), np.array([1e-5, 0.2]), {})
-TYPES = {"F64": "<f8", "F16": "<f2", "I32": "<i4", "I16": "<i2", "I8": "|i1", "U8": "|u1"}
+TYPES = {"F64": "<f8", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1", "U8": "|u1"}
 
 
 def read(file: bytes) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -77,7 +77,7 @@ def convolve(a: Array, weight: Array, stride: int) -> Array:
 
 
 def evaluate(structure: dict[str, Any], tensors: dict[str, Array], x: Array, v: float) -> Array:
-    """Section 3: the output (H, W, C) for the input (H, W, C)."""
+    """Section 4: the output (H, W, C) for the input (H, W, C)."""
     assert structure["version"] == 2
     streams = [x.astype(int)]
     for i, layer in enumerate(structure["layers"]):
