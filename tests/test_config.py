@@ -32,6 +32,19 @@ REFUSED = {  # settings, and the field that has to be named
     ("train.objective='l2'",): "train.objective",
     ("train.optimizer='sgd'",): "train.optimizer",
     ("train.sampling='loss'",): "train.sampling",
+    ("network.image_channels=2",): "network.image_channels",
+    ("network.image_channels=1",): "train.grey",
+    ("network.groups=5",): "network.groups",
+    ("network.groups=-8",): "network.groups",
+    ("network.head_width=3",): "network.head_width",
+    ("network.eps=0.0",): "network.eps",
+    ("network.middle='both'",): "network.middle",
+    ("network.downsampling='pooled'",): "network.downsampling",
+    ("network.condition='snr'",): "network.condition",
+    ("network.freq_shift=4",): "network.freq_shift",
+    ("network.classes=-1",): "network.classes",
+    ("network.norm='none'", "network.scale_shift=true"): "network.scale_shift",
+    ("train.dropout=1.0",): "train.dropout",
     ("train.batch=0",): "train.batch",
     ("train.lr=0.0",): "train.lr",
     ("train.sigma_min=2000.0",): "train.sigma_min",
@@ -71,6 +84,8 @@ def test_what_does_fit_is_taken() -> None:
         {"network.predicts": "eps", "train.objective": "vlb"},
         {"network.predicts": "x0", "train.objective": "simple"},
         {"network.predicts": "v", "train.objective": "simple"},
+        {"network.condition": "timestep", "network.groups": 4, "network.head_width": 4},
+        {"network.image_channels": 1, "train.grey": 1.0, "train.dropout": 0.1},
     ):
         assert _set(RECIPE, {k: repr(v) for k, v in settings.items()})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,8 @@ def checkpoint(**fields: Any) -> Checkpoint:
     train = TrainConfig(
         objective, 4, steps=9, lr=1e-3, warmup=1, cooldown=0.5, ema=0.9, crop=16, dropout=0.1
     )
+    if config.image_channels == 1:
+        train = dataclasses.replace(train, grey=1.0)
     torch.manual_seed(0)
     network = build(config)
     weights = {k: w + 0.05 * torch.randn_like(w) for k, w in network.state_dict().items()}

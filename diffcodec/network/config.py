@@ -224,6 +224,8 @@ class Recipe:
             self._check_bytes()
             if self.train.dropout:
                 raise RecipeError('train.quantize = "int8" trains without train.dropout')
+        if self.network.image_channels == 1 and self.train.grey != 1:
+            raise RecipeError("network.image_channels = 1 needs train.grey = 1, grey crops alone")
         if self.train.crop % self.network.multiple:
             raise RecipeError(
                 f"train.crop {self.train.crop} is not a multiple of {self.network.multiple} "

@@ -1,4 +1,4 @@
-"""Grey images for networks that know RGB only.
+"""Grey images for networks that know RGB only, and RGB for those that know grey ones only.
 
 A grey state with noise v becomes an RGB state with independent noise 3v in every channel whose
 mean is the grey state: nothing is lost, and the network sees the noise it was trained on.
@@ -10,6 +10,7 @@ import numpy as np
 
 from diffcodec.bitstream.randomness import gaussian
 from diffcodec.bitstream.types import Float32, Float64
+from diffcodec.theory.units import GREY
 
 GREY_SEED = 0x67726579  # of the noise that turns one grey channel into three
 
@@ -28,6 +29,17 @@ def rgb_state(y: Float32, v: Float64, rows: slice, columns: slice) -> Float64:
     )
     extra = np.stack([red, green, blue]) - (red + green + blue) / 3
     return np.asarray(state + np.sqrt(3 * v)[:, None, None, None] * extra)
+
+
+def as_known(channels: tuple[int, ...], x0: Float32) -> Float32:
+    """Images (N, C, H, W) in [-1, 1] for what takes so many channels: RGB become grey, if need be.
+
+    Grey is the mean of the channels, in whole grey levels.
+    """
+    if x0.shape[1] in channels:
+        return x0
+    levels = np.rint((x0.mean(axis=1, keepdims=True, dtype=np.float64) + 1) * GREY)
+    return np.asarray(levels / GREY - 1, np.float32)
 
 
 def _drawn(start: int, width: int, rows: slice, columns: slice) -> Float32:

@@ -13,6 +13,7 @@ import numpy as np
 
 from diffcodec.bitstream.pixels import GRID, best_sigma, ideal_bits
 from diffcodec.bitstream.types import Float32, Float64, Pixels, Progress
+from diffcodec.network.grey import as_known
 from diffcodec.theory.chain import CHAIN_LENGTHS, Tables
 from diffcodec.theory.denoiser import BatchDenoiser
 from diffcodec.theory.levels import choose
@@ -45,8 +46,9 @@ def survey(
 ) -> tuple[Tables, Float64]:
     """Tables without chains, and what the residual costs at tables.v: bits/dim, inf: too much.
 
-    x0: (N, C, H, W) in [-1, 1]; progress(noise levels done, of).
+    x0: (N, C, H, W) in [-1, 1], grey for a network of grey images; progress(noise levels done, of).
     """
+    x0 = as_known(getattr(denoiser, "channels", (1, 3)), x0)
     rng = np.random.default_rng(seed)
     mean = x0.mean(axis=(0, 2, 3), dtype=np.float64)
     prior = float(np.mean((x0 - mean[:, None, None]) ** 2))

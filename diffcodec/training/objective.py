@@ -111,7 +111,7 @@ class Objective:
         target: (N, 3, H, W), what x0_hat is compared with instead of the images.
         """
         objective = self.config.objective
-        x0_hat, share = out[:, :3], out[:, 3:]
+        x0_hat, share = out[:, : x0.shape[1]], out[:, x0.shape[1] :]
         if objective == "nelbo":
             return self.bound(x0, x0_hat, share, draw)
         d = _apart(x0 if target is None else target, x0_hat)

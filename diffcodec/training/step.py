@@ -39,7 +39,7 @@ class Step:
     def __call__(self, crops: Tensor, rng: torch.Generator, lr: float) -> Tensor:
         """The loss; on a CPU it raises as `check` does, before a weight is spoilt."""
         run, objective = self.run, self.run.objective
-        x0 = crops.float() / GREY - 1
+        x0 = crops[:, : run.recipe.network.image_channels].float() / GREY - 1
         x0 = x0.contiguous(memory_format=torch.channels_last)
         draw = objective.draw(len(x0), rng).to(run.device)
         noise = torch.Generator(run.device)

@@ -122,5 +122,6 @@ def _training(config: NetworkConfig, fields: Fields) -> TrainConfig:
         cooldown=0.0,
         ema=0.9999,
         crop=config.window,
+        grey=1.0 if config.image_channels == 1 else 0.0,
         dropout=min(max(fields.number("dropout"), 0.0), 0.99),
     )
