@@ -6,12 +6,8 @@ A file names its network by a fingerprint; here it is found among the shipped on
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from diffcodec.accounting.audit import audit
 from diffcodec.accounting.ledger import Ledger
@@ -25,52 +21,42 @@ from diffcodec.bitstream.metadata import Metadata
 from diffcodec.bitstream.payload import Payload
 from diffcodec.bitstream.pixels import STORED
 from diffcodec.bitstream.types import Pixels
-from diffcodec.errors import CheckpointError
-from diffcodec.exact.stored import AnyGraph
 from diffcodec.file import File, cut
 from diffcodec.limits import check_stop
+from diffcodec.networks import (
+    PHOTOGRAPHS,
+    check_model,
+    default_model,
+    default_model_of,
+    facts_for,
+    fingerprint_of,
+    list_models,
+    load_codec,
+    name_of,
+)
 from diffcodec.theory.chain import Tables
-from diffcodec.zoo import find, load_graph, shipped_networks, stated_facts, stated_fingerprint
 
 if TYPE_CHECKING:
-    from diffcodec.codec import Codec
     from diffcodec.decoded import Decoded
 
-PHOTOGRAPHS = "photo-large"  # the network for all but small images
-
-
-def load_codec(model: str | Path, threads: int | None = None, backend: str | None = None) -> Codec:
-    """Codec.from_pretrained, but a network is read once, however often it is asked for."""
-    return _codec(*_version(model), threads, backend)
-
-
-@lru_cache(maxsize=4)
-def _codec(path: Path, changed: int, threads: int | None, backend: str | None) -> Codec:
-    from diffcodec.codec import Codec  # what is only asked about needs no network
-
-    return Codec.of(_read(path, changed), threads, backend=backend)
-
-
-def _version(model: str | Path) -> tuple[Path, int]:
-    """The network's file, and when it was written last."""
-    path = find(model)
-    return path, path.stat().st_mtime_ns if path.exists() else 0
-
-
-@lru_cache(maxsize=4)
-def _read(path: Path, changed: int) -> AnyGraph:
-    return load_graph(path)
-
-
-def default_model(pixels: Pixels) -> str:
-    """cifar10 for images of its size, photo-large for all others."""
-    return "cifar10" if np.shape(pixels)[:2] == (32, 32) else PHOTOGRAPHS
-
-
-def default_model_of(images: Sequence[Pixels]) -> str:
-    """The default of images that agree on one, photo-large for all others."""
-    fitting = {default_model(pixels) for pixels in images}
-    return fitting.pop() if len(fitting) == 1 else PHOTOGRAPHS
+__all__ = [
+    "PHOTOGRAPHS",
+    "check_model",
+    "decode",
+    "default_model",
+    "default_model_of",
+    "encode",
+    "fingerprint_of",
+    "info",
+    "ledger",
+    "left_out",
+    "list_models",
+    "load_codec",
+    "metadata_of",
+    "name_of",
+    "open_file",
+    "truncate",
+]
 
 
 def encode(
@@ -114,7 +100,7 @@ def open_file(
     Raises BitstreamError, and CheckpointError where `model` is not the file's network.
     """
     header = parse_header(data)[0]
-    tables = Tables.of(_facts_for(header, model).get("tables", {}))
+    tables = Tables.of(facts_for(header, model).get("tables", {}))
     return File.parse(data, tables, max_bytes=max_bytes, bpp=bpp, max_steps=max_steps)
 
 
@@ -140,7 +126,8 @@ def info(data: bytes | File, model: str | Path | None = None) -> dict[str, Any]:
     Plain JSON types; bpp in bits per pixel, bytes of the prefix at hand; channels, depth and alpha
     of the image; metadata: what has arrived of it, by kind and size; damage: to strips of the exact
     pixels, alpha and metadata, a sentence on each. Where the network is not at hand (model is
-    None), what needs its tables is None. Of shipped networks the weights are not read.
+    None), what needs its tables is None. Of shipped networks the weights are not read. promised:
+    floats made it; exact_anywhere: yet what there is of it is the same on every machine.
     """
     if isinstance(data, File):
         facts = _about(data.header, data.head, len(data.data), data.beside)
@@ -182,6 +169,9 @@ def _about(header: Header, head: int, length: int, beside: Beside) -> dict[str, 
         "chain": header.chain_name,
         "code": header.code.name,
         "seed": header.seed,
+        "label": header.label,
+        "promised": header.promised,
+        "exact_anywhere": not header.promised,
         "bytes": length,
         "total_bytes": header.total_bytes,
         "complete": header.total_bytes == length,
@@ -198,9 +188,10 @@ def _about(header: Header, head: int, length: int, beside: Beside) -> dict[str, 
 
 def _about_payload(file: File, model: str | Path | None) -> dict[str, Any]:
     return {
-        "model": str(_facts_for(file.header, model)["recipe"]["name"]),
+        "model": str(facts_for(file.header, model)["recipe"]["name"]),
         "steps_available": len(file.step_ends),
         "pixels": _pixels(file.payload),
+        "exact_anywhere": not file.header.promised or file.payload.plain,
         "layers_verified": file.payload.layers,
         "bytes_verified": file.start + file.payload.verified,
         "damage": list(file.damage),
@@ -225,50 +216,3 @@ def ledger(
     BitstreamError for damage, and where the network's tables are not at hand.
     """
     return audit(data if isinstance(data, File) else open_file(data, model), trace)
-
-
-def list_models() -> list[dict[str, Any]]:
-    """The networks that ship: name, fingerprint, parameters, bytes and their card's facts."""
-    models = []
-    for name, path in shipped_networks():
-        graph = load_graph(path)
-        models.append(
-            {
-                "name": name,
-                "fingerprint": graph.fingerprint.hex(),
-                "bytes": path.stat().st_size,
-                **graph.facts.get("card", {}),
-                "parameters": graph.parameters,
-            }
-        )
-    return models
-
-
-def name_of(fingerprint: bytes) -> str:
-    """The shipped network with this fingerprint; BitstreamError if there is none."""
-    for name, path in shipped_networks():
-        if stated_fingerprint(path) == fingerprint:
-            return name
-    raise BitstreamError(
-        f"no shipped network has the fingerprint {fingerprint.hex()} that the file asks "
-        "for; name the file of its network with --model"
-    )
-
-
-def _facts_for(header: Header, model: str | Path | None) -> dict[str, Any]:
-    """What the file of a header's network says of it.
-
-    Of a shipped network the weights are not read; a user's file is verified.
-    """
-    name = model or name_of(header.fingerprint)
-    if str(name) in dict(shipped_networks()):
-        fingerprint, facts = stated_facts(name)
-    else:
-        graph = _read(*_version(name))
-        fingerprint, facts = graph.fingerprint, graph.facts
-    if fingerprint != header.fingerprint:
-        raise CheckpointError(
-            f"the file was made with network {header.fingerprint.hex()}, not with "
-            f"{fingerprint.hex()}"
-        )
-    return facts

@@ -18,7 +18,7 @@ from diffcodec.progressive.receiver import Received
 ASTRAY = (
     "the network gives other numbers here than where the file was made, so its exact pixels cannot "
     "be decoded, and what its steps say is shown, which is lossy; decode it on the machine, and "
-    "with the version of torch, that made it"
+    "with the libraries, that made it"
 )
 
 

@@ -54,7 +54,17 @@ class Opened:
         Raises CheckpointError if there is no such network, it was altered, or has no tables yet,
         and if the backend cannot be used here.
         """
-        network = load_model(model)
+        return cls.of_either(load_model(model), threads, backend=backend)
+
+    @classmethod
+    def of_either(
+        cls,
+        network: AnyGraph | Checkpoint,
+        threads: int | None = None,
+        *,
+        backend: str | None = None,
+    ) -> Self:
+        """The codec of an integer or a float network; threads, backend: as in from_pretrained."""
         if isinstance(network, Checkpoint):
             return cls.of_float(network, threads, backend=backend)
         return cls.of(network, threads, backend=backend)

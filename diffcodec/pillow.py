@@ -26,17 +26,16 @@ from diffcodec.errors import CheckpointError, OptionError
 from diffcodec.image.holding import phrase
 from diffcodec.image.pillow_info import info_of, metadata_of, texts_of
 from diffcodec.progressive.preview import SCALES
-from diffcodec.zoo import stated_fingerprint
 
 FORMAT = "DFC"
-NETWORKS: list[str | Path] = []  # files of networks, besides the shipped ones, to open images with
+NETWORKS: list[str | Path] = []  # files and folders of networks to open images with, besides ours
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # by channels
 GREY16 = ("I;16", "I;16L", "I;16B", "I;16N")
 # Options of save() that api.encode takes, and those that are metadata.
 OPTIONS = (
     *("model", "threads", "backend", "max_bytes", "bpp", "max_steps", "psnr", "effort"),
-    *("chain", "code", "switch", "residual", "seed"),
+    *("chain", "code", "switch", "residual", "seed", "label"),
 )
 METADATA = (
     *("exif", "icc_profile", "xmp", "dpi", "aspect", "gamma", "chromaticity", "srgb"),
@@ -149,7 +148,7 @@ def _as_os_errors() -> Iterator[None]:
 
 def _network_of(fingerprint: bytes) -> str | Path | None:
     """The one of NETWORKS that a file names; None: it is a shipped one, or not here."""
-    return next((n for n in NETWORKS if stated_fingerprint(Path(n)) == fingerprint), None)
+    return next((n for n in NETWORKS if api.fingerprint_of(n) == fingerprint), None)
 
 
 def _as_mode(pixels: NDArray[Any], mode: str) -> NDArray[Any]:

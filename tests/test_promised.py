@@ -1,4 +1,4 @@
-"""Files that floats made: exact where the numbers are the same, and never noise where they are not."""
+"""Files that floats made: exact where the numbers are the same, never noise where they are not."""
 
 from __future__ import annotations
 

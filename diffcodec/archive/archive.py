@@ -61,7 +61,7 @@ def make_header(
     about 1e-5 bits/dim a level: with the Gaussian that pays where levels are few, as the tiles that
     fill the stack are dear. residual: what bits-back coding ends with, "adaptive" or "gaussian"
     (as in DDPM). Raises OptionError for a chain that the network has not, for tiles of a side that
-    none has, and for another residual.
+    none has, for another residual, and for a network of floats.
     """
     if not 8 <= tile <= 1 << 12:
         raise OptionError(f"tiles have sides of 8 to 4096 pixels, not {tile}")
@@ -69,6 +69,12 @@ def make_header(
     if network == "never":
         return ArchiveHeader(bytes(8), "own", 0, BINS, tile, plain=True)
     assert codec is not None, "only an archive without a network needs none"
+    if codec.promised:  # a latent that comes off the stack another one loses all images below it
+        raise OptionError(
+            f"bits-back coding needs every bit of what a network says, and {codec.name} is made of "
+            "floats: run diffcodec export on it, encode images one by one, or leave the network "
+            "out (--network never)"
+        )
     levels = choose_chain(chain or CHAINS[residual], codec.tables)
     end = adaptive_end(levels) if residual == "adaptive" else None
     bins = bins or (BINS // 2 if end is None and len(levels.v) <= SHORT else BINS)

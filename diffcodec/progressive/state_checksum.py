@@ -22,5 +22,5 @@ def state_crc(walk: Walk) -> int:
     crc, half = 0, walk.shared.format.half
     for values, reach in ((walk.x0_hat, 1), (walk.state.y, 3)):
         for (part,) in pieces(values):
-            crc = zlib.crc32(to_grid(np.clip(part, -reach, reach), half).astype("<i4"), crc)
+            crc = zlib.crc32(to_grid(np.clip(part, -reach, reach), half).astype("<i4").data, crc)
     return crc

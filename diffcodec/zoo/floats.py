@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 
-from diffcodec.bitstream.types import Float32
+from diffcodec.bitstream.types import Float32, Float64
 from diffcodec.cores import usable_cores
 from diffcodec.errors import CheckpointError
 from diffcodec.network.checkpoint import Checkpoint
@@ -70,6 +71,11 @@ class FloatDenoiser:
             )
         with fixed_arithmetic(device):
             return self.network(y, v)
+
+    def batch(self, y: Float32, v: float | Float64) -> Float32:
+        """(N, C, H, W) and one v, or (N,), one image after the other."""
+        noise = np.broadcast_to(np.asarray(v, np.float64), (len(y),))
+        return np.stack([self(one, float(at)) for one, at in zip(y, noise, strict=True)])
 
 
 def _of_class(
