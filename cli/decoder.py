@@ -111,6 +111,8 @@ class Decoder:
             **self.running,
         )
         seconds = time.perf_counter() - began
+        if self.strict and decoded.damage:
+            raise click.ClickException(f"{name}: {decoded.damage[0]}")
         metadata = () if self.strip else decoded.metadata
         facts = api.info(file, self.model)
         lost = image.not_kept(metadata, format)

@@ -84,8 +84,9 @@ def decode(
 
     A result lies beside its IN, with the suffix .png, unless -o names a file, or a folder for
     several. The last of two names is OUT if it has an image's suffix, is `-` or a device. A cut
-    leaves the rest of IN unused. Where exact pixels are damaged, OUT shows what the steps say, and
-    a message names the place. The images of an archive come out by `diffcodec extract`.
+    leaves the rest of IN unused. Where exact pixels are damaged, or a float network gives other
+    numbers than where IN was made, OUT shows what the steps say, and a message says so. The images
+    of an archive come out by `diffcodec extract`.
 
     \b
     Examples:

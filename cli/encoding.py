@@ -15,11 +15,12 @@ from diffcodec.cli.coding_options import (
     seed_option,
 )
 from diffcodec.cli.encoder import Encoder, encode_file, losses, remarks
-from diffcodec.cli.inspection import how_far
+from diffcodec.cli.inspection import how_far, promise
 from diffcodec.cli.ledger import claim_ledger, ledger_option, write_ledger
 from diffcodec.cli.many import make_many, tell
 from diffcodec.cli.options import (
     Network,
+    class_option,
     encoder_cut_options,
     grouped,
     network_options,
@@ -59,11 +60,12 @@ class Coding:
     chain: str | None
     code: str | None
     seed: int
+    label: int | None
 
     @property
     def options(self) -> dict[str, Any]:
         """As keyword arguments of api.encode."""
-        return {"effort": self.effort, "chain": self.chain, "code": self.code, "seed": self.seed}
+        return vars(self).copy()
 
 
 coding_options = grouped(
@@ -79,6 +81,7 @@ coding_options = grouped(
         "photographs (default: as --effort and the size suggest).",
     ),
     seed_option("the randomness that encoder and decoder share"),
+    class_option,
 )
 
 
@@ -117,6 +120,10 @@ def encode(
     several. The last of two names is OUT if it ends in .dfc, is `-` or a device. Without a cut a
     result is lossless at its full length, and any beginning of it is an image. With one the encoder
     stops as soon as the cut is reached. One bad image does not stop the others.
+
+    Files of integer networks are lossless on every machine. Those of float networks are where the
+    network gives the same numbers, so on this machine with its libraries; elsewhere they show what
+    their steps say.
 
     \b
     Examples:
@@ -159,7 +166,8 @@ def _encode_one(encoder: Encoder, given: Arguments, ledger: str | None, output: 
     if ledger is not None:
         write_ledger(output, ledger, api.ledger(file, encoder.model, trace))
     tell(record, losses, remarks, output)
-    output.say(f"encoded to {facts['bytes']:,} bytes, {facts['bpp']:.3f} bpp, {how_far(facts)}")
+    far = f"{how_far(facts)}{promise(facts, 'this machine and its libraries')}"
+    output.say(f"encoded to {facts['bytes']:,} bytes, {facts['bpp']:.3f} bpp, {far}")
     if output.as_json:
         print_json(record)
 
@@ -183,8 +191,11 @@ def _encode_many(
         losses=losses,
         remarks=remarks,
     )
-    size = sum(record["bytes"] for record in outcome.records)
-    area = sum(record["width"] * record["height"] for record in outcome.records)
+    done = outcome.records
+    size = sum(record["bytes"] for record in done)
+    area = sum(record["width"] * record["height"] for record in done)
     figures = f", {size:,} bytes, {8 * size / area:.3f} bpp" if area else ""
+    if here := sum(record["complete"] and not record["exact_anywhere"] for record in done):
+        figures += f", {here:,} lossless on this machine and its libraries"
     output.say(outcome.summary("encoded", figures))
     outcome.end(output)

@@ -27,7 +27,7 @@ from diffcodec.cli.measuring_options import (
     run_options,
     selection_options,
 )
-from diffcodec.cli.options import Network, network_options
+from diffcodec.cli.options import Network, class_option, network_options
 from diffcodec.cli.output import Results
 from diffcodec.cli.parallel import Parallel, parallel_options
 from diffcodec.cli.reading_options import reading_options
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 @effort_option
 @chain_option("as --effort and the size suggest")
 @ending_options
+@class_option
 @joint_option
 @peers_options
 @reconstructions_option
@@ -62,6 +63,7 @@ def evaluate(
     effort: str,
     chain: str | None,
     ending: dict[str, Any],
+    label: int | None,
     joint: int | None,
     peers: tuple[str, ...] | None,
     reconstructions: Path | None,
@@ -100,7 +102,8 @@ def evaluate(
     coded = stacks(found.images, joint) if joint else found.images
     at = choose_cuts(coded, cuts, output)
     folder = None if reconstructions is None else place_of(str(reconstructions), parallel)
-    settings = Settings(at.rates, chain, codec.workers, folder, effort, network.backend, **ending)
+    given = (at.rates, chain, codec.workers, folder, effort, network.backend)
+    settings = Settings(*given, label=label, **ending)
     with about(found.name if len(sources) > 1 else sources[0]):
         result = measure(codec, name, coded, at, settings, others, run, parallel, output)
     result |= about_run(found, codec.workers, parallel)

@@ -124,8 +124,11 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
     total = "" if facts["total_bytes"] is None else f" of {facts['total_bytes']:,}"
     yield f"{name_of(facts['input'])}: {facts['width']} x {facts['height']} {_samples(facts)}"
     yield f"bytes    {facts['bytes']:,}{total} ({facts['bpp']:.3f} bpp)"
-    yield f"image    {how_far(facts)}"
-    yield f"network  {facts['model'] or 'not a shipped one'} ({facts['fingerprint']})"
+    yield f"image    {how_far(facts)}{promise(facts, 'the machine and libraries that made it')}"
+    floats = ", floats" if facts["promised"] else ""
+    yield f"network  {facts['model'] or 'not a shipped one'} ({facts['fingerprint']}){floats}"
+    if facts["label"] is not None:
+        yield f"class    {facts['label']}"
     yield f"coding   chain {facts['chain']}, {facts['code']}, seed {facts['seed']}"
     if facts["pixels"] is not None:
         yield f"pixels   {facts['pixels']}"
@@ -188,3 +191,13 @@ def how_far(facts: dict[str, Any]) -> str:
         return "part of the exact pixels"
     steps = "an unknown step" if (at := facts["steps_available"]) is None else f"step {at}"
     return f"{steps} of {facts['steps_total']}"
+
+
+def promise(facts: dict[str, Any], here: str) -> str:
+    """Where the exact pixels of a file are promised, from its api.info; nothing of other files.
+
+    here: the place where floats are the same.
+    """
+    if facts["damage"] or not facts["complete"]:
+        return ""
+    return f" on {'every machine' if facts['exact_anywhere'] else here}"

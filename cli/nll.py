@@ -17,6 +17,7 @@ from diffcodec.cli.measuring_options import Run, Selection, run_options, selecti
 from diffcodec.cli.options import (
     Network,
     backend_option,
+    class_option,
     grouped,
     model_option,
     output_options,
@@ -47,6 +48,7 @@ network_options = grouped(
 @selection_options
 @reading_options
 @network_options
+@class_option
 @bound_options
 @click.option("--csv", "csv_path", metavar="FILE", help="Write a row for each t.")
 @click.option(
@@ -74,6 +76,7 @@ def nll(
     selection: Selection,
     choices: Choices,
     network: Network,
+    label: int | None,
     bound: Bound,
     csv_path: str | None,
     plot: str | None,
@@ -116,7 +119,9 @@ def nll(
     if ranks.world > 1 and PIPE in sources:
         raise click.UsageError("under torchrun all processes read the images: name files")
     found = selection.read(sources, choices, tell=ranks.first)
-    result = _measure(found, network, bound, device, batch_images, run, parallel, ranks, output)
+    result = _measure(
+        found, network, label, bound, device, batch_images, run, parallel, ranks, output
+    )
     if result is None:  # the first process reports
         return
     from diffcodec.eval.likelihood.elbo import shape_of, to_csv, to_text
@@ -138,6 +143,7 @@ def nll(
 def _measure(
     found: ImageSet,
     network: Network,
+    label: int | None,
     bound: Bound,
     device: str,
     batch_images: int | None,
@@ -158,12 +164,13 @@ def _measure(
     name = network.model or default_model_of([pixels for _, pixels in named])
     threads = parallel.threads(network)
     device = _own_gpu() if device == "cuda" else device
-    denoiser = load_network(name, device, threads, network.backend)
+    denoiser = load_network(name, device, threads, network.backend, label)
     settings = bound.settings(denoiser, len(named))
-    images = images_of(named, settings, denoiser.fingerprint)
+    told = "" if label is None else f" {label}"
+    images = images_of(named, settings, denoiser.fingerprint + told)
     batch = partial(batch_size, device, batch_images)
     model = model_place(name, parallel)
-    worker = partial(measurer, model, device, threads or 1, settings, batch, network.backend)
+    worker = partial(measurer, model, device, threads or 1, settings, batch, network.backend, label)
     began = time.perf_counter()
     with (
         run.resumable() if ranks.first else nullcontext(),

@@ -82,9 +82,10 @@ class Network:
         """
         if self.model is None:
             return None
-        from diffcodec.zoo import find, load_graph, shipped_networks
+        from diffcodec.api import check_model
+        from diffcodec.zoo import shipped_networks
 
-        load_graph(path := find(self.model))
+        path = check_model(self.model)
         return self.model if self.model in dict(shipped_networks()) else os.path.abspath(path)
 
     def codec(self, model: str, parallel: Parallel | None = None) -> Codec:
@@ -99,11 +100,21 @@ model_option = click.option(
     "-m",
     "--model",
     metavar="NAME|PATH",
-    help="A shipped network, or its file (default: cifar10 for 32 x 32 images, "
-    "photo-large for others).",
+    help="A shipped network, a network's file, or a folder of diffusers (default: cifar10 for "
+    "32 x 32 images, photo-large for others).",
 )
 file_model_option = click.option(
-    "-m", "--model", metavar="NAME|PATH", help="The network's file, if it is not a shipped one."
+    "-m",
+    "--model",
+    metavar="NAME|PATH",
+    help="The network's file, or folder, if it is not a shipped one.",
+)
+class_option = click.option(
+    "--class",
+    "label",
+    type=click.IntRange(0),
+    metavar="N",
+    help="The number of the images' class, for networks that have to know it.",
 )
 threads_option = click.option(
     "--threads",
@@ -120,7 +131,8 @@ def backend_option(default: str) -> Decorator[Any]:
         type=click.Choice([*DEVICES, *BACKENDS]),
         metavar="NAME",
         help=f"What evaluates the network: {', '.join(BACKENDS)}, or the fastest of a device, "
-        f"{' or '.join(DEVICES)} (default: {default}). All give the same bits.",
+        f"{' or '.join(DEVICES)} (default: {default}). All give the same bits of integer networks; "
+        f"float ones take {' or '.join(DEVICES)}.",
     )
 
 

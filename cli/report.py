@@ -19,7 +19,7 @@ from diffcodec.cli.measuring_options import (
     run_options,
     selection_options,
 )
-from diffcodec.cli.options import Network, file_options, network_options
+from diffcodec.cli.options import Network, class_option, file_options, network_options
 from diffcodec.cli.output import Output
 from diffcodec.cli.parallel import Parallel, parallel_options
 from diffcodec.cli.reading_options import reading_options
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 @network_options
 @cuts_option
 @chain_option("as the size suggests")
+@class_option
 @peers_options
 @run_options
 @parallel_options("images")
@@ -72,6 +73,7 @@ def report(
     network: Network,
     cuts: tuple[float, ...] | None,
     chain: str | None,
+    label: int | None,
     peers: tuple[str, ...] | None,
     run: Run,
     parallel: Parallel,
@@ -109,12 +111,12 @@ def report(
     name = network.model or api.default_model_of([image.pixels for image in images])
     codec = network.codec(name, parallel)
     with about(found.name if len(sources) > 1 else sources[0]):
-        views = _views(codec, images[:show], chain, cuts, not no_samples, output)
+        views = _views(codec, images[:show], chain, label, cuts, not no_samples, output)
     ledgers = [api.ledger(view.data, name, view.trace) for view in views]
     if not results:
         report_sizes(images, output)
         at = choose_cuts(images, cuts, output)
-        settings = Settings(at.rates, chain, codec.workers, backend=network.backend)
+        settings = Settings(at.rates, chain, codec.workers, backend=network.backend, label=label)
         others = at_hand(chosen, output.say)
         measured = measure(codec, name, images, at, settings, others, run, parallel, output)
         measured |= about_run(found, codec.workers, parallel)
@@ -152,6 +154,7 @@ def _views(
     codec: Codec,
     images: Sequence[NamedImage],
     chain: str | None,
+    label: int | None,
     cuts: tuple[float, ...] | None,
     samples: bool,
     output: Output,
@@ -163,7 +166,13 @@ def _views(
     for image in images:
         with output.progress(image.name) as progress:
             shown = view(
-                codec, image, chain=chain, rates_bpp=cuts, samples=samples, progress=progress
+                codec,
+                image,
+                chain=chain,
+                label=label,
+                rates_bpp=cuts,
+                samples=samples,
+                progress=progress,
             )
         views.append(shown)
     return views

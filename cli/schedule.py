@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from diffcodec.cli.options import output_options
+from diffcodec.cli.options import class_option, output_options
 from diffcodec.cli.output import Output
 from diffcodec.cli.reading_options import reading_options
 from diffcodec.cli.streams import print_json
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.argument("network")
 @training_set_options
 @reading_options
+@class_option
 @click.option(
     "--chain",
     "lengths",
@@ -49,17 +50,18 @@ def schedule(
     network: str,
     images: TrainingSet,
     choices: Choices,
+    label: int | None,
     lengths: tuple[int, ...],
     out: str | None,
     output: Output,
 ) -> None:
     """Choose the noise levels that make a network's files smallest.
 
-    The error of NETWORK, shipped or a file of either kind, is measured on the images at each noise
-    level; of all schedules of K levels on a fine grid, switch to the lossless residual included,
-    the one that costs fewest bits is found exactly. The table reports bits/dim against the number
-    of steps, and what as many of DDPM's timesteps would cost, evenly spaced. Schedules are part of
-    a network's fingerprint, so OUT is another network to the codec.
+    The error of NETWORK, shipped, a file of either kind or a folder of diffusers, is measured on
+    the images at each noise level; of all schedules of K levels on a fine grid, switch to the
+    lossless residual included, the one that costs fewest bits is found exactly. The table reports
+    bits/dim against the number of steps, and what as many of DDPM's timesteps would cost, evenly
+    spaced. Schedules are part of a network's fingerprint, so OUT is another network to the codec.
 
     \b
     Examples:
@@ -80,7 +82,7 @@ def schedule(
     from diffcodec.theory.units import to_unit
     from diffcodec.zoo import load_network
 
-    denoiser = load_network(network)
+    denoiser = load_network(network, label=label)
     recipe, retabled = _about(denoiser)
     crops = images.crops(recipe.train, choices)
     with output.progress("measuring") as progress:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from diffcodec.cli.options import quiet_options
+from diffcodec.cli.options import class_option, quiet_options
 from diffcodec.cli.output import Output
 from diffcodec.cli.reading_options import reading_options
+from diffcodec.cli.streams import name_of
 from diffcodec.cli.training_set import TrainingSet, training_set_options
 
 if TYPE_CHECKING:
@@ -158,8 +159,11 @@ class Validation:
 @click.argument("network", type=click.Path(path_type=Path))
 @training_set_options
 @reading_options
+@class_option
 @quiet_options
-def calibrate(network: Path, images: TrainingSet, choices: Choices, output: Output) -> None:
+def calibrate(
+    network: Path, images: TrainingSet, choices: Choices, label: int | None, output: Output
+) -> None:
     """Measure the tables that coding needs, on images.
 
     They are stored in the float NETWORK, and are part of its fingerprint and of that of the integer
@@ -172,7 +176,11 @@ def calibrate(network: Path, images: TrainingSet, choices: Choices, output: Outp
     """
     from diffcodec.zoo import load_checkpoint
 
-    measured = _with_tables(load_checkpoint(network), images, choices, output)
+    if network.is_dir():
+        raise click.ClickException(
+            f"{name_of(network)} is a folder: diffcodec schedule measures it, and makes a file"
+        )
+    measured = _with_tables(load_checkpoint(network), images, choices, output, label=label)
     measured.save(network)
     output.say(f"{network}: fingerprint {measured.fingerprint.hex()}")
 
@@ -183,12 +191,13 @@ def _with_tables(
     choices: Choices,
     output: Output,
     device: str = "cpu",
+    label: int | None = None,
 ) -> Checkpoint:
     """The checkpoint with tables from crops as in its training."""
     from diffcodec.network.denoiser import NetworkDenoiser
     from diffcodec.network.tables import measure_tables
 
     crops = images.crops(checkpoint.recipe.train, choices)
-    denoiser = NetworkDenoiser(checkpoint, device)
+    denoiser = NetworkDenoiser(checkpoint, device, label)
     with output.progress("measuring") as progress:
         return checkpoint.with_tables(measure_tables(denoiser, crops, progress=progress))

@@ -52,12 +52,16 @@ def in_order(
 
 @lru_cache(maxsize=1)
 def network_of(
-    model: str, device: str, threads: int | None, backend: str | None = None
+    model: str,
+    device: str,
+    threads: int | None,
+    backend: str | None = None,
+    label: int | None = None,
 ) -> ExactDenoiser | NetworkDenoiser:
     """As zoo.load_network, once in a process."""
     from diffcodec.zoo import load_network
 
-    return load_network(model, device, threads, backend)
+    return load_network(model, device, threads, backend, label)
 
 
 def _do(start: Callable[[], Callable[[Job], Result]], job: Job) -> Result:

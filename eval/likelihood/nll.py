@@ -90,9 +90,10 @@ def measurer(
     settings: Settings,
     batch: Callable[[Pixels], int],
     backend: str | None = None,
+    label: int | None = None,
 ) -> Callable[[Sequence[PlannedImage]], list[Record]]:
     """`measure` with a network that is read once in a process: what other processes call."""
-    return partial(measure, network_of(model, device, threads, backend), settings, batch)
+    return partial(measure, network_of(model, device, threads, backend, label), settings, batch)
 
 
 def batch_size(device: str, given: int | None, pixels: Pixels) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 
 from diffcodec.bitstream.types import Float32
 from diffcodec.codec import Codec
+from diffcodec.conditions import conditioned
 from diffcodec.eval.common.images import NamedImage
 from diffcodec.eval.likelihood.denoising import batches
 from diffcodec.theory.denoiser import BatchDenoiser
@@ -47,15 +48,16 @@ class Stacked:
         return np.ascontiguousarray(x0_hat.transpose(1, 0, 2, 3)).reshape(y.shape)
 
 
-def as_one(codec: Codec, height: int) -> Codec:
-    """The codec of stacks of images of this height."""
+def as_one(codec: Codec, height: int, label: int | None = None) -> Codec:
+    """The codec of stacks of images of this height, all of one class, if any."""
     own = hashlib.sha256(codec.fingerprint + b"stack" + height.to_bytes(4, "little")).digest()
     return Codec(
-        Stacked(cast(BatchDenoiser, codec.denoiser), height),
+        Stacked(cast(BatchDenoiser, conditioned(codec.denoiser, label)), height),
         codec.tables,
         name=codec.name,
         fingerprint=own[:8],
         workers=codec.workers,
+        promised=codec.promised,
     )
 
 

@@ -53,6 +53,7 @@ class Settings:
     backend: str | None = None  # as in Codec.from_pretrained
     switch: Switch | None = None  # this and the next: as in Codec.encode
     residual: Residual = RESIDUAL
+    label: int | None = None
 
 
 def measure(codec: Codec, settings: Settings, image: NamedImage) -> Record:
@@ -65,9 +66,9 @@ def measure(codec: Codec, settings: Settings, image: NamedImage) -> Record:
     from diffcodec.accounting.trace import Clock, Trace
     from diffcodec.eval.rd.joint import as_one
 
-    pixels = image.pixels
+    pixels, label = image.pixels, settings.label
     if image.parts > 1:
-        codec = as_one(codec, pixels.shape[0] // image.parts)
+        codec, label = as_one(codec, pixels.shape[0] // image.parts, label), None
     trace, clock = Trace(), Clock()
     start = time.perf_counter()
     data = codec.encode(
@@ -76,6 +77,7 @@ def measure(codec: Codec, settings: Settings, image: NamedImage) -> Record:
         chain=settings.chain,
         switch=settings.switch,
         residual=settings.residual,
+        label=label,
         trace=trace,
     )
     encoded = time.perf_counter()
@@ -180,7 +182,8 @@ def measurer(model: str, settings: Settings) -> Callable[[NamedImage], Record]:
 def record_key(codec: Codec, settings: Settings, image: NamedImage) -> str:
     """Names an image's record by all it depends on."""
     pixels = image.pixels
-    about: list[Any] = [codec.fingerprint.hex(), __version__, pixels.shape, asdict(settings)]
+    chosen = {k: v for k, v in asdict(settings).items() if k != "label" or v is not None}
+    about: list[Any] = [codec.fingerprint.hex(), __version__, pixels.shape, chosen]
     about += [image.parts] if image.parts > 1 else []
     return key_of(about, pixels)
 

@@ -93,6 +93,7 @@ def view(
     image: NamedImage,
     *,
     chain: str | None = None,
+    label: int | None = None,
     rates_bpp: Sequence[float] | None = None,
     samples: bool = True,
     progress: Progress | None = None,
@@ -103,7 +104,7 @@ def view(
     by their mean only.
     """
     pixels, trace = image.pixels, Trace()
-    data = codec.encode(pixels, chain=chain, trace=trace)
+    data = codec.encode(pixels, chain=chain, label=label, trace=trace)
     cuts = sizes(pixels, len(data), rates_bpp)
     beside = [(key, PEERS[key]) for key in BESIDE if not PEERS[key].missing()]
     total = len(cuts) + len(beside)
