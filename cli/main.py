@@ -21,6 +21,7 @@ import click
 from diffcodec import __version__
 from diffcodec.cli.archiving import archive
 from diffcodec.cli.bench import bench
+from diffcodec.cli.classifier_training import train_classifier
 from diffcodec.cli.decoding import decode
 from diffcodec.cli.encoding import encode
 from diffcodec.cli.evaluation import evaluate
@@ -30,6 +31,7 @@ from diffcodec.cli.inspection import info, models, truncate
 from diffcodec.cli.listing import list_
 from diffcodec.cli.nll import nll
 from diffcodec.cli.plot import plot
+from diffcodec.cli.quality import quality
 from diffcodec.cli.report import report
 from diffcodec.cli.schedule import schedule
 from diffcodec.cli.selftest import selftest
@@ -136,7 +138,7 @@ def main(context: click.Context) -> None:
 
 
 IMAGES = (encode, decode, truncate, info, archive, extract, list_)
-MEASURES = (nll, evaluate, bench, plot, report)
-NETWORKS = (models, train, calibrate, schedule, export, selftest)
+MEASURES = (nll, evaluate, bench, quality, plot, report)
+NETWORKS = (models, train, train_classifier, calibrate, schedule, export, selftest)
 for command in (*IMAGES, *MEASURES, *NETWORKS):
     main.add_command(command)

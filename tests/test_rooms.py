@@ -52,6 +52,7 @@ ROOMS = (
     "eval",
     "eval.common",
     "eval.peers",
+    "eval.quality",
     "eval.likelihood",
     "eval.rd",
     "eval.figures",

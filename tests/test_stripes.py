@@ -20,6 +20,7 @@ from diffcodec.exact.spans import reach, spans
 from diffcodec.exact.stripes import plan, windows
 from tests.exact_network import build
 from tests.random_layers import image, unet
+from tests.random_windows import random_windows
 
 
 def chaotic(graph: Graph) -> Graph:
@@ -34,18 +35,20 @@ def chaotic(graph: Graph) -> Graph:
 
 DEEP = chaotic(unet(4, (1, 2, 1), 1))  # three resolutions
 FLAT = chaotic(build("flat", patch=2))
+WINDOWS = random_windows(1)
 needs_kernel = pytest.mark.skipif(compiled.KERNEL is None, reason="the kernel is not built")
 
 
 @needs_kernel
 @pytest.mark.parametrize(("height", "width"), [(4, 4), (4, 40), (44, 8), (100, 12)])
 @pytest.mark.parametrize(("rows", "threads"), [(1, 1), (3, 2), (16, 1)])
+@pytest.mark.parametrize("graph", [DEEP, WINDOWS], ids=["convolutions", "windows"])
 def test_stripes_give_what_the_definition_gives(
-    monkeypatch: pytest.MonkeyPatch, height: int, width: int, rows: int, threads: int
+    monkeypatch: pytest.MonkeyPatch, graph: Graph, height: int, width: int, rows: int, threads: int
 ) -> None:
     x = image(np.random.default_rng(height), 2, height, width, 3)
     v = np.array([0.02, 3.0])
-    network = Compiled(DEEP, threads=threads)
+    network = Compiled(graph, threads=threads)
     shapes = [(height, width, 3)]
     for layer in network.layers:
         shapes.append(layer.shape(shapes))
@@ -53,11 +56,12 @@ def test_stripes_give_what_the_definition_gives(
     monkeypatch.setattr(compiled, "WHOLE", 0)
     monkeypatch.setattr(compiled, "WORTHWHILE", 0)
     monkeypatch.setattr(compiled, "STRIPE", all_of_them * rows // height)
-    assert np.array_equal(network(x, v), Reference(DEEP)(x, v))
+    assert np.array_equal(network(x, v), Reference(graph)(x, v))
 
 
-def test_memory_grows_with_the_width_only() -> None:
-    layers = pack(DEEP, "single")
+@pytest.mark.parametrize("graph", [DEEP, WINDOWS], ids=["convolutions", "windows"])
+def test_memory_grows_with_the_width_only(graph: Graph) -> None:
+    layers = pack(graph, "single")
 
     def held(height: int) -> int:
         shapes = [(height, 8, 3)]
@@ -67,7 +71,7 @@ def test_memory_grows_with_the_width_only() -> None:
         assert stripes[-1].end[-1] == height
         return sum(window.memory.nbytes for window in windows(stripes, shapes))
 
-    assert held(200) == held(2000) < held(64) * 1.5
+    assert held(400) == held(4000) < held(200) * 1.5
 
 
 @pytest.mark.parametrize("graph", [FLAT, DEEP], ids=["two resolutions", "three"])
@@ -82,6 +86,18 @@ def test_the_reach_is_what_the_network_reaches(graph: Graph) -> None:
         columns = np.flatnonzero(changed)
         furthest = max(furthest, at - int(columns[0]), int(columns[-1]) - at)
     assert 0.7 * reach(graph) < (furthest + 1) * graph.patch <= reach(graph)
+
+
+def test_windows_reach_as_far_as_they_are_wide() -> None:
+    network, width = Reference(WINDOWS, np.float64), 4 * reach(WINDOWS)
+    x = image(np.random.default_rng(1), 1, 4, width, 3)
+    expected = network(x, np.array([0.1]))
+    other, at = x.copy(), width // 2 - 1
+    other[:, :, at] = -other[:, :, at]
+    changed = (network(other, np.array([0.1])) != expected).any(axis=(0, 1, 3))
+    columns = np.flatnonzero(changed)
+    furthest = max(at - int(columns[0]), int(columns[-1]) - at)
+    assert 0.2 * reach(WINDOWS) < furthest < reach(WINDOWS)
 
 
 @pytest.mark.parametrize("length", [1, 15, 16, 150, 151, 1000, 4097])

@@ -46,7 +46,7 @@ class ClassifierGuide:
         if self.scale == 0:
             return np.zeros_like(y)
         state = self.judge.tensor(y).requires_grad_()
-        noise = torch.full((len(state),), v, device=state.device)
+        noise = torch.full((len(state),), v, dtype=state.dtype, device=state.device)
         with torch.enable_grad():
             log_p = F.log_softmax(self.judge.network(state, noise), dim=1)[:, self.label]
             (gradient,) = torch.autograd.grad(log_p.sum(), state)

@@ -122,12 +122,12 @@ TARGET_AMX INLINE void activate_bytes(const Layer *l, Py_ssize_t y, Py_ssize_t p
 TARGET_AMX INLINE void fill_amx(const Layer *l, Py_ssize_t y, Py_ssize_t pitch, Py_ssize_t even,
                                 int16_t *row, int16_t *spare)
 {
-    Py_ssize_t edge = l->kernel / 2, plane = pitch / even * BYTES;
+    Py_ssize_t plane = pitch / even * BYTES;
     if (l->sources == 1 && l->c_in == even) {
-        activate_bytes(l, y, plane, (int8_t *)row + edge * BYTES);
+        activate_bytes(l, y, plane, (int8_t *)row + l->before * BYTES);
         return;
     }
-    activate_row(l, y, even, spare + edge * even);
+    activate_row(l, y, even, spare + l->before * even);
     split(spare, row, pitch / even, even);
 }
 

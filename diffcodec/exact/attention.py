@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec.bitstream.types import Int64
+from diffcodec.bitstream.types import Int32, Int64
 from diffcodec.exact.integers import rounded_shift
 
 FRACTION = 10  # of the logits
@@ -51,7 +51,7 @@ def exp2_table() -> NDArray[np.int16]:
 
 def attend(
     attention: Attention,
-    x: Int64,
+    x: Int64 | Int32,
     exp2: Int64,
     dtype: type[np.int64] | type[np.float64] = np.int64,
 ) -> Int64:
@@ -65,7 +65,7 @@ def attend(
     parts = x.reshape(height // side, side, width // side, side, 3, heads, depth)
     parts = parts.transpose(4, 0, 2, 5, 1, 3, 6).reshape(3, -1, side * side, depth)
     limits = attention.query, attention.key, attention.value
-    q, k, v = (np.clip(p, -most, most).astype(dtype) for p, most in zip(parts, limits, strict=True))
+    q, k, v = (np.clip(parts[i], -limit, limit).astype(dtype) for i, limit in enumerate(limits))
     out = np.empty(v.shape, np.int64)
     rows = max(1, PART // side**2)
     for i in range(len(q)):  # a window and a head

@@ -59,8 +59,6 @@ def by_kernel(graph: AnyGraph, threads: int, isa: str | None = None) -> Evaluato
         raise Unavailable("the kernel is not built")
     if isinstance(graph, ByteGraph):
         return compiled_bytes.ByteCompiled(graph, threads, isa)
-    if graph.windowed:
-        raise Unavailable("it is for networks of convolutions alone")
     return compiled.Compiled(graph, threads, isa)
 
 

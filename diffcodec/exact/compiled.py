@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from diffcodec.bitstream.kernel import load_kernel
 from diffcodec.bitstream.types import Int16, Int32
+from diffcodec.exact.compiled_windows import Rows, attended, normalise
 from diffcodec.exact.graph import Graph
 from diffcodec.exact.memory import zeroed
 from diffcodec.exact.packed import Biases, Packed, Shape, order_of, pack
@@ -32,6 +33,8 @@ WORTHWHILE = 8_000_000  # products from which on the rows of a layer are shared 
 WHOLE = 512 << 20
 # Bytes of all streams that a stripe adds, roughly; what the next one needs again is moved.
 STRIPE = 256 << 20
+
+Noise = tuple[float, Int32]  # its variance, and a layer's biases there
 
 
 def instruction_sets() -> tuple[str, ...]:
@@ -59,6 +62,7 @@ class Compiled:
         self.graph, self.threads, self.isa = graph, threads, isa or sets[0]
         self.layers = pack(graph, order_of(self.isa))
         self._biases = Biases(graph)
+        self._exp2 = graph.tensors.get("exp2", np.zeros(0)).astype(np.int64)
         self._threads = Threads(threads)
         self._side: tuple[int, ...] = ()
         self._spare: dict[Shape, list[Int32]] = defaultdict(list)
@@ -105,7 +109,8 @@ class Compiled:
                 streams[k] = self._memory(shapes[k])
             sources = tuple(streams[i] for i in layer.sources)
             add = None if layer.add is None else streams[layer.add]
-            self._layer(layer, sources, add, streams[k], bias, (0, shapes[k][0]), threads)
+            rows = (0, shapes[k][0])
+            self._layer(layer, sources, add, streams[k], (float(v), bias), rows, threads)
             for i in layer.done:
                 stream = streams.pop(i)
                 if i != layer.in_place:
@@ -121,9 +126,9 @@ class Compiled:
             held[0].rows(stripe.begin[0], stripe.end[0])[:] = x[stripe.begin[0] : stripe.end[0]]
             for k, bias in enumerate(biases, start=1):
                 if stripe.begin[k] < stripe.end[k]:
-                    self._stripe(k, held, out, bias, stripe)
+                    self._stripe(k, held, out, (float(v), bias), stripe)
 
-    def _stripe(self, k: int, held: list[Window], out: Int32, bias: Int32, stripe: Stripe) -> None:
+    def _stripe(self, k: int, held: list[Window], out: Int32, noise: Noise, stripe: Stripe) -> None:
         """What a stripe adds to stream k."""
         layer, reach = self.layers[k - 1], Reach.of(self.layers[k - 1])
         first = reach.start(stripe.begin[k])
@@ -132,7 +137,7 @@ class Compiled:
         add = None if layer.add is None else held[layer.add].rows(origin, end)
         to = out[origin:end] if k == len(self.layers) else held[k].rows(origin, end)
         rows = (stripe.begin[k] - origin, end - origin)
-        self._layer(layer, sources, add, to, bias, rows, self.threads)
+        self._layer(layer, sources, add, to, noise, rows, self.threads)
 
     def _layer(
         self,
@@ -140,28 +145,50 @@ class Compiled:
         sources: tuple[Int32, ...],
         add: Int32 | None,
         out: Int32,
-        bias: Int32,
+        noise: Noise,
         between: tuple[int, int],
         threads: int,
     ) -> None:
         """Rows first .. end - 1 of a layer's output, counted like the rows of the sources."""
         assert KERNEL is not None
+        made = self._made(layer, sources, noise[0], threads)
         rows = partial(
             KERNEL.layer,
             self.isa,
-            sources,
+            sources if made is None else (made,),
             (*sources[0].shape[:2], *layer.numbers),
-            layer.table,
+            layer.table if made is None else None,
             layer.weight,
-            bias,
+            noise[1],
             layer.down,
             add,
             out,
         )
         first, height = between[0], between[1] - between[0]
         products = height * out.shape[1] * layer.products
-        parts = min(threads, height) if products >= WORTHWHILE else 1
-        cuts = [first + height * i // parts for i in range(parts + 1)]
+        self._share(first, height, rows, threads if products >= WORTHWHILE else 1)
+        if made is not None:
+            self._spare[made.shape].append(made)
+
+    def _made(
+        self, layer: Packed, sources: tuple[Int32, ...], v: float, threads: int
+    ) -> Int32 | None:
+        """Activations of a layer that looks at windows, (H, W, c_in)."""
+        if KERNEL is None or not (layer.norm or layer.attention):
+            return None
+        made = self._memory((*sources[0].shape[:2], layer.c_in))
+        if layer.attention:
+            attended(layer, sources, self._exp2, made)
+        else:
+            share = partial(self._share, 0, threads=threads)
+            affine = self.graph.affine(layer.name, v)
+            normalise(KERNEL, layer, sources, affine, made, share)
+        return made
+
+    def _share(self, first: int, count: int, rows: Rows, threads: int) -> None:
+        """So many rows from `first` on, shared out."""
+        parts = max(1, min(threads, count))
+        cuts = [first + count * i // parts for i in range(parts + 1)]
         others = [self._threads.pool.submit(rows, *cut) for cut in pairwise(cuts[1:])]
         rows(*cuts[:2])
         for other in others:

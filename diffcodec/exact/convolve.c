@@ -15,6 +15,7 @@
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 #endif
 
 #include "layer.h"
+#include "windows.h"
 
 /* The instruction sets: a tile each, and everything above compiled for it as well. */
 
@@ -176,7 +178,7 @@ static int open_sources(PyObject *streams, Py_buffer *views, Layer *l)
     return l->sources;
 }
 
-/* layer(set, sources, (height, width, c_out, kernel, stride, upsample, shift, limit, peak),
+/* layer(set, sources, (height, width, c_out, kernel, stride, upsample, shift, limit, peak, before),
  * table, weight, bias, down, add, out, first, last): rows first .. last - 1 of out. */
 static PyObject *layer(PyObject *self, PyObject *args)
 {
@@ -186,9 +188,9 @@ static PyObject *layer(PyObject *self, PyObject *args)
     const char *set;
     Layer l;
     (void)self;
-    if (!PyArg_ParseTuple(args, "sO!(nnniiiiii)z*y*y*y*z*w*nn", &set, &PyTuple_Type, &streams,
+    if (!PyArg_ParseTuple(args, "sO!(nnniiiiiii)z*y*y*y*z*w*nn", &set, &PyTuple_Type, &streams,
                           &l.height, &l.width, &l.c_out, &l.kernel, &l.stride, &l.upsample,
-                          &l.shift, &l.limit, &l.peak, &table, &weight, &bias, &down,
+                          &l.shift, &l.limit, &l.peak, &l.before, &table, &weight, &bias, &down,
                           &add, &out, &first, &last))
         return NULL;
     Work *work_of_set = find(set);
@@ -217,9 +219,73 @@ static PyObject *layer(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* What `sums` and `normalise` have in common: which rows of windows, or of pixels. */
+static void run(const Normalisation *m, Layer *l, Lines *of_set, PyObject *streams,
+                Py_buffer *source, Py_ssize_t first, Py_ssize_t last)
+{
+    int held = open_sources(streams, source, l);
+    if (!PyErr_Occurred()) {
+        Py_BEGIN_ALLOW_THREADS
+        of_set(m, l, first, last);
+        Py_END_ALLOW_THREADS
+    }
+    for (int i = 0; i < held; i++) PyBuffer_Release(&source[i]);
+}
+
+/* sums(sources, (height, width, window, shift, limit), sums, squares, first, last): adds up what
+ * some rows of windows hold, to int64 [windows down][across][channels]. */
+static PyObject *sums(PyObject *self, PyObject *args)
+{
+    Py_buffer source[SOURCES], S1, S2;
+    PyObject *streams;
+    Py_ssize_t first, last;
+    Layer l;
+    Normalisation m;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "O!(nnnii)w*w*nn", &PyTuple_Type, &streams, &l.height, &l.width,
+                          &m.window, &m.shift, &m.limit, &S1, &S2, &first, &last))
+        return NULL;
+    m.sums = S1.buf;
+    m.squares = S2.buf;
+    run(&m, &l, sums_here(), streams, source, first, last);
+    PyBuffer_Release(&S1);
+    PyBuffer_Release(&S2);
+    if (PyErr_Occurred()) return NULL;
+    Py_RETURN_NONE;
+}
+
+/* normalise(sources, (height, width, window, shift, limit), unit, (shift, limit, peak) of the
+ * activations, table, A, B, out, first, last): rows first .. last - 1 of activations in int32. */
+static PyObject *normalise(PyObject *self, PyObject *args)
+{
+    Py_buffer source[SOURCES], table, A, B, out;
+    PyObject *streams;
+    Py_ssize_t first, last;
+    Layer l;
+    Normalisation m;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "O!(nnnii)d(iii)z*y*y*w*nn", &PyTuple_Type, &streams, &l.height,
+                          &l.width, &m.window, &m.shift, &m.limit, &m.unit, &l.shift, &l.limit,
+                          &l.peak, &table, &A, &B, &out, &first, &last))
+        return NULL;
+    l.table = table.buf ? (const int16_t *)table.buf + 32768 : NULL;
+    l.out = out.buf;
+    m.factor = A.buf;
+    m.shifted = B.buf;
+    run(&m, &l, lines_here(), streams, source, first, last);
+    PyBuffer_Release(&table);
+    PyBuffer_Release(&A);
+    PyBuffer_Release(&B);
+    PyBuffer_Release(&out);
+    if (PyErr_Occurred()) return NULL;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
     {"instruction_sets", instruction_sets, METH_NOARGS, "Names of those that can be used."},
     {"layer", layer, METH_VARARGS, "Evaluate some rows of a layer."},
+    {"sums", sums, METH_VARARGS, "Sums of numbers and squares by window and channel."},
+    {"normalise", normalise, METH_VARARGS, "Normalise some rows of a layer's sources."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -88,7 +88,7 @@ class Gemm:
     def _read(self, layer: Layer, streams: list[Tensor], v: NDArray[np.float64]) -> Tensor:
         x = torch.cat([streams[i] for i in layer.sources], dim=3)
         if layer.norm:
-            rows = [self.graph.affine(layer, float(level)) for level in v]
+            rows = [self.graph.affine(layer.name, float(level)) for level in v]
             scale, offset = (torch.from_numpy(np.stack(t)) for t in zip(*rows, strict=True))
             return normalise(layer.norm, x, scale, offset)
         return attend(layer.attention, x, self.exp2) if layer.attention else x

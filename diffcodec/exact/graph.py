@@ -117,10 +117,10 @@ class Graph(IntegerNetwork):
         old = [{k: x for k, x in layer.items() if k not in NEW} for layer in known["layers"]]
         return {**known, "layers": old}
 
-    def affine(self, layer: Layer, v: float) -> tuple[Int64, Int64]:
+    def affine(self, name: str, v: float) -> tuple[Int64, Int64]:
         """Scale and offset of a layer's normalisation at a noise variance: (c_in,) each."""
         scale, offset = (
-            self.at_level(f"{layer.name}.{kind}", f"{layer.name}.{kind}_levels", v)
+            self.at_level(f"{name}.{kind}", f"{name}.{kind}_levels", v)
             for kind in ("scale", "offset")
         )
         return scale, offset
@@ -128,6 +128,10 @@ class Graph(IntegerNetwork):
     def sources(self, k: int) -> tuple[int, ...]:
         """As IntegerNetwork says."""
         return self.layers[k].sources
+
+    def window(self, k: int) -> int:
+        """As IntegerNetwork says."""
+        return self.layers[k].window
 
 
 def _layer(

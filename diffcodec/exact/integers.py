@@ -82,6 +82,10 @@ class IntegerNetwork(ABC):
     def sources(self, k: int) -> tuple[int, ...]:
         """The streams that layer number k, from 0, reads."""
 
+    def window(self, k: int) -> int:
+        """Side of the windows that layer k looks at, in pixels of what it reads; 1 without them."""
+        return 1
+
     @property
     def parameters(self) -> int:
         """How many numbers training chose: all weights and biases, the noise embedding included.

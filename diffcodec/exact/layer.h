@@ -25,7 +25,8 @@ typedef struct {
     const int32_t *source[SOURCES];
     Py_ssize_t channels[SOURCES]; /* of each source */
     int sources, upsample, kernel, stride, shift, limit;
-    int peak; /* of SiLU's table, before the shift */
+    int peak;                     /* of SiLU's table, before the shift */
+    int before;                   /* rows and columns of zeros above and to the left */
     Py_ssize_t height, width, c_in, c_out; /* height, width: of the sources */
     const int16_t *table;                  /* table[-32768 .. 32767] or NULL: cut */
     const void *weight;                    /* in the order of the instruction set */
@@ -102,7 +103,7 @@ INLINE void fill(const Layer *l, Py_ssize_t y, Py_ssize_t pitch, Py_ssize_t even
 {
     (void)pitch;
     (void)spare;
-    activate_row(l, y, even, row + l->kernel / 2 * even);
+    activate_row(l, y, even, row + l->before * even);
 }
 
 /* Shift the sums of one pixel, add the residual, store. out and add may be the same. */
@@ -157,9 +158,9 @@ INLINE void convolve(const Layer *l, const int16_t *a, Py_ssize_t pitch, Py_ssiz
 INLINE int work(const Layer *l, Py_ssize_t first, Py_ssize_t last, Py_ssize_t whole, Fill fill,
                 Convolve of_set)
 {
-    Py_ssize_t edge = l->kernel / 2, even = (l->c_in + whole - 1) / whole * whole;
+    Py_ssize_t even = (l->c_in + whole - 1) / whole * whole;
     Py_ssize_t height = l->height << l->upsample, width = l->width << l->upsample;
-    Py_ssize_t pitch = (width + 2 * edge) * even, step = l->stride;
+    Py_ssize_t pitch = (width + l->kernel - 1) * even, step = l->stride;
     Py_ssize_t band = (BAND / (Py_ssize_t)sizeof(int16_t) / pitch - l->kernel) / step + 1;
     band = band < 1 ? 1 : band > last - first ? last - first : band;
     Py_ssize_t held = (step * (band - 1) + l->kernel) * pitch;
@@ -168,7 +169,7 @@ INLINE int work(const Layer *l, Py_ssize_t first, Py_ssize_t last, Py_ssize_t wh
     int16_t *a = memory + (-(uintptr_t)memory & (LINE - 1)) / sizeof(int16_t), *spare = a + held;
     Py_ssize_t end = 0; /* of the rows in a */
     for (Py_ssize_t r = first, top = 0; r < last; r += band) {
-        Py_ssize_t rows = last - r < band ? last - r : band, next = step * r - edge;
+        Py_ssize_t rows = last - r < band ? last - r : band, next = step * r - l->before;
         Py_ssize_t kept = r > first && end > next ? end - next : 0;
         memmove(a, a + (next - top) * pitch * (kept > 0), sizeof(int16_t) * kept * pitch);
         top = next;

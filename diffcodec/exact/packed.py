@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from diffcodec.bitstream.types import Int16, Int32
 from diffcodec.errors import CheckpointError
+from diffcodec.exact.attention import Attention
 from diffcodec.exact.graph import WEIGHT_TYPES, Graph, Layer
 from diffcodec.exact.integers import Weight, rounded_shift
+from diffcodec.exact.normalisation import Norm
 
 LANES, BLOCK = 16, 48  # of convolve.c: channels of a vector, of a block
 CHUNK = 64  # of amx.h: input channels of a tile
@@ -32,13 +34,23 @@ class Packed:
     add: int | None
     c_in: int
     c_out: int
-    # c_out, kernel, stride, upsample, shift, limit, end of SiLU's table
+    # c_out, kernel, stride, upsample, shift, limit, end of SiLU's table, rows of zeros above. Where
+    # windows are looked at, activations are there already: shift is 0.
     numbers: tuple[int, ...]
+    cut: tuple[int, int, int]  # shift, limit, end of SiLU's table: of activations
     table: Int16 | None  # (65537,): from a stream to activations; None: cut
     weight: NDArray[Any]  # in the order of the instruction set
     down: Int32  # (c_out,)
     done: tuple[int, ...]  # streams that no later layer reads; not the output
     in_place: int | None  # the stream that is added, if the output may take its memory
+    norm: Norm | None
+    attention: Attention | None
+
+    @property
+    def window(self) -> int:
+        """Side of the windows that it looks at, in pixels of the sources; else 1."""
+        within = self.norm or self.attention
+        return within.window if within else 1
 
     @property
     def products(self) -> int:
@@ -51,7 +63,9 @@ class Packed:
         height, width, _ = streams[self.sources[0]]
         if any(streams[i][:2] != (height, width) for i in self.sources):
             raise ValueError(f"sides of the image do not suit the network (at {self.name})")
-        if sum(streams[i][2] for i in self.sources) != self.c_in:
+        if height % self.window or width % self.window:
+            raise ValueError(f"sides of the image do not suit the network (at {self.name})")
+        if sum(streams[i][2] for i in self.sources) != self.c_in * (3 if self.attention else 1):
             raise ValueError(f"{self.name} reads {self.c_in} channels and is given others")
         height, width = (-(-(side << upsample) // stride) for side in (height, width))
         if self.add is not None and streams[self.add] != (height, width, self.c_out):
@@ -115,7 +129,10 @@ def pack(graph: Graph, order: Order) -> list[Packed]:
             tables[layer.shift, layer.limit] = table
         done = tuple(i for i, at in last.items() if at == k)
         free = k < len(graph.layers) and layer.add in done and layer.add not in layer.sources
-        numbers = (layer.stride, int(layer.upsample), layer.shift, layer.limit, int(silu[-1]))
+        cut = layer.shift, layer.limit, int(silu[-1])
+        made = layer.norm or layer.attention
+        before = 0 if layer.trailing else weight.shape[1] // 2
+        numbers = (layer.stride, int(layer.upsample), 0 if made else layer.shift, *cut[1:], before)
         packed.append(
             Packed(
                 name=layer.name,
@@ -124,11 +141,14 @@ def pack(graph: Graph, order: Order) -> list[Packed]:
                 c_in=weight.shape[3],
                 c_out=len(weight),
                 numbers=(*weight.shape[:2], *numbers),
+                cut=cut,
                 table=table if layer.silu else None,
                 weight=_packed_weight(weight, order),
                 down=shift.astype(np.int32),
                 done=done,
                 in_place=layer.add if free else None,
+                norm=layer.norm,
+                attention=layer.attention,
             )
         )
     return packed

@@ -39,7 +39,7 @@ class Reference:
     def _read(self, layer: Layer, streams: list[Int64], v: float) -> Int64:
         x = np.concatenate([streams[i] for i in layer.sources], axis=2)
         if layer.norm:
-            return normalise(layer.norm, x, *self.graph.affine(layer, v))
+            return normalise(layer.norm, x, *self.graph.affine(layer.name, v))
         return attend(layer.attention, x, self.exp2, self.dtype) if layer.attention else x
 
     def _activations(self, layer: Layer, x: Int64) -> Int64:

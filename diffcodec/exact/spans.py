@@ -31,8 +31,9 @@ def reach(graph: IntegerNetwork) -> int:
         step = pitch[i] // 2 if layer.upsample else pitch[i]
         edge = graph.weight(layer).shape[1] // 2 * step
         # Where each row becomes two, the second one reads what begins a step before it.
-        low = max(before[i] for i in sources) + edge + (step if layer.upsample else 0)
-        high = max(after[i] for i in sources) + edge
+        inside = (graph.window(k) - 1) * pitch[i]  # of a window, its other end
+        low = max(before[i] for i in sources) + edge + inside + (step if layer.upsample else 0)
+        high = max(after[i] for i in sources) + edge + inside
         if layer.add is not None:
             low, high = max(low, before[layer.add]), max(high, after[layer.add])
         pitch.append(step * layer.stride)

@@ -8,6 +8,7 @@ with its height, and no row is computed twice.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,21 +24,24 @@ Rows = list[int]  # one number for every stream
 class Reach:
     """Which rows of its sources a layer reads, kernel, stride and upsampling given."""
 
-    edge: int
+    edge: int  # rows above
+    after: int  # and below
     stride: int
     grown: int  # 2 where each row becomes two
+    window: int  # rows of the sources that are read together
 
     @staticmethod
     def of(layer: Packed) -> Reach:
         """The reach of a layer."""
-        _, kernel, stride, upsample, *_ = layer.numbers
-        return Reach(kernel // 2, stride, 1 + upsample)
+        _, kernel, stride, upsample, *_, before = layer.numbers
+        return Reach(kernel // 2, kernel - 1 - before, stride, 1 + upsample, layer.window)
 
     def end(self, rows: int, height: int) -> int:
         """Rows that the sources, of this height, must have for so many of the output."""
         if not rows:
             return 0
-        return min(height, -(-((rows - 1) * self.stride + self.edge + 1) // self.grown))
+        end = -(-((rows - 1) * self.stride + self.after + 1) // self.grown)
+        return min(height, end + -end % self.window)
 
     def start(self, row: int) -> int:
         """First row of the sources that output rows from `row` on read, or one before it.
@@ -45,7 +49,7 @@ class Reach:
         It is one that an output row begins with.
         """
         first = max(0, row * self.stride - self.edge) // self.grown
-        return first - first * self.grown % self.stride
+        return first - first % math.lcm(self.stride, self.window)
 
     def output(self, row: int) -> int:
         """The output row that begins with such a row of the sources."""

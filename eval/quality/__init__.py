@@ -1,0 +1,1 @@
+"""Measures of samples: how far a set of images is from real ones, in features of a classifier."""
