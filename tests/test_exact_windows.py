@@ -34,11 +34,9 @@ def test_roots_are_exact() -> None:
     assert square_root(squares).tolist() == [isqrt(int(n)) for n in squares]
 
 
-def stated(
-    groups: int, window: int, channels: int, limit: int = 1 << 17, eps: float = 1e-5
-) -> Norm:
+def stated(groups: int, window: int, channels: int, limit: int = 1 << 17) -> Norm:
     n = window**2 * (channels // groups)
-    return Norm(groups, window, 0, limit, max(1, round(n * eps * 4.0**FRACTION)), 16)
+    return Norm(groups, window, 0, limit, max(1, round(n * 1e-5 * 4.0**FRACTION)), 16)
 
 
 def factors(norm: Norm, gamma: Array, beta: Array) -> tuple[Array, Array]:
@@ -63,7 +61,7 @@ def test_normalised_as_real_numbers_are(groups: int, window: int, spread: float)
             own = torch.from_numpy(x[part] / 2.0**FRACTION).permute(2, 0, 1)[None]
             wanted = F.group_norm(own, groups, torch.from_numpy(gamma), torch.from_numpy(beta))
             error = found[part] - wanted[0].permute(1, 2, 0).numpy()
-            assert np.abs(error).max() < 0.6 / 2**FRACTION + 2e-4 * np.abs(wanted.numpy()).max()
+            assert np.abs(error).max() < 0.6 / 2**FRACTION + 6e-4 * np.abs(wanted.numpy()).max()
 
 
 def test_variances_are_those_of_exact_numbers() -> None:
@@ -132,7 +130,7 @@ def test_attends_as_real_numbers_do(heads: int, sharp: float) -> None:
         q_, k_, v_ = (p.transpose(0, 1) for p in own)
         wanted = F.scaled_dot_product_attention(q_, k_, v_).transpose(0, 1).reshape(8, 8, 8)
         error = found[:, left : left + 8] / 2.0**15 - wanted.numpy()
-        assert np.abs(error).max() < 4e-3
+        assert np.abs(error).max() < 2e-3 * max(1, sharp)
 
 
 def test_parts_of_the_logits_are_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +170,7 @@ NORMAL, ATTENDING = 1, 4
 @pytest.mark.parametrize(
     ("number", "change", "complaint"),
     [
-        (NORMAL, {"groups": 3}, "no proper normalisation"),
+        (NORMAL, {"groups": 4}, "no proper normalisation"),
         (NORMAL, {"groups": 0}, "no proper normalisation"),
         (NORMAL, {"window": 8}, "do not fit the network's stride"),
         (NORMAL, {"eps": 0}, "no proper normalisation"),
@@ -180,7 +178,7 @@ NORMAL, ATTENDING = 1, 4
         (NORMAL, {"gain": 31}, "no proper normalisation"),
         (NORMAL, {"eps": 1, "limit": 1 << 23}, "normalised numbers can reach"),
         (NORMAL, {"shift": 1.5}, "no proper normalisation"),
-        (ATTENDING, {"heads": 3}, "no proper attention"),
+        (ATTENDING, {"heads": 4}, "no proper attention"),
         (ATTENDING, {"query": 0}, "no proper attention"),
         (ATTENDING, {"value": 32768}, "no proper attention"),
         (ATTENDING, {"shift": 0}, "no proper attention"),
