@@ -28,11 +28,14 @@ from diffcodec.cli.evaluation import evaluate
 from diffcodec.cli.export import export
 from diffcodec.cli.extracting import extract
 from diffcodec.cli.inspection import info, models, truncate
+from diffcodec.cli.interpolating import interpolate
+from diffcodec.cli.inverting import invert
 from diffcodec.cli.listing import list_
 from diffcodec.cli.nll import nll
 from diffcodec.cli.plot import plot
 from diffcodec.cli.quality import quality
 from diffcodec.cli.report import report
+from diffcodec.cli.sampling import sample
 from diffcodec.cli.schedule import schedule
 from diffcodec.cli.selftest import selftest
 from diffcodec.cli.standard import OUTPUT, settle
@@ -139,6 +142,7 @@ def main(context: click.Context) -> None:
 
 IMAGES = (encode, decode, truncate, info, archive, extract, list_)
 MEASURES = (nll, evaluate, bench, quality, plot, report)
+SAMPLES = (sample, interpolate, invert)
 NETWORKS = (models, train, train_classifier, calibrate, schedule, export, selftest)
-for command in (*IMAGES, *MEASURES, *NETWORKS):
+for command in (*IMAGES, *MEASURES, *SAMPLES, *NETWORKS):
     main.add_command(command)

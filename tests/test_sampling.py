@@ -154,7 +154,7 @@ def test_inversion_then_sampling_is_the_identity_in_the_limit() -> None:
 
 
 def test_langevin_follows_its_recursion_to_the_source() -> None:
-    """y' = y - alpha / 2 (y - mean) / (variance + v) + sqrt(alpha) z, whose moments are known.
+    """y' = y - alpha / 2 (y - mean) / (variance + v) + noise, whose moments are known.
 
     Levels that fall too fast for the steps leave too large a variance; here they nearly do not.
     """
@@ -165,7 +165,7 @@ def test_langevin_follows_its_recursion_to_the_source() -> None:
         alpha, total = 4 * snr**2 * v, SPREAD**2 + v
         for _ in range(each):
             mean = mean - alpha / 2 * (mean - MEAN) / total
-            variance = variance * (1 - alpha / 2 / total) ** 2 + alpha
+            variance = variance * (1 - alpha / 2 / total) ** 2 + alpha * (1 - snr**2)
     *_, end = langevin(SOURCE, y, levels, noise(seed=2), snr, each)
     assert end.y.mean() == pytest.approx(mean, abs=4 * math.sqrt(variance / end.y.size))
     assert end.y.var() == pytest.approx(variance, rel=0.03)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diffcodec.bitstream.types import Float64
+from diffcodec.bitstream.types import Float64, Progress
 from diffcodec.theory.denoiser import BatchDenoiser
 
 Noise = Callable[[], Float64]  # z ~ N(0, I), the shape of y, new at each call (noise.py)
@@ -68,3 +68,14 @@ def last(walk: Walk) -> Float64:
     """The sample that a walk ends with: x0_hat of the last state, (N, C, H, W) float64."""
     *_, end = walk
     return end.x0_hat
+
+
+def counted(
+    walk: Walk, progress: Progress | None, total: int, done: int = 0, each: int = 1
+) -> Walk:
+    """The same walk; for every state it reports `each` more than `done` of `total`."""
+    for at in walk:
+        yield at
+        done += each
+        if progress is not None:
+            progress(done, total)
