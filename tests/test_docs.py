@@ -54,7 +54,7 @@ def test_documents_and_results_agree() -> None:
     assert render(README) == README and render(MEASURED) == MEASURED
 
 
-@pytest.mark.parametrize("document", ["README.md", "TRAINING.md", "eval/RESULTS.md"])
+@pytest.mark.parametrize("document", ["README.md", "TRAINING.md", "docs/papers.md", "eval/RESULTS.md"])
 def test_what_documents_link_to_is_there(document: str) -> None:
     path = ROOT / document
     links = re.findall(r"\]\(([^)#]*)(#[^)]*)?\)", path.read_text(encoding="utf-8"))
