@@ -45,7 +45,7 @@ def with_integers(checkpoint: Checkpoint, graph: AnyGraph, evaluate: Evaluator) 
 
     network = NetworkDenoiser(checkpoint)
 
-    def residual(x: Tensor, v: Tensor) -> Tensor:
+    def residual(x: Tensor, v: Tensor, label: Tensor | None = None) -> Tensor:
         counts = torch.round(F.pixel_unshuffle(x, graph.patch) * 2**INPUT_FRACTION)
         channels_last = counts.clamp(-32768, 32767).to(torch.int16).permute(0, 2, 3, 1)
         out = torch.from_numpy(evaluate(channels_last.numpy(), v.double().numpy()))
