@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diffcodec.sampling.mixing import between, linear, spherical
+from diffcodec.sampling.mixing import linear, spherical
 
 
 def test_an_arc_keeps_the_length_and_turns_evenly() -> None:
     a, b = np.random.default_rng(0).standard_normal((2, 3, 8, 8))
     b *= np.linalg.norm(a) / np.linalg.norm(b)
-    arc = between(a, b, 3, spherical)
-    assert arc.shape == (5, 3, 8, 8)
+    arc = np.stack([spherical(a, b, share) for share in np.linspace(0, 1, 5)])
     np.testing.assert_allclose(arc[[0, -1]], [a, b], atol=1e-12)
     lengths = np.sqrt((arc**2).sum(axis=(1, 2, 3)))
     np.testing.assert_allclose(lengths, np.linalg.norm(a))
@@ -23,7 +22,7 @@ def test_an_arc_keeps_the_length_and_turns_evenly() -> None:
 
 def test_equal_states_stay_what_they_are() -> None:
     a = np.random.default_rng(0).standard_normal((3, 4, 4))
-    np.testing.assert_allclose(between(a, 2 * a, 1, spherical)[1], 1.5 * a)
+    np.testing.assert_allclose(spherical(a, 2 * a, 0.5), 1.5 * a)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
