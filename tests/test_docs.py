@@ -60,6 +60,8 @@ def test_what_documents_link_to_is_there(document: str) -> None:
     links = re.findall(r"\]\(([^)#]*)(#[^)]*)?\)", path.read_text(encoding="utf-8"))
     assert links
     for link, heading in links:
+        if link.startswith("https://"):  # of papers and programs, which tests cannot visit
+            continue
         target = path.parent / link if link else path
         assert target.exists(), link
         if heading:
