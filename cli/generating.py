@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from diffcodec.cli.sampler_options import AnyNetwork
     from diffcodec.image.picture import Choices
 
+SIDE = 32  # of images, where a network does not say what it was trained on
+
 
 @dataclass(frozen=True)
 class Generator:
@@ -79,7 +81,7 @@ def trained_on(network: AnyNetwork) -> int:
     from diffcodec.exact.denoiser import ExactDenoiser
 
     if isinstance(network, ExactDenoiser):
-        return int(network.graph.facts["recipe"]["train"]["crop"])
+        return int(network.graph.facts["recipe"].get("train", {}).get("crop", SIDE))
     return network.checkpoint.recipe.train.crop
 
 

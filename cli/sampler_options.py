@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Of diffcodec.sampling.taus, which imports numpy; a test sees to it that they are all here.
 SPACINGS = ("linear", "quadratic", "geometric", "optimised")
 # Of each sampler: how many levels, and their spacing, where it is not said.
-DEFAULTS = {"ddpm": (1000, "linear"), "ddim": (50, "quadratic"), "langevin": (100, "geometric")}
+DEFAULTS = {"ddpm": (1000, "linear"), "ddim": (50, "quadratic"), "langevin": (200, "geometric")}
 OWN = {"eta": "ddim", "sigma2": "ddpm", "snr": "langevin", "each": "langevin"}  # whose options
 
 
@@ -132,7 +132,7 @@ levels_options = grouped(
         "--steps",
         type=click.IntRange(1),
         metavar="K",
-        help="So many noise levels (default: ddpm 1000, ddim 50, langevin 100).",
+        help="So many noise levels (default: ddpm 1000, ddim 50, langevin 200).",
     ),
     click.option(
         "--spacing",
@@ -178,12 +178,12 @@ def sampler_options(default: str) -> Decorator[Any]:
             "--snr",
             type=float,
             metavar="X",
-            help="Size of langevin's steps: gradient against noise (default: 0.25).",
+            help="Size of langevin's steps: gradient against noise (default: 0.3).",
         ),
         click.option(
             "--each",
             type=click.IntRange(1),
             metavar="N",
-            help="langevin's steps at each level (default: 10).",
+            help="langevin's steps at each level (default: 5).",
         ),
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from diffcodec.cli.drawing import Job, Targets
-from diffcodec.cli.generating import channels_of, size, states_of, trained_on
+from diffcodec.cli.generating import SIDE, channels_of, size, states_of, trained_on
 from diffcodec.cli.options import grouped
 from diffcodec.cli.sampler_options import schedule_of, timesteps_option
 from diffcodec.cli.streams import about, name_of, read
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 COUNT, ROWS = 64, 8  # new images, and of them with --progressive
 COLUMNS = 11  # of a progressive grid: estimates on the way, the sample last
 REPEAT = 4  # samples from one x_t
-SMALL = (32, 32)  # what is drawn if nothing else is said
+SMALL = (SIDE, SIDE)  # of cifar10, which is the default for them
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,13 @@ from diffcodec.errors import OptionError
 from diffcodec.sampling import taus
 from diffcodec.sampling.ddim import ddim, invert
 from diffcodec.sampling.ddpm import ddpm
+from diffcodec.sampling.grid import grid
 from diffcodec.sampling.langevin import langevin
+from diffcodec.sampling.latents import Latents
+from diffcodec.sampling.method import Method, Name
+from diffcodec.sampling.mixing import linear, shares, spherical
 from diffcodec.sampling.noise import ImageNoise, Use
+from diffcodec.sampling.starts import between, from_one, on_the_way
 from diffcodec.sampling.walk import Noise, Walk, last, prior, q_sample, score, visit
 from diffcodec.theory.chain import Tables
 from diffcodec.theory.denoiser import GaussianDenoiser
@@ -51,7 +56,7 @@ def states(v: float, n: int = 4) -> Float64:
     return np.asarray(MEAN + math.sqrt(SPREAD**2 + v) * rng.standard_normal((n, *SHAPE)))
 
 
-# --- one step, in the papers' own coordinates -------------------------------------------------
+# --- one step, in the papers' own coordinates ---------------------------------------------------
 
 
 @pytest.mark.parametrize("sigma2", ["beta", "beta_tilde", "learned", "widened"])
@@ -201,7 +206,75 @@ def test_a_guide_tilts_the_source() -> None:
         assert x.var() == pytest.approx(SPREAD**2, rel=0.05)
 
 
-# --- noise and levels -------------------------------------------------------------------------
+# --- between states, and states as files --------------------------------------------------------
+
+
+def test_mixtures_begin_and_end_with_the_two() -> None:
+    a, b = noise(2)()
+    for mix in (linear, spherical):
+        np.testing.assert_allclose(mix(a, b, 0.0), a)
+        np.testing.assert_allclose(mix(a, b, 1.0), b)
+    assert shares(3) == [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+def test_the_sphere_keeps_the_length_of_latents_and_the_line_does_not() -> None:
+    a, b = noise(2)()
+    half, middle = (mix(a, b, 0.5) for mix in (spherical, linear))
+    assert half.var() == pytest.approx((a.var() + b.var()) / 2, rel=0.02)
+    assert middle.var() == pytest.approx((a.var() + b.var()) / 4, rel=0.1)
+    b *= np.linalg.norm(a) / np.linalg.norm(b)
+    thirds = [spherical(a, b, share) for share in (1 / 3, 2 / 3)]
+    angles = [
+        math.acos(np.vdot(x, y) / np.linalg.norm(x) / np.linalg.norm(y))
+        for x, y in pairwise([a, *thirds, b])
+    ]
+    assert angles == pytest.approx([angles[0]] * 3, rel=1e-3)  # equal steps on the arc
+    np.testing.assert_allclose(spherical(a, a, 0.3), a)
+
+
+def test_mixtures_with_shared_noise_keep_its_variance() -> None:
+    x_0 = SOURCE.sample(2, SHAPE, np.random.default_rng(1))
+    y = on_the_way(x_0, 9.0, seed=0)
+    np.testing.assert_allclose(y[0] - x_0[0], y[1] - x_0[1], atol=1e-12)
+    mixed = linear(y[0], y[1], 0.5) - (x_0[0] + x_0[1]) / 2
+    assert mixed.var() == pytest.approx(9, rel=0.15)
+
+
+@pytest.mark.parametrize("name", ["ddpm", "ddim", "langevin"])
+def test_the_ends_of_an_interpolation_are_plain_reconstructions(name: Name) -> None:
+    method = Method(name, taus.spaced("quadratic", 20, FULL), eta=0.5 if name == "ddim" else 0.0)
+    v = taus.level_of(400, FULL)
+    ends = on_the_way(SOURCE.sample(2, SHAPE, np.random.default_rng(1)), v, seed=3)
+    mixed = last(between(SOURCE, method, ends, v, shares(2), linear, 3)([0, 1, 2, 3]))
+    for end, image in zip(ends, (mixed[0], mixed[3]), strict=True):
+        alone = last(from_one(SOURCE, method, end, v, 3)([0]))[0]
+        np.testing.assert_array_equal(image, alone)
+    assert method.visits(v) == len(list(from_one(SOURCE, method, ends[0], v, 3)([0])))
+
+
+def test_latents_are_files() -> None:
+    y = states(30.0, 2)
+    found = Latents.read(Latents.of(y, 30.0, "abc").to_bytes())
+    assert found.v == 30.0 and found.network == "abc" and found.x_T.dtype == np.float32
+    np.testing.assert_allclose(found.y, y, rtol=1e-6)
+    np.testing.assert_allclose(found.x_T, y / math.sqrt(31), rtol=1e-6)
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\3\4", b"no", np.zeros(3).tobytes()])
+def test_what_are_no_latents(data: bytes) -> None:
+    with pytest.raises(OptionError, match="no file of latents"):
+        Latents.read(data)
+
+
+def test_a_grid_has_rows_and_white_between() -> None:
+    images = [np.full((4, 6, 3), i, np.uint8) for i in range(5)]
+    square, row = grid(images), grid(images, 5)
+    assert square.shape == (4 * 2 + 2, 6 * 3 + 2 * 2, 3) and row.shape == (4, 6 * 5 + 2 * 4, 3)
+    assert (square[6:10, 8:14] == 4).all() and (square[4:6] == 255).all()
+    assert (square[6:10, 16:] == 255).all()  # nothing is left for the last place
+
+
+# --- noise and levels ---------------------------------------------------------------------------
 
 
 def test_noise_is_that_of_the_image_in_any_company() -> None:

@@ -10,7 +10,7 @@ from diffcodec.errors import OptionError
 from diffcodec.sampling.walk import Guide, Noise, Walk, visit
 from diffcodec.theory.denoiser import BatchDenoiser
 
-SNR, EACH = 0.25, 10
+SNR, EACH = 0.3, 5
 
 
 def langevin(
@@ -26,11 +26,11 @@ def langevin(
 
     y: (N, C, H, W), any start; levels: sigma_1^2 > ... > sigma_L^2. alpha = epsilon v / v_L is
     written as 4 snr^2 v: snr is the ratio of the two terms' lengths, sqrt(alpha) |score| / 2 |z|,
-    as |score| is about sqrt(D / v) (section 4.3; Song et al. 2021, appendix G). z is sqrt(1 - snr^2)
-    times as large, so that noise of variance v keeps it: steps are not infinitely small, and
-    networks that are told v take more noise for texture (Jolicoeur-Martineau et al. 2021). What the
-    last level leaves of the noise its x0_hat takes away. Raises OptionError for an snr outside
-    (0, 1), with which noise would grow, and for less than one step.
+    as |score| is about sqrt(D / v) (section 4.3; Song et al. 2021, appendix G). Here z is
+    sqrt(1 - snr^2) times as large, so that noise of variance v keeps it: steps are not infinitely
+    small, and networks that are told v take more noise for texture (Jolicoeur-Martineau et al.
+    2021). What the last level leaves of the noise its x0_hat takes away. Raises OptionError for an
+    snr outside (0, 1), with which noise would grow, and for less than one step.
     """
     for v in levels:
         alpha = step_size(snr, each, v)
