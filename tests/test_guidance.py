@@ -103,7 +103,7 @@ def test_algorithm_2_changes_eps_and_at_scale_1_it_is_the_class_itself() -> None
 
 
 def test_samples_are_of_the_class_and_more_scale_draws_them_together() -> None:
-    levels = Schedule.named("linear", 1000).v[::-4].tolist()
+    levels = Schedule.named("linear", 1000).v[::-2].tolist()
     mean, variance = SOURCE.mean[CLASS], SOURCE.variance[CLASS]
     for sampler in ("ddpm", "ddim"):
         spread = {}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import pickle
 import sys
 import types
 from pathlib import Path
@@ -219,12 +219,14 @@ def test_fid_and_is_come_from_the_library(
 
     library = types.SimpleNamespace(calculate_metrics=calculate_metrics)
     file = tmp_path / "network.pth"
-    file.write_bytes(b"weights")
+    file.write_bytes(pickle.dumps(print, protocol=2))
     samples, real = sets(tmp_path)
     words = ["quality", samples, "--reference", real, "--classifier", judge, "--bootstrap", 0]
     words += ["--inception", file]
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
-    monkeypatch.setattr(inception, "SHA256", hashlib.sha256(b"weights").hexdigest()[:8])
+    monkeypatch.setattr(inception, "SHA256", "")
+    assert "holds more than weights" in invoke(*words, code=1).stderr
+    torch.save({"weight": torch.zeros(2)}, file)
     assert "pip install 'diffcodec[fid]'" in invoke(*words, code=1).stderr
     monkeypatch.setitem(sys.modules, "torch_fidelity", library)
     result = json.loads(invoke(*words, "--json").stdout)

@@ -7,8 +7,14 @@ and no other file is taken.
 from __future__ import annotations
 
 import hashlib
+import pickle
+import warnings
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
 
 from diffcodec.bitstream.types import Pixels
 from diffcodec.errors import CheckpointError, OptionError
@@ -28,6 +34,10 @@ def check(file: Path) -> str:
         raise CheckpointError(
             f"{file} is not {NAME}, the network of FID and IS: other networks give other numbers"
         )
+    try:  # the library reads any pickle: let it be weights alone
+        torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise CheckpointError(f"{file} holds more than weights: it is not {NAME}") from error
     _library()
     return found
 
@@ -35,21 +45,23 @@ def check(file: Path) -> str:
 def measure(samples: Pixels, reference: Pixels, file: Path, device: str = "cpu") -> dict[str, Any]:
     """FID to the reference and IS of (N, H, W, 3) uint8 images, as torch-fidelity has them."""
     splits = min(SPLITS, len(samples))
-    found = _library().calculate_metrics(
-        input1=_dataset(samples),
-        input2=_dataset(reference),
-        isc=True,
-        fid=True,
-        isc_splits=splits,
-        feature_extractor="inception-v3-compat",
-        feature_extractor_weights_path=str(file),
-        cuda=device == "cuda",
-        cache=False,
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch, about how many processes the library starts
+        found = _library().calculate_metrics(
+            input1=_Images(samples),
+            input2=_Images(reference),
+            isc=True,
+            fid=True,
+            isc_splits=splits,
+            feature_extractor="inception-v3-compat",
+            feature_extractor_weights_path=str(file),
+            cuda=device != "cpu",
+            cache=False,
+            verbose=False,
+        )
     return {
         "images": len(samples),
-        "fid": round(found["frechet_inception_distance"], 6),
+        "fid": max(0.0, round(found["frechet_inception_distance"], 6)),
         "inception_score": round(found["inception_score_mean"], 6),
         "inception_score_std": round(found["inception_score_std"], 6),
         "inception_score_splits": splits,
@@ -67,15 +79,14 @@ def _library() -> Any:
     return torch_fidelity
 
 
-def _dataset(images: Pixels) -> Any:
+class _Images(Dataset[Tensor]):
     """Tensors (3, H, W) uint8, as torch-fidelity reads them."""
-    import torch
 
-    class Images(torch.utils.data.Dataset[torch.Tensor]):
-        def __len__(self) -> int:
-            return len(images)
+    def __init__(self, images: Pixels) -> None:
+        self.images = images
 
-        def __getitem__(self, i: int) -> torch.Tensor:
-            return torch.from_numpy(images[i].transpose(2, 0, 1).copy())
+    def __len__(self) -> int:
+        return len(self.images)
 
-    return Images()
+    def __getitem__(self, i: int) -> Tensor:
+        return torch.from_numpy(self.images[i].transpose(2, 0, 1).copy())
