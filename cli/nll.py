@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import nullcontext
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from diffcodec.cli.bound import Bound, bound_options
+from diffcodec.cli.device import batch_option, device_option, own_device
 from diffcodec.cli.measuring import figure_format, model_place, need_matplotlib
 from diffcodec.cli.measuring_options import Run, Selection, run_options, selection_options
 from diffcodec.cli.options import (
@@ -54,19 +54,8 @@ network_options = grouped(
 @click.option(
     "--plot", metavar="FILE", help="Plot the terms, rate and distortion: .png, .svg or .pdf."
 )
-@click.option(
-    "--device",
-    type=click.Choice(["cpu", "cuda"]),
-    default="cpu",
-    help="Where to evaluate (default: cpu).",
-)
-@click.option(
-    "--batch-size",
-    "batch_images",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Images in a batch (default: as many as hold 2^16 pixels, 2^19 on CUDA).",
-)
+@device_option
+@batch_option
 @run_options
 @parallel_options("batches of images")
 @output_options
@@ -163,7 +152,7 @@ def _measure(
     named = [(image.name, image.pixels) for image in found.images]
     name = network.model or default_model_of([pixels for _, pixels in named])
     threads = parallel.threads(network)
-    device = _own_gpu() if device == "cuda" else device
+    device = own_device(device)
     denoiser = load_network(name, device, threads, network.backend, label)
     settings = bound.settings(denoiser, len(named))
     told = "" if label is None else f" {label}"
@@ -200,12 +189,3 @@ def _measure(
             "diffcodec", denoiser.threads, parallel.processes * ranks.world, device=device
         ),
     }
-
-
-def _own_gpu() -> str:
-    """The GPU of this process: under torchrun each has its own, if there are enough."""
-    import torch
-
-    if not torch.cuda.is_available():
-        raise click.ClickException("this machine has no CUDA device; use --device cpu")
-    return f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()}"

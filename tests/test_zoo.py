@@ -11,7 +11,7 @@ import torch
 from diffcodec import api, zoo
 from diffcodec import networks as networks_at_hand
 from diffcodec.bitstream.errors import BitstreamError
-from diffcodec.cli import nll
+from diffcodec.cli.device import own_device
 from diffcodec.codec import Codec
 from diffcodec.errors import CheckpointError
 from diffcodec.eval.publish.tables import networks
@@ -132,4 +132,4 @@ def test_one_of_several_gpus_is_the_processs_own(
     assert chosen == ["cuda:1"]
     for rank, device in (("0", "cuda:0"), ("1", "cuda:1"), ("2", "cuda:0")):
         monkeypatch.setenv("LOCAL_RANK", rank)
-        assert nll._own_gpu() == device
+        assert own_device("cuda") == device
