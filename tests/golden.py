@@ -118,6 +118,18 @@ def _version_3(codec: Codec) -> Iterator[tuple[str, str, bytes]]:
     grey = synthetic_image(9, 11, 1, seed=16)
     whole = codec.encode(grey, metadata=items, switch="none")
     yield "metadata.dfc", "grey, a known profile and metadata on both sides of the pixels", whole
+    with pytest.MonkeyPatch.context() as patch:
+        trust_steps(patch)
+        facts = {"name": codec.name, "fingerprint": codec.fingerprint, "promised": True}
+        floats = Codec(codec.denoiser, codec.tables, **facts)  # type: ignore[arg-type]
+        colour = synthetic_image(14, 18, 3, seed=17)
+        about = (
+            "RGB, adaptive after 12 levels, as from a network of floats: with a state's checksum"
+        )
+        yield "promised.dfc", about, floats.encode(colour, chain="12", switch=40.0)
+        about = "the same by the Gaussian"
+        whole = floats.encode(colour, chain="12", switch=40.0, residual="gaussian")
+        yield "promised-gaussian.dfc", about, whole
 
 
 def deep_image(height: int, width: int, channels: int, seed: int) -> Pixels:

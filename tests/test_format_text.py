@@ -8,18 +8,21 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from diffcodec.accounting.trace import Clock
 from diffcodec.api import metadata_of
 from diffcodec.archive.reading import contents
 from diffcodec.archive.reading import metadata_of as metadata_in
 from diffcodec.bitstream.container import parse_header
-from diffcodec.golden import FOLDER
+from diffcodec.codec import Codec
+from diffcodec.golden import FOLDER, NETWORK
+from diffcodec.progressive.steps import Walk, follow
 
 ICC = Path(__file__).parent.parent / "bitstream" / "icc"
 
@@ -146,7 +149,7 @@ def widened(sample: int, narrowing: int) -> int:
     )[rule]
 
 
-@pytest.mark.parametrize("name", ["deep", "alpha", "narrow", "metadata"])
+@pytest.mark.parametrize("name", ["deep", "alpha", "narrow", "metadata", "promised"])
 def test_a_dfc_file_of_version_3(name: str) -> None:
     data = (FOLDER / f"{name}.dfc").read_bytes()
     found, (header, _) = read_dfc(data), parse_header(data)
@@ -154,6 +157,7 @@ def test_a_dfc_file_of_version_3(name: str) -> None:
     assert found.total == header.total_bytes == len(data)
     assert (found.alpha, found.opaque) == (header.format.alpha, header.opaque)
     assert found.deep == (header.format.depth == 16)
+    assert (found.promised, found.label) == (name == "promised", None)
     assert ("front", 2) in found.sections or found.opaque or not found.alpha
     assert found.items == [(int(kind), content) for kind, content in metadata_of(data)]
     if header.narrowing is None:
@@ -163,6 +167,30 @@ def test_a_dfc_file_of_version_3(name: str) -> None:
         assert found.narrowing is not None
         wide = header.narrowing.widen(np.array(some, "<u2"))
         assert [widened(k, found.narrowing) for k in some] == wide.tolist()
+
+
+def test_a_class_in_a_header() -> None:
+    header, _ = parse_header((FOLDER / "promised.dfc").read_bytes())
+    for promised, label in ((True, 300), (False, 0), (False, 2**32 - 1)):
+        change = replace(header, promised=promised, label=label, total_bytes=None)
+        found = read_dfc(change.pack())
+        assert (found.promised, found.label) == (promised, label)
+        assert found.numbers == [header.width, header.height, header.nodes, header.seed]
+
+
+def test_the_states_checksum() -> None:
+    """Section 5: it stands behind the two bytes that say how pixels are coded: of m and u."""
+    codec, data = Codec.from_pretrained(NETWORK, threads=1), (FOLDER / "promised.dfc").read_bytes()
+    file = codec.open(data)
+    walk = Walk(codec.shared(file.header, file.chain, Clock()))
+    for _ in follow(file.payload.steps, walk):
+        pass
+    x0_hat, y = walk.x0_hat.astype(float), walk.state.y.astype(float)
+    m, u = np.rint(32 * 127.5 * (x0_hat + 1)), np.rint(32 * 127.5 * (y.clip(-3, 3) + 1))
+    stated = crc32(m.astype("<i4").tobytes() + u.astype("<i4").tobytes())
+    at = data.index(stated)
+    assert data[at - 2] == 253 and data[at - 1] <= 2
+    assert at > file.start + file.payload.steps[-1].bytes_end
 
 
 # --- FORMAT-archive.md, sections 1 and 6 ----------------------------------------------------------

@@ -44,7 +44,7 @@ def test_each_kind_is_opened_as_what_it_is(tiny_network: Path, tiny_float: Path)
 def test_the_other_kind_is_refused(tiny_network: Path, tiny_float: Path) -> None:
     with pytest.raises(CheckpointError, match=f"{tiny_float} is a float network.*diffcodec export"):
         load_graph(tiny_float)
-    with pytest.raises(CheckpointError, match="tiny is a float network.*instead of numpy"):
+    with pytest.raises(CheckpointError, match=r"tiny is a float network.*instead of numpy"):
         Codec.from_pretrained(tiny_float, backend="numpy")
     with pytest.raises(CheckpointError, match=f"{tiny_network} is an integer network"):
         load_checkpoint(tiny_network)
