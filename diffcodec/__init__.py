@@ -2,8 +2,8 @@
 
 read_picture reads an image with all that belongs to it, encode makes a file of it, decode an image
 of a file or of its beginning, save writes that. Codec does the same with one network, held open.
-codec_of makes a Codec of any function that denoises. `import diffcodec.pillow` lets Pillow read and
-write files.
+codec_of makes a Codec of any function that denoises; score is what any denoiser says of log q, for
+samplers. `import diffcodec.pillow` lets Pillow read and write files.
 """
 
 from importlib import import_module
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from diffcodec.errors import CheckpointError, ImageError, OptionError
     from diffcodec.image import Choices, Picture, load, read_picture, save
     from diffcodec.own_denoiser import codec_of
+    from diffcodec.sampling.walk import score
 
 __version__ = "0.1.0"
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "load",
     "read_picture",
     "save",
+    "score",
     "truncate",
 ]
 
@@ -53,6 +55,7 @@ _HOME = {name: "diffcodec.api" for name in __all__} | {
     "load": "diffcodec.image",
     "read_picture": "diffcodec.image",
     "save": "diffcodec.image",
+    "score": "diffcodec.sampling.walk",
 }
 
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+import diffcodec
 from diffcodec.bitstream.types import Float32, Float64
 from diffcodec.errors import OptionError
 from diffcodec.sampling import taus
@@ -179,6 +180,7 @@ def test_langevin_follows_its_recursion_to_the_source() -> None:
 
 
 def test_the_score_is_that_of_the_noisy_source() -> None:
+    assert diffcodec.score is score
     y = states(0.7)
     np.testing.assert_allclose(
         score(SOURCE, y, 0.7), -(y - MEAN) / (SPREAD**2 + 0.7), rtol=1e-4, atol=1e-6
