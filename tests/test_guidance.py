@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from diffcodec.bitstream.types import Float32, Float64
+from diffcodec.eval.experiments import classifier_accuracy, guidance
 from diffcodec.image import load
 from diffcodec.sampling.ddim import ddim
 from diffcodec.sampling.ddpm import ddpm
@@ -20,7 +21,8 @@ from diffcodec.theory.elbo import Variance
 from diffcodec.theory.schedule import Schedule
 from diffcodec.theory.score_matching import Mixture
 from tests.command import invoke
-from tests.tiny_classifiers import GUIDING, trained
+from tests.measured import measured
+from tests.tiny_classifiers import GUIDING, JUDGING, dark_and_bright, saved, trained
 
 SOURCE = Mixture(np.array([0.7, 0.3]), np.array([-0.4, 0.6]), np.array([0.01, 0.02]))
 CLASS = 1  # the second Gaussian
@@ -167,3 +169,28 @@ def test_what_cannot_guide_is_refused_in_a_sentence(
     assert "from 0 on" in said("--guide", classifier, "--class", 1, "--scale", -1)
     large = said("--guide", classifier, "--class", 1, "--size", "16x8")
     assert "takes RGB images of 8 x 8, not of 16 x 8" in large
+
+
+def test_the_experiment_judges_by_another_classifier(
+    tiny_float: Path, classifier: Path, tmp_path: Path
+) -> None:
+    trained(JUDGING, tmp_path / "judge")
+    images = dark_and_bright(60, seed=40)
+    np.save(tmp_path / "labels.npy", images.labels)
+    words = ["--data", saved(images.pixels, tmp_path / "real"), "--labels", tmp_path / "labels.npy"]
+    words += ["-m", tiny_float, "--guide", classifier, "--class", 1, "-n", 8, "--steps", 3]
+    judge = ["--judge", tmp_path / "judge" / "classifier.safetensors"]
+    scales = ["--scale", 0, "--scale", 500]
+    result, text = measured(guidance.main, *words, *judge, *scales, out=tmp_path / "g.json")
+    without, much = result["rows"]
+    assert (without["scale"], much["scale"]) == (0, 500) and "diversity" in text
+    assert much["class_probability"]["value"] > without["class_probability"]["value"]
+    assert result["real"]["class_share"]["value"] == 1 and result["reference_images"] == 15
+    assert result["real"]["diversity"]["value"] == pytest.approx(1, abs=0.5)
+    assert result["guide"]["fingerprint"] != result["judge"]["fingerprint"]
+    found, text = measured(
+        classifier_accuracy.main, classifier, *words[:4], out=tmp_path / "accuracy.json"
+    )
+    (row,) = found["classifiers"]
+    assert row["images"] == 60 and row["accuracy"] > 0.9 and len(row["levels"]) == 7
+    assert "guiding" in text
