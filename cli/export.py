@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from diffcodec.cli.options import file_options
+from diffcodec.cli.options import class_option, file_options
 from diffcodec.cli.output import Output
 from diffcodec.cli.reading_options import reading_options
 from diffcodec.cli.streams import name_of
@@ -43,6 +43,7 @@ PIXELS = 2**18  # that activations are measured on, at every noise level
     help="Of activations and weights: with 8 the file is half as large and the network faster, at "
     "an error that is told.",
 )
+@class_option
 @click.option(
     "--diffusers",
     metavar="DIR",
@@ -55,6 +56,7 @@ def export(
     choices: Choices,
     out: str | None,
     bits: str,
+    label: int | None,
     diffusers: str | None,
     output: Output,
 ) -> None:
@@ -63,7 +65,8 @@ def export(
     They give the same bits on every machine. The images should be those of its training:
     activations on them decide how the integers are scaled. It is proven that no sum overflows,
     whatever the image. What the integers cost is measured on them too. NETWORK is a file of
-    training's, or a folder of diffusers.
+    training's, or a folder of diffusers. Of a network with classes the integers are for one, which
+    --class names; a learned variance is left out, as only nll has a use for it.
 
     \b
     Examples:
@@ -81,7 +84,7 @@ def export(
         raise click.UsageError("name images as in training with --data, or a --diffusers folder")
     target = out or str(network.with_suffix(f".exact{network.suffix or '.safetensors'}"))
     output.claim(network, target)
-    checkpoint = _load(network)
+    checkpoint = _load(network, label)
     crops = _crops(checkpoint, images, choices)
 
     from diffcodec.exact.backends import proof_of
@@ -124,12 +127,13 @@ def _write_folder(network: Path, folder: Path, output: Output) -> None:
     output.say(f"{folder}: DDPMPipeline.from_pretrained loads it")
 
 
-def _load(network: Path) -> Checkpoint:
+def _load(network: Path, label: int | None) -> Checkpoint:
     from diffcodec.exact.listing import layers_of
+    from diffcodec.exact.specialised import specialised
     from diffcodec.theory.chain import Tables
     from diffcodec.zoo import load_checkpoint
 
-    checkpoint = load_checkpoint(network)
+    checkpoint = specialised(load_checkpoint(network), label)
     layers_of(checkpoint)  # what has no exact form is refused at once
     Tables.of(checkpoint.tables)  # and what lacks what coding needs
     return checkpoint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from diffcodec.network.config import (
     Activation,
     Betas,
     NetworkConfig,
+    Objective,
     Predicts,
     Recipe,
     Skips,
@@ -42,12 +43,16 @@ def untrained(
     skips: Skips = "concat",
     norm: Literal["none", "group"] = "none",
     activation: Activation = "silu",
+    attention: tuple[int, ...] = (),
+    objective: Objective = "edm",
+    **fields: Any,
 ) -> Checkpoint:
-    """Random weights, everywhere: the layers that start at zero too."""
-    network = NetworkConfig(
-        8, (1, 2, 2), blocks, (), norm, 16, patch, skips=skips, activation=activation
+    """Random weights, everywhere: the layers that start at zero too. fields: of NetworkConfig."""
+    fields = {"skips": skips, "activation": activation, **fields}
+    network = NetworkConfig(8, (1, 2, 2), blocks, attention, norm, 16, patch, **fields)
+    train = TrainConfig(
+        objective, batch=4, steps=9, lr=1e-3, warmup=1, cooldown=0.5, ema=0.9, crop=16
     )
-    train = TrainConfig("edm", batch=4, steps=9, lr=1e-3, warmup=1, cooldown=0.5, ema=0.9, crop=16)
     torch.manual_seed(blocks)
     unet = UNet(network)
     with torch.no_grad():
@@ -57,6 +62,20 @@ def untrained(
             unet.embed[0].weight[:, fast::4] *= share
     weights = {name: tensor.half().numpy() for name, tensor in unet.state_dict().items()}
     return Checkpoint(Recipe("tiny", network, train), weights, dict(TABLES), {"steps": 0})
+
+
+# Of networks with groups and attention: as the first ones, as DDPM's, as improved DDPM's.
+WINDOWS: dict[str, dict[str, Any]] = {
+    "plain": {"attention": (8,)},
+    "ddpm": {"attention": (8,), "predicts": "eps", "eps": 1e-6, "groups": 4, "head_width": 4}
+    | {"middle": "attention", "downsampling": "same", "condition": "timestep", "freq_shift": 1},
+    "shifts": {"patch": 2, "scale_shift": True, "middle": "bare_attention"},
+}
+
+
+def attending(form: str, **fields: Any) -> Checkpoint:
+    """`untrained` with groups and attention, of a form in WINDOWS."""
+    return untrained(norm="group", **{**WINDOWS[form], **fields})
 
 
 def predicting(
@@ -84,6 +103,13 @@ def exported(patch: int = 1, blocks: int = 1, skips: Skips = "concat") -> Graph:
 
 
 @lru_cache
+def exported_windows(form: str) -> Graph:
+    """The integer network of `attending`."""
+    torch.set_num_threads(1)
+    return export(attending(form), images())
+
+
+@lru_cache
 def exported_bytes(patch: int = 1, blocks: int = 1) -> ByteGraph:
     """The network of bytes of `untrained` with what bytes have a form for."""
     torch.set_num_threads(1)
@@ -108,11 +134,11 @@ def plain(weights: list[NDArray[np.int16]], patch: int, limit: int) -> Graph:
 # --- what they say ---
 
 
-def noisy(patch: int, seed: int = 0) -> tuple[torch.Tensor, NDArray[np.float64]]:
-    """c_in y of an image (24, 16) at every level, pixels unshuffled, and the levels."""
+def noisy(patch: int, seed: int = 0, rows: int = 24) -> tuple[torch.Tensor, NDArray[np.float64]]:
+    """c_in y of an image (rows, 16) at every level, pixels unshuffled, and the levels."""
     rng = np.random.default_rng(seed)
-    x0 = synthetic_image(24, 16, 3, seed=300).transpose(2, 0, 1) / 127.5 - 1
-    y = x0 + np.sqrt(LEVELS)[:, None, None, None] * rng.standard_normal((len(LEVELS), 3, 24, 16))
+    x0 = synthetic_image(rows, 16, 3, seed=300).transpose(2, 0, 1) / 127.5 - 1
+    y = x0 + np.sqrt(LEVELS)[:, None, None, None] * rng.standard_normal((len(LEVELS), 3, rows, 16))
     checkpoint = untrained(patch)
     network = FloatNetwork(checkpoint, torch.float64)
     return network_input(network, y, LEVELS), LEVELS

@@ -30,7 +30,7 @@ from diffcodec.exact.gemm import Gemm
 from diffcodec.exact.overflow import prove
 from diffcodec.exact.reference import Reference
 from diffcodec.exact.stored import AnyGraph
-from tests.exported import exported, plain
+from tests.exported import WINDOWS, exported, exported_windows, plain
 from tests.random_bytes import random_bytes
 
 ROOT = Path(__file__).parent.parent
@@ -51,8 +51,7 @@ def opened(name: str, graph: AnyGraph, threads: int = 1) -> Any:
 
 @pytest.mark.parametrize("name", BACKENDS)
 def test_backends_agree_with_the_definition(name: str) -> None:
-    for patch in (1, 2):
-        graph = exported(patch)
+    for graph in (exported(1), exported(2), *map(exported_windows, WINDOWS)):
         x, v = vector(graph, "full")
         wanted = Reference(graph)(x, v)
         for threads in (1, 2):

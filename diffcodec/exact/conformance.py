@@ -21,6 +21,7 @@ from diffcodec.exact.stored import AnyGraph
 
 SEED = 0x65786163  # of the inputs
 SIDES = {"quick": (1, 3), "full": (3, 5)}  # of the image, in strides: odd at every resolution
+WINDOWS = {"quick": (1, 1), "full": (1, 2)}  # where a stride is a window, of tens of pixels
 
 Kind = Literal["quick", "full"]
 
@@ -36,7 +37,8 @@ class Evaluator(Protocol):
 def vector(graph: AnyGraph, kind: Kind) -> tuple[Int16, Float64]:
     """Input (N, H, W, C) int16 and noise variances (N,): N = 3 for quick, 6 for full."""
     unit = graph.stride // graph.patch
-    height, width = (unit * side for side in SIDES[kind])
+    windowed = isinstance(graph, Graph) and graph.windowed
+    height, width = (unit * side for side in (WINDOWS if windowed else SIDES)[kind])
     shape = height, width, 3 * graph.patch**2
     images = [_small(shape), _extremes(shape), np.zeros(shape, np.int16)]
     levels = graph.tensors["levels"]

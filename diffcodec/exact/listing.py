@@ -35,8 +35,7 @@ class FloatLayer:
 
     module: the convolution itself. level: what it adds to the bias at noise variances (L,), as
     (L, c_out), if anything. norm, attention: of what it reads. told: how the noise level scales and
-    shifts what norm yields, (L, 2 c_in), if it does. outputs: channels that are wanted, from the
-    first on; 0: all.
+    shifts what norm yields, (L, 2 c_in), if it does.
     """
 
     name: str
@@ -50,7 +49,6 @@ class FloatLayer:
     norm: WindowNorm | None = None
     told: OfNoise | None = None
     attention: Attention | None = None
-    outputs: int = 0
 
     @property
     def trailing(self) -> bool:
@@ -60,14 +58,13 @@ class FloatLayer:
     @property
     def weight(self) -> Float64:
         """(c_out, k, k, c_in)."""
-        weight = self.module.weight.detach().numpy().transpose(0, 2, 3, 1)
-        return np.asarray(weight[: self.outputs or None])
+        return np.asarray(self.module.weight.detach().numpy().transpose(0, 2, 3, 1))
 
     @property
     def bias(self) -> Float64:
         """(c_out,)."""
         assert self.module.bias is not None
-        return np.asarray(self.module.bias.detach().numpy()[: self.outputs or None])
+        return np.asarray(self.module.bias.detach().numpy())
 
     def affine(self, v: Float64) -> tuple[Float64, Float64]:
         """What normalised channels are multiplied by, and what is added: (L, c_in) each."""

@@ -97,6 +97,11 @@ def chain(
     """The layers without their tensors; raises CheckpointError where they are not a chain."""
     made = []
     for k, layer in enumerate(layers):
+        if layer.norm is not None or layer.attention is not None or layer.trailing:
+            raise CheckpointError(
+                f"layer {layer.name} normalises, attends or has zeros on one side only, for which "
+                "bytes have no form; export with --bits 16"
+            )
         if layer.sources != (k,):
             raise CheckpointError(
                 f"layer {layer.name} reads other streams than the one before it, for which bytes "
