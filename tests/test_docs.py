@@ -44,6 +44,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 MEASURED = (ROOT / "eval" / "RESULTS.md").read_text(encoding="utf-8")
 NETWORK = (ROOT / "bitstream" / "FORMAT-network.md").read_text(encoding="utf-8")
 FORMAT = (ROOT / "bitstream" / "FORMAT.md").read_text(encoding="utf-8")
+LINKING = ["README.md", "TRAINING.md", "docs/papers.md", "eval/RESULTS.md"]
 NAMES = [name for name, _ in shipped_networks()]
 
 
@@ -54,7 +55,7 @@ def test_documents_and_results_agree() -> None:
     assert render(README) == README and render(MEASURED) == MEASURED
 
 
-@pytest.mark.parametrize("document", ["README.md", "TRAINING.md", "docs/papers.md", "eval/RESULTS.md"])
+@pytest.mark.parametrize("document", LINKING)
 def test_what_documents_link_to_is_there(document: str) -> None:
     path = ROOT / document
     links = re.findall(r"\]\(([^)#]*)(#[^)]*)?\)", path.read_text(encoding="utf-8"))
