@@ -80,8 +80,8 @@ def train(
     """Train the network of RECIPE, or resume its training.
 
     The same command again resumes where it stopped. At the end the tables that coding needs are
-    measured on the same images. What comes out is a float network; `diffcodec export` makes the
-    integer network of it that the codec runs on.
+    measured on the same images. What comes out is a float network, which `diffcodec encode -m`
+    takes; `diffcodec export` makes an integer network of it, whose files are exact everywhere.
 
     \b
     Examples:

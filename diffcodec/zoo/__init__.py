@@ -156,7 +156,9 @@ def find(model: str | Path) -> Path:
     path = Path(model)
     if not path.suffix and not path.exists():
         names = ", ".join(shipped) or "none"
-        raise CheckpointError(f'there is no network "{model}"; shipped: {names}, or give a file')
+        raise CheckpointError(
+            f'there is no network "{model}"; shipped: {names}, or give a file or a folder'
+        )
     return path
 
 
