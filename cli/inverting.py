@@ -62,33 +62,21 @@ def invert(
 
     from diffcodec.eval.common.results import provenance
     from diffcodec.networks import default_model_of
-    from diffcodec.sampling.ddim import ddim
-    from diffcodec.sampling.ddim import invert as inverted
+    from diffcodec.sampling.inversion import there_and_back
     from diffcodec.sampling.latents import Latents
-    from diffcodec.sampling.walk import counted, last
 
     found = selection.read(sources, choices)
     pixels = [image.pixels for image in found.images]
     network = generator.open(default_model_of(pixels))
     x_0 = states_of(network, [(image.name, image.pixels) for image in found.images])
     chain = levels.of(network, "ddim")
-    batch = generator.batch(*x_0.shape[2:])
-    y, errors = np.empty_like(x_0), np.empty(len(x_0))
-    began, total = time.perf_counter(), 2 * len(chain) * len(x_0)
+    began = time.perf_counter()
     with output.progress("inverting") as progress:
-        for start in range(0, len(x_0), batch):
-            part = slice(start, start + batch)
-            n, done = len(x_0[part]), 2 * len(chain) * start
-            there = inverted(network, x_0[part], chain)
-            *_, end = counted(there, progress, total, done, n)
-            y[part] = end.y
-            back = ddim(network, end.y, chain)
-            x = last(counted(back, progress, total, done + len(chain) * n, n))
-            errors[part] = np.mean((x - x_0[part]) ** 2, axis=(1, 2, 3)) / 4  # [-1, 1]: 2 wide
+        made = there_and_back(network, x_0, chain, generator.batch(*x_0.shape[2:]), progress)
     seconds = time.perf_counter() - began
     if target is not None:
-        output.write(target, Latents.of(y, chain[0], network.fingerprint).to_bytes())
-    mse = float(errors.mean())
+        output.write(target, Latents.of(made.y, made.v, network.fingerprint).to_bytes())
+    mse = float(made.mse.mean())
     if output.as_json:
         print_json(
             {
@@ -96,7 +84,7 @@ def invert(
                 "dataset": found.about | {"shape": list(pixels[0].shape)},
                 "steps": len(chain),
                 "mse": mse,
-                "mse_of_images": [float(error) for error in errors],
+                "mse_of_images": [float(error) for error in made.mse],
                 "seconds": round(seconds, 3),
                 **provenance("diffcodec", network.threads, 1, device=generator.device),
             }

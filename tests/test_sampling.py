@@ -16,6 +16,7 @@ from diffcodec.sampling import taus
 from diffcodec.sampling.ddim import ddim, invert
 from diffcodec.sampling.ddpm import ddpm
 from diffcodec.sampling.grid import grid
+from diffcodec.sampling.inversion import there_and_back
 from diffcodec.sampling.langevin import langevin
 from diffcodec.sampling.latents import Latents
 from diffcodec.sampling.method import Method, Name
@@ -157,6 +158,17 @@ def test_inversion_then_sampling_is_the_identity_in_the_limit() -> None:
     assert errors[1] < 0.3 * errors[0] and errors[2] < 0.3 * errors[1] and errors[2] < 0.02
     z = (end.y - MEAN) / math.sqrt(SPREAD**2 + levels[0])  # the latent is the source, whitened
     np.testing.assert_allclose(z, (x_0 - MEAN) / SPREAD, rtol=0.03, atol=0.01)
+
+
+def test_there_and_back_is_inversion_then_sampling() -> None:
+    x_0 = SOURCE.sample(5, SHAPE, np.random.default_rng(3))
+    levels, reports = taus.spaced("quadratic", 10, FULL), list[tuple[int, int]]()
+    found = there_and_back(SOURCE, x_0, levels, 2, lambda *at: reports.append(at))
+    *_, end = invert(SOURCE, x_0, levels)
+    np.testing.assert_allclose(found.y, end.y, rtol=1e-6)
+    assert found.v == levels[0] and reports[-1] == (100, 100) and len(reports) == 60
+    back = last(ddim(SOURCE, end.y, levels))
+    np.testing.assert_allclose(found.mse, (((back - x_0) / 2) ** 2).mean(axis=(1, 2, 3)), rtol=1e-4)
 
 
 def test_langevin_follows_its_recursion_to_the_source() -> None:

@@ -142,6 +142,19 @@ def test_a_conditional_network_draws_a_class(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_a_folder_of_diffusers_draws_images_of_its_size(tmp_path: Path) -> None:
+    pytest.importorskip("diffusers")
+    from tests.diffusers_folders import model, pipeline
+
+    network = pipeline(tmp_path / "ddpm", model(num_class_embeds=3), beta_schedule="linear")
+    words = ("-m", network, "--class", 2, "-n", 1, "-o", "x.png", *FEW)
+    invoke("sample", *words)
+    assert load("x.png").shape == (SIDE, SIDE, 3)
+    invoke("invert", "a.png", "-m", network, "--class", 2, *FEW, "-o", "x.npz")
+    assert "has to know the class" in invoke("invert", "a.png", "-m", network, code=1).stderr
+
+
+@pytest.mark.usefixtures("folder")
 def test_progressive_rows_end_with_the_samples(tiny_network: Path) -> None:
     samples = drawn(tiny_network, "-n", 3, "--steps", 30)
     words = ("--steps", 30, "--progressive", "-n", 3, "-o", "grid.png")
