@@ -37,6 +37,7 @@ REFUSED = {  # settings, and the field that has to be named
     ("network.groups=5",): "network.groups",
     ("network.groups=-8",): "network.groups",
     ("network.head_width=3",): "network.head_width",
+    ("network.head_width=-1",): "network.head_width",
     ("network.eps=0.0",): "network.eps",
     ("network.middle='both'",): "network.middle",
     ("network.downsampling='pooled'",): "network.downsampling",

@@ -13,6 +13,10 @@ import torch
 from diffcodec.network.config import Recipe
 from diffcodec.network.denoiser import NetworkDenoiser
 from diffcodec.network.diffusers import load_folder
+from diffcodec.network.diffusers.fields import Fields
+from diffcodec.network.diffusers.names import layers_of
+from diffcodec.network.diffusers.scheduler import Noise
+from diffcodec.network.diffusers.unet import DEFAULTS, network_config
 from diffcodec.network.kinds import build
 from diffcodec.network.noise import timestep
 from diffcodec.theory.chain import Tables
@@ -171,19 +175,39 @@ def test_images_of_any_size(shape: tuple[int, int, int], tmp_path: Path) -> None
     assert ours(y, 0.3).shape == shape and np.abs(ours(y, 0.3)).max() <= 1
 
 
-def test_ddpm_s_own_network_has_the_paper_s_size() -> None:
+GOOGLE = {  # config.json of google/ddpm-cifar10-32
+    "_class_name": "UNet2DModel",
+    "_diffusers_version": "0.0.4",
+    "act_fn": "silu",
+    "attention_head_dim": None,
+    "block_out_channels": [128, 256, 256, 256],
+    "center_input_sample": False,
+    "down_block_types": ["DownBlock2D", "AttnDownBlock2D", "DownBlock2D", "DownBlock2D"],
+    "downsample_padding": 0,
+    "flip_sin_to_cos": False,
+    "freq_shift": 1,
+    "in_channels": 3,
+    "layers_per_block": 2,
+    "mid_block_scale_factor": 1,
+    "norm_eps": 1e-6,
+    "norm_num_groups": 32,
+    "out_channels": 3,
+    "sample_size": 32,
+    "time_embedding_type": "positional",
+    "up_block_types": ["UpBlock2D", "UpBlock2D", "AttnUpBlock2D", "UpBlock2D"],
+}
+
+
+def test_ddpm_s_own_recipe_is_what_google_published() -> None:
     recipe = Recipe.load(Path(__file__).parent.parent / "recipes" / "ddpm-cifar10.toml")
+    fields = Fields(Path("config.json"), GOOGLE, DEFAULTS)
+    assert network_config(fields, Noise("eps", "linear", "beta")) == recipe.network
     with torch.device("meta"):
-        real = diffusers.UNet2DModel(  # as google/ddpm-cifar10-32 says
-            sample_size=32,
-            block_out_channels=(128, 256, 256, 256),
-            attention_head_dim=None,
-            downsample_padding=0,
-            flip_sin_to_cos=False,
-            freq_shift=1,
-            norm_eps=1e-6,
-            **blocks(False, True, False, False),
-        )
+        real = diffusers.UNet2DModel.from_config(GOOGLE)
         ours = build(recipe.network)
     counts = [sum(weight.numel() for weight in net.parameters()) for net in (real, ours)]
     assert counts == [35_746_307] * 2
+    theirs = {
+        name for layer in layers_of(recipe.network) for _, all in layer.tensors for name in all
+    }
+    assert theirs == set(real.state_dict())

@@ -188,6 +188,9 @@ REFUSED: dict[str, tuple[Spoil, str]] = {
     "a wide list": (unet(block_out_channels=[16, 24]), "not all are multiples of the first"),
     "words": (unet(block_out_channels="16"), 'block_out_channels = "16", which is no list'),
     "a fraction": (unet(layers_per_block=1.5), "layers_per_block = 1.5, not a whole number"),
+    "many": (unet(layers_per_block=65), "layers_per_block = 65, not a whole number from 1 to 64"),
+    "no number": (unet(dropout=float("nan")), "dropout = NaN, which is no number"),
+    "classes of nobody": (unet(num_class_embeds=9), "lack class_embedding.weight"),
     "true": (unet(layers_per_block=True), "layers_per_block = true, not a whole number"),
     "groups": (unet(norm_num_groups=5), "does not fit together: network.groups 5"),
     "out": (unet(out_channels=6), "out_channels = 6; with its scheduler 3 fit"),
@@ -221,11 +224,9 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(name: str, folder: Path)
 
 
 def test_weights_of_another_size_are_refused(folder: Path) -> None:
-    from diffcodec.network.denoiser import NetworkDenoiser
-
     edit(folder / CONFIG, block_out_channels=[32, 64])
-    with pytest.raises(CheckpointError, match="do not fit its recipe"):
-        NetworkDenoiser(load_folder(folder))
+    with pytest.raises(CheckpointError, match=r"do not fit its config\.json, as"):
+        load_folder(folder)
 
 
 @pytest.mark.parametrize("place", ["nowhere", "empty"])

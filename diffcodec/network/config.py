@@ -30,6 +30,7 @@ Objective = Literal["simple", "nelbo", "hybrid", "vlb", "edm", "psnr"]
 Sampling = Literal["uniform", "importance"]
 Quantize = Literal["none", "int8"]
 Target = Literal["image", "start"]
+BETWEEN = ("attention", "bare_attention")  # of network.middle, where its two blocks have one
 FIRST = 8  # [network] fields that every file has; the first files lack the others
 CONTINUOUS = ("vlb", "edm", "psnr")  # objectives that draw any noise level; the others draw t
 
@@ -100,11 +101,13 @@ class NetworkConfig:
         widths = [self.channels * m for m in self.multipliers]
         if self.image_channels not in (1, 3):
             raise RecipeError(f"network.image_channels is 1 or 3, not {self.image_channels}")
-        for name, size in (("groups", self.groups), ("head_width", self.head_width)):
-            if size < 0 or (size and any(width % size for width in (self.channels, *widths))):
-                raise RecipeError(
-                    f"network.{name} {size} does not divide all of the levels' channels, {widths}"
-                )
+        sides = [self.window // (self.patch << i) for i in range(len(widths))]
+        attend = [w for w, side in zip(widths, sides, strict=True) if side in self.attention]
+        attend += widths[-1:] if self.middle in BETWEEN else []
+        groups = "groups", self.groups, [self.channels, *widths]
+        for name, size, among in (groups, ("head_width", self.head_width, attend)):
+            if size < 0 or (size and any(width % size for width in among)):
+                raise RecipeError(f"network.{name} {size} does not divide all channels of {among}")
         if self.eps <= 0 or self.classes < 0:
             raise RecipeError("network.eps is above 0, and network.classes not below")
         if not 0 <= self.freq_shift < self.channels // 2:
@@ -122,8 +125,7 @@ class NetworkConfig:
     @property
     def multiple(self) -> int:
         """An image is padded to a multiple of this many pixels a side."""
-        between = self.middle in ("attention", "bare_attention")
-        windows = self.attention or self.norm == "group" or between
+        windows = self.attention or self.norm == "group" or self.middle in BETWEEN
         return self.window if windows else self.stride
 
 

@@ -104,7 +104,9 @@ class NetworkDenoiser:
         """x0_hat and the share; the latter is empty where the variance is not learned."""
         n, channels, height, width = y.shape
         if channels not in self.channels:
-            raise OptionError(f"{self.name} knows grey images only, and this one has {channels}")
+            raise OptionError(
+                f"{self.name} knows grey images only, and these have {channels} channels"
+            )
         v = np.broadcast_to(np.asarray(v, np.float64), (n,))
         alone = channels == 1 and 3 in self.channels
         if alone:

@@ -12,7 +12,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from diffcodec.network.architecture import Network
-from diffcodec.network.config import NetworkConfig
+from diffcodec.network.config import BETWEEN, NetworkConfig
 from diffcodec.network.same import SameConv2d
 from diffcodec.network.walk import Stream, Walker
 from diffcodec.network.windows import Attention, WindowNorm
@@ -69,7 +69,7 @@ class ResidualBlock(nn.Module):
 
 def middle(config: NetworkConfig, width: int, side: int) -> nn.ModuleList:
     """Two stages in the middle, at the lowest resolution."""
-    first = config.middle in ("attention", "bare_attention")
+    first = config.middle in BETWEEN
     attends = [side in config.attention] * 2 if config.middle == "level" else [first, False]
     stages = nn.ModuleList()
     for attend in attends:

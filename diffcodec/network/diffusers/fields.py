@@ -6,6 +6,7 @@ All errors are CheckpointError, one sentence that names the file and the field.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 from diffcodec.errors import CheckpointError
 
 VERSION = "0.42.1"  # of diffusers, whose fields these are
+MOST = 1 << 16  # that any size is, of channels or pixels
+LEVELS = 16  # of a network, at most
 _LARGEST = 1 << 24  # bytes of such a file
 
 
@@ -67,13 +70,13 @@ class Fields:
         self.fixed(name, *choices)
         return str(self[name])
 
-    def whole(self, name: str, least: int = 1) -> int:
-        """A whole number from `least` on."""
-        return self._whole(name, self[name], least)
+    def whole(self, name: str, least: int = 1, most: int = MOST) -> int:
+        """A whole number from `least` to `most`."""
+        return self._whole(name, self[name], least, most)
 
     def wholes(self, name: str) -> tuple[int, ...]:
         """A list of whole numbers above 0."""
-        return tuple(self._whole(name, value, 1) for value in self._list(name))
+        return tuple(self._whole(name, value, 1, MOST) for value in self._list(name))
 
     def words(self, name: str) -> tuple[str, ...]:
         """A list of texts."""
@@ -83,9 +86,10 @@ class Fields:
         return tuple(found)
 
     def number(self, name: str) -> float:
-        """Any number."""
+        """Any finite number."""
         value = self[name]
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(value):
             raise self.refusal(f"has {name} = {shown(value)}, which is no number")
         return float(value)
 
@@ -95,17 +99,19 @@ class Fields:
             raise self.refusal(f"has {name} = {shown(self[name])}, which is not true or false")
         return bool(self[name])
 
-    def _whole(self, name: str, value: object, least: int) -> int:
+    def _whole(self, name: str, value: object, least: int, most: int) -> int:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 1 << 31:
-            raise self.refusal(f"has {name} = {shown(value)}, not a whole number from {least} on")
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise self.refusal(
+                f"has {name} = {shown(value)}, not a whole number from {least} to {most}"
+            )
         return value
 
     def _list(self, name: str) -> list[Any]:
         value = self[name]
-        if not isinstance(value, list | tuple) or not value:
-            raise self.refusal(f"has {name} = {shown(value)}, which is no list")
+        if not isinstance(value, list | tuple) or not 0 < len(value) <= LEVELS:
+            raise self.refusal(f"has {name} = {shown(value)}, which is no list of 1 to {LEVELS}")
         return list(value)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec.network.config import NetworkConfig
+from diffcodec.network.config import BETWEEN, NetworkConfig
 from diffcodec.network.tensors import Tensors
 
 RESNET = {
@@ -88,7 +88,7 @@ def _stage(ours: str, theirs: str, j: int, skip: bool, attends: bool) -> Iterato
 
 def _middle(config: NetworkConfig) -> Iterator[Layer]:
     yield from _block("middle.0.0", "mid_block.resnets.0", False)
-    if config.middle in ("attention", "bare_attention"):
+    if config.middle in BETWEEN:
         normed = config.middle == "attention"
         yield from _attention("middle.0.1", "mid_block.attentions.0", normed)
     yield from _block("middle.1.0", "mid_block.resnets.1", False)

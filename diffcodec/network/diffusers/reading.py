@@ -28,7 +28,7 @@ PARTS = ("unet", "scheduler")  # of a pipeline of pixels
 
 
 def load_folder(path: Path) -> Checkpoint:
-    """The network of a folder: a UNet2DModel, alone or in a pipeline of pixels; without torch.
+    """The network of a folder: a UNet2DModel, alone or in a pipeline of pixels.
 
     Raises CheckpointError in one sentence for anything else.
     """
@@ -108,7 +108,29 @@ def _weights(home: Path, config: NetworkConfig, cosines_first: bool) -> Tensors:
         ours = to_ours(config, theirs, cosines_first)
     except (ValueError, IndexError) as error:
         raise CheckpointError(f"the weights in {home} do not fit its {CONFIG}") from error
+    _check_shapes(home, config, ours)
     return ours
+
+
+def _check_shapes(home: Path, config: NetworkConfig, ours: Tensors) -> None:
+    """Raises CheckpointError for sizes that are not those of the network.
+
+    Without torch there is nobody who would use them: what evaluates the network says so.
+    """
+    try:
+        import torch
+
+        from diffcodec.network.kinds import build
+    except ModuleNotFoundError:
+        return
+    with torch.device("meta"):  # takes no memory, whatever sizes the folder states
+        wanted = build(config).state_dict()
+    for layer in layers_of(config):
+        for name, others in layer.tensors:
+            if tuple(wanted[name].shape) != ours[name].shape:
+                raise CheckpointError(
+                    f"the weights in {home} do not fit its {CONFIG}, as {others[0]} shows"
+                )
 
 
 def _training(config: NetworkConfig, fields: Fields) -> TrainConfig:

@@ -14,6 +14,7 @@ from diffcodec.network.diffusers.fields import VERSION, Fields, shown
 from diffcodec.network.diffusers.scheduler import Noise
 
 CLASS = "UNet2DModel"
+BLOCKS = 64  # of a level, at most
 DEFAULTS: dict[str, Any] = {  # of the class, as diffusers 0.42 has them
     "sample_size": None,
     "in_channels": 3,
@@ -84,7 +85,7 @@ def network_config(fields: Fields, noise: Noise) -> NetworkConfig:
         return NetworkConfig(
             channels=widths[0],
             multipliers=tuple(width // widths[0] for width in widths),
-            blocks=fields.whole("layers_per_block"),
+            blocks=fields.whole("layers_per_block", most=BLOCKS),
             attention=tuple(side >> i for i, attend in enumerate(attends) if attend),
             norm="group",
             window=side,
