@@ -148,6 +148,14 @@ MEASUREMENTS = (
         ("bound",),
     ),
     Measurement(
+        "nelbo-cifar10-train.json",
+        "diffcodec nll --data data/cifar10 --split train --tile 32 --count 2500 -m cifar10 "
+        "--stride 990 --threads 1 -j 1 --records whole.jsonl --json -q > nelbo-cifar10-train.json",
+        5,
+        CIFAR10,
+        ("bound",),
+    ),
+    Measurement(
         "nelbo-photo.json",
         "diffcodec nll --data data/gb82 -m photo --stride 24 --threads 1 -j 1 "
         "--records gb82.jsonl --json -q > nelbo-photo.json",
