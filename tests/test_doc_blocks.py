@@ -20,7 +20,7 @@ from diffcodec.zoo import shipped_networks
 
 ROOT = Path(__file__).parent.parent
 CARDS = tuple(f"diffcodec/zoo/{name}.md" for name, _ in shipped_networks())
-DOCUMENTS = ("README.md", "TRAINING.md", "eval/RESULTS.md", *CARDS)
+DOCUMENTS = ("README.md", "TRAINING.md", "docs/sampling.md", "eval/RESULTS.md", *CARDS)
 # Blocks that install, and so do not run here: the Makefile's targets and the extras are checked.
 INSTALLING = ("make", "pip")
 
@@ -96,7 +96,7 @@ def test_the_readme_shows_what_its_commands_print(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("document", ["README.md", "TRAINING.md"])
+@pytest.mark.parametrize("document", ["README.md", "TRAINING.md", "docs/sampling.md"])
 def test_python_blocks_run(document: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     shown = blocks(document, "python")
