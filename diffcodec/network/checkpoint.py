@@ -1,8 +1,8 @@
 """Float networks: one safetensors file holds the weights, the recipe and the codec's tables.
 
 A network is named by the first 8 bytes of the SHA-256 over its tensors and its metadata, so a
-measurement can say exactly what it measured. Never a pickle. Integer networks (diffcodec.exact.graph),
-which are exact on every machine, are made of these.
+measurement can say exactly what it measured. Never a pickle. Integer networks
+(diffcodec.exact.graph), which are exact on every machine, are made of these.
 """
 
 from __future__ import annotations
