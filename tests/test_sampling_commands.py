@@ -155,6 +155,37 @@ def test_a_folder_of_diffusers_draws_images_of_its_size(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_a_learned_variance_is_the_usual_one_of_its_network(tmp_path: Path) -> None:
+    pytest.importorskip("diffusers")
+    from tests.diffusers_folders import model, pipeline
+
+    network = pipeline(tmp_path / "f", model(out_channels=6), variance_type="learned_range")
+    ask = ("--sampler", "ddpm", "-n", 2)
+    learned = drawn(network, *ask)
+    np.testing.assert_array_equal(drawn(network, *ask, "--sigma2", "learned"), learned)
+    assert (drawn(network, *ask, "--sigma2", "beta_tilde") != learned).any()
+
+
+@pytest.mark.usefixtures("folder")
+def test_batches_of_a_float_network_differ_by_rounding_alone(tiny_float: Path) -> None:
+    whole = drawn(tiny_float, "-n", 5).astype(int)
+    alone = drawn(tiny_float, "-n", 5, "--batch-size", 1).astype(int)
+    assert np.abs(alone - whole).max() <= 1 and (alone == whole).mean() > 0.99
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("folder")
+def test_a_gpu_draws_what_the_cpu_draws(tiny_network: Path, tiny_float: Path) -> None:
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device")
+    whole = drawn(tiny_network, "-n", 5)
+    np.testing.assert_array_equal(drawn(tiny_network, "-n", 5, "--device", "cuda"), whole)
+    apart = drawn(tiny_float, "-n", 5, "--device", "cuda").astype(int) - drawn(tiny_float, "-n", 5)
+    assert np.abs(apart).max() <= 2
+
+
+@pytest.mark.usefixtures("folder")
 def test_progressive_rows_end_with_the_samples(tiny_network: Path) -> None:
     samples = drawn(tiny_network, "-n", 3, "--steps", 30)
     words = ("--steps", 30, "--progressive", "-n", 3, "-o", "grid.png")
