@@ -155,7 +155,8 @@ def test_int16_is_used_up_and_leaves_room() -> None:
 def test_other_networks_are_refused(change: dict[str, Any]) -> None:
     checkpoint = untrained()
     network = dataclasses.replace(checkpoint.recipe.network, **change)
-    recipe = dataclasses.replace(checkpoint.recipe, network=network)
+    train = dataclasses.replace(checkpoint.recipe.train, grey=1.0)
+    recipe = dataclasses.replace(checkpoint.recipe, network=network, train=train)
     (field,) = change
     with pytest.raises(CheckpointError, match=rf"tiny has no exact form: .*network.{field}"):
         export(dataclasses.replace(checkpoint, recipe=recipe), images())
@@ -332,7 +333,9 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_command_refuses(tmp_path: Path) -> None:
     grey = untrained()
     network = dataclasses.replace(grey.recipe.network, image_channels=1)
-    grey = dataclasses.replace(grey, recipe=dataclasses.replace(grey.recipe, network=network))
+    train = dataclasses.replace(grey.recipe.train, grey=1.0)
+    recipe = dataclasses.replace(grey.recipe, network=network, train=train)
+    grey = dataclasses.replace(grey, recipe=recipe)
     grey.save(tmp_path / "grey.safetensors")
     bare = dataclasses.replace(untrained(), tables={})
     bare.save(tmp_path / "bare.safetensors")
