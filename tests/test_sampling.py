@@ -231,21 +231,6 @@ def test_mixtures_begin_and_end_with_the_two() -> None:
     assert shares(3) == [0.0, 0.25, 0.5, 0.75, 1.0]
 
 
-def test_the_sphere_keeps_the_length_of_latents_and_the_line_does_not() -> None:
-    a, b = noise(2)()
-    half, middle = (mix(a, b, 0.5) for mix in (spherical, linear))
-    assert half.var() == pytest.approx((a.var() + b.var()) / 2, rel=0.02)
-    assert middle.var() == pytest.approx((a.var() + b.var()) / 4, rel=0.1)
-    b *= np.linalg.norm(a) / np.linalg.norm(b)
-    thirds = [spherical(a, b, share) for share in (1 / 3, 2 / 3)]
-    angles = [
-        math.acos(np.vdot(x, y) / np.linalg.norm(x) / np.linalg.norm(y))
-        for x, y in pairwise([a, *thirds, b])
-    ]
-    assert angles == pytest.approx([angles[0]] * 3, rel=1e-3)  # equal steps on the arc
-    np.testing.assert_allclose(spherical(a, a, 0.3), a)
-
-
 def test_mixtures_with_shared_noise_keep_its_variance() -> None:
     x_0 = SOURCE.sample(2, SHAPE, np.random.default_rng(1))
     y = on_the_way(x_0, 9.0, seed=0)
