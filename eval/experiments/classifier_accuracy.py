@@ -12,10 +12,7 @@ from typing import Any
 
 import click
 
-from diffcodec.classifier import accuracy
 from diffcodec.classifier.file import load_classifier
-from diffcodec.classifier.judge import Judge
-from diffcodec.classifier.labelled import read_labelled
 from diffcodec.eval.common import options
 from diffcodec.eval.common.images import about
 from diffcodec.eval.common.results import Result, provenance, write_result
@@ -23,6 +20,10 @@ from diffcodec.eval.common.results import Result, provenance, write_result
 
 def row(name: str, data: Path, labels: Path, split: str, tile: int) -> tuple[Result, Result]:
     """What is known and found of a classifier, and the data set."""
+    from diffcodec.classifier import accuracy
+    from diffcodec.classifier.judge import Judge
+    from diffcodec.classifier.labelled import read_labelled
+
     file = load_classifier(name)
     recipe = replace(file.recipe, train=replace(file.recipe.train, tile=tile))
     images = read_labelled(recipe, [data], labels, split)

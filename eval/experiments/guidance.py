@@ -20,8 +20,6 @@ import click
 import numpy as np
 
 from diffcodec.classifier.file import load_classifier
-from diffcodec.classifier.guide import load_guide
-from diffcodec.classifier.labelled import read_labelled
 from diffcodec.eval.common import options
 from diffcodec.eval.common.images import about
 from diffcodec.eval.common.processes import network_of
@@ -139,6 +137,9 @@ def main(
 ) -> None:
     """Samples led to a class at several scales, judged by another classifier."""
     import torch
+
+    from diffcodec.classifier.guide import load_guide
+    from diffcodec.classifier.labelled import read_labelled
 
     torch.set_num_threads(threads)
     network, judged = network_of(model, "cpu", threads), load_judge(judge)

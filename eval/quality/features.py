@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from diffcodec.bitstream.types import Float64, Pixels
-from diffcodec.classifier.judge import Judge
 from diffcodec.errors import DataError
 from diffcodec.eval.common.images import NamedImage
 from diffcodec.theory.units import to_x0
+
+if TYPE_CHECKING:
+    from diffcodec.classifier.judge import Judge
 
 
 @dataclass(frozen=True, eq=False)

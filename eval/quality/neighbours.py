@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.types import Float64
@@ -29,6 +28,8 @@ def radii(points: Float64, k: int = K) -> Float64:
     """
     if len(points) <= k:
         raise DataError(f"precision and recall need more than {k} images in each set")
+    import torch
+
     found = []
     for part in _distances(points, points):
         found.append(torch.from_numpy(part).kthvalue(k + 1, dim=1).values.numpy())
@@ -66,6 +67,8 @@ class Covered:
 
 def _distances(a: Float64, b: Float64) -> Iterator[Float64]:
     """ROWS of the distances of a (M, D) to b (N, D) at a time: (<= ROWS, N)."""
+    import torch
+
     other = torch.from_numpy(np.ascontiguousarray(b))
     for first in range(0, len(a), ROWS):
         part = torch.from_numpy(np.ascontiguousarray(a[first : first + ROWS]))

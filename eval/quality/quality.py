@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from diffcodec.bitstream.types import Pixels
 from diffcodec.classifier.file import load_classifier
-from diffcodec.classifier.judge import Judge
 from diffcodec.errors import OptionError
 from diffcodec.eval.common.images import ImageSet
-from diffcodec.eval.quality import inception
 from diffcodec.eval.quality.bootstrap import DRAWS, LEVEL
 from diffcodec.eval.quality.features import look, stacked
 from diffcodec.eval.quality.measure import Reference
+
+if TYPE_CHECKING:
+    from diffcodec.classifier.judge import Judge
 
 DEFAULT = "cifar10-judge"
 MEASURES = {
@@ -27,6 +28,8 @@ MEASURES = {
 
 def load_judge(classifier: str | Path = DEFAULT, device: str = "cpu") -> Judge:
     """A classifier of clean images; CheckpointError for no classifier, OptionError for a guide."""
+    from diffcodec.classifier.judge import Judge
+
     judge = Judge(load_classifier(classifier), device)
     if judge.recipe.noisy:
         raise OptionError(
@@ -77,6 +80,8 @@ def compare(
 
 
 def _with_inception(pixels: dict[str, Pixels], file: Path, device: str) -> dict[str, Any]:
+    from diffcodec.eval.quality import inception
+
     sha256 = inception.check(file)
     measured = {
         name: inception.measure(one, pixels["reference"], file, device)
