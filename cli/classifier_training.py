@@ -105,16 +105,13 @@ def train_classifier(
     test = None
     if test_split is not None and test_labels is not None:
         test = read_labelled(described, images.sources, test_labels, test_split, choices)
-    with output.progress("training") as progress:
-        run = train(
-            described,
-            learnt,
-            folder,
-            minutes=minutes,
-            finish_in=finish_in,
-            device=device,
-            progress=progress,
-        )
+    ends = {"minutes": minutes, "finish_in": finish_in}
+    try:
+        with output.progress("training") as progress:
+            run = train(described, learnt, folder, **ends, device=device, progress=progress)
+    except KeyboardInterrupt:
+        output.say("\nthe same command resumes from the last checkpoint")
+        raise
     made, target = run.file(), folder / "classifier.safetensors"
     said = f"{target}: step {run.step} of {described.train.steps}"
     if test is not None:

@@ -134,6 +134,16 @@ def test_a_run_that_is_to_end_ends(tmp_path: Path) -> None:
     assert run.step == 1
 
 
+def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
+    images = dark_and_bright(40, seed=0)
+    train(JUDGING, images, tmp_path, minutes=1e-9)
+    with pytest.raises(RecipeError, match="run with another recipe"):
+        train(GUIDING, images, tmp_path)
+    (tmp_path / "state.pt").write_bytes(b"half a file")
+    with pytest.raises(RecipeError, match="is damaged"):
+        train(JUDGING, images, tmp_path)
+
+
 def test_batches_are_functions_of_their_step() -> None:
     images = dark_and_bright(40, seed=0)
     batches = LabelledBatches(images, GUIDING, torch.device("cpu"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import pickle
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from diffcodec.classifier.config import ClassifierRecipe
 from diffcodec.classifier.file import ClassifierFile
 from diffcodec.classifier.labelled import Labelled, LabelledBatches
 from diffcodec.classifier.network import Classifier, build
+from diffcodec.errors import RecipeError
 from diffcodec.files import write_atomic
 from diffcodec.training.optimizer import Optimizer
 from diffcodec.training.train import learning_rate
@@ -69,15 +71,21 @@ class ClassifierRun:
         write_atomic(self.folder / STATE, buffer.getvalue())
 
     def resume(self) -> None:
-        """From state.pt, if there is one."""
+        """From state.pt, if there is one; RecipeError if it is another run's, or damaged."""
         path = self.folder / STATE
         if not path.exists():
             return
-        state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self.ema.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds = int(state["step"]), float(state["seconds"])
+        try:
+            state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.ema.load_state_dict(state["ema"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step, self.seconds = int(state["step"]), float(state["seconds"])
+        except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+            raise RecipeError(
+                f"{path} is damaged, or of a run with another recipe: name another folder with "
+                "--out, or remove this one"
+            ) from error
 
 
 def start(recipe: ClassifierRecipe, folder: Path, device: str = "cpu") -> ClassifierRun:
