@@ -50,7 +50,7 @@ class Walker(Protocol[Stream]):
         ...
 
     def apply(self, layer: nn.Module, x: Stream) -> Stream:
-        """A layer of another kind, which has no integer form."""
+        """A layer of another kind; of these the integer network knows attention."""
         ...
 
 
