@@ -463,6 +463,17 @@ MEASUREMENTS = (
         ("bound", "network", "training"),
     ),
     Measurement(
+        "every-denoiser.json",
+        "python -m diffcodec.eval.experiments.every_denoiser cifar10 runs/eps/model.safetensors "
+        "runs/eps/model.exact.safetensors runs/ddpm-small/model.safetensors "
+        "runs/ddpm-small/model.exact.safetensors runs/ddpm-small/folder --data data/cifar10 "
+        "--split test --tile 32 --count 64 --backend compiled --backend torch64 "
+        "--json every-denoiser.json",
+        15,
+        CIFAR10,
+        ("files", "bound", "network", "training"),
+    ),
+    Measurement(
         "large.json",
         "python -m diffcodec.eval.experiments.large_image tests/images/dog.png --megapixels 1 "
         "--megapixels 4 --megapixels 24 --effort fast --json large.json",
