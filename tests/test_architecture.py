@@ -14,8 +14,8 @@ from diffcodec.errors import CheckpointError, RecipeError
 from diffcodec.exact.activation_ranges import Activations, network_input
 from diffcodec.exact.export import export, float_network, to_integers
 from diffcodec.exact.floats import FloatNetwork
-from diffcodec.exact.listing import layers_of
 from diffcodec.exact.integers import INPUT_FRACTION
+from diffcodec.exact.listing import layers_of
 from diffcodec.exact.reference import Reference
 from diffcodec.network.architecture import Network
 from diffcodec.network.checkpoint import Checkpoint

@@ -23,7 +23,15 @@ from tests.random_bytes import ByteBuilder, inputs, random_bytes
 
 Array = NDArray[Any]
 TABLES = Tables((0.0, 0.0, 0.0), 0.25, np.array([1e-4, 1.0]), np.array([1e-5, 0.2]), {})
-TYPES = {"F64": "<f8", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1", "U8": "|u1"}
+TYPES = {
+    "F64": "<f8",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "|i1",
+    "U8": "|u1",
+}
 
 
 def read(file: bytes) -> tuple[dict[str, Any], dict[str, Array]]:

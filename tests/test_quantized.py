@@ -23,8 +23,8 @@ from diffcodec.exact.bytewise.weights import byte_grids, byte_weights
 from diffcodec.exact.cost import SIGMAS_GREY, measure_cost
 from diffcodec.exact.export import export
 from diffcodec.exact.floats import FloatNetwork
-from diffcodec.exact.listing import layers_of
 from diffcodec.exact.integers import INPUT_FRACTION
+from diffcodec.exact.listing import layers_of
 from diffcodec.exact.stored import load_integers
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Recipe
