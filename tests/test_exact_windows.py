@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from fractions import Fraction
 from math import isqrt
 from typing import Any
@@ -15,10 +16,14 @@ from torch.nn import functional as F
 
 from diffcodec.errors import CheckpointError
 from diffcodec.exact.attention import EXP2, ONE, Attention, attend, exp2_table
+from diffcodec.exact.compiled import Compiled, instruction_sets
+from diffcodec.exact.gemm import Gemm
+from diffcodec.exact.graph import Graph
 from diffcodec.exact.normalisation import SQUARE, Norm, lines, normalise, square_root
 from diffcodec.exact.overflow import prove
+from diffcodec.exact.reference import Reference
 from diffcodec.exact.window_bounds import DOUBLES, logits, mixed, normalised
-from tests.random_windows import random_windows
+from tests.random_windows import WindowBuilder, random_windows
 
 FRACTION = 11  # of the streams
 Array = NDArray[Any]
@@ -156,6 +161,48 @@ def test_bounds_of_attention_are_reached() -> None:
     assert mixed(attention) == 16 * ONE * (32767 * 16 + 1)
 
 
+# --- numbers of more than 32 bits ---
+
+
+def far() -> Graph:
+    """What its windows yield is above 2^32 where inputs are large."""
+    net = WindowBuilder(np.random.default_rng(0), 3)
+    first = net.conv((0,), 6, kernel=1, shift=0, limit=32767)
+    steep = Norm(groups=6, window=1, shift=0, limit=1 << 15, eps=1, gain=4)
+    read = net.normalised((first,), 6, steep, silu=True, kernel=1, shift=15, limit=32767)
+    for kind in ("scale", "offset"):
+        net.tensors[f"layer1.{kind}"] = np.array([-1, 1, 1, 1, -1, 1]) << 40
+    net.widths[read] = 2
+    attention = Attention(1, 1, 30000, 30000, 32767, shift=9, finer=22)
+    net.conv((read,), 3, kernel=1, attention=attention, shift=15, limit=32767)
+    net.tensors["exp2"] = exp2_table()
+    return net.graph(1, 1)
+
+
+def test_numbers_of_more_than_32_bits_are_cut_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, reach = far(), list[int]()
+    prove(graph)
+
+    def noted(within: Callable[..., Array]) -> Callable[..., Array]:
+        def call(*args: Any) -> Array:
+            found = within(*args)
+            reach.append(int(np.abs(found).max()))
+            return found
+
+        return call
+
+    for within in (normalise, attend):
+        monkeypatch.setattr(f"diffcodec.exact.reference.{within.__name__}", noted(within))
+    x = np.random.default_rng(1).integers(-32768, 32768, (2, 4, 8, 3)).astype(np.int16)
+    v = np.array([0.01, 5.0])
+    wanted = Reference(graph)(x, v)
+    assert min(reach) > 1 << 32
+    for isa in instruction_sets():
+        assert np.array_equal(Compiled(graph, 1, isa)(x, v), wanted)
+    for dtype in ("float64", "float32"):
+        assert np.array_equal(Gemm(graph, dtype)(x, v), wanted)  # type: ignore[arg-type]
+
+
 # --- what does not fit ---
 
 
@@ -204,6 +251,7 @@ def test_what_does_not_fit_is_refused(number: int, change: dict[str, Any], compl
         ("layer2.scale_levels", np.zeros((2, 8), np.int64), "no proper scale_levels"),
         ("exp2", np.zeros(EXP2, np.int16), "does not begin with 1"),
         ("exp2", np.zeros(5, np.int16), "no table of 2"),
+        ("silu", np.full(65536, -1, np.int16), "SiLU ends below 0"),
     ],
 )
 def test_tensors_that_do_not_fit_are_refused(name: str, tensor: Array, complaint: str) -> None:

@@ -35,7 +35,7 @@ def normalise(norm: Norm, x: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
 
 
 def attend(attention: Attention, x: Tensor, exp2: Tensor) -> Tensor:
-    """(N, H, W, 3 C) int32 -> (N, H, W, C) int32; exp2: the table, of doubles."""
+    """(N, H, W, 3 C) int32 -> (N, H, W, C) int32, cut to +-MOST; exp2: the table, of doubles."""
     n, height, width, channels = x.shape
     side, heads = attention.window, attention.heads
     depth = channels // 3 // heads
@@ -64,4 +64,4 @@ def _mixed(attention: Attention, q: Tensor, k: Tensor, v: Tensor, exp2: Tensor) 
     p = exp2[below.long()]
     total = p.sum(dim=2, keepdim=True)
     mixed = (p @ v).mul_(2.0 ** (attention.finer + 1)).add_(total)
-    return mixed.div_(2 * total).floor_()
+    return mixed.div_(2 * total).floor_().clamp_(-MOST, MOST)

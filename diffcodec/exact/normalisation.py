@@ -15,7 +15,7 @@ from diffcodec.bitstream.types import Int64
 from diffcodec.exact.integers import rounded_shift
 
 SQUARE = 8  # bits that the square root's argument is longer by
-MOST = 1 << 30  # of a normalised number: cut to 16 bits, larger ones are the same
+MOST = 1 << 30  # of what comes out of a window: cut to 16 bits, larger numbers are the same
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,8 @@ def _check_norm(graph: Graph, layer: Layer, channels: int) -> None:
         and 0 <= norm.gain <= 30
     ):
         _refuse(layer, "normalisation")
+    if layer.silu and graph.tensors["silu"][-1] < 0:  # then numbers above MOST would differ
+        raise CheckpointError("the network's table of SiLU ends below 0")
     rows = len(graph.tensors["levels"])
     for kind, shape, needed in (
         ("scale", (channels,), True),
