@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import pickle
 import sys
@@ -124,6 +125,17 @@ def test_floats_in_another_order_are_noticed_and_the_steps_are_shown(
     elsewhere = codec.decode(data)
     assert elsewhere.damage == (ASTRAY,) and not elsewhere.lossless
     assert np.abs(elsewhere.pixels.astype(int) - lossy.pixels).max() <= 1
+
+
+def test_a_network_that_says_no_numbers_is_one_sentence(run: Invoke) -> None:
+    checkpoint = float_network()
+    name = next(name for name in checkpoint.weights if name.endswith("conv1.weight"))
+    weights = {**checkpoint.weights, name: np.full_like(checkpoint.weights[name], np.nan)}
+    dataclasses.replace(checkpoint, weights=weights).save(Path("nan.safetensors"))
+    for command in (("encode", "photo.png", "--switch", "6"), ("nll", "photo.png", "--chain", "6")):
+        said = run(*command, "-m", "nan.safetensors", code=1).stderr
+        assert "mini says what is no number at noise variance" in said
+    assert not Path("photo.dfc").exists()
 
 
 # --- classes and channels -----------------------------------------------------------------------

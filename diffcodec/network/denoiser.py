@@ -85,7 +85,7 @@ class NetworkDenoiser:
         """The same for (N, C, H, W) and one v, or one for each image.
 
         Raises OptionError for a network with classes that was given none, and for RGB images where
-        the network knows grey ones.
+        the network knows grey ones; CheckpointError for one that yields what is no number.
         """
         return self._evaluate(y, v)[0]
 
@@ -113,6 +113,11 @@ class NetworkDenoiser:
             rgb = rgb_state(y, v, slice(0, height), slice(0, width))
             y, v = rgb.astype(np.float32), 3 * v
         out = self._network_output(y, v)[:, :, :height, :width]
+        if not np.isfinite(out).all():
+            raise CheckpointError(
+                f"{self.name} says what is no number at noise variance {v.max():g}, so its weights "
+                "are damaged or its training went wrong; train it again, at a lower rate"
+            )
         image = y.shape[1]
         x0_hat, share = out[:, :image].clip(-1, 1), (out[:, image:] + 1) / 2
         if alone:
