@@ -88,6 +88,17 @@ def test_where_they_are_not_the_steps_are_shown_and_a_sentence_says_so(
     assert psnr(decoded.pixels, lossy.pixels) > 60
 
 
+def test_what_the_steps_say_can_be_reconstructed(tiny_codec: Codec, steps_pay: None) -> None:
+    image = synthetic_image(20, 30, 3, seed=3)
+    data = promising(tiny_codec).encode(image, switch=6.0)
+    decoded = promising(tiny_codec, 1e-4).decode(data, reconstruct=lambda _, state, x0_hat: -x0_hat)
+    mean = promising(tiny_codec, 1e-4).decode(data).pixels
+    assert decoded.damage == (ASTRAY,) and not decoded.lossless
+    assert np.abs(decoded.pixels.astype(int) + mean - 255).max() <= 1
+    here = promising(tiny_codec).decode(data, reconstruct=lambda _, state, x0_hat: -x0_hat)
+    assert here.lossless and np.array_equal(here.pixels, image)
+
+
 def test_no_cut_shows_noise(tiny_codec: Codec, large: Pixels, monkeypatch: Any) -> None:
     trust_steps(monkeypatch)
     here, there = promising(tiny_codec), promising(tiny_codec, 1e-6)

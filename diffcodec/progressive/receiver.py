@@ -44,8 +44,8 @@ def receive(
     """The best image that a payload holds; `walk` is taken along over its complete steps.
 
     walk: at the beginning, or where an earlier call with a prefix of this payload left it.
-    reconstruct: makes what is shown of a payload that is not whole, instead of x0_hat. Raises
-    BitstreamError if a whole file's pixels do not match their checksum.
+    reconstruct: makes what is shown of the steps instead of x0_hat, where not all pixels are exact.
+    Raises BitstreamError if a whole file's pixels do not match their checksum.
     """
     whole, astray = payload.pixel_crc is not None, False
     if whole and payload.plain:
@@ -59,6 +59,8 @@ def receive(
         decode_plain(walk.shared, payload, planes)
     elif payload.sigma_index is not None:
         astray = not decode_residual(walk, payload, planes)
+        if astray and whole:
+            planes = _shown(payload, walk, reconstruct)
     pixels = np.ascontiguousarray(planes.transpose(1, 2, 0))
     if astray:
         return Received(pixels, walk.steps, lossless=False, astray=True)
