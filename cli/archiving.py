@@ -92,7 +92,7 @@ def archive(
     modification and permissions are kept. Small images are coded at the network's own rate
     (bits-back coding), in batches of similar ones, so larger sets are cheaper. Images that take
     fewer bytes without the network, as most photographs do, and those with alpha or 16 bits are
-    coded without it.
+    coded without it. A network of floats codes no archive: `diffcodec export` makes integers of it.
 
     \b
     Examples:

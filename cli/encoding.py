@@ -132,6 +132,7 @@ def encode(
       diffcodec encode photos/ -o coded/ -j 4          # and --resume after an interruption
       diffcodec encode photo.png good.dfc --psnr 40
       diffcodec encode photo.png fine.dfc --switch 0.6
+      diffcodec encode photo.png -m runs/mine/model.safetensors
       diffcodec encode photo.png --ledger photo.txt
     """
     given = arguments(words, target, (SUFFIX,))

@@ -65,8 +65,8 @@ def export(
     They give the same bits on every machine. The images should be those of its training:
     activations on them decide how the integers are scaled. It is proven that no sum overflows,
     whatever the image. What the integers cost is measured on them too. NETWORK is a file of
-    training's, or a folder of diffusers. Of a network with classes the integers are for one, which
-    --class names; a learned variance is left out, as only nll has a use for it.
+    `diffcodec train`, or a folder of diffusers. Of a network with classes the integers are for one,
+    which --class names; a learned variance is left out, which only nll and sample use.
 
     \b
     Examples:

@@ -61,7 +61,7 @@ generator_options = grouped(
     model_option,
     class_option,
     threads_option,
-    backend_option("the fastest of --device; for integer networks only"),
+    backend_option("the fastest of --device", "--device alone"),
     device_option,
     batch_option,
 )

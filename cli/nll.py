@@ -38,7 +38,7 @@ network_options = grouped(
     Network,
     model_option,
     threads_option,
-    backend_option("the fastest of --device; for integer networks only"),
+    backend_option("the fastest of --device", "--device alone"),
 )
 
 

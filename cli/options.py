@@ -124,19 +124,20 @@ threads_option = click.option(
 )
 
 
-def backend_option(default: str) -> Decorator[Any]:
-    """--backend NAME, with what stands for it where it is not given."""
+def backend_option(default: str, floats: str) -> Decorator[Any]:
+    """--backend NAME, with what stands for it where it is not given, and what float networks take
+    of it."""
     return click.option(
         "--backend",
         type=click.Choice([*DEVICES, *BACKENDS]),
         metavar="NAME",
         help=f"What evaluates the network: {', '.join(BACKENDS)}, or the fastest of a device, "
         f"{' or '.join(DEVICES)} (default: {default}). All give the same bits of integer networks; "
-        f"float ones take {' or '.join(DEVICES)}.",
+        f"float ones take {floats}.",
     )
 
 
-_any_backend = backend_option("cuda where there is a GPU, else cpu")
+_any_backend = backend_option("cuda where there is a GPU, else cpu", " or ".join(DEVICES))
 network_options = grouped("network", Network, model_option, threads_option, _any_backend)
 file_network_options = grouped("network", Network, file_model_option, threads_option, _any_backend)
 

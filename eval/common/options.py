@@ -51,14 +51,14 @@ split_option = click.option(
     "--split",
     default="all",
     metavar="NAME",
-    help="Only files or folders of DATA whose name begins with NAME.",
+    help="Of the images only files or folders whose name begins with NAME.",
 )
 tile_option = click.option(
     "--tile",
     type=click.IntRange(0),
     default=0,
     metavar="S",
-    help="DATA holds mosaics of S x S images (CIFAR-10: 32).",
+    help="The images are mosaics of S x S images (CIFAR-10: 32).",
 )
 crop_option = click.option(
     "--crop",
@@ -105,7 +105,7 @@ def model_option(default: str) -> Callable[[Function], Function]:
         default=default,
         show_default=True,
         metavar="NAME|PATH",
-        help="A shipped network, or its file.",
+        help="A shipped network, a network's file, or a folder of diffusers.",
     )
 
 

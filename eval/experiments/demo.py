@@ -98,7 +98,8 @@ def cuts(codec: Codec, data: bytes, pixels: Pixels) -> Iterator[Shown]:
     "-m",
     "--model",
     metavar="NAME|PATH",
-    help="A shipped network, or its file (default: as the size suggests).",
+    help="A shipped network, a network's file, or a folder of diffusers (default: as the size "
+    "suggests).",
 )
 @click.option("--out", default=Path("demo"), show_default=True, type=click.Path(path_type=Path))
 def main(image: Path, model: str | None, out: Path) -> None:
