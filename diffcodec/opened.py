@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from diffcodec.exact.denoiser import ExactDenoiser
 from diffcodec.exact.stored import AnyGraph
@@ -14,6 +14,9 @@ from diffcodec.theory.chain import Tables
 from diffcodec.theory.denoiser import Denoiser
 from diffcodec.zoo import load_model, needing_torch
 from diffcodec.zoo.portable import ByName, opened, portable
+
+if TYPE_CHECKING:
+    from diffcodec.zoo.floats import FloatDenoiser
 
 AnyOpened = TypeVar("AnyOpened", bound="Opened")
 
@@ -73,14 +76,7 @@ class Opened:
     def of(cls, graph: AnyGraph, threads: int | None = None, *, backend: str | None = None) -> Self:
         """The codec of an integer network; threads, backend: as in from_pretrained."""
         tables = Tables.of(graph.facts.get("tables", {}))
-        network = ExactDenoiser(graph, threads, backend)
-        return cls(
-            network,
-            tables,
-            name=network.name,
-            fingerprint=bytes.fromhex(network.fingerprint),
-            workers=network.threads,
-        )
+        return cls._with(ExactDenoiser(graph, threads, backend), tables, promised=False)
 
     @classmethod
     def of_float(
@@ -93,14 +89,17 @@ class Opened:
         tables = Tables.of(checkpoint.tables)
         with needing_torch(checkpoint.recipe.name):
             from diffcodec.zoo.floats import FloatDenoiser
-        network = FloatDenoiser(checkpoint, threads, backend)
+        return cls._with(FloatDenoiser(checkpoint, threads, backend), tables, promised=True)
+
+    @classmethod
+    def _with(cls, network: ExactDenoiser | FloatDenoiser, tables: Tables, promised: bool) -> Self:
         return cls(
             network,
             tables,
             name=network.name,
             fingerprint=bytes.fromhex(network.fingerprint),
             workers=network.threads,
-            promised=True,
+            promised=promised,
         )
 
     def __reduce__(self) -> tuple[Callable[..., Opened], tuple[Any, ...]]:

@@ -1,7 +1,7 @@
 """An architecture is one walk over its layers, whoever walks.
 
 `Network.walk` (architecture.py) calls these verbs in the order of its layers. `Evaluation` computes
-with tensors, which is forward(); `diffcodec.exact.floats.Listing` writes the same layers down, for
+with tensors, which is forward(); `diffcodec.exact.listing.Listing` writes the same layers down, for
 the integer network. So the two cannot differ.
 """
 
@@ -41,7 +41,7 @@ class Walker(Protocol[Stream]):
         upsample: every pixel becomes 2 x 2 first.
         embed: of the noise embedding, added to every pixel. add: a stream that is added to the
         output. float32: whatever autocast says. The integer network knows bias, odd kernels up
-        to 3 with zeros around the image, and strides 1 and 2.
+        to 3 with zeros around the image, strides 1 and 2, and SameConv2d.
         """
         ...
 
