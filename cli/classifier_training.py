@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from diffcodec.cli.device import check_device
 from diffcodec.cli.options import quiet_options
 from diffcodec.cli.output import Output
 from diffcodec.cli.reading_options import reading_options
+from diffcodec.cli.training_options import finish_option, minutes_option, training_device_option
 from diffcodec.cli.training_set import TrainingSet, training_set_options
 
 if TYPE_CHECKING:
@@ -41,21 +43,9 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Folder for the classifier and the log (default: runs/ and the recipe's file name).",
 )
-@click.option(
-    "--minutes", type=click.FloatRange(0, min_open=True), metavar="N", help="Stop after N minutes."
-)
-@click.option(
-    "--finish-in",
-    type=click.FloatRange(0, min_open=True),
-    metavar="N",
-    help="Cool down and end within N minutes of training, over all calls.",
-)
-@click.option(
-    "--device",
-    type=click.Choice(["cpu", "cuda"]),
-    default="cpu",
-    help="Where to train (default: cpu).",
-)
+@minutes_option
+@finish_option
+@training_device_option
 @quiet_options
 def train_classifier(
     recipe: Path,
@@ -92,15 +82,12 @@ def train_classifier(
     described = ClassifierRecipe.load(recipe)
     folder = out or Path("runs") / recipe.stem
 
-    import torch
-
     from diffcodec.classifier.accuracy import measure
     from diffcodec.classifier.judge import Judge
     from diffcodec.classifier.labelled import read_labelled
     from diffcodec.classifier.train import train
 
-    if device == "cuda" and not torch.cuda.is_available():
-        raise click.ClickException("this machine has no CUDA device; use --device cpu")
+    check_device(device)
     learnt = read_labelled(described, images.sources, labels, images.split, choices)
     test = None
     if test_split is not None and test_labels is not None:

@@ -27,6 +27,14 @@ def own_device(device: str) -> str:
         return device
     import torch
 
-    if not torch.cuda.is_available():
-        raise click.ClickException("this machine has no CUDA device; use --device cpu")
+    check_device(device)
     return f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()}"
+
+
+def check_device(device: str) -> None:
+    """Raises ClickException for a GPU where there is none."""
+    if device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise click.ClickException("this machine has no CUDA device; use --device cpu")

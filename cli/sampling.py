@@ -95,6 +95,7 @@ def sample(
       diffcodec sample -n 8 --progressive -o progressive.png
       diffcodec sample --from-image x.png --t 250,500,750 --repeat 4 -o shared.png
       diffcodec sample --latent x.npz --steps 100 -o back.png
+      diffcodec sample --guide classifier.safetensors --class 3 --scale 2 -o cats.png
       torchrun --nproc-per-node 8 -m diffcodec sample -n 50000 --npz many.npz --device cuda
     """
     asked.check(targets)

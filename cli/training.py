@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from diffcodec.cli.device import check_device
 from diffcodec.cli.options import class_option, quiet_options
 from diffcodec.cli.output import Output
 from diffcodec.cli.reading_options import reading_options
 from diffcodec.cli.streams import name_of
+from diffcodec.cli.training_options import finish_option, minutes_option, training_device_option
 from diffcodec.cli.training_set import TrainingSet, training_set_options
 
 if TYPE_CHECKING:
@@ -41,21 +43,9 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Held-out images: report the bound on some of them, before (--from) and after.",
 )
-@click.option(
-    "--minutes", type=click.FloatRange(0, min_open=True), metavar="N", help="Stop after N minutes."
-)
-@click.option(
-    "--finish-in",
-    type=click.FloatRange(0, min_open=True),
-    metavar="N",
-    help="Cool down and end within N minutes of training, over all calls.",
-)
-@click.option(
-    "--device",
-    type=click.Choice(["cpu", "cuda"]),
-    default="cpu",
-    help="Where to train (default: cpu).",
-)
+@minutes_option
+@finish_option
+@training_device_option
 @click.option(
     "--set",
     "settings",
@@ -94,12 +84,9 @@ def train(
     described = Recipe.load(recipe).override(settings)
     folder = out or Path("runs") / described.name
 
-    import torch
-
     from diffcodec.training import train as training
 
-    if device == "cuda" and not torch.cuda.is_available():
-        raise click.ClickException("this machine has no CUDA device; use --device cpu")
+    check_device(device)
     from diffcodec.zoo import load_weights
 
     known = load_weights(first) if first else None
