@@ -107,11 +107,14 @@ def _after(file: BinaryIO, at: int, ending: bytes) -> int:
     return file.seek(0, os.SEEK_END) - at - length - 4
 
 
-def read_stack(file: BinaryIO, group: Group) -> bytes:
-    """A group's stack; raises BitstreamError if it is damaged or not all there."""
+def read_stack(file: BinaryIO, group: Group, *, intact: bool = True) -> bytes:
+    """A group's stack; raises BitstreamError if it is damaged or not all there.
+
+    intact: False where it is taken as it is, which is right from its end to the damage.
+    """
     data = _read(file, group.body_at, group.stack_bytes + 4)
     stack, check = data[: group.stack_bytes], data[group.stack_bytes :]
-    if check != crc32(stack):
+    if intact and check != crc32(stack):
         raise BitstreamError(f"the group at byte {group.offset} is damaged or cut short")
     return stack
 

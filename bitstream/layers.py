@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 
 from diffcodec.bitstream.bits import BitReader
-from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.errors import Damaged
 from diffcodec.bitstream.payload import CRC, Payload, Piece
 
 
@@ -28,16 +28,17 @@ class LayerReader:
     def close(self, at: int) -> bool:
         """Verify the layer that ends at byte `at`; False if its checksum is not there.
 
-        Raises BitstreamError if it does not match.
+        Raises Damaged if it does not match.
         """
         self.count("checksum", 8 * (at + CRC))  # with the one of the pixels, at the end
         if len(self.data) < at + CRC:
             return False
         self.crc = zlib.crc32(self.data[self.layer : at], self.crc)
         if self.crc != self._stated(at):
-            raise BitstreamError(
+            raise Damaged(
                 f"the file is damaged: payload bytes {self.layer} to {at + CRC} do not match their "
-                "checksum"
+                "checksum",
+                self.layer,
             )
         self.payload.layers += 1
         self.payload.verified = self.layer = at + CRC
@@ -64,6 +65,6 @@ class LayerReader:
         return int.from_bytes(self.data[at : at + CRC], "little")
 
 
-def damaged(why: str, at: int) -> BitstreamError:
+def damaged(why: str, at: int) -> Damaged:
     """An error that says where."""
-    return BitstreamError(f"the file is damaged: {why} (payload byte {at})")
+    return Damaged(f"the file is damaged: {why} (payload byte {at})", at)

@@ -19,6 +19,7 @@ from diffcodec.sampling import SAMPLERS, STEPS, reconstruction
 
 if TYPE_CHECKING:
     from diffcodec.bitstream.types import Pixels, Progress
+    from diffcodec.limits import Limits
     from diffcodec.progressive.receiver import Reconstruct
 
 
@@ -73,7 +74,7 @@ class Decoder:
     """A network, how much of a file is used and how it is shown, and what becomes of it.
 
     scale: 2, 4, 8 or 1; size: of the longest side, in its place; strip: no metadata is written;
-    strict: refuse what is less than the image.
+    strict: refuse what is less than the image; limits: what a file may ask for.
     """
 
     model: str | None
@@ -84,6 +85,7 @@ class Decoder:
     shown: Shown
     strip: bool
     strict: bool
+    limits: Limits
 
     def decode(self, data: bytes, format: str, name: str, progress: Progress | None = None) -> Made:
         """An image of a file's bytes; name: of the file.
@@ -94,7 +96,9 @@ class Decoder:
         import numpy as np
 
         from diffcodec import api, image
+        from diffcodec.bitstream.container import parse_header
 
+        self.limits.check(parse_header(data)[0])
         if self.strict:
             _refuse_less(api.info(data, self.model), format, name)
         file = api.open_file(data, self.model, **self.cut)
@@ -107,6 +111,7 @@ class Decoder:
             reconstruct=self.shown.sampler(progress),
             scale=self.scale,
             size=self.size,
+            limits=self.limits,
             progress=progress,
             **self.running,
         )

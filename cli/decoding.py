@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from diffcodec.cli.decoder import Decoder, Shown, decode_file, losses, remarks, shown_options
+from diffcodec.cli.limit_options import limit_options
 from diffcodec.cli.many import make_many, tell
 from diffcodec.cli.options import (
     Network,
@@ -23,6 +24,9 @@ from diffcodec.cli.reading_options import strip_option
 from diffcodec.cli.resuming import begins_image, is_decoded
 from diffcodec.cli.streams import PIPE, about, name_of, print_json, read
 from diffcodec.cli.targets import Arguments, arguments
+
+if TYPE_CHECKING:
+    from diffcodec.limits import Limits
 
 # Of diffcodec.image.formats, which imports numpy with its room; a test sees to it that they agree.
 FORMATS = ("png", "ppm", "webp", "tiff", "jpeg", "avif")
@@ -62,6 +66,7 @@ SUFFIXES = (
     help="Format of the result, if no suffix names one; jpeg and avif do not keep every pixel "
     "(default: png).",
 )
+@limit_options
 @parallel_options("images")
 @resume_option("an image")
 @output_options
@@ -76,6 +81,7 @@ def decode(
     strict: bool,
     strip: bool,
     format_: str | None,
+    limits: Limits,
     parallel: Parallel,
     resume: bool,
     output: Output,
@@ -85,8 +91,9 @@ def decode(
     A result lies beside its IN, with the suffix .png, unless -o names a file, or a folder for
     several. The last of two names is OUT if it has an image's suffix, is `-` or a device. A cut
     leaves the rest of IN unused. Where exact pixels are damaged, or a float network gives other
-    numbers than where IN was made, OUT shows what the steps say, and a message says so. The images
-    of an archive come out by `diffcodec extract`.
+    numbers than where IN was made, OUT shows what the steps say, and a message says so. An IN that
+    asks for more pixels, memory or seconds than the limits makes no OUT. The images of an archive
+    come out by `diffcodec extract`.
 
     \b
     Examples:
@@ -94,6 +101,7 @@ def decode(
       head -c 2000 photo.dfc | diffcodec decode - preview.png
       diffcodec decode coded/ -o photos/ -j 4
       diffcodec decode photo.dfc small.jpg --size 256
+      diffcodec decode upload.dfc --max-pixels 24M --max-seconds 60
       diffcodec decode photo.dfc --bpp 0.1 --reconstruction sample --seed 7
     """
     if scale is not None and size is not None:
@@ -102,7 +110,7 @@ def decode(
     one = given.single and not resume and parallel.dask is None
     running = network.running if one else parallel.running(network)
     times = int(scale[2:]) if scale else 1
-    decoder = Decoder(network.anywhere(), running, cut, times, size, shown, strip, strict)
+    decoder = Decoder(network.anywhere(), running, cut, times, size, shown, strip, strict, limits)
     if one:
         _decode_one(decoder, given, format_, output)
     else:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from diffcodec.cli.limit_options import limit_options
 from diffcodec.cli.listing import opened, warn_of_damage
 from diffcodec.cli.options import Network, file_network_options, output_options
 from diffcodec.cli.output import Output, listed
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from diffcodec.bitstream.directory import ImageInfo
     from diffcodec.bitstream.metadata import Metadata
     from diffcodec.bitstream.types import Pixels
+    from diffcodec.limits import Limits
 
 EXACT = ("png", "ppm", "webp", "tiff")  # of diffcodec.image, which imports numpy; a test compares
 # What is wrong with the folder as a whole: other images have it no better.
@@ -52,6 +54,7 @@ HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 )
 @strip_option
 @file_network_options
+@limit_options
 @output_options
 def extract(
     source: str,
@@ -60,19 +63,22 @@ def extract(
     format: str | None,
     strip: bool,
     network: Network,
+    limits: Limits,
     output: Output,
 ) -> None:
     """Take images, all or by NAME, out of the archive IN; `-` is a pipe.
 
     NAME may be a pattern with *, ? and [...]; * stands for slashes, too. Images go into a folder,
     with their metadata, times of modification and permissions. Those of formats that lose pixels,
-    such as JPEG, come out as PNG. What is damaged or cannot be written is named, and the rest is
-    written. Images that `diffcodec list` calls plain are decoded without the network.
+    such as JPEG, come out as PNG. What is damaged, asks for more than the limits or cannot be
+    written is named, and the rest is written. Images that `diffcodec list` calls plain are decoded
+    without the network.
 
     \b
     Examples:
       diffcodec extract photos.dfa -o photos/
       diffcodec extract photos.dfa 2024/beach.png '2023/*' -o .
+      diffcodec extract upload.dfa -o out/ --max-pixels 24M --max-seconds 60
       ssh host 'cat photos.dfa' | diffcodec extract - -o photos/
     """
     from diffcodec.archive import reading
@@ -80,7 +86,7 @@ def extract(
     from diffcodec.files import permissions
 
     with opened(source) as file, about(source):
-        held = reading.contents(file)
+        held = reading.contents(file, limits=limits)
         wanted = chosen(held.images, names) if names else None
         images = [image for image in held.images if wanted is None or image.name in wanted]
         targets = _targets(images, folder, format)
@@ -93,10 +99,10 @@ def extract(
         writer = _Writer(format, strip, None if source == PIPE else permissions(source))
         asked = None if wanted is None else sorted(wanted)
         with output.progress("extracting") as progress:
-            found = reading.extract_pictures(codec, file, asked, progress=progress)
+            found = reading.extract_pictures(codec, file, asked, progress=progress, limits=limits)
             for path, extracted in zip(targets, found, strict=True):
                 writer.take(extracted, path)
-    for problem in [*writer.lost, *writer.failed]:
+    for problem in [*writer.lost, *writer.failed, *writer.refused]:
         warn(problem)
     warn_of_damage(source, held)
     for line in writer.not_kept_lines():
@@ -111,6 +117,7 @@ def extract(
                 "files": [str(path) for path in writer.files],
                 "lost": writer.lost,
                 "failed": writer.failed,
+                "refused": writer.refused,
                 "not_kept": [[name, phrases] for name, phrases in writer.not_kept],
             }
         )
@@ -120,6 +127,9 @@ def extract(
         )
     if writer.failed:
         raise click.ClickException(f"{counted(len(writer.failed), 'image')} could not be written")
+    if writer.refused:
+        count = counted(len(writer.refused), "image")
+        raise click.ClickException(f"{name_of(source)}: {count} beyond the limits not extracted")
 
 
 @dataclass
@@ -137,13 +147,18 @@ class _Writer:
     files: list[Path] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)  # sentences on what the archive lost
     failed: list[str] = field(default_factory=list)  # and on what was not written
+    refused: list[str] = field(default_factory=list)  # and on what is beyond the limits
     not_kept: list[tuple[str, list[str]]] = field(default_factory=list)
 
     def take(self, extracted: Extracted, path: Path) -> None:
         """Write an image, if it is there; only what concerns all of them is raised."""
         from diffcodec.errors import ImageError, sentence
+        from diffcodec.limits import OverLimit
 
         image, name = extracted.image, name_of(extracted.image.name)
+        if isinstance(extracted.found, OverLimit):
+            self.refused.append(f"{name}: {extracted.found}")
+            return
         if isinstance(extracted.found, ValueError):
             self.lost.append(f"{name}: {extracted.found}")
             return

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from diffcodec.cli.limit_options import stated_limit_options
 from diffcodec.cli.many import Outcome
 from diffcodec.cli.metadata_words import listing
 from diffcodec.cli.options import (
@@ -18,6 +19,9 @@ from diffcodec.cli.options import (
 from diffcodec.cli.output import Output
 from diffcodec.cli.streams import about, name_of, print_json, read, warn
 from diffcodec.errors import sentence
+
+if TYPE_CHECKING:
+    from diffcodec.limits import Limits
 
 
 @click.command()
@@ -57,8 +61,11 @@ def truncate(
 @click.argument("sources", metavar="IN...", nargs=-1, required=True)
 @file_model_option
 @click.option("--ledger", is_flag=True, help="Report what every bit was spent on.")
+@stated_limit_options
 @json_option
-def info(sources: tuple[str, ...], model: str | None, ledger: bool, as_json: bool) -> None:
+def info(
+    sources: tuple[str, ...], model: str | None, ledger: bool, limits: Limits, as_json: bool
+) -> None:
     """Report what files hold, without decoding them; `-` is a pipe.
 
     The first 1,000 bytes of a file say most of it. Only the encoder knows how many bits would be
@@ -69,13 +76,14 @@ def info(sources: tuple[str, ...], model: str | None, ledger: bool, as_json: boo
       diffcodec info photo.dfc
       diffcodec info --json - < photo.dfc
       diffcodec info photo.dfc --ledger
+      diffcodec info upload.dfc --max-pixels 24M --max-memory 2G > /dev/null && echo all right
     """
     records, outcome = [], Outcome()
     for number, source in enumerate(sources):
         try:
-            record, book = _inspect(source, model, ledger)
+            record, book = _inspect(source, model, ledger, limits)
         except (click.ClickException, ValueError, OSError) as error:
-            if len(sources) == 1 or (reason := _reason(source, error)) is None:
+            if len(sources) == 1 or (reason := reason_of(source, error)) is None:
                 raise
             warn(reason)
             outcome.failed.append((source, reason))
@@ -92,7 +100,9 @@ def info(sources: tuple[str, ...], model: str | None, ledger: bool, as_json: boo
     outcome.end(Output(as_json=as_json))
 
 
-def _inspect(source: str, model: str | None, ledger: bool) -> tuple[dict[str, Any], str | None]:
+def _inspect(
+    source: str, model: str | None, ledger: bool, limits: Limits
+) -> tuple[dict[str, Any], str | None]:
     """What --json says about a file, and its ledger as tables."""
     data = read(source)
 
@@ -101,14 +111,14 @@ def _inspect(source: str, model: str | None, ledger: bool) -> tuple[dict[str, An
 
     with about(source):
         file = api.open_file(data, model) if ledger else data
-        record = {"input": source, **api.info(file, model)}
+        record = {"input": source, **api.info(file, model, limits=limits)}
         if not ledger:
             return record, None
         book = api.ledger(file, model)
         return {**record, "ledger": to_json(book)}, to_text(book)
 
 
-def _reason(source: str, error: Exception) -> str | None:
+def reason_of(source: str, error: Exception) -> str | None:
     """A sentence on a file that cannot be inspected; None about a fault of the program."""
     if isinstance(error, click.UsageError):
         return None

@@ -41,6 +41,7 @@ from diffcodec.cli.selftest import selftest
 from diffcodec.cli.standard import OUTPUT, settle
 from diffcodec.cli.streams import shown
 from diffcodec.cli.training import calibrate, train
+from diffcodec.cli.verifying import verify
 from diffcodec.errors import sentence
 
 EXTRAS = ("torch", "scipy")  # the codec does without them
@@ -140,7 +141,7 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-IMAGES = (encode, decode, truncate, info, archive, extract, list_)
+IMAGES = (encode, decode, truncate, info, verify, archive, extract, list_)
 MEASURES = (nll, evaluate, bench, quality, plot, report)
 SAMPLES = (sample, interpolate, invert)
 NETWORKS = (models, train, train_classifier, calibrate, schedule, export, selftest)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from diffcodec.decoded import Decoded
     from diffcodec.errors import CheckpointError, ImageError, OptionError
     from diffcodec.image import Choices, Picture, load, read_picture, save
+    from diffcodec.limits import Limits, OverLimit
     from diffcodec.own_denoiser import codec_of
     from diffcodec.sampling.walk import score
 
@@ -27,7 +28,9 @@ __all__ = [
     "Codec",
     "Decoded",
     "ImageError",
+    "Limits",
     "OptionError",
+    "OverLimit",
     "Picture",
     "__version__",
     "codec_of",
@@ -50,6 +53,8 @@ _HOME = {name: "diffcodec.api" for name in __all__} | {
     "ImageError": "diffcodec.errors",
     "OptionError": "diffcodec.errors",
     "Choices": "diffcodec.image",
+    "Limits": "diffcodec.limits",
+    "OverLimit": "diffcodec.limits",
     "Picture": "diffcodec.image",
     "codec_of": "diffcodec.own_denoiser",
     "load": "diffcodec.image",

@@ -22,7 +22,7 @@ from diffcodec.bitstream.payload import Payload
 from diffcodec.bitstream.pixels import STORED
 from diffcodec.bitstream.types import Pixels
 from diffcodec.file import File, cut
-from diffcodec.limits import check_stop
+from diffcodec.limits import ANY, USUAL, Limits, check_stop, memory_of_file
 from diffcodec.networks import (
     PHOTOGRAPHS,
     check_model,
@@ -80,8 +80,10 @@ def decode(
     backend: str | None = None,
     **options: Any,
 ) -> Decoded:
-    """Codec.decode with the network that the file names."""
+    """Codec.decode with the network that the file names, and with its options; OverLimit is raised
+    before any network is read."""
     header = data.header if isinstance(data, File) else parse_header(data)[0]
+    options.get("limits", USUAL).check(header)
     codec = load_codec(model or name_of(header.fingerprint), threads, backend)
     return codec.decode(data, **options)
 
@@ -120,15 +122,20 @@ def truncate(
     return data[: open_file(data, model, max_steps=max_steps).bytes_used]
 
 
-def info(data: bytes | File, model: str | Path | None = None) -> dict[str, Any]:
+def info(
+    data: bytes | File, model: str | Path | None = None, *, limits: Limits = ANY
+) -> dict[str, Any]:
     """What a file, or a prefix of one, says about itself; verifies its complete layers.
 
     Plain JSON types; bpp in bits per pixel, bytes of the prefix at hand; channels, depth and alpha
     of the image; metadata: what has arrived of it, by kind and size; damage: to strips of the exact
     pixels, alpha and metadata, a sentence on each. Where the network is not at hand (model is
     None), what needs its tables is None. Of shipped networks the weights are not read. promised:
-    floats made it; exact_anywhere: yet what there is of it is the same on every machine.
+    floats made it; exact_anywhere: yet what there is of it is the same on every machine;
+    decoding_memory: about how many bytes decoding takes. Raises OverLimit where that, or the image,
+    is more than the limits.
     """
+    limits.check(data.header if isinstance(data, File) else parse_header(data)[0])
     if isinstance(data, File):
         facts = _about(data.header, data.head, len(data.data), data.beside)
         return facts | _about_payload(data, model)
@@ -182,6 +189,7 @@ def _about(header: Header, head: int, length: int, beside: Beside) -> dict[str, 
         "pixels": None,
         "layers_verified": None,
         "bytes_verified": None,
+        "decoding_memory": memory_of_file(header),
         "damage": list(beside.damage),
     }
 

@@ -15,7 +15,7 @@ from diffcodec.decoded import Decoded, decoded_image, fitted
 from diffcodec.draft import draft_of
 from diffcodec.errors import OptionError
 from diffcodec.file import File
-from diffcodec.limits import check_seed, check_stop
+from diffcodec.limits import NEVER, USUAL, Deadline, Limits, check_seed, check_stop
 from diffcodec.opened import Opened
 from diffcodec.progressive.alpha import decode_alpha, encode_alpha
 from diffcodec.progressive.effort import effort_of
@@ -126,6 +126,7 @@ class Codec(Opened):
         reconstruct: Reconstruct | str | None = None,
         scale: int = 1,
         size: int | None = None,
+        limits: Limits = USUAL,
         clock: Clock | None = None,
         progress: Progress | None = None,
     ) -> Decoded:
@@ -136,22 +137,26 @@ class Codec(Opened):
         diffcodec.sampling.reconstruction returns. scale: 2, 4 or 8 for a preview that is so many
         times smaller, from the steps that matter to it (diffcodec.progressive.preview). size: make
         it so small that its longest side has at most so many pixels, from the preview that is just
-        large enough. Raises BitstreamError for damage, except to a strip of the exact pixels, to
-        alpha and to metadata (Decoded.damage), and for a file that was made with another network,
-        OptionError for another scale or name, no sensible number, and for a preview that is to be
+        large enough. limits: what the file may ask for. Raises BitstreamError for damage, except to
+        a strip of the exact pixels, to alpha and to metadata (Decoded.damage), and for a file that
+        was made with another network, OverLimit where it asks for more than the limits, OptionError
+        for another scale or name, no sensible number, and for a preview that is to be
         reconstructed.
         """
         shown = _sampler(reconstruct)
         check_scale(scale, size, shown is not None)
         clock = clock if clock is not None else Clock()
         with clock.measure("total"):
+            limits.check(data.header if isinstance(data, File) else parse_header(data)[0])
             file = self.open(data, max_bytes=max_bytes, bpp=bpp, max_steps=max_steps)
+            steps = 0 if file.payload.plain or scale > 1 else len(file.payload.steps)
+            deadline = limits.deadline(steps)
             longest = max(file.header.height, file.header.width)
             if size is not None and shown is None:
                 scale = scale_for(longest, size)
             walk, alpha = (
-                Walk(self.shared(file.header, file.chain, clock)),
-                decode_alpha(file, self.workers),
+                Walk(self.shared(file.header, file.chain, clock, deadline)),
+                decode_alpha(file, self.workers, deadline),
             )
             if scale == 1:
                 decoded = decoded_image(file, receive(file.payload, walk, progress, shown), alpha)
@@ -208,8 +213,10 @@ class Codec(Opened):
             data = data.data
         return File.parse(data, self.tables, max_bytes=max_bytes, bpp=bpp, max_steps=max_steps)
 
-    def shared(self, header: Header, levels: Chain, clock: Clock) -> Shared:
-        """What sender and receiver of a file share."""
+    def shared(
+        self, header: Header, levels: Chain, clock: Clock, deadline: Deadline = NEVER
+    ) -> Shared:
+        """What sender and receiver of a file share; deadline: the receiver's."""
         return Shared(
             denoiser=conditioned(self.denoiser, header.label),
             chain=levels,
@@ -220,6 +227,7 @@ class Codec(Opened):
             clock=clock,
             workers=self.workers,
             promised=header.promised,
+            deadline=deadline,
         )
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 Run = Callable[..., Result]
 
 INFO_KEYS = {
+    "decoding_memory",
     "format",
     "width",
     "height",

@@ -47,6 +47,7 @@ ROOMS = (
     "diffcodec.api",
     "diffcodec.pillow",
     "diffcodec.archive",
+    "diffcodec.verify",
     "diffcodec.golden",
     "diffcodec.selftest",
     "eval",

@@ -21,6 +21,7 @@ from diffcodec.bitstream.tiles import FIRST_CODE, FIRST_SEED, Shape, first_chain
 from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
 from diffcodec.file import with_length
+from diffcodec.limits import USUAL, Limits
 from diffcodec.progressive.plain import encode_plain, plain_payload
 from diffcodec.theory.chain import Chain, choose_chain
 
@@ -40,6 +41,7 @@ class AloneCoder:
     codec: Codec
     header: ArchiveHeader
     clock: Clock
+    limits: Limits = USUAL
 
     def encode(self, pixels: Pixels) -> Alone:
         """A tile that is no graphics."""
@@ -59,9 +61,9 @@ class AloneCoder:
         return Alone(plain_payload(PayloadWriter(shared.plan), -1, planes, code), ideal)
 
     def decode(self, payload: bytes, shape: Shape) -> Pixels:
-        """The tile of this shape; BitstreamError if it is damaged."""
+        """The tile of this shape; BitstreamError if it is damaged, OverLimit beyond the limits."""
         header, _ = self._draft(shape)
-        decoded = self.codec.decode(with_length(header, payload))
+        decoded = self.codec.decode(with_length(header, payload), limits=self.limits)
         if not decoded.lossless:
             raise BitstreamError("a progressive tile is damaged")
         return decoded.pixels

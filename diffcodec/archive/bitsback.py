@@ -24,6 +24,7 @@ from diffcodec.archive.meter import Meter
 from diffcodec.archive.model import Model
 from diffcodec.bitstream.ans import Stack
 from diffcodec.bitstream.types import Pixels
+from diffcodec.limits import NEVER, Deadline
 from diffcodec.theory.units import to_x0
 
 
@@ -48,10 +49,14 @@ def push(model: Model, stack: Stack, pixels: Pixels, balance: Balance | None = N
     meter.prior(k)
 
 
-def pop(model: Model, stack: Stack, n: int) -> Pixels:
-    """The n images that `push` coded, (n, H, W, C) uint8; the stack is then as it was before."""
+def pop(model: Model, stack: Stack, n: int, deadline: Deadline = NEVER) -> Pixels:
+    """The n images that `push` coded, (n, H, W, C) uint8; the stack is then as it was before.
+
+    Raises OverLimit at the deadline.
+    """
     k = model.grids[-1].take_p(stack, model.prior(n))
     for t in range(model.levels - 1, 0, -1):
+        deadline.check()
         x0_hat = model.estimate(t + 1, k)
         below = model.grids[t - 1].take_p(stack, model.backward(t, k, x0_hat))
         model.grids[t].put_q(stack, model.forward(t + 1, below), k)

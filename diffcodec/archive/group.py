@@ -8,7 +8,9 @@ with the progressive tiles; the stack is then empty.
 
 from __future__ import annotations
 
+import math
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,6 +32,7 @@ from diffcodec.bitstream.sample_format import archived
 from diffcodec.bitstream.tiles import Shape, tiles_of
 from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.codec import Codec
+from diffcodec.limits import BASE, NEVER, USUAL, Deadline, Limits, OverLimit
 from diffcodec.progressive.plain import graphics_bytes
 from diffcodec.theory.chain import choose_chain
 from diffcodec.theory.denoiser import BatchDenoiser
@@ -37,6 +40,8 @@ from diffcodec.theory.denoiser import BatchDenoiser
 # Bits of a sub-pixel as a lossless WebP below which a tile is graphics. Tiles of photographs take
 # 1.5 and more, and the network then as much; of graphics WebP makes next to nothing, it makes 1.
 GRAPHICS_BPD = 1.0
+TILE = 300  # bytes that a tile takes in the list of all, about
+LATENTS = 500  # bytes that a pixel takes while its batch is decoded, about
 BATCH = 128 * 128  # pixels in a batch, at most: what a network runs on one thread, always alike
 
 
@@ -66,10 +71,17 @@ class Spent:
 class GroupCoder:
     """Codes and decodes groups of one archive."""
 
-    def __init__(self, codec: Codec, header: ArchiveHeader, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        header: ArchiveHeader,
+        clock: Clock | None = None,
+        limits: Limits = USUAL,
+    ) -> None:
         self.codec, self.header, self.clock = codec, header, clock or Clock()
+        self.limits = limits
         self.chain = choose_chain(header.chain_name, codec.tables)
-        self.alone = AloneCoder(codec, header, self.clock)
+        self.alone = AloneCoder(codec, header, self.clock, limits)
         self._model = lru_cache(maxsize=16)(self._make_model)
 
     def encode(
@@ -111,36 +123,50 @@ class GroupCoder:
         body: bytes,
         wanted: set[int],
         progress: Progress | None = None,
+        *,
+        intact: bool = True,
     ) -> dict[int, Pixels]:
         """The wanted images, by their number in the group: only what lies above is decoded.
 
-        Raises BitstreamError if the entries do not fit, or pixels do not match their checksum.
+        intact: whether the body matches its checksum; if not, the images that lie above the damage
+        are there, as their own checksums say. Raises BitstreamError if the entries do not fit, or
+        pixels do not match their checksum, OverLimit beyond the limits.
         """
+        self.limits.check_memory(self._memory(shapes, entries), "the group's images")
+        deadline = self.limits.deadline()
         tiles = tiles_of(shapes, self.header.tile)
         if sum(e.tiles for e in entries) != len(tiles):
             raise BitstreamError("a group's tiles do not fit its images")
         first = next((i for i, e in enumerate(entries) if e.count), None)
         stack = Stack.unpack(body, first is not None)
         images = {i: np.empty(shapes[i], archived(shapes[i][2]).dtype) for i in wanted}
-        end, left = len(tiles), sum(t.image in wanted for t in tiles)
+        end, missing = len(tiles), Counter(t.image for t in tiles if t.image in wanted)
         for i in reversed(range(len(entries))):
-            if not left:
+            if not missing.total():
                 return images
+            deadline.check()
             entry = entries[i]
             here = tiles[end - entry.tiles : end]
             if any(t.shape != here[0].shape for t in here):
                 raise BitstreamError("a group's tiles do not fit its images")
-            pixels = self._pop(stack, entry, here[0].shape)
+            try:
+                pixels = self._pop(stack, entry, here[0].shape, deadline)
+            except OverLimit:
+                raise
+            except BitstreamError:
+                if intact:
+                    raise
+                return {i: image for i, image in images.items() if not missing[i]}
             for tile, part in zip(here, pixels, strict=True):
                 if tile.image in wanted:
                     tile.of(images[tile.image])[:] = part
-                    left -= 1
+                    missing[tile.image] -= 1
             end -= len(here)
-            if i == first:
+            if i == first and intact:
                 stack.close_beginning()
             if progress:
                 progress(len(tiles) - end, len(tiles))
-        if stack.count:
+        if stack.count and intact:
             raise BitstreamError("the stack does not end where it began: the stream is damaged")
         return images
 
@@ -165,9 +191,9 @@ class GroupCoder:
             return trial, n
         return stack, 0
 
-    def _pop(self, stack: Stack, entry: Entry, shape: Shape) -> Pixels:
+    def _pop(self, stack: Stack, entry: Entry, shape: Shape, deadline: Deadline = NEVER) -> Pixels:
         if entry.count:
-            pixels = pop(self._model(shape), stack, entry.count)
+            pixels = pop(self._model(shape), stack, entry.count, deadline)
         else:
             pixels = self.alone.decode(stack.take_bytes(entry.size), shape)[None]
         if zlib.crc32(pixels.tobytes()) != entry.crc:
@@ -176,6 +202,15 @@ class GroupCoder:
                 "this installation computes something wrong; diffcodec selftest reports what"
             )
         return pixels
+
+    def _memory(self, shapes: Sequence[Shape], entries: Sequence[Entry]) -> int:
+        """Bytes that decoding a group's images takes, about, by its head alone."""
+        side = self.header.tile
+        tiles = sum(-(-height // side) * -(-width // side) for height, width, _ in shapes)
+        pixels = sum(math.prod(shape) for shape in shapes)
+        widest = max((min(h, side) * min(w, side) for h, w, _ in shapes), default=0)
+        batch = widest * max((entry.tiles for entry in entries), default=0)
+        return BASE + TILE * tiles + pixels + LATENTS * batch
 
     def _largest_batch(self, stack: Stack, shape: Shape) -> int:
         """How many tiles of a shape the stack's bits serve, and the network in one go."""

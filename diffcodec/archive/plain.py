@@ -14,6 +14,7 @@ from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.tiles import Shape
 from diffcodec.bitstream.types import Pixels
+from diffcodec.limits import NEVER, Deadline
 from diffcodec.progressive.narrowed import Narrowed, encode_narrowed
 from diffcodec.progressive.stand_alone import PlainCode, decode_alone, stated_crc
 
@@ -38,11 +39,14 @@ def encode(pixels: Pixels, workers: int = 1) -> PlainCode:
     return PlainCode(data, colours.ideal_bits + opacity.ideal_bits)
 
 
-def decode(data: bytes, shape: Shape, depth: int = 8, workers: int = 1) -> Pixels:
+def decode(
+    data: bytes, shape: Shape, depth: int = 8, workers: int = 1, deadline: Deadline = NEVER
+) -> Pixels:
     """The image (H, W, C) of these bytes; BitstreamError if they are damaged."""
     format, decoded = SampleFormat(shape[2], depth), list[Pixels]()
     for part in _parts(data, format):
-        decoded.append(part.widened(decode_alone(part.code, shape[:2], part.format, workers)))
+        samples = decode_alone(part.code, shape[:2], part.format, workers, deadline)
+        decoded.append(part.widened(samples))
     if format.alpha and len(decoded) == 1:
         decoded.append(np.full((*shape[:2], 1), format.peak, format.dtype))
     return decoded[0] if len(decoded) == 1 else np.concatenate(decoded, axis=2)

@@ -29,6 +29,9 @@ from diffcodec.bitstream.metadata import Metadata
 from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.codec import Codec
 from diffcodec.errors import OptionError
+from diffcodec.limits import USUAL, Limits, memory_of
+
+LISTED = 500  # bytes of memory that an image takes in a list, about
 
 Found = Pixels | BitstreamError  # an image (H, W, C), or what is wrong with it
 
@@ -73,25 +76,28 @@ class Contents:
         return any(name not in self.plain_bytes for name in chosen)
 
 
-def contents(file: BinaryIO, check: bool = False) -> Contents:
+def contents(file: BinaryIO, check: bool = False, limits: Limits = USUAL) -> Contents:
     """Read the heads of an archive (an open file), and with `check` the checksums of its bodies.
 
-    Raises BitstreamError if it has no readable header; other damage is reported in the result.
+    Raises BitstreamError if it has no readable header, OverLimit for more images than memory for
+    their list; other damage is reported in the result.
     """
     file.seek(0)
     header = read_header(file)
-    groups, damage = list[Group](), list[Damage]()
-    for found in list(read_groups(file, header.listed, header.rich, whole=check)):
+    groups, damage, images = list[Group](), list[Damage](), 0
+    for found in read_groups(file, header.listed, header.rich, whole=check):
         if isinstance(found, Damage):
             damage.append(found)
             continue
         groups.append(found)
+        images += len(found.images)
+        limits.check_memory(LISTED * images, f"the list of {images:,} images")
         if check:
-            damage += _check(file, found)
+            damage += _checked(file, found)
     return Contents(header, tuple(groups), tuple(damage), file.seek(0, os.SEEK_END))
 
 
-def _check(file: BinaryIO, group: Group) -> Iterator[Damage]:
+def _checked(file: BinaryIO, group: Group) -> Iterator[Damage]:
     """What of a group's body does not match its checksums."""
     try:
         read_stack(file, group)
@@ -130,21 +136,24 @@ def extract_pictures(
     names: Sequence[str] | None = None,
     clock: Clock | None = None,
     progress: Progress | None = None,
+    limits: Limits = USUAL,
 ) -> Iterator[Extracted]:
     """The images with these names, or all, with their metadata, in the order of the file.
 
     Groups that hold none of them are passed over, and of the others only what lies above is
-    decoded. codec: None where none of them needs the network (Contents.needs_network). Raises
-    BitstreamError for another network's archive, OptionError for unknown names.
+    decoded. Where a stack is damaged, those of its images come out that lie above the damage.
+    codec: None where none of them needs the network (Contents.needs_network). limits: what each
+    image, and the images of a stack together, may ask for: others are not decoded, and found is an
+    OverLimit. Raises BitstreamError for another network's archive, OptionError for unknown names.
     """
-    held = contents(file)
+    held = contents(file, limits=limits)
     known = {image.name for image in held.images}
     missing = [name for name in names or () if name not in known]
     if missing:
         raise OptionError(f"the archive holds no image called {missing[0]}")
     coder = None
     if held.needs_network(names):
-        coder = GroupCoder(check_network(codec, held), held.header, clock)
+        coder = GroupCoder(check_network(codec, held), held.header, clock, limits)
     total = len(names) if names is not None else len(held.images)
     done, workers = 0, threads_of(codec)
     within = progress_within(progress, 0, total)
@@ -153,28 +162,29 @@ def extract_pictures(
         if not wanted:
             continue
         report = within(len(wanted))
-        images = {
-            part.image: _plain(file, group, part, workers)
-            for part in group.plain
-            if part.image in wanted
-        }
-        if stacked := wanted - images.keys():
+        plain_parts = {part.image: part for part in group.plain}
+        images = dict[int, Found]()
+        if stacked := wanted - plain_parts.keys():
             assert coder is not None
-            images |= _stacked(coder, file, group, stacked, report)
+            images = _stacked(coder, file, group, stacked, report)
         metadata = _metadata(file, group)
         for i in sorted(wanted):
             of_image = metadata if isinstance(metadata, BitstreamError) else metadata[i]
+            if i in plain_parts:  # one at a time: a group of large ones takes the memory of one
+                images[i] = _plain(file, group, plain_parts[i], workers, limits)
             yield Extracted(group.images[i], images.pop(i), of_image)
         done += len(wanted)
         if progress:
             progress(done, total)
 
 
-def _plain(file: BinaryIO, group: Group, part: Plain, workers: int) -> Found:
+def _plain(file: BinaryIO, group: Group, part: Plain, workers: int, limits: Limits) -> Found:
     """A plain image of a group."""
     try:
         image = group.images[part.image]
-        return plain.decode(read_plain(file, part), image.shape, image.depth, workers)
+        _check(image, limits)
+        data, deadline = read_plain(file, part), limits.deadline()
+        return plain.decode(data, image.shape, image.depth, workers, deadline)
     except BitstreamError as error:
         return error
 
@@ -198,16 +208,30 @@ def _metadata(file: BinaryIO, group: Group) -> list[Metadata] | BitstreamError:
 def _stacked(
     coder: GroupCoder, file: BinaryIO, group: Group, wanted: set[int], progress: Progress | None
 ) -> dict[int, Found]:
-    """The wanted images of a group's stack."""
+    """The wanted images of a group's stack; of a damaged one those that lie above the damage."""
     places = group.stacked
     shapes = [group.images[i].shape for i in places]
+    numbers = {n for n, i in enumerate(places) if i in wanted}
+    lost: BitstreamError | None = None
     try:
-        stack = read_stack(file, group)
-        numbers = {n for n, i in enumerate(places) if i in wanted}
-        found = coder.decode(shapes, group.entries, stack, numbers, progress)
+        for i in wanted:
+            _check(group.images[i], coder.limits)
+        try:
+            stack = read_stack(file, group)
+        except BitstreamError as error:
+            lost, stack = error, read_stack(file, group, intact=False)
+        found = coder.decode(shapes, group.entries, stack, numbers, progress, intact=lost is None)
     except BitstreamError as error:
-        return dict.fromkeys(wanted, error)
-    return {places[n]: pixels for n, pixels in found.items()}
+        return dict.fromkeys(wanted, lost or error)
+    images: dict[int, Found] = {places[n]: pixels for n, pixels in found.items()}
+    return images | dict.fromkeys(wanted - images.keys(), lost or BitstreamError("it is lost"))
+
+
+def _check(image: ImageInfo, limits: Limits) -> None:
+    """Raises OverLimit for an image that asks for more pixels or memory."""
+    what, pixels = f"its {image.width} x {image.height} pixels", image.width * image.height
+    limits.check_pixels(pixels, what)
+    limits.check_memory(memory_of(pixels, image.channels, image.depth), what)
 
 
 def model_of(held: Contents) -> str:

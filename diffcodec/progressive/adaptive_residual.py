@@ -58,6 +58,7 @@ def decode_adaptive(shared: Shared, walk: Walk | None, payload: Payload, planes:
         block, columns = job
         if block.damaged or not (block.data or block.complete):
             return
+        shared.deadline.check()
         out = planes[:, :, columns]
         size = out.shape[1], out.shape[2]
         side = _side(walk, columns)

@@ -17,6 +17,7 @@ from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.sections import ALPHA, Section
 from diffcodec.bitstream.types import Float32, Pixels
 from diffcodec.file import File
+from diffcodec.limits import NEVER, Deadline, OverLimit
 from diffcodec.progressive.effort import Effort
 from diffcodec.progressive.narrowed import Narrowed, encode_narrowed
 from diffcodec.progressive.parts import Parts
@@ -59,8 +60,11 @@ def encode_alpha(parts: Parts, work: Effort, workers: int, trace: Trace | None) 
     return coded.data
 
 
-def decode_alpha(file: File, workers: int) -> Alpha | None:
-    """What there is of a file's alpha; None if there is none, or it is opaque."""
+def decode_alpha(file: File, workers: int, deadline: Deadline = NEVER) -> Alpha | None:
+    """What there is of a file's alpha; None if there is none, or it is opaque.
+
+    Raises OverLimit at the deadline.
+    """
     header, block = file.header, file.beside.front
     if header.opaque or not header.format.alpha:
         return None
@@ -73,19 +77,23 @@ def decode_alpha(file: File, workers: int) -> Alpha | None:
     if section.intact is None and not section.data:
         return Alpha(opaque, False)
     try:
-        return _decoded(section, opaque, format, workers)
+        return _decoded(section, opaque, format, workers, deadline)
+    except OverLimit:
+        raise
     except BitstreamError:
         return Alpha(opaque, False, True)
 
 
-def _decoded(section: Section, opaque: Pixels, format: SampleFormat, workers: int) -> Alpha:
+def _decoded(
+    section: Section, opaque: Pixels, format: SampleFormat, workers: int, deadline: Deadline
+) -> Alpha:
     """Alpha of a section that is whole, or its beginning; BitstreamError if it is damaged."""
     part = Narrowed.of(section.data, format)
     if section.intact:
         size = opaque.shape[0], opaque.shape[1]
-        samples = decode_alone(part.code, size, part.format, workers)
+        samples = decode_alone(part.code, size, part.format, workers, deadline)
     else:
         full = np.full(opaque.shape, part.format.peak, part.format.dtype)
         total = section.size - len(section.data) + len(part.code)
-        samples = decode_beginning(part.code, total, full, part.format, workers)
+        samples = decode_beginning(part.code, total, full, part.format, workers, deadline)
     return Alpha(part.widened(samples), bool(section.intact))

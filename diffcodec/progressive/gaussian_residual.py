@@ -43,6 +43,7 @@ def decode_gaussian(walk: Walk, payload: Payload, planes: Pixels) -> None:
     assert payload.sigma_index is not None
     format = walk.shared.format
     for block, (where, _) in zip(payload.blocks, blocks_of(walk.shared), strict=False):
+        walk.shared.deadline.check()
         means = to_grid(walk.x0_hat.reshape(-1)[where], format.half)
         values = decode_block(block.data, block.complete, means, payload.sigma_index, format)
         planes.reshape(-1)[where[: len(values)]] = values

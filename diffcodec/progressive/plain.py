@@ -11,7 +11,6 @@ from diffcodec.bitstream.graphics import GRAPHICS, decode_strip, encode_strip, s
 from diffcodec.bitstream.payload import Payload
 from diffcodec.bitstream.payload_writer import PayloadWriter, PixelCode
 from diffcodec.bitstream.pixels import STORED
-from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.strips import ADAPTIVE
 from diffcodec.bitstream.types import Pixels
 from diffcodec.progressive.adaptive_residual import decode_adaptive, encode_adaptive
@@ -53,7 +52,7 @@ def pixel_crc(planes: Pixels) -> int:
 def decode_plain(shared: Shared, payload: Payload, planes: Pixels) -> None:
     """Write the pixels that are there over those of (C, H, W)."""
     if payload.sigma_index == GRAPHICS:
-        _decode_strips(payload, planes, shared.format)
+        _decode_strips(shared, payload, planes)
         return
     if payload.sigma_index == ADAPTIVE:
         decode_adaptive(shared, None, payload, planes)
@@ -75,11 +74,13 @@ def encode_graphics(planes: Pixels) -> list[bytes]:
     return [encode_strip(np.ascontiguousarray(part)) for part in parts]
 
 
-def _decode_strips(payload: Payload, planes: Pixels, format: SampleFormat) -> None:
+def _decode_strips(shared: Shared, payload: Payload, planes: Pixels) -> None:
     """Write the strips that are complete."""
     for block, rows in zip(payload.blocks, _rows(planes), strict=False):
+        shared.deadline.check()
         if block.complete:
-            part = decode_strip(block.data, rows.stop - rows.start, planes.shape[2], format)
+            height, width = rows.stop - rows.start, planes.shape[2]
+            part = decode_strip(block.data, height, width, shared.format)
             planes[:, rows] = part.transpose(2, 0, 1)
 
 

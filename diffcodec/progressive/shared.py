@@ -23,6 +23,7 @@ from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.step_codes import StepCode
 from diffcodec.bitstream.strips import strip_count
 from diffcodec.bitstream.types import Float32
+from diffcodec.limits import NEVER, Deadline
 from diffcodec.theory.chain import Chain
 from diffcodec.theory.denoiser import Denoiser
 from diffcodec.theory.gaussian import posterior_mean, posterior_variance, step_precision
@@ -39,7 +40,8 @@ class Shared:
 
     size: (H, W) of the image; format: of its samples; code: of the steps' messages; seed: of the
     shared randomness; workers: threads for the code's search (no effect on bits); promised: other
-    machines may get other numbers of the denoiser.
+    machines may get other numbers of the denoiser; deadline: of the receiver, between two steps or
+    strips.
     """
 
     denoiser: Denoiser
@@ -51,6 +53,7 @@ class Shared:
     clock: Clock
     workers: int = 1
     promised: bool = False
+    deadline: Deadline = NEVER
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -95,6 +98,7 @@ def beginning(shared: Shared) -> State:
 
 def estimate(shared: Shared, state: State) -> Float32:
     """x0_hat of a state: the training mean before the first step, the denoiser's from then on."""
+    shared.deadline.check()
     if math.isinf(state.v):
         return np.broadcast_to(shared.prior_mean, shared.shape).astype(np.float32)
     with shared.clock.measure("network"):

@@ -21,6 +21,7 @@ from diffcodec.bitstream.payload_writer import PayloadWriter
 from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.tiles import FIRST_CODE, FIRST_SEED
 from diffcodec.bitstream.types import Float32, Pixels
+from diffcodec.limits import NEVER, Deadline
 from diffcodec.progressive.plain import decode_plain, encode_plain, pixel_crc, plain_payload
 from diffcodec.progressive.shared import Shared
 from diffcodec.theory.chain import Chain, Tables
@@ -62,9 +63,11 @@ def encode_alone(
     return PlainCode(data, math.fsum(code.ideal_bits) if code.coding else 8.0 * code.size)
 
 
-def decode_alone(data: bytes, size: Size, format: SampleFormat, workers: int = 1) -> Pixels:
+def decode_alone(
+    data: bytes, size: Size, format: SampleFormat, workers: int = 1, deadline: Deadline = NEVER
+) -> Pixels:
     """The image (H, W, C) of these bytes; size: (H, W). BitstreamError if they are damaged."""
-    shared = _shared(size, format, workers)
+    shared = _shared(size, format, workers, deadline)
     payload = _parse(data, shared)
     planes = np.zeros(shared.shape, format.dtype)
     decode_plain(shared, payload, planes)
@@ -77,11 +80,16 @@ def decode_alone(data: bytes, size: Size, format: SampleFormat, workers: int = 1
 
 
 def decode_beginning(
-    data: bytes, total: int, pixels: Pixels, format: SampleFormat, workers: int = 1
+    data: bytes,
+    total: int,
+    pixels: Pixels,
+    format: SampleFormat,
+    workers: int = 1,
+    deadline: Deadline = NEVER,
 ) -> Pixels:
     """What the first of `total` bytes surely say, over the pixels (H, W, C); BitstreamError."""
     height, width, _ = pixels.shape
-    shared = _shared((height, width), format, workers)
+    shared = _shared((height, width), format, workers, deadline)
     payload = parse_payload(data, shared.plan, total, None)
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1), format.dtype)
     if payload.sigma_index is not None:
@@ -112,7 +120,9 @@ def _parse(data: bytes, shared: Shared) -> Payload:
     return payload
 
 
-def _shared(size: Size, format: SampleFormat, workers: int = 1) -> Shared:
+def _shared(
+    size: Size, format: SampleFormat, workers: int = 1, deadline: Deadline = NEVER
+) -> Shared:
     """What both sides know of an image: its size and its samples, and no more."""
     return Shared(
         denoiser=_never,
@@ -123,6 +133,7 @@ def _shared(size: Size, format: SampleFormat, workers: int = 1) -> Shared:
         seed=FIRST_SEED,
         clock=Clock(),
         workers=workers,
+        deadline=deadline,
     )
 
 

@@ -72,6 +72,7 @@ class Walk:
         self._state = advance(self.shared, self.state, x0_hat, z, step, share)
         self._x0_hat = None  # it is large, and not needed any more
         self.steps += 1
+        self.shared.deadline.check(self.steps)
 
     def beyond(self, step: Step) -> Walk:
         """Where the first part of a step's message leads; this walk stays where it is."""
