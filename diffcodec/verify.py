@@ -88,8 +88,9 @@ def verify_archive(file: BinaryIO) -> Verdict:
         return Verdict("archive", "whole", size, size)
     cut = any(damage.reason == BREAKS_OFF for damage in held.damage)
     lost = tuple(damage for damage in held.damage if damage.reason != BREAKS_OFF)
-    beyond = all(damage.offset >= held.groups[-1].offset for damage in lost) if lost else True
-    return Verdict("archive", "cut" if cut and beyond else "damaged", size, damage=held.damage)
+    last = held.groups[-1].offset if held.groups else size  # a cut damages what follows, at most
+    cut = cut and all(damage.offset >= last for damage in lost)
+    return Verdict("archive", "cut" if cut else "damaged", size, damage=held.damage)
 
 
 def verify_image(data: bytes, model: str | Path | None = None) -> Verdict:
