@@ -56,7 +56,11 @@ def test_a_folder_with_classes(run: Invoke) -> None:
     run("decode", "photo.dfc", "back.png", "-m", "told", "--strict")
 
 
-def test_a_folder_is_measured_and_becomes_a_file(run: Invoke) -> None:
+def test_a_folder_is_measured_and_becomes_a_file(
+    run: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("diffcodec.cli.training_set.PIXELS", 2 * 16**2)
+    monkeypatch.setattr("diffcodec.eval.likelihood.step_counts.LENGTHS", (10, 12))
     pipeline(Path("net"), model())
     Path("set").mkdir()
     for seed in range(4):

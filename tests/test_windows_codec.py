@@ -155,6 +155,8 @@ def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the trained network to pixels: export, schedule, encode, decode, archive, nll."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("diffcodec.cli.export.PIXELS", 1 << 10)
+    monkeypatch.setattr("diffcodec.cli.training_set.PIXELS", 2 * 16**2)
+    monkeypatch.setattr("diffcodec.eval.likelihood.step_counts.LENGTHS", (10, 12))
     pixels = synthetic_image(24, 20, 3, seed=6)
     image.save(pixels, "a.png")
     attending("ddpm", classes=2).save(tmp_path / "net.safetensors")
