@@ -171,11 +171,15 @@ class Codec(Opened):
         data: bytes,
         sizes: Iterable[int],
         reconstruct: Reconstruct | str | None = None,
+        *,
+        limits: Limits = USUAL,
     ) -> Iterator[Decoded]:
         """The image after each of these numbers of bytes, in increasing order.
 
-        As decoding every prefix, but what they share is done once. reconstruct: as in `decode`.
+        As decoding every prefix, but what they share is done once. reconstruct, limits: as in
+        `decode`, but for seconds: callers who have waited long enough take no more images.
         """
+        limits.check(parse_header(data)[0])
         shown, walk, alpha = _sampler(reconstruct), None, None
         for size in sizes:
             file = self.open(data, max_bytes=size)
@@ -183,9 +187,11 @@ class Codec(Opened):
             alpha = alpha if alpha and alpha.exact else decode_alpha(file, self.workers)
             yield decoded_image(file, receive(file.payload, walk, None, shown), alpha)
 
-    def progressive(self, data: bytes) -> Iterator[Decoded]:
-        """The image after every complete step, and at last after all of the file."""
-        yield from self.decode_cuts(data, [*self.open(data).step_ends, len(data)])
+    def progressive(self, data: bytes, *, limits: Limits = USUAL) -> Iterator[Decoded]:
+        """The image after every complete step, and at last after all of the file; limits: as in
+        `decode_cuts`."""
+        limits.check(parse_header(data)[0])
+        yield from self.decode_cuts(data, [*self.open(data).step_ends, len(data)], limits=limits)
 
     def open(
         self,

@@ -21,7 +21,7 @@ from diffcodec.errors import OptionError
 
 # What decoding took at most: the program with its network, and bytes for each pixel of an image.
 # Of three channels with steps it was BYTES; further channels, and two bytes a sample, are planes.
-BASE = 512 << 20
+BASE = 640 << 20
 BYTES = 100
 PLANE = 8
 SURE = 4.0  # times the seconds that are allowed, by the steps so far, are a reason to stop early

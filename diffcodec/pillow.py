@@ -25,10 +25,12 @@ from diffcodec.bitstream.types import Pixels
 from diffcodec.errors import CheckpointError, OptionError
 from diffcodec.image.holding import phrase
 from diffcodec.image.pillow_info import info_of, metadata_of, texts_of
+from diffcodec.limits import USUAL
 from diffcodec.progressive.preview import SCALES
 
 FORMAT = "DFC"
 NETWORKS: list[str | Path] = []  # files and folders of networks to open images with, besides ours
+LIMITS = USUAL  # what a file may ask for when its pixels are loaded
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # by channels
 GREY16 = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -54,7 +56,8 @@ class DfcImageFile(ImageFile.ImageFile):
     the exact pixels; once it is loaded also "steps" of "steps_total", and "damage", sentences on
     parts that are damaged, of which a warning is given. Metadata are named as in Pillow's own PNG
     and JPEG files. `draft`, and so `thumbnail`, decodes to 1/2, 1/4 or 1/8 of the size. Raises
-    OSError for damage, and where the file's network is neither a shipped one nor in NETWORKS.
+    OSError for damage, for files beyond LIMITS, and where the file's network is neither a shipped
+    one nor in NETWORKS.
     """
 
     format = FORMAT
@@ -104,7 +107,7 @@ class DfcImageFile(ImageFile.ImageFile):
         if self._data is not None and self.tile:
             with _as_os_errors():
                 model = _network_of(self._fingerprint)
-                decoded = api.decode(self._data, model, scale=self._scale)
+                decoded = api.decode(self._data, model, scale=self._scale, limits=LIMITS)
             for sentence in decoded.damage:
                 warnings.warn(sentence, stacklevel=2)
             self.info |= {

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from diffcodec import Codec, api
+from diffcodec import Codec, api, pillow
 from diffcodec.archive.archive import make_header, write_archive
 from diffcodec.archive.reading import contents, extract_pictures
 from diffcodec.archive.source import Source
@@ -67,6 +68,17 @@ class TestHeaders:
         assert len(data) < 800
         with pytest.raises(OverLimit, match="GiB of memory"):
             api.decode(data, "no such network")
+
+    def test_so_are_cuts_and_steps_and_what_pillow_opens(
+        self, codec: Codec, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for images in (codec.progressive, lambda data: codec.decode_cuts(data, [100])):
+            with pytest.raises(OverLimit):
+                next(images(claiming(8192, 8192)))
+        monkeypatch.setattr(pillow, "NETWORKS", [NETWORK])
+        monkeypatch.setattr(pillow, "LIMITS", Limits(max_pixels=251))
+        with pytest.raises(OSError, match="251 pixels"):
+            Image.open(io.BytesIO(golden())).load()
 
     def test_each_limit_has_its_sentence(self, codec: Codec) -> None:
         with pytest.raises(OverLimit, match=r"18 x 14 pixels has more than the 251 pixels"):
@@ -133,6 +145,13 @@ class TestArchives:
         with pytest.raises(OverLimit, match="the list of 3 images"):
             contents(stream, limits=Limits(max_memory=1000))
 
+    def test_so_do_those_of_a_stack(self, codec: Codec) -> None:
+        most = Limits(max_pixels=8 * 8)
+        found = [*extract_pictures(codec, io.BytesIO(golden("adaptive.dfa")), limits=most)]
+        beyond = [one.image.shape[:2] for one in found if isinstance(one.found, OverLimit)]
+        assert beyond == [(11, 7)] and len(found) == 9
+        assert all(isinstance(one.found, np.ndarray) for one in found[:-1])
+
     @pytest.mark.parametrize(
         "some", [Limits(max_memory=1 << 20), Limits(max_seconds=1e-9), Limits(max_pixels=10)]
     )
@@ -150,7 +169,7 @@ class TestCommands:
         Path("a.dfa").write_bytes(golden("plain.dfa"))
 
     @pytest.mark.parametrize(
-        "option", [("--max-pixels", 251), ("--max-seconds", "0.0001"), ("--max-memory", "500M")]
+        "option", [("--max-pixels", 251), ("--max-seconds", "0.0001"), ("--max-memory", "640M")]
     )
     def test_decode_refuses_in_a_sentence_and_writes_nothing(
         self, option: tuple[str, object]

@@ -29,7 +29,7 @@ from diffcodec.bitstream.metadata import Metadata
 from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.codec import Codec
 from diffcodec.errors import OptionError
-from diffcodec.limits import USUAL, Limits, memory_of
+from diffcodec.limits import USUAL, Limits, OverLimit, memory_of
 
 LISTED = 500  # bytes of memory that an image takes in a list, about
 
@@ -211,19 +211,23 @@ def _stacked(
     """The wanted images of a group's stack; of a damaged one those that lie above the damage."""
     places = group.stacked
     shapes = [group.images[i].shape for i in places]
-    numbers = {n for n, i in enumerate(places) if i in wanted}
-    lost: BitstreamError | None = None
-    try:
-        for i in wanted:
+    images, lost = dict[int, Found](), None
+    for i in wanted:
+        try:
             _check(group.images[i], coder.limits)
+        except OverLimit as error:
+            images[i] = error
+    rest = wanted - images.keys()
+    numbers = {n for n, i in enumerate(places) if i in rest}
+    try:
         try:
             stack = read_stack(file, group)
         except BitstreamError as error:
             lost, stack = error, read_stack(file, group, intact=False)
         found = coder.decode(shapes, group.entries, stack, numbers, progress, intact=lost is None)
     except BitstreamError as error:
-        return dict.fromkeys(wanted, lost or error)
-    images: dict[int, Found] = {places[n]: pixels for n, pixels in found.items()}
+        return images | dict.fromkeys(rest, lost or error)
+    images |= {places[n]: pixels for n, pixels in found.items()}
     return images | dict.fromkeys(wanted - images.keys(), lost or BitstreamError("it is lost"))
 
 
