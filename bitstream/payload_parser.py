@@ -19,7 +19,8 @@ def parse_payload(data: bytes, plan: Plan, total: int | None, max_steps: int | N
     """Take a payload, or any prefix of it, apart and verify its layers.
 
     total: bytes of the whole payload, None if it has no lossless end. max_steps: stop after so many
-    complete steps. Raises BitstreamError where a layer is damaged.
+    complete steps. Raises BitstreamError where a layer is damaged, and where all of the payload is
+    there, but not the end of its pixels.
     """
     payload = Payload()
     parser = _StepParser(data, plan, payload)
@@ -30,6 +31,10 @@ def parse_payload(data: bytes, plan: Plan, total: int | None, max_steps: int | N
     if total is not None and parser.at_pixels:
         parse_pixels(parser.layers, plan, total)
     parser.layers.count("cut", 8 * len(data))
+    ended = payload.pixel_crc is not None or any(block.damaged for block in payload.blocks)
+    if total is not None and len(data) >= total and not ended:
+        # A step's head that is wrong may state so long a step that it looks like one that was cut.
+        raise damaged("nothing of it is cut off, and yet it does not end", parser.layers.layer)
     return payload
 
 

@@ -13,6 +13,7 @@ import pytest
 from diffcodec import Codec
 from diffcodec.archive.reading import contents, extract_pictures
 from diffcodec.bitstream.container import ARCHIVE_MAGIC, parse_header
+from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.eval.experiments import bit_rot
 from diffcodec.golden import FOLDER, NETWORK, golden_files
 from diffcodec.verify import Verdict, verify
@@ -113,6 +114,12 @@ class TestFlips:
             bit = rng.randrange(8 * guarded)
             after = verdict(bit_rot.flipped(data, bit))
             assert not after.good and bit_rot.noticed(before, after), (name, bit)
+
+    def test_a_step_that_seems_to_be_cut_in_a_whole_file_is_damage(self, codec: Codec) -> None:
+        data = flip(golden("alone.dfc"), 22, 2)  # a step, longer than the file
+        assert verdict(data).state == "damaged"
+        with pytest.raises(BitstreamError, match="does not end"):
+            codec.decode(data)
 
     def test_the_experiment(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         few = [one for one in golden_files() if one.name in ("narrow.dfc", "step.dfc")]
