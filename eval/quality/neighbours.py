@@ -57,12 +57,16 @@ class Covered:
     def share(self, centres: NDArray[np.int64] | None = None) -> float:
         """The share of the points that lie in a ball; centres: only in balls of these."""
         rows = self.inside if centres is None else self.inside[np.unique(centres)]
-        return int(np.bitwise_count(np.bitwise_or.reduce(rows, axis=0)).sum()) / self.points
+        return int(_bits(rows, self.points).sum()) / self.points
 
     def each(self) -> NDArray[np.bool_]:
         """Does a point lie in a ball? (points,)."""
-        found = np.unpackbits(np.bitwise_or.reduce(self.inside, axis=0), count=self.points)
-        return found.astype(bool)
+        return _bits(self.inside, self.points).astype(bool)
+
+
+def _bits(rows: NDArray[np.uint8], points: int) -> NDArray[np.uint8]:
+    """Whether a point lies in a ball of any of the rows: (points,), 0 or 1."""
+    return np.unpackbits(np.bitwise_or.reduce(rows, axis=0), count=points)
 
 
 def _distances(a: Float64, b: Float64) -> Iterator[Float64]:
