@@ -120,8 +120,8 @@ def states_of(network: AnyNetwork, images: Sequence[tuple[str, Pixels]]) -> Floa
             )
     if pixels.shape[2] not in channels_of(network):
         raise OptionError(
-            f"{name_of(first)} is {size(pixels.shape)}, and {network.name} takes images of "
-            f"{' or '.join(map(str, channels_of(network)))} channels"
+            f"{name_of(first)} is {size(pixels.shape)}, and {network.name} takes "
+            f"{' or '.join('grey' if n == 1 else 'RGB' for n in channels_of(network))} images"
         )
     return to_x0(np.stack([pixels for _, pixels in images]))
 

@@ -45,7 +45,12 @@ def _codec(path: Path, changed: int, threads: int | None, backend: str | None) -
 def _version(model: str | Path) -> tuple[Path, int]:
     """The network's file or folder, and when any of it was written last."""
     path = find(model)
-    parts = [path, *path.rglob("*")] if path.is_dir() else [path]
+    parts = [path]
+    if path.is_dir():  # may be any folder, so it is not walked through
+        from diffcodec.network.diffusers.reading import PARTS
+
+        for place in (path, *(path / part for part in PARTS)):
+            parts += [place, *place.glob("*")]
     return path, max((part.stat().st_mtime_ns for part in parts if part.exists()), default=0)
 
 

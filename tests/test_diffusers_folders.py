@@ -43,6 +43,13 @@ def edit(path: Path, **fields: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
 
 
+def test_a_description_without_end_is_not_read(folder: Path) -> None:
+    with open(folder / "unet" / "config.json", "r+b") as file:
+        file.truncate((1 << 24) + 1)
+    with pytest.raises(CheckpointError, match=r"config\.json is too large to describe a network"):
+        load_folder(folder)
+
+
 # --- layouts ---
 
 
@@ -86,7 +93,7 @@ def test_weights_in_several_files(folder: Path, original: Path) -> None:
     assert len(list((folder / "unet").glob("*.safetensors"))) > 2
     assert same(load_folder(folder), load_folder(original))
     next((folder / "unet").glob("*-00002-*")).unlink()
-    with pytest.raises(CheckpointError, match=r"cannot read .*00002"):
+    with pytest.raises(CheckpointError, match=r"there is no .*00002.*: download the folder again"):
         load_folder(folder)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,12 @@ from click.testing import CliRunner, Result
 from diffcodec import Codec, image
 from diffcodec.bitstream.types import Pixels
 from diffcodec.cli.main import main
+from diffcodec.networks import _version
 from tests.diffusers_folders import model, pipeline
 from tests.synthetic import synthetic_image
 
 Invoke = Callable[..., Result]
+WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 
 
 @pytest.fixture
@@ -90,3 +93,47 @@ def test_what_is_no_such_folder_is_refused_in_one_sentence(run: Invoke) -> None:
         for command in commands:
             said = run(*command, "-m", folder, code=1)
             assert folder in said.stderr and len(said.stderr.splitlines()) == 1
+
+
+def test_a_folder_of_anything_is_not_walked_through(
+    run: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline(Path("net"), model())
+    Path("net/unet/deep/deeper").mkdir(parents=True)
+    looked_into = []
+    glob = Path.glob
+
+    def counting(path: Path, pattern: str) -> Iterator[Path]:
+        looked_into.append(path)
+        return glob(path, pattern)
+
+    monkeypatch.setattr(Path, "glob", counting)
+    monkeypatch.setattr(Path, "rglob", None)
+    _, before = _version("net")
+    assert Path("net/unet/deep") not in looked_into
+    os.utime("net/scheduler/scheduler_config.json", ns=(before + 10**9, before + 10**9))
+    assert _version("net")[1] == before + 10**9
+    os.utime(f"net/{WEIGHTS}", ns=(before + 2 * 10**9, before + 2 * 10**9))
+    assert _version("net")[1] == before + 2 * 10**9
+
+
+@pytest.mark.parametrize("place", ["unet/config.json", WEIGHTS])
+def test_a_pipe_among_a_folder_s_files_is_refused(run: Invoke, place: str) -> None:
+    pipe = pipeline(Path("net"), model()) / place
+    pipe.unlink()
+    os.mkfifo(pipe)
+    said = run("encode", "photo.png", "-m", "net", code=1).stderr
+    assert said == f"diffcodec: net/{place} is no file: download the folder again\n"
+
+
+def test_a_pipe_is_no_network(run: Invoke) -> None:
+    os.mkfifo("pipe.safetensors")
+    said = run("encode", "photo.png", "-m", "pipe.safetensors", code=1).stderr
+    expected = "pipe.safetensors is a pipe or a device: give a network's file or folder"
+    assert said == f"diffcodec: {expected}\n"
+
+
+def test_a_grey_network_says_what_it_takes(run: Invoke) -> None:
+    pipeline(Path("grey"), model(in_channels=1, out_channels=1))
+    said = run("invert", "photo.png", "-m", "grey", "-o", "x.npz", code=1).stderr
+    assert said.endswith("and grey takes grey images\n")

@@ -159,6 +159,8 @@ def find(model: str | Path) -> Path:
         raise CheckpointError(
             f'there is no network "{model}"; shipped: {names}, or give a file or a folder'
         )
+    if path.exists() and not path.is_file() and not path.is_dir():  # opening a pipe would wait
+        raise CheckpointError(f"{path} is a pipe or a device: give a network's file or folder")
     return path
 
 

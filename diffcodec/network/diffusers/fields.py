@@ -19,11 +19,20 @@ LEVELS = 16  # of a network, at most
 _LARGEST = 1 << 24  # bytes of such a file
 
 
+def check_file(path: Path) -> None:
+    """Raises CheckpointError for what is missing, and for a pipe, of which opening would wait."""
+    if not path.exists():
+        raise CheckpointError(f"there is no {path}: download the folder again")
+    if not path.is_file():
+        raise CheckpointError(f"{path} is no file: download the folder again")
+
+
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object of a file; raises CheckpointError."""
+    check_file(path)
+    if path.stat().st_size > _LARGEST:
+        raise CheckpointError(f"{path} is too large to describe a network")
     try:
-        if path.stat().st_size > _LARGEST:
-            raise CheckpointError(f"{path} is too large to describe a network")
         found = json.loads(path.read_bytes())
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from error

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, deserialize
 
 from diffcodec.errors import CheckpointError
-from diffcodec.network.diffusers.fields import read_object
+from diffcodec.network.diffusers.fields import check_file, read_object
 from diffcodec.network.diffusers.names import renewed
 from diffcodec.network.tensors import Tensors
 
@@ -61,6 +61,7 @@ def _shards(index: Path) -> list[Path]:
 
 
 def _tensors(path: Path) -> Iterable[tuple[str, NDArray[np.float32]]]:
+    check_file(path)
     try:
         data = path.read_bytes()
     except OSError as error:
