@@ -463,6 +463,12 @@ MEASUREMENTS = (
         ("bound", "network", "training"),
     ),
     Measurement(
+        "bit-rot.json",
+        "python -m diffcodec.eval.experiments.bit_rot --json bit-rot.json",
+        3,
+        probes=("files", "archives"),
+    ),
+    Measurement(
         "every-denoiser.json",
         "python -m diffcodec.eval.experiments.every_denoiser cifar10 runs/eps/model.safetensors "
         "runs/eps/model.exact.safetensors runs/ddpm-small/model.safetensors "

@@ -60,6 +60,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "step-codes": coders.step_codes,
     "stack": coders.stack,
     "every-denoiser": denoisers.rows,
+    "bit-rot": inputs.bit_rot,
     "exact-settings": exactness.settings,
     "exact-cost": exactness.cost,
     "exact-speed": exactness.speed,

@@ -50,6 +50,20 @@ def machines(results: Path) -> str:
     )
 
 
+def bit_rot(results: Path) -> str:
+    """How many single flipped bits of the golden files are noticed."""
+    result = load(results, "bit-rot")
+    rows = []
+    for state in ("whole", "cut"):
+        files = [one for one in result["files"] if one["state"] == state]
+        flips, seen = (sum(one[f"guarded_{n}"] for one in files) for n in ("flips", "noticed"))
+        missed = [miss["effect"] for one in files for miss in one["missed"]]
+        effects = ", ".join(f"{missed.count(what)} {what}" for what in sorted(set(missed)))
+        rows.append([state, f"{len(files)}", f"{flips:,}", f"**{seen:,}**", effects or "none"])
+    head = ["golden files", "files", "flips under a checksum", "noticed", "missed: decoded then"]
+    return f"{table(head, rows)}\n\n{machine(result)}"
+
+
 def _machines_row(one: Result) -> list[str]:
     hours = MILLION / one["images_per_second"] / HOUR
     return [
