@@ -23,39 +23,18 @@ from diffcodec.classifier.file import load_classifier
 from diffcodec.eval.common import options
 from diffcodec.eval.common.images import about
 from diffcodec.eval.common.processes import network_of
-from diffcodec.eval.common.progress import progress_bar
 from diffcodec.eval.common.results import Result, provenance, write_result
 from diffcodec.eval.quality.bootstrap import bootstrap
 from diffcodec.eval.quality.features import Seen, look
 from diffcodec.eval.quality.measure import Reference
 from diffcodec.eval.quality.quality import DEFAULT, load_judge
-from diffcodec.sampling.batches import drawn
+from diffcodec.eval.quality.samples import samples
 from diffcodec.sampling.method import Method
-from diffcodec.sampling.starts import new
 from diffcodec.sampling.taus import T, spaced
-from diffcodec.theory.denoiser import BatchDenoiser
 from diffcodec.theory.schedule import Schedule
 
 SCALES = (0.0, 1.0, 2.0, 5.0)
 SPACING = {"ddim": "quadratic", "ddpm": "linear"}
-BATCH = 32  # images in a call of the network
-
-
-def samples(
-    denoiser: BatchDenoiser, method: Method, size: int, count: int, seed: int, label: str
-) -> Any:
-    """(count, size, size, 3) uint8, from the same noise whatever guides them."""
-    walk = new(denoiser, method, (3, size, size), seed)
-    total, done = count * len(method.levels), 0
-    with progress_bar(label) as progress:
-
-        def seen(images: int) -> None:
-            nonlocal done
-            done += images
-            if progress is not None:
-                progress(done, total)
-
-        return np.stack([row[0] for row in drawn(walk, range(count), BATCH, seen)])
 
 
 def measure(seen: Seen, real: Seen, label: int, seed: int = 0) -> Result:

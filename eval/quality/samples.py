@@ -1,0 +1,34 @@
+"""Sets of samples as measurements draw them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from diffcodec.bitstream.types import Pixels
+from diffcodec.eval.common.progress import progress_bar
+from diffcodec.sampling.batches import drawn
+from diffcodec.sampling.method import Method
+from diffcodec.sampling.starts import new
+from diffcodec.theory.denoiser import BatchDenoiser
+
+BATCH = 32  # images in a call of the network
+
+
+def samples(
+    denoiser: BatchDenoiser, method: Method, size: int, count: int, seed: int, label: str
+) -> Pixels:
+    """(count, size, size, 3) uint8, from the same noise whatever the method.
+
+    label: of the progress bar.
+    """
+    walk = new(denoiser, method, (3, size, size), seed)
+    total, done = count * len(method.levels), 0
+    with progress_bar(label) as progress:
+
+        def seen(images: int) -> None:
+            nonlocal done
+            done += images
+            if progress is not None:
+                progress(done, total)
+
+        return np.stack([row[0] for row in drawn(walk, range(count), BATCH, seen)])
