@@ -463,6 +463,37 @@ MEASUREMENTS = (
         ("bound", "network", "training"),
     ),
     Measurement(
+        "classifiers-cifar10.json",
+        "python -m diffcodec.eval.experiments.classifier_accuracy cifar10 cifar10-judge "
+        "--data data/cifar10 --split test --tile 32 --labels data/cifar10/test_labels.npy "
+        "--json classifiers-cifar10.json",
+        5,
+    ),
+    Measurement(
+        "inversion-cifar10.json",
+        "python -m diffcodec.eval.experiments.inversion data/cifar10 --split test --tile 32 "
+        "--count 100 --json inversion-cifar10.json",
+        8,
+        CIFAR10,
+        ("network", "sampling"),
+    ),
+    Measurement(
+        "sample-quality-cifar10.json",
+        "python -m diffcodec.eval.experiments.sample_quality --data data/cifar10 --split test "
+        "--tile 32 --threads 2 --json sample-quality-cifar10.json",
+        8,
+        CIFAR10,
+        ("network", "sampling"),
+    ),
+    Measurement(
+        "guidance-cifar10.json",
+        "python -m diffcodec.eval.experiments.guidance --data data/cifar10 --split test "
+        "--tile 32 --labels data/cifar10/test_labels.npy --threads 2 --json guidance-cifar10.json",
+        6,
+        CIFAR10,
+        ("network", "sampling"),
+    ),
+    Measurement(
         "bit-rot.json",
         "python -m diffcodec.eval.experiments.bit_rot --json bit-rot.json",
         3,

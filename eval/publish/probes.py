@@ -181,6 +181,26 @@ def peer(name: str) -> list[Any]:
     return [file and file.point.bytes for file in made]
 
 
+def sampling() -> list[Any]:
+    """Samples of DDIM and DDPM, and what comes back of inverted images."""
+    from diffcodec.eval.quality.samples import samples
+    from diffcodec.sampling.inversion import there_and_back
+    from diffcodec.sampling.method import Method
+    from diffcodec.sampling.taus import spaced
+    from diffcodec.theory.schedule import Schedule
+    from diffcodec.theory.units import to_x0
+    from diffcodec.zoo import load_network
+
+    network, levels = (
+        load_network(NETWORK, threads=1),
+        spaced("quadratic", 4, Schedule.named("linear", 1000)),
+    )
+    methods = [Method("ddim", levels), Method("ddim", levels, 1.0), Method("ddpm", levels)]
+    found: list[Any] = [samples(network, method, 16, 2, 0, "probe") for method in methods]
+    x_0 = to_x0(np.stack([image(16, 16, i) for i in range(2)]))
+    return [*found, there_and_back(network, x_0, levels, 2).mse]
+
+
 def training() -> list[Any]:
     """In torch: what a small network makes of fixed states, and the losses of the objectives."""
     import torch
@@ -224,6 +244,7 @@ PROBES: dict[str, Callable[[], list[Any]]] = {
     "coder": coder,
     "stack": stack,
     "training": training,
+    "sampling": sampling,
     **{name: partial(peer, name) for name in PEERS},
 }
 

@@ -20,6 +20,7 @@ from diffcodec.eval.publish.tables import (
     networks,
     photographs,
     rates,
+    samples,
 )
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
@@ -61,6 +62,9 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "stack": coders.stack,
     "every-denoiser": denoisers.rows,
     "bit-rot": inputs.bit_rot,
+    "sample-steps": samples.by_steps,
+    "guidance": samples.guidance,
+    "inversion": samples.inversion,
     "exact-settings": exactness.settings,
     "exact-cost": exactness.cost,
     "exact-speed": exactness.speed,
