@@ -305,4 +305,10 @@ def test_shipped_classifiers_are_small_and_say_how_good_they_are(name: str) -> N
     stem = "cifar10-classifier" if name == "cifar10" else name
     recipe = ClassifierRecipe.load(ROOT / "recipes" / f"{stem}.toml")
     assert file.recipe.classifier == recipe.classifier and file.recipe.noisy == recipe.noisy
-    assert file.card["accuracy"]["images"] == 10_000
+    found = file.card["accuracy"]
+    assert found["images"] == 10_000
+    card = (path.parent / "README.md").read_text("utf-8")
+    row = f"| {file.parameters:,} | {path.stat().st_size:,} | `{file.fingerprint.hex()}` |"
+    assert f"{row} {found['accuracy']:.2%} |" in card
+    for level in found["levels"][1:]:
+        assert f"{level['accuracy']:.1%} at {level['sigma_grey']:g} grey levels" in card
