@@ -488,10 +488,25 @@ MEASUREMENTS = (
     Measurement(
         "guidance-cifar10.json",
         "python -m diffcodec.eval.experiments.guidance --data data/cifar10 --split test "
-        "--tile 32 --labels data/cifar10/test_labels.npy --threads 2 --json guidance-cifar10.json",
-        6,
+        "--tile 32 --labels data/cifar10/test_labels.npy --json guidance-cifar10.json",
+        2.5,
         CIFAR10,
         ("network", "sampling"),
+    ),
+    Measurement(
+        "guidance-ddpm-cifar10.json",
+        "python -m diffcodec.eval.experiments.guidance --data data/cifar10 --split test "
+        "--tile 32 --labels data/cifar10/test_labels.npy --sampler ddpm --steps 100 "
+        "--json guidance-ddpm-cifar10.json",
+        4,
+        CIFAR10,
+        ("network", "sampling"),
+    ),
+    Measurement(
+        "quality-floor-cifar10.json",
+        "diffcodec quality data/cifar10/train-09.webp --reference data/cifar10 --split test-00 "
+        "--floor test-01 --tile 32 --json quality-floor-cifar10.json -q",
+        1,
     ),
     Measurement(
         "bit-rot.json",

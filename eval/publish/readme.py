@@ -64,6 +64,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "bit-rot": inputs.bit_rot,
     "sample-steps": samples.by_steps,
     "guidance": samples.guidance,
+    "sample-floor": samples.floor,
+    "classifiers": samples.classifiers,
     "inversion": samples.inversion,
     "exact-settings": exactness.settings,
     "exact-cost": exactness.cost,

@@ -25,10 +25,39 @@ def by_steps(results: Path) -> str:
 
 def guidance(results: Path) -> str:
     """What another classifier says of samples that were led to a class."""
-    result = load(results, "guidance-cifar10")
-    rows = [[f"{row['scale']:g}", *_estimates(row, LED)] for row in result["rows"]]
-    rows.append(["real images of the class", *_estimates(result["real"], LED)])
-    return f"{table(['scale', *LED.values()], rows)}\n\n{_judged(result)}"
+    rows, notes = [], []
+    for name in ("guidance-cifar10", "guidance-ddpm-cifar10"):
+        result = load(results, name)
+        sampler = "{name}, {steps} steps".format(**result["sampler"])
+        rows += [[sampler, f"{row['scale']:g}", *_estimates(row, LED)] for row in result["rows"]]
+        notes.append(_judged(result))
+    rows.append(["real images of the class", "", *_estimates(result["real"], LED)])
+    head = ["sampler", "scale", *LED.values()]
+    return f"{table(head, rows)}\n\n" + "\n\n".join(notes)
+
+
+def floor(results: Path) -> str:
+    """The measures of training images and of test images, against other test images."""
+    result = load(results, "quality-floor-cifar10")
+    sets = {"samples": "of the training set", "floor": "of the test set"}
+    rows = [
+        [f"{result[one]['images']:,} {name}", *_estimates(result[one], NAMES)]
+        for one, name in sets.items()
+    ]
+    return f"{table(['images', *NAMES.values()], rows)}\n\n{machine(result)}"
+
+
+def classifiers(results: Path) -> str:
+    """How often the classifiers are right, by noise."""
+    result = load(results, "classifiers-cifar10")
+    rows, levels = [], [level["sigma_grey"] for level in result["classifiers"][0]["levels"]]
+    for one in result["classifiers"]:
+        right = {level["sigma_grey"]: f"{level['accuracy']:.1%}" for level in one["levels"]}
+        what = "guides" if one["noisy"] else "judges"
+        name = f"`{one['name']}` ({one['fingerprint']}), {what}"
+        rows.append([name, *(right.get(level, "-") for level in levels)])
+    head = ["classifier", *(f"right at noise {level:g}" for level in levels)]
+    return f"{table(head, rows)}\n\n{machine(result)}"
 
 
 def inversion(results: Path) -> str:
