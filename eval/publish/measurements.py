@@ -517,10 +517,10 @@ MEASUREMENTS = (
     Measurement(
         "every-denoiser.json",
         "python -m diffcodec.eval.experiments.every_denoiser cifar10 runs/eps/model.safetensors "
-        "runs/eps/model.exact.safetensors runs/ddpm-small/model.safetensors "
+        "runs/eps/model.exact.safetensors runs/eps/model.bytes.safetensors "
+        "runs/ddpm-small/model.safetensors "
         "runs/ddpm-small/model.exact.safetensors runs/ddpm-small/folder --data data/cifar10 "
-        "--split test --tile 32 --count 64 --backend compiled --backend torch64 "
-        "--json every-denoiser.json",
+        "--split test --tile 32 --count 64 --json every-denoiser.json",
         15,
         CIFAR10,
         ("files", "bound", "network", "training"),

@@ -11,8 +11,8 @@ from diffcodec.eval.publish.tables.markdown import load, machine, table
 def rows(results: Path) -> str:
     """Architecture by parametrisation by backend: bits, the promise, the time, the cost."""
     result = load(results, "every-denoiser")
-    head = ["network", "predicts", "numbers", "backend", "exact", "NELBO", "files"]
-    head += ["files, Gaussian", "encode, ms", "decode, ms"]
+    head = ["network", "predicts", "numbers", "exact", "NELBO", "files", "files, Gaussian"]
+    head += ["encode, ms", "decode, ms", "a call, ms"]
     return f"{table(head, [_row(one) for one in result['rows']])}\n\n{machine(result)}"
 
 
@@ -22,7 +22,8 @@ def _row(one: Result) -> list[str]:
     bits = [_bits(one["nelbo_bpd"], one.get("nelbo_cost_bpd"))]
     bits += [_bits(found["bpd"], found.get("cost_bpd")) for found in (adaptive, gaussian)]
     seconds = [f"{1000 * adaptive[f'{way}_seconds']:.0f}" for way in ("encode", "decode")]
-    return [about, one["predicts"], one["numbers"], one["backend"], one["exact"], *bits, *seconds]
+    calls = ", ".join(f"{name} {1000 * took:.1f}" for name, took in one["call_seconds"].items())
+    return [about, one["predicts"], one["numbers"], one["exact"], *bits, *seconds, calls]
 
 
 def _bits(bpd: float, cost: float | None) -> str:
