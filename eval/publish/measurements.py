@@ -480,7 +480,7 @@ MEASUREMENTS = (
     Measurement(
         "sample-quality-cifar10.json",
         "python -m diffcodec.eval.experiments.sample_quality --data data/cifar10 --split test "
-        "--tile 32 --threads 2 --json sample-quality-cifar10.json",
+        "--tile 32 --json sample-quality-cifar10.json",
         8,
         CIFAR10,
         ("network", "sampling"),
