@@ -666,7 +666,8 @@ def test_interrupted_training_says_how_to_resume(run: Run, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("args", "reason"),
     [
-        (["missing.toml", "--data", "."], "cannot read the recipe missing.toml"),
+        (["missing.toml", "--data", "."], "cannot read the recipe missing.toml: No such file"),
+        ([".", "--data", "."], "cannot read the recipe .: Is a directory"),
         (["recipe.toml", "--data", "nowhere"], "nowhere does not exist"),
         (["recipe.toml", "--data", "empty"], "empty holds no images"),
         (["recipe.toml", "--data", ".", "--set", "train.speed=9"], '"train.speed" is not a field'),

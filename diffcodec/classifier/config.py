@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from diffcodec.errors import RecipeError
 from diffcodec.network.config import NetworkConfig
-from diffcodec.network.fields import check_types, from_plain
+from diffcodec.network.fields import check_types, from_plain, read_fields
 
 Kind = Literal["encoder", "convolutions"]
 PLAIN = (1, (), 0, False, 1)  # blocks, attention, head_width, scale_shift, patch: their defaults
@@ -154,7 +153,4 @@ class ClassifierRecipe:
     @staticmethod
     def load(path: Path) -> ClassifierRecipe:
         """Read a TOML recipe; raises RecipeError in one sentence."""
-        try:
-            return ClassifierRecipe.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise RecipeError(f"cannot read the recipe {path}: {error}") from error
+        return ClassifierRecipe.from_dict(read_fields(path))

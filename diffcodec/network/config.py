@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from diffcodec.errors import RecipeError
-from diffcodec.network.fields import check_types, from_plain, one_of
+from diffcodec.network.fields import check_types, from_plain, one_of, read_fields
 from diffcodec.network.kinds import KINDS
 
 Predicts = Literal["preconditioned", "eps", "x0", "v", "mu"]
@@ -273,10 +273,7 @@ class Recipe:
     @staticmethod
     def load(path: Path) -> Recipe:
         """Read a TOML recipe; raises RecipeError in one sentence."""
-        try:
-            return Recipe.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise RecipeError(f"cannot read the recipe {path}: {error}") from error
+        return Recipe.from_dict(read_fields(path))
 
     def override(self, settings: tuple[str, ...]) -> Recipe:
         """Apply `section.field=value` settings (TOML values), as `--set train.lr=1e-4` does."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from diffcodec.errors import RecipeError
@@ -11,6 +13,16 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Section = TypeVar("Section", bound="DataclassInstance")
+
+
+def read_fields(path: Path) -> dict[str, Any]:
+    """All of a TOML recipe; raises RecipeError in one sentence."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"cannot read the recipe {path}: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError(f"cannot read the recipe {path}: {error}") from error
 
 
 def from_plain(cls: type[Section], fields: Any, section: str) -> Section:
