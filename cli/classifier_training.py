@@ -70,6 +70,7 @@ def train_classifier(
     Examples:
       diffcodec train-classifier recipes/cifar10-classifier.toml --data cifar10/ --split train \\
         --labels cifar10/train_labels.npy --test-split test --test-labels cifar10/test_labels.npy
+      diffcodec train-classifier mine.toml --data images/ --labels labels.npy --finish-in 30
     """
     if (test_split is None) != (test_labels is None):
         raise click.UsageError("--test-split and --test-labels go together")

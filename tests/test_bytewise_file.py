@@ -47,12 +47,12 @@ def test_unknown_versions_are_refused_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "new.safetensors"
-    monkeypatch.setattr(ByteGraph, "VERSION", 3)
+    monkeypatch.setattr(ByteGraph, "VERSION", 9)
     small().save(path)
     monkeypatch.undo()
     with pytest.raises(CheckpointError) as raised:
         load_integers(path)
     assert str(raised.value) == (
-        f"{path} is an integer network of version 3, which this program does not know; "
+        f"{path} is an integer network of version 9, which this program does not know; "
         "get a newer diffcodec"
     )
