@@ -210,4 +210,6 @@ def promise(facts: dict[str, Any], here: str) -> str:
     """
     if facts["damage"] or not facts["complete"]:
         return ""
+    if facts["exact_anywhere"] is None:  # it takes the network to know
+        return f" on {here}, at least"
     return f" on {'every machine' if facts['exact_anywhere'] else here}"

@@ -213,6 +213,9 @@ def test_the_command_line_says_what_is_promised(run: Invoke, small_rgb: Pixels) 
     assert "lossless on every machine" in said.stderr
     facts = json.loads(run("info", "plain.dfc", *model, "--json").stdout)
     assert (facts["promised"], facts["exact_anywhere"]) == (True, True)
+    without = run("info", "plain.dfc").stdout  # which cannot know that no state is needed
+    assert "image    lossless on the machine and libraries that made it, at least\n" in without
+    assert json.loads(run("info", "plain.dfc", "--json").stdout)["exact_anywhere"] is None
     cut = run("encode", "photo.png", "cut.dfc", *model, "--steps", "3")
     assert cut.stderr.endswith("step 3 of 12\n")
 
