@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import pickle
@@ -23,11 +22,10 @@ from diffcodec.classifier.file import ClassifierFile
 from diffcodec.classifier.labelled import Labelled, LabelledBatches
 from diffcodec.classifier.network import Classifier, build
 from diffcodec.errors import RecipeError
-from diffcodec.files import write_atomic
 from diffcodec.training.optimizer import Optimizer
+from diffcodec.training.run import STATE, card_of, write_state
 from diffcodec.training.train import learning_rate
 
-STATE = "state.pt"
 SAVE_EVERY = 120.0  # seconds
 LOG_EVERY = 50  # steps
 
@@ -48,12 +46,7 @@ class ClassifierRun:
     def file(self) -> ClassifierFile:
         """The averaged weights in float16."""
         weights = self.ema.module.state_dict()
-        card = {
-            "steps": self.step,
-            "hours": round(self.seconds / 3600, 3),
-            "images": self.step * self.recipe.train.batch,
-            "device": self.device.type,
-        }
+        card = card_of(self.step, self.seconds, self.recipe.train.batch, self.device)
         return ClassifierFile(self.recipe, {k: _half(w) for k, w in weights.items()}, card)
 
     def save(self) -> None:
@@ -65,10 +58,8 @@ class ClassifierRun:
             "ema": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
         self.file().save(self.folder / "classifier.safetensors")
-        write_atomic(self.folder / STATE, buffer.getvalue())
+        write_state(self.folder, state)
 
     def resume(self) -> None:
         """From state.pt, if there is one; RecipeError if it is another run's, or damaged."""

@@ -56,11 +56,9 @@ class Run:
             "objective": self.objective.state_dict(),
             "grids": {k: torch.from_numpy(t) for k, t in as_tensors(self.grids).items()},
         }
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
         # The state last: a run whose network could not be saved has a step to do again.
         self.checkpoint().save(self.folder / "model.safetensors")
-        write_atomic(self.folder / STATE, buffer.getvalue())
+        write_state(self.folder, state)
 
     def checkpoint(self) -> Checkpoint:
         """The EMA weights in float16, in which they ship; on grids, if there are any.
@@ -69,12 +67,7 @@ class Run:
         """
         found = rounded(self.ema.state_dict(), self.grids)
         weights = {k: w.half().cpu().numpy() for k, w in found.items()}
-        card = {
-            "steps": self.step,
-            "hours": round(self.seconds / 3600, 3),
-            "images": self.step * self.recipe.train.batch,
-            "device": self.device.type,
-        }
+        card = card_of(self.step, self.seconds, self.recipe.train.batch, self.device)
         return Checkpoint(self.recipe, {**weights, **as_tensors(self.grids)}, {}, card)
 
     def answer(self, y: Tensor, v: Tensor) -> Tensor | None:
@@ -96,6 +89,23 @@ class Run:
         self.objective.load_state_dict(state.get("objective", {}))
         self.grids = grids_in({k: t.cpu().numpy() for k, t in state.get("grids", {}).items()})
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
+
+
+def write_state(folder: Path, state: dict[str, Any]) -> None:
+    """What a run resumes from, atomically."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomic(folder / STATE, buffer.getvalue())
+
+
+def card_of(step: int, seconds: float, batch: int, device: torch.device) -> dict[str, Any]:
+    """What a file of weights says of the training that made it; batch: images a step."""
+    return {
+        "steps": step,
+        "hours": round(seconds / 3600, 3),
+        "images": step * batch,
+        "device": device.type,
+    }
 
 
 def start(
