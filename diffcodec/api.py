@@ -21,8 +21,9 @@ from diffcodec.bitstream.metadata import Metadata
 from diffcodec.bitstream.payload import Payload
 from diffcodec.bitstream.pixels import STORED
 from diffcodec.bitstream.types import Pixels
+from diffcodec.checks import check_stop
 from diffcodec.file import File, cut
-from diffcodec.limits import ANY, USUAL, Limits, check_stop, memory_of_file
+from diffcodec.limits import ANY, USUAL, Limits, memory_of_file
 from diffcodec.networks import (
     PHOTOGRAPHS,
     check_model,

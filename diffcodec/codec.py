@@ -10,12 +10,13 @@ from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.metadata import Metadata
 from diffcodec.bitstream.types import Pixels, Progress
+from diffcodec.checks import check_seed, check_stop
 from diffcodec.conditions import conditioned, misfit
 from diffcodec.decoded import Decoded, decoded_image, fitted
 from diffcodec.draft import draft_of
 from diffcodec.errors import OptionError
 from diffcodec.file import File
-from diffcodec.limits import NEVER, USUAL, Deadline, Limits, check_seed, check_stop
+from diffcodec.limits import NEVER, USUAL, Deadline, Limits
 from diffcodec.opened import Opened
 from diffcodec.progressive.alpha import decode_alpha, encode_alpha
 from diffcodec.progressive.effort import effort_of

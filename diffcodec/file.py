@@ -9,8 +9,8 @@ from diffcodec.bitstream.container import EXTENDED, PLAIN, Header, parse_header
 from diffcodec.bitstream.payload import Payload
 from diffcodec.bitstream.payload_parser import parse_payload
 from diffcodec.bitstream.strips import strip_count, strips
+from diffcodec.checks import check_stop
 from diffcodec.errors import OptionError
-from diffcodec.limits import check_stop
 from diffcodec.theory.chain import Chain, Tables, chain_of
 
 

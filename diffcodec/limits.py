@@ -1,4 +1,4 @@
-"""Limits: where a file stops, and how much a file may ask of those who decode it.
+"""Limits: how much a file may ask of those who decode it.
 
 A header of 30 bytes may claim 2^26 pixels and 1,000 steps, which are 6 GiB and a day. Who decodes
 says how many pixels, how much memory and how many seconds are all right (`Limits`): pixels and
@@ -11,12 +11,10 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
 
 from diffcodec.bitstream.container import MAX_PIXELS, Header
 from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.checks import real, whole
 from diffcodec.errors import OptionError
 
 # What decoding took at most: the program with its network, and bytes for each pixel of an image.
@@ -26,16 +24,6 @@ BYTES = 100
 PLANE = 8
 SURE = 4.0  # times the seconds that are allowed, by the steps so far, are a reason to stop early
 EARLY = 2.0  # seconds that have to pass before that
-
-
-def whole(value: Any) -> bool:
-    """Whether this is a whole number, of Python's or numpy's."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def real(value: Any) -> bool:
-    """Whether this is a number, of Python's or numpy's."""
-    return whole(value) or isinstance(value, float | np.floating)
 
 
 class OverLimit(BitstreamError):
@@ -136,38 +124,3 @@ def memory_of(pixels: int, channels: int, depth: int) -> int:
 
 def _bytes(size: int) -> str:
     return f"{size / 2**30:,.1f} GiB" if size >= 1 << 30 else f"{size / 2**20:,.0f} MiB"
-
-
-def check_stop(
-    *,
-    max_bytes: Any = None,
-    bpp: Any = None,
-    max_steps: Any = None,
-    psnr: Any = None,
-) -> None:
-    """Raises OptionError unless at most one is given, and that one is a number above 0: of bytes
-    and of steps a whole one."""
-    given = {
-        name: value
-        for name, value in (
-            ("max_bytes", max_bytes),
-            ("bpp", bpp),
-            ("max_steps", max_steps),
-            ("psnr", psnr),
-        )
-        if value is not None
-    }
-    if len(given) > 1:
-        raise OptionError(f"{' and '.join(given)} each say where the file stops: give one of them")
-    for name, value in given.items():
-        if name in ("max_bytes", "max_steps"):
-            if not (whole(value) and value > 0):
-                raise OptionError(f"{name} is {value!r}: it must be a whole number above 0")
-        elif not (real(value) and math.isfinite(value) and value > 0):
-            raise OptionError(f"{name} is {value!r}: it must be a number above 0, and finite")
-
-
-def check_seed(seed: Any) -> None:
-    """Raises OptionError unless the seed has a place in a file."""
-    if not (whole(seed) and 0 <= seed < 1 << 32):
-        raise OptionError(f"the seed is {seed!r}: it must be a whole number from 0 to 2^32 - 1")

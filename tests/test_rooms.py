@@ -23,6 +23,7 @@ ROOMS = (
     "diffcodec.files",
     "diffcodec.executors",
     "diffcodec.cores",
+    "diffcodec.checks",
     "diffcodec.limits",
     "diffcodec.theory",
     "diffcodec.image",

@@ -7,8 +7,8 @@ from PIL import Image
 
 from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.types import Float32, Pixels
+from diffcodec.checks import whole
 from diffcodec.errors import OptionError
-from diffcodec.limits import whole
 from diffcodec.progressive.preview import SCALES
 from diffcodec.theory.units import from_unit, to_unit
 

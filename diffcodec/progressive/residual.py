@@ -11,8 +11,8 @@ from diffcodec.bitstream.payload_writer import PixelCode
 from diffcodec.bitstream.sample_format import SampleFormat
 from diffcodec.bitstream.strips import ADAPTIVE
 from diffcodec.bitstream.types import Pixels
+from diffcodec.checks import real
 from diffcodec.errors import OptionError
-from diffcodec.limits import real
 from diffcodec.progressive.adaptive_residual import decode_adaptive, encode_adaptive
 from diffcodec.progressive.effort import Effort
 from diffcodec.progressive.gaussian_residual import decode_gaussian, encode_gaussian
