@@ -25,7 +25,7 @@ from diffcodec.sampling.method import Method
 from diffcodec.sampling.taus import T, spaced
 from diffcodec.theory.schedule import Schedule
 
-STEPS = (10, 20, 50, 100)
+STEPS = (10, 20, 50, 100, 1000)
 ETAS = (0.0, 0.5, 1.0)
 
 

@@ -481,7 +481,7 @@ MEASUREMENTS = (
         "sample-quality-cifar10.json",
         "python -m diffcodec.eval.experiments.sample_quality --data data/cifar10 --split test "
         "--tile 32 --json sample-quality-cifar10.json",
-        8,
+        50,
         CIFAR10,
         ("network", "sampling"),
     ),
