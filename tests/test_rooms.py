@@ -60,6 +60,7 @@ ROOMS = (
     "eval.figures",
     "eval.inputs",
     "eval.experiments",
+    "eval.robustness",
     "eval.report",
     "eval.publish",
     "cli",

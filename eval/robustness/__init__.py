@@ -1,0 +1,1 @@
+"""Proof that nothing breaks: hostile bytes, failing machines, every prefix, load."""

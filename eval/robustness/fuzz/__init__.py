@@ -1,0 +1,1 @@
+"""Bytes made to break what reads them: targets, a corpus, mutations, and a runner of millions."""
