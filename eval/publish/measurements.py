@@ -486,6 +486,15 @@ MEASUREMENTS = (
         ("network", "sampling"),
     ),
     Measurement(
+        "progressive-quality-cifar10.json",
+        "python -m diffcodec.eval.experiments.progressive_quality --data data/cifar10 "
+        "--split test --tile 32 --json progressive-quality-cifar10.json --plot figure10.png",
+        16,
+        CIFAR10,
+        ("network", "sampling"),
+        also=("figure10.png",),
+    ),
+    Measurement(
         "guidance-cifar10.json",
         "python -m diffcodec.eval.experiments.guidance --data data/cifar10 --split test "
         "--tile 32 --labels data/cifar10/test_labels.npy --json guidance-cifar10.json",

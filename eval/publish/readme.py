@@ -63,6 +63,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "every-denoiser": denoisers.rows,
     "bit-rot": inputs.bit_rot,
     "sample-steps": samples.by_steps,
+    "sample-time": samples.by_time,
     "guidance": samples.guidance,
     "sample-floor": samples.floor,
     "classifiers": samples.classifiers,

@@ -23,6 +23,14 @@ def by_steps(results: Path) -> str:
     return f"{table(['steps', 'eta', *NAMES.values()], rows)}\n\n{_judged(result)}"
 
 
+def by_time(results: Path) -> str:
+    """DDPM's Figure 10 as a table."""
+    result = load(results, "progressive-quality-cifar10")
+    rows = [[f"{row['reverse_steps']}", *_estimates(row, NAMES)] for row in result["rows"]]
+    rows.append([f"{result['samples']} real images", *_estimates(result["real"], NAMES)])
+    return f"{table(['reverse steps', *NAMES.values()], rows)}\n\n{_judged(result)}"
+
+
 def guidance(results: Path) -> str:
     """What another classifier says of samples that were led to a class."""
     rows, notes = [], []
