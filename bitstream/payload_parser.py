@@ -15,15 +15,21 @@ from diffcodec.bitstream.pixel_parser import parse_pixels
 from diffcodec.bitstream.plan import ENERGY, FEWEST_BITS, Plan, Step
 
 
-def parse_payload(data: bytes, plan: Plan, total: int | None, max_steps: int | None) -> Payload:
+def parse_payload(
+    data: bytes,
+    plan: Plan,
+    total: int | None,
+    max_steps: int | None,
+    layers: type[LayerReader] = LayerReader,
+) -> Payload:
     """Take a payload, or any prefix of it, apart and verify its layers.
 
     total: bytes of the whole payload, None if it has no lossless end. max_steps: stop after so many
-    complete steps. Raises BitstreamError where a layer is damaged, and where all of the payload is
-    there, but not the end of its pixels.
+    complete steps. layers: what verifies them. Raises BitstreamError where a layer is damaged, and
+    where all of the payload is there, but not the end of its pixels.
     """
     payload = Payload()
-    parser = _StepParser(data, plan, payload)
+    parser = _StepParser(layers(data, payload), plan)
     for step in parser.steps():
         payload.steps.append(step)
         if max_steps is not None and len(payload.steps) >= max_steps:
@@ -39,8 +45,8 @@ def parse_payload(data: bytes, plan: Plan, total: int | None, max_steps: int | N
 
 
 class _StepParser:
-    def __init__(self, data: bytes, plan: Plan, payload: Payload) -> None:
-        self.plan, self.layers = plan, LayerReader(data, payload)
+    def __init__(self, layers: LayerReader, plan: Plan) -> None:
+        self.plan, self.layers = plan, layers
         self.at_pixels = False
 
     def steps(self) -> Iterator[Step]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffcodec.bitstream.decimals import in_decimals, power_of_two
+from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.sample_format import RGB8, SampleFormat
 from diffcodec.bitstream.types import Int32, Pixels
 
@@ -85,26 +86,41 @@ def encode_block(pixels: Pixels, means: Int32, index: int, format: SampleFormat 
 def decode_block(
     data: bytes, complete: bool, means: Int32, index: int, format: SampleFormat = RGB8
 ) -> Pixels:
-    """The pixels of a block, or, if `data` is only a prefix of it, the first ones, surely right."""
+    """The pixels of a block, or, if `data` is only a prefix of it, the first ones, surely right.
+
+    BitstreamError for a whole block that is no code of pixels.
+    """
     if complete:
-        decoder = _decoder(data)
-        symbols = decoder.decode(_model(format), *_parameters(means, index))
-        return np.asarray(symbols, format.dtype)
+        return _decode(_decoder(data), means, index, format)
     words = len(data) // 4
     decoder, shadow = _decoder(data[: 4 * words]), constriction.stream.queue.RangeEncoder()
     done = np.empty(0, format.dtype)
     for start in range(0, len(means), CUT_RUN):
-        parameters = _parameters(means[start : start + CUT_RUN], index)
+        run = means[start : start + CUT_RUN]
         try:
-            symbols = decoder.decode(_model(format), *parameters)
-        except AssertionError:  # constriction's way to say that the words make no sense any more
+            pixels = _decode(decoder, run, index, format)
+        except BitstreamError:
             break
-        # Coding the symbols again shows how many words they needed.
-        shadow.encode(symbols, _model(format), *parameters)
+        # Coding the pixels again shows how many words they needed.
+        shadow.encode(pixels.astype(np.int32), _model(format), *_parameters(run, index))
         if shadow.num_words() > words:
             break
-        done = np.concatenate([done, np.asarray(symbols, format.dtype)])
+        done = np.concatenate([done, pixels])
     return done
+
+
+def _decode(
+    decoder: constriction.stream.queue.RangeDecoder,
+    means: Int32,
+    index: int,
+    format: SampleFormat,
+) -> Pixels:
+    """The next samples; BitstreamError where the words make no sense any more."""
+    try:
+        symbols = decoder.decode(_model(format), *_parameters(means, index))
+    except AssertionError as error:  # constriction's way to say so
+        raise BitstreamError("the file is damaged: the code of its pixels makes no sense") from error
+    return np.asarray(symbols, format.dtype)
 
 
 def _model(format: SampleFormat) -> constriction.stream.model.QuantizedGaussian:
@@ -134,6 +150,6 @@ def _trim(data: bytes, pixels: Pixels, means: Int32, index: int, format: SampleF
             try:
                 if np.array_equal(decode_block(short, True, means, index, format), pixels):
                     return short
-            except AssertionError:  # these words make no sense
+            except BitstreamError:  # these words make no sense
                 continue
     return data

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.pixels import (
     GRID,
     SIGMAS,
@@ -59,6 +60,13 @@ def test_anything_round_trips(pairs: list[tuple[int, int]], index: int) -> None:
     means = np.array([m for _, m in pairs], np.int32)
     data = encode_block(pixels, means, index)
     assert np.array_equal(decode_block(data, True, means, index), pixels)
+
+
+def test_words_that_are_no_code_are_refused_and_end_a_cut_block() -> None:
+    means, words = np.full(2000, GRID * 100, np.int32), b"\xff" * 40
+    with pytest.raises(BitstreamError, match="makes no sense"):
+        decode_block(words, True, means, 40)
+    assert len(decode_block(words, False, means, 40)) == 0
 
 
 def test_probabilities_are_those_of_equation_13() -> None:
