@@ -119,7 +119,9 @@ def _decode(
     try:
         symbols = decoder.decode(_model(format), *_parameters(means, index))
     except AssertionError as error:  # constriction's way to say so
-        raise BitstreamError("the file is damaged: the code of its pixels makes no sense") from error
+        raise BitstreamError(
+            "the file is damaged: the code of its pixels makes no sense"
+        ) from error
     return np.asarray(symbols, format.dtype)
 
 
