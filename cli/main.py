@@ -52,9 +52,9 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run, and leave with an exit code."""
-        settle()
         try:
             with _ended_by_signals():
+                settle()
                 code = super().main(*args, **{**extra, "standalone_mode": False})
         except click.UsageError as error:
             command = error.ctx.command_path if error.ctx else "diffcodec"
@@ -74,6 +74,9 @@ class Commands(click.Group):
             if (reason := sentence(error)) is None:
                 raise
             _leave(reason, 1)
+        finally:  # a signal may have come between a part's beginning and who would remove it
+            if files := sys.modules.get("diffcodec.files"):
+                files.remove_parts()
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, context: click.Context) -> Any:
@@ -96,14 +99,16 @@ class Ended(BaseException):
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise Ended, unless somebody else has use for them."""
+    """SIGTERM and SIGHUP raise Ended, and Ctrl-C KeyboardInterrupt, unless somebody else has use
+    for them.
+    """
 
     def end(number: int, _: FrameType | None) -> None:
-        raise Ended(number)
+        raise KeyboardInterrupt if number == signal.SIGINT else Ended(number)
 
     mine = []
     if threading.current_thread() is threading.main_thread():
-        known = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+        known = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP", "SIGINT")]
         mine = [n for n in known if n is not None and signal.getsignal(n) == signal.SIG_DFL]
     for number in mine:
         signal.signal(number, end)

@@ -42,6 +42,6 @@ def endless(folder: Path) -> None:
 
     part = folder / f".{os.getpid()}.part"
     part.touch()
-    files._parts.add(part)
+    files._parts[part] = None
     while True:
         time.sleep(0.1)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from diffcodec import files
 from diffcodec.files import permissions, remove_parts, write_atomic
 
 WRITE = """
@@ -95,11 +96,74 @@ def test_a_link_is_followed_and_a_planted_one_is_not(
     (tmp_path / "link").symlink_to("target")
     write_atomic(tmp_path / "link", b"data")
     assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_bytes() == b"data"
+    (tmp_path / "victim").write_bytes(b"dear")
     monkeypatch.setattr(secrets, "token_hex", lambda n: "known")
-    (tmp_path / ".a.known.part").symlink_to("victim")
+    planted = [tmp_path / f".a~{end}.part" for end in [*range(files.PARTS), "known"]]
+    for part in planted[:2]:
+        part.symlink_to("victim")
+    write_atomic(tmp_path / "a", b"data")
+    assert (tmp_path / "a").read_bytes() == b"data"
+    for part in planted[2:]:
+        part.symlink_to("victim")
     with pytest.raises(FileExistsError, match="a"):
-        write_atomic(tmp_path / "a", b"data")
-    assert not (tmp_path / "victim").exists() and (tmp_path / ".a.known.part").is_symlink()
+        write_atomic(tmp_path / "a", b"more")
+    assert (tmp_path / "victim").read_bytes() == b"dear"
+    assert all(part.is_symlink() for part in planted)
+
+
+def test_what_a_killed_process_left_does_not_pile_up(tmp_path: Path) -> None:
+    script = (
+        "import os, signal\nfrom pathlib import Path\nfrom diffcodec import files\n"
+        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "files.write_atomic(Path('a'), b'half')\n"
+    )
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=False)
+        assert [path.name for path in tmp_path.iterdir()] == [".a~0.part"]
+    write_atomic(tmp_path / "a", b"data")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_part_that_somebody_writes_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second of two writers of one file has another part; the last one to end wins."""
+    path, first = tmp_path / "a", os.fsync
+
+    def then(descriptor: int) -> None:
+        monkeypatch.setattr(os, "fsync", first)
+        write_atomic(path, b"second")
+        assert sorted(os.listdir(tmp_path)) == [".a~0.part", "a"]
+        first(descriptor)
+
+    monkeypatch.setattr(os, "fsync", then)
+    write_atomic(path, b"first")
+    assert path.read_bytes() == b"first" and os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("old", [[], ["a"]])
+def test_an_interrupt_at_the_very_beginning_leaves_a_part_that_can_be_removed(
+    tmp_path: Path, old: list[str]
+) -> None:
+    """Between making it and writing to it, where no `finally` of its own knows it."""
+    script = (
+        "import os, sys\nfrom pathlib import Path\nfrom diffcodec import files\n"
+        "class Stop(BaseException): ...\n"
+        "create = files._create\n"
+        "def then(*given):\n"
+        "    create(*given)\n"
+        "    raise Stop\n"
+        "files._create = then\n"
+        "try:\n    files.write_atomic(Path('a'), b'data')\n"
+        "except Stop:\n    print(len(os.listdir('.')), flush=True)\n"
+        "files.remove_parts()\n"
+    )
+    for name in old:
+        (tmp_path / name).write_bytes(b"old")
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert done.stdout == b"%d\n" % (len(old) + 1) and os.listdir(tmp_path) == old
 
 
 def test_what_is_not_a_file_is_written_through(tmp_path: Path) -> None:

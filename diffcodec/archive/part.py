@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -32,6 +31,7 @@ from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.tiles import tiles_of
 from diffcodec.bitstream.types import Pixels
 from diffcodec.errors import OptionError
+from diffcodec.files import hold
 
 NAME_MAX = 255  # bytes of a file's name
 HEADER_MAX = 64  # bytes up to which a part file holds no group
@@ -138,7 +138,10 @@ def _locked(part: Path, target: Path, mode: int) -> int:
             found = os.fstat(number)
             if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
                 raise OptionError(_TAKEN.format(part))
-            _lock(number)
+            if hold(number) is False:
+                raise OptionError(
+                    "another run is writing this archive; wait for it, or name another OUT"
+                )
             _adopt_mode(number, target)
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.lstat(part), found):
@@ -150,21 +153,6 @@ def _locked(part: Path, target: Path, mode: int) -> int:
 
 
 _TAKEN = "{} is a link or no file, and the archive is written there first; remove it"
-
-
-def _lock(number: int) -> None:
-    if sys.platform == "win32":
-        return
-    import fcntl
-
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise OptionError(
-            "another run is writing this archive; wait for it, or name another OUT"
-        ) from error
-    except OSError:  # a file system without locks
-        return
 
 
 def _adopt_mode(number: int, target: Path) -> None:
@@ -192,7 +180,7 @@ def resumable(file: BinaryIO, header: ArchiveHeader, plan: Plan) -> int:
         pixels = [picture.pixels for picture in pictures]
         try:
             read_stack(file, found)
-            if not _same_plain(file, found, pixels):
+            if not _same_plain(file, header, found, pixels):
                 break
             if read_metadata(file, found) != [picture.metadata for picture in pictures]:
                 break
@@ -206,9 +194,13 @@ def resumable(file: BinaryIO, header: ArchiveHeader, plan: Plan) -> int:
     return kept
 
 
-def _same_plain(file: BinaryIO, group: Group, pixels: Sequence[Pixels]) -> bool:
+def _same_plain(
+    file: BinaryIO, header: ArchiveHeader, group: Group, pixels: Sequence[Pixels]
+) -> bool:
     """Do the checksums of the plain images match? BitstreamError if their bytes are damaged."""
-    return all(plain.holds(read_plain(file, p), pixels[p.image]) for p in group.plain)
+    return all(
+        plain.holds(read_plain(file, p), pixels[p.image], header.guarded) for p in group.plain
+    )
 
 
 def _same_pixels(entries: Sequence[Entry], pixels: Sequence[Pixels], side: int) -> bool:
