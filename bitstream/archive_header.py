@@ -23,7 +23,7 @@ PLAIN = 2  # the first version whose groups may hold plain images
 ADAPTIVE = 3  # the version whose bits-back coding ends with the adaptive coder
 RICH = 4  # the version that holds alpha, 16 bits, metadata, times and permissions
 LISTED = 0x80  # flag of version 3: groups list plain images
-CHOSEN, ENDED = 1, 2  # flags of version 4
+CHOSEN, ENDED, GUARDED = 1, 2, 4  # flags of version 4
 FLAGS = {1: 0, PLAIN: CHOSEN, ADAPTIVE: ENDED, RICH: 0}  # that each version implies
 TINY = 32 * 32  # pixels of a tile up to which bits-back coding ends at another level
 
@@ -51,7 +51,8 @@ class ArchiveHeader:
 
     nodes: noise levels of the chain; 0, with plain images only: no network. plain: images are plain
     where that takes fewer bytes. end: None where x_0 is coded by the discretized Gaussian. rich:
-    groups hold all that pictures have, and what is known of their files.
+    groups hold all that pictures have, and what is known of their files. guarded: so that damage to
+    what says how their 16 bits were narrowed is noticed; only if rich.
     """
 
     fingerprint: bytes
@@ -62,6 +63,7 @@ class ArchiveHeader:
     plain: bool = False
     end: AdaptiveEnd | None = None
     rich: bool = False
+    guarded: bool = False
 
     @property
     def listed(self) -> bool:
@@ -84,7 +86,8 @@ class ArchiveHeader:
         body = ARCHIVE_MAGIC + start + self.fingerprint
         body += pack_varint(self.nodes) + pack_varint(self.tile)
         if self.rich:
-            body += bytes([CHOSEN * self.plain | ENDED * (self.end is not None)])
+            ended = ENDED * (self.end is not None)
+            body += bytes([CHOSEN * self.plain | ended | GUARDED * self.guarded])
         if self.end is not None:
             body += bytes([self.end.level | LISTED * (self.plain and not self.rich)])
             body += pack_varint(self.end.tiny) + pack_varint(self.end.large)
@@ -127,12 +130,12 @@ def read_header(file: BinaryIO) -> ArchiveHeader:
         end.level < len(LEVELS) and 0 < end.tiny <= nodes and 0 < end.large <= nodes
     )
     known_chain = data[5] < len(CHAINS) and fewest <= nodes <= MAX_NODES
-    if not (known_chain and known_end and data[6] and tile and flags <= CHOSEN | ENDED):
+    if not (known_chain and known_end and data[6] and tile and flags <= CHOSEN | ENDED | GUARDED):
         raise BitstreamError("the archive asks for something this diffcodec does not know")
     file.seek(at + 2)
     kind: ChainKind = CHAINS[data[5]]  # type: ignore[assignment]
-    plain, rich = bool(flags & CHOSEN), version == RICH
-    return ArchiveHeader(data[7:15], kind, nodes, data[6], tile, plain, end, rich)
+    plain, rich, guarded = bool(flags & CHOSEN), version == RICH, bool(flags & GUARDED)
+    return ArchiveHeader(data[7:15], kind, nodes, data[6], tile, plain, end, rich, guarded)
 
 
 def _byte(data: bytes, at: int) -> int:

@@ -1,10 +1,11 @@
 """Whether a file is what was written: all its checksums, and no pixel is decoded.
 
 Of a .dfc file everything is guarded by a checksum but the end of one that was cut, or stops early:
-what follows the last complete layer; of an archive everything but the byte that says how samples of
-16 bits were narrowed (FORMAT-archive.md, section 5). Where steps lie in a payload follows from the
-network's tables (not its weights). Without them, of a file with steps only the checksum at its end
-can be verified, which guards all of the payload unless the adaptive coder's strips have their own.
+what follows the last complete layer; of an archive everything but, in older ones, the byte that
+says how samples of 16 bits were narrowed (FORMAT-archive.md, section 5). Where steps lie in a
+payload follows from the network's tables (not its weights). Without them, of a file with steps only
+the checksum at its end can be verified, which guards all of the payload unless the adaptive coder's
+strips have their own.
 """
 
 from __future__ import annotations

@@ -74,6 +74,8 @@ def files(codec: Codec, folder: Path) -> Iterator[tuple[str, str, bytes]]:
         ),
     )
     yield "rich.dfa", "8 images of all formats, with metadata, times and permissions", _rich(codec)
+    about = "4 images of 16 bits that come from 8, 10, 12 and 16, guarded"
+    yield "guarded.dfa", about, _guarded()
 
 
 def _rich(codec: Codec) -> bytes:
@@ -90,6 +92,23 @@ def _rich(codec: Codec) -> bytes:
             some.append(Source(name, picture, channels * 10**18 + depth, 0o600 + channels))
     stream = io.BytesIO()
     write_archive(codec, some, stream, make_header(codec, "6", 16, network="always"))
+    return stream.getvalue()
+
+
+def _guarded() -> bytes:
+    """An archive whose header has the flag 4: 16 bits by each rule, with and without alpha."""
+    deep, mask = deep_image(12, 10, 3, seed=60), soft_mask(12, 10)
+    samples = {
+        "8": mask * np.uint16(257),
+        "10": deep >> 6 << 6,
+        "12": np.concatenate(
+            [deep[..., :1] >> 4 << 4 | deep[..., :1] >> 12, mask.astype("<u2") << 8], 2
+        ),
+        "16": deep,
+    }
+    some = [Source(f"{bits} bits", Picture(pixels)) for bits, pixels in samples.items()]
+    stream = io.BytesIO()
+    write_archive(None, some, stream, make_header(None, network="never"))
     return stream.getvalue()
 
 

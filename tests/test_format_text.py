@@ -213,13 +213,14 @@ def read_dfa(data: bytes) -> list[Image]:
     assert reader.take(4) == bytes.fromhex("89646661") and reader.byte() == 4
     reader.take(1 + 1 + 8)  # chain, bins, fingerprint
     reader.varint(), reader.varint()  # levels, side of the tiles
-    if reader.byte() & 2:
+    flags = reader.byte()
+    if flags & 2:
         reader.byte(), reader.varint(), reader.varint()
     checked = reader.at
     assert reader.take(2) == crc32(data[:checked])[:2]
     images, groups = list[Image](), 0
     while (mark := reader.take(4)) == bytes.fromhex("89646667"):
-        images += read_group(reader)
+        images += read_group(reader, guarded=bool(flags & 4))
         groups += 1
     assert mark == bytes.fromhex("89646665")
     start = reader.at - 4
@@ -228,7 +229,7 @@ def read_dfa(data: bytes) -> list[Image]:
     return images
 
 
-def read_group(reader: Reader) -> list[Image]:
+def read_group(reader: Reader, *, guarded: bool) -> list[Image]:
     """From behind its mark on."""
     start = reader.at - 4
     head_bytes, stack_bytes = reader.varint(), reader.varint()
@@ -236,10 +237,11 @@ def read_group(reader: Reader) -> list[Image]:
     end = reader.at
     assert reader.take(4) == crc32(reader.data[start:end])
     images = read_directory(head.take(head.varint()))
-    sizes, place = [], -1
+    sizes, place, plain = [], -1, list[Image]()
     for _ in range(head.varint()):
         place += head.varint() + 1
         images[place].plain = True
+        plain.append(images[place])
         sizes.append(head.varint())
     metadata_bytes = head.varint()
     while head.left:
@@ -249,10 +251,20 @@ def read_group(reader: Reader) -> list[Image]:
             head.varint()
     stack = reader.take(stack_bytes)
     assert reader.take(4) == crc32(stack)
-    reader.take(sum(sizes))
+    for image, size in zip(plain, sizes, strict=True):
+        part = Reader(reader.take(size))
+        if image.depth == 16 and guarded:
+            check_guards(part, alpha=image.shape[2] in (2, 4))
     if metadata_bytes:
         read_metadata(reader.take(metadata_bytes), images)
     return images
+
+
+def check_guards(part: Reader, *, alpha: bool) -> None:
+    """Section 5: what stands behind the byte that says how 16 bits were narrowed."""
+    colours = part.varint() if alpha else part.left
+    for code in (part.take(colours), part.take(part.left)):
+        assert not code or code[0] + code[1] == 255
 
 
 def read_directory(packed: bytes) -> list[Image]:
@@ -293,13 +305,15 @@ def read_metadata(part: bytes, images: list[Image]) -> None:
         images[place].items = [items[reader.varint()] for _ in range(reader.varint())]
 
 
-def test_a_dfa_file_of_version_4() -> None:
-    path = FOLDER / "rich.dfa"
+@pytest.mark.parametrize("name", ["rich", "guarded"])
+def test_a_dfa_file_of_version_4(name: str) -> None:
+    path = FOLDER / f"{name}.dfa"
     found = read_dfa(path.read_bytes())
     with open(path, "rb") as file:
         held = contents(file)
         carried = [one for group in held.groups for one in metadata_in(file, group)]
-    assert len(found) == 8 and any(image.items for image in found)
+    assert len(found) == {"rich": 8, "guarded": 4}[name]
+    assert any(image.items for image in found) == (name == "rich")
     for image, info, metadata in zip(found, held.images, carried, strict=True):
         assert (image.name, image.shape, image.depth) == (info.name, info.shape, info.depth)
         assert (image.time, image.mode) == (info.modified, info.mode)

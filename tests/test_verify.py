@@ -115,6 +115,19 @@ class TestFlips:
             after = verdict(bit_rot.flipped(data, bit))
             assert not after.good and bit_rot.noticed(before, after), (name, bit)
 
+    def test_16_bits_of_archives_are_guarded(self) -> None:
+        """Each way of narrowing, all bits of it: other bytes than these are known ones as well."""
+        data = golden("guarded.dfa")
+        with open(FOLDER / "guarded.dfa", "rb") as file:
+            parts = contents(file).groups[0].plain
+        starts = [part.at for part in parts if data[part.at] < 100]  # others begin with a length
+        assert len({data[at] for at in starts}) == len(starts) == 3
+        for at in starts:
+            assert data[at] + data[at + 1] == 255
+            for bit in range(16):
+                after = verdict(bit_rot.flipped(data, 8 * at + bit))
+                assert [damage.offset for damage in after.damage] == [at]
+
     def test_a_step_that_seems_to_be_cut_in_a_whole_file_is_damage(self, codec: Codec) -> None:
         data = flip(golden("alone.dfc"), 22, 2)  # a step, longer than the file
         assert verdict(data).state == "damaged"

@@ -114,7 +114,8 @@ def write_archive(
     target = Path(target) if isinstance(target, str) else target
     written = Written()
     plan, rich = _plan(sources, written, stop_on_error, strict)
-    header = replace(header, rich=header.rich or rich)
+    deep = any(image.depth > 8 for group in plan for _, image in group)
+    header = replace(header, rich=header.rich or rich, guarded=deep)
     total = sum(len(group) for group in plan)
     with (
         _elsewhere(codec, pool, processes, model, backend) as elsewhere,

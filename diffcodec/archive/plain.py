@@ -6,6 +6,7 @@ Alpha is coded apart from colours, as a grey image is, and an opaque one takes n
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,23 +29,31 @@ def encode(pixels: Pixels, workers: int = 1) -> PlainCode:
     """
     format = SampleFormat.of(pixels)
     assert format is not None
-    colours = encode_narrowed(pixels[..., : format.colour.channels], workers=workers)
+    colours = _coded(pixels[..., : format.colour.channels], workers)
     if not format.alpha:
         return colours
     alpha, start = pixels[..., -1:], pack_varint(len(colours.data))
     if (alpha == format.peak).all():
         return PlainCode(start + colours.data, colours.ideal_bits)
-    opacity = encode_narrowed(alpha, workers=workers)
+    opacity = _coded(alpha, workers)
     data = start + colours.data + opacity.data
     return PlainCode(data, colours.ideal_bits + opacity.ideal_bits)
 
 
 def decode(
-    data: bytes, shape: Shape, depth: int = 8, workers: int = 1, deadline: Deadline = NEVER
+    data: bytes,
+    shape: Shape,
+    depth: int = 8,
+    guarded: bool = True,
+    workers: int = 1,
+    deadline: Deadline = NEVER,
 ) -> Pixels:
-    """The image (H, W, C) of these bytes; BitstreamError if they are damaged."""
+    """The image (H, W, C) of these bytes; BitstreamError if they are damaged.
+
+    guarded: of the archive's header.
+    """
     format, decoded = SampleFormat(shape[2], depth), list[Pixels]()
-    for part in _parts(data, format):
+    for part in _parts(data, format, guarded):
         samples = decode_alone(part.code, shape[:2], part.format, workers, deadline)
         decoded.append(part.widened(samples))
     if format.alpha and len(decoded) == 1:
@@ -52,18 +61,18 @@ def decode(
     return decoded[0] if len(decoded) == 1 else np.concatenate(decoded, axis=2)
 
 
-def check(data: bytes, shape: Shape, depth: int = 8) -> None:
+def check(data: bytes, shape: Shape, depth: int = 8, guarded: bool = True) -> None:
     """Raises BitstreamError if the bytes of an image are damaged; nothing is decoded."""
-    for part in _parts(data, SampleFormat(shape[2], depth)):
+    for part in _parts(data, SampleFormat(shape[2], depth), guarded):
         stated_crc(part.code, shape[:2], part.format)
 
 
-def holds(data: bytes, pixels: Pixels) -> bool:
+def holds(data: bytes, pixels: Pixels, guarded: bool = True) -> bool:
     """Whether these bytes are those of an image, by checksums; BitstreamError if damaged."""
     format, size = SampleFormat.of(pixels), (pixels.shape[0], pixels.shape[1])
     assert format is not None
     rest = pixels
-    for part in _parts(data, format):
+    for part in _parts(data, format, guarded):
         channels = part.format.channels
         here, rest = rest[..., :channels], rest[..., channels:]
         if part.narrowing is not None:
@@ -75,16 +84,40 @@ def holds(data: bytes, pixels: Pixels) -> bool:
     return bool((rest == format.peak).all())
 
 
-def _parts(data: bytes, format: SampleFormat) -> list[Narrowed]:
+def _coded(pixels: Pixels, workers: int) -> PlainCode:
+    """A part of an image, guarded."""
+    code = encode_narrowed(pixels, workers=workers)
+    if pixels.itemsize == 1:
+        return code
+    first, rest = code.data[:1], code.data[1:]
+    return replace(code, data=first + _guard(first) + rest)
+
+
+def _part(data: bytes, format: SampleFormat, guarded: bool) -> Narrowed:
+    """What `_coded` made, or unguarded bytes of older archives; BitstreamError if damaged."""
+    if format.depth > 8 and guarded:
+        first, guard, rest = data[:1], data[1:2], data[2:]
+        if guard != _guard(first):
+            raise BitstreamError("its bytes are damaged")
+        data = first + rest
+    return Narrowed.of(data, format)
+
+
+def _guard(byte: bytes) -> bytes:
+    """Of the byte that says how 16 bits were narrowed, which no checksum knows."""
+    return bytes(255 - value for value in byte)
+
+
+def _parts(data: bytes, format: SampleFormat, guarded: bool) -> list[Narrowed]:
     """An image's colours, and its alpha unless it is opaque; BitstreamError if that makes no
     sense."""
     if not format.alpha:
-        return [Narrowed.of(data, format)]
+        return [_part(data, format, guarded)]
     try:
         length, at = parse_varint(data, 0)
     except BitstreamError as error:
         raise BitstreamError("its bytes are damaged") from error
-    parts = [Narrowed.of(data[at : at + length], format.colour)]
+    parts = [_part(data[at : at + length], format.colour, guarded)]
     if len(data) > at + length:
-        parts.append(Narrowed.of(data[at + length :], SampleFormat(1, format.depth)))
+        parts.append(_part(data[at + length :], SampleFormat(1, format.depth), guarded))
     return parts

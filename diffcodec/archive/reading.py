@@ -93,11 +93,11 @@ def contents(file: BinaryIO, check: bool = False, limits: Limits = USUAL) -> Con
         images += len(found.images)
         limits.check_memory(LISTED * images, f"the list of {images:,} images")
         if check:
-            damage += _checked(file, found)
+            damage += _checked(file, header, found)
     return Contents(header, tuple(groups), tuple(damage), file.seek(0, os.SEEK_END))
 
 
-def _checked(file: BinaryIO, group: Group) -> Iterator[Damage]:
+def _checked(file: BinaryIO, header: ArchiveHeader, group: Group) -> Iterator[Damage]:
     """What of a group's body does not match its checksums."""
     try:
         read_stack(file, group)
@@ -106,7 +106,8 @@ def _checked(file: BinaryIO, group: Group) -> Iterator[Damage]:
     for part in group.plain:
         image = group.images[part.image]
         try:
-            plain.check(read_plain(file, part), image.shape, image.depth)
+            data = read_plain(file, part)
+            plain.check(data, image.shape, image.depth, header.guarded)
         except BitstreamError as error:
             yield Damage(part.at, f"{image.name}: {error}")
     try:
@@ -171,20 +172,27 @@ def extract_pictures(
         for i in sorted(wanted):
             of_image = metadata if isinstance(metadata, BitstreamError) else metadata[i]
             if i in plain_parts:  # one at a time: a group of large ones takes the memory of one
-                images[i] = _plain(file, group, plain_parts[i], workers, limits)
+                images[i] = _plain(file, held.header, group, plain_parts[i], workers, limits)
             yield Extracted(group.images[i], images.pop(i), of_image)
         done += len(wanted)
         if progress:
             progress(done, total)
 
 
-def _plain(file: BinaryIO, group: Group, part: Plain, workers: int, limits: Limits) -> Found:
+def _plain(
+    file: BinaryIO,
+    header: ArchiveHeader,
+    group: Group,
+    part: Plain,
+    workers: int,
+    limits: Limits,
+) -> Found:
     """A plain image of a group."""
     try:
         image = group.images[part.image]
         _check(image, limits)
         data, deadline = read_plain(file, part), limits.deadline()
-        return plain.decode(data, image.shape, image.depth, workers, deadline)
+        return plain.decode(data, image.shape, image.depth, header.guarded, workers, deadline)
     except BitstreamError as error:
         return error
 
