@@ -8,6 +8,7 @@ from diffcodec.bitstream.container import pack_varint, parse_varint
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.metadata import Item, Kind
 from diffcodec.bitstream.profiles import known_profile, profile_of
+from diffcodec.bitstream.sound_items import sound
 
 PROFILE = 0  # in place of a kind: a colour profile that profiles.py knows
 MAX_BYTES = 1 << 26  # of all items together
@@ -17,14 +18,20 @@ _KINDS = frozenset(map(int, Kind))
 
 
 def pack_item(item: Item) -> bytes:
-    """An item; a colour profile by its number, if it has one."""
+    """An item; a colour profile by its number, if it has one.
+
+    ValueError for data that are not of its kind: no reader would find them.
+    """
+    if not sound(item.kind, item.data):
+        raise ValueError(f"the metadata's {item.kind.name} is no such thing")
     known = known_profile(item.data) if item.kind == Kind.ICC else None
     kind, data = (item.kind, item.data) if known is None else (PROFILE, known)
     return bytes([kind]) + pack_varint(len(data)) + data
 
 
 def parse_item(data: bytes, at: int) -> tuple[Item | None, int]:
-    """The item at a byte, None if its kind or profile is unknown, and where it ends.
+    """The item at a byte, None if its kind or profile is unknown or its data are not of its kind,
+    and where it ends.
 
     BitstreamError if it leads beyond the end.
     """
@@ -41,7 +48,9 @@ def _item(kind: int, data: bytes) -> Item | None:
     if kind == PROFILE:
         profile = profile_of(data)
         return None if profile is None else Item(Kind.ICC, profile)
-    return Item(Kind(kind), data) if kind in _KINDS else None
+    if kind not in _KINDS or not sound(Kind(kind), data):
+        return None
+    return Item(Kind(kind), data)
 
 
 def inflate(data: bytes) -> bytes:

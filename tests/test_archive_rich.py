@@ -33,6 +33,7 @@ from diffcodec.image import Picture, save
 from tests.damaged_header import assert_damage_is_noticed
 from tests.gaussian import gaussian_image
 from tests.mixed_archive import CODEC, compiled
+from tests.sound import items
 from tests.synthetic import synthetic_image
 
 EXIF = Item(Kind.EXIF, b"MM\0*" + bytes(range(200)))
@@ -309,8 +310,7 @@ class TestHeader:
 
 # --- metadata -----------------------------------------------------------------------------------
 
-items = st.builds(Item, st.sampled_from(Kind), st.binary(max_size=9))
-owned = st.lists(items, max_size=4, unique=True).map(
+owned = st.lists(items(9), max_size=4, unique=True).map(
     lambda some: tuple(sorted(some, key=lambda item: item.kind))
 )
 

@@ -18,7 +18,7 @@ from diffcodec.bitstream.metadata_items import MAX_BYTES
 from diffcodec.bitstream.metadata_section import parse_metadata
 from diffcodec.bitstream.sections import MAX_SECTIONS, pack_sections, parse_sections
 
-EMPTY = bytes([Kind.TEXT, 0])  # an item
+EMPTY = bytes([Kind.XMP, 0])  # an item
 
 
 @pytest.fixture(autouse=True)
@@ -71,9 +71,9 @@ def test_an_archive_that_inflates_to_more_than_there_may_be() -> None:
 
 
 def test_kinds_and_profiles_that_are_unknown_in_an_archive() -> None:
-    items = bytes([0, 1, 250]) + bytes([Kind.EXIF, 1]) + b"e" + bytes([99, 2]) + b"ab"
+    items = bytes([0, 1, 250]) + bytes([Kind.XMP, 1]) + b"x" + bytes([99, 2]) + b"ab"
     text = b"\3" + items + b"\0\3\0\1\2" + b"\0\1\2"
-    assert parse_part(zlib.compress(text), 2) == [(Item(Kind.EXIF, b"e"),), ()]
+    assert parse_part(zlib.compress(text), 2) == [(Item(Kind.XMP, b"x"),), ()]
 
 
 def listed(shapes: Any, names: Any, times: Any, modes: Any) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from diffcodec.bitstream.metadata import Item, Kind, Metadata
 from diffcodec.bitstream.metadata_items import ITEM, MAX_BYTES
+from diffcodec.bitstream.sound_items import sound
 from diffcodec.image import exif
 
 PHRASES = 100  # on what is lost; a file may make up a million
@@ -29,7 +30,9 @@ class Gathered:
         """One more item; of every kind but TEXT the first one counts, others are lost."""
         if not data:
             return
-        if kind != Kind.TEXT and kind in self._kinds:
+        if not sound(kind, data):
+            self.lose(f"its {kind.name} data, which are damaged")
+        elif kind != Kind.TEXT and kind in self._kinds:
             self.lose(f"a second {kind.name}")
         elif len(data) + ITEM > self.room:
             self.lose(f"further {kind.name} data, which are too large")
