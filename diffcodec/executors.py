@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.connection import wait as wait_for
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from diffcodec.errors import WorkerError, sentence
 from diffcodec.files import remove_parts
@@ -140,7 +140,7 @@ class _Processes(ProcessPoolExecutor):
         self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs
     ) -> Future[Result]:
         """As every executor's; a worker that starts in here never sees a Ctrl-C."""
-        with _no_interrupts():
+        with _signals_wait():
             return super().submit(fn, *args, **kwargs)
 
 
@@ -165,16 +165,26 @@ def _spawned(processes: int) -> Iterator[Executor]:
 
 
 @contextmanager
-def _no_interrupts() -> Iterator[None]:
-    """Ctrl-C waits; processes that are started meanwhile do not get it at all."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _signals_wait() -> Iterator[None]:
+    """What would end this process comes later: a worker that has half begun would print a
+    traceback. Processes that are started meanwhile do not get Ctrl-C at all.
+    """
+    came, before = list[int](), dict[int, Any]()
+    if threading.current_thread() is threading.main_thread():
+        known = (getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP"))
+        for number in [n for n in known if n is not None and callable(signal.getsignal(n))]:
+            before[number] = signal.signal(number, lambda n, _: came.append(n))
+    masked = hasattr(signal, "pthread_sigmask")
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masked else set()
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if masked:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
 
 
 def _start_worker() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from diffcodec.errors import CheckpointError, WorkerError, sentence
-from diffcodec.executors import Attempt, Failed, executor, run_jobs
+from diffcodec.executors import _signals_wait, Attempt, Failed, executor, run_jobs
 from tests.engine import ROOT, engine
 from tests.jobs import dying, fussy, squared, written
 
@@ -125,6 +125,24 @@ def test_a_signal_ends_workers_at_once_and_removes_what_they_had_begun(
         )  # of the program, not of workers
     time.sleep(0.2)
     assert [path.name for path in tmp_path.iterdir()] == ["program.py"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_for_a_worker_that_has_half_begun(number: int) -> None:
+    class Ended(BaseException): ...
+
+    def end(*_: object) -> None:
+        raise Ended
+
+    before, done = signal.signal(number, end), []
+    try:
+        with pytest.raises(Ended), _signals_wait():
+            signal.raise_signal(number)
+            done.append("begun")
+        assert done == ["begun"] and signal.getsignal(number) is end
+    finally:
+        signal.signal(number, before)
 
 
 # --- an engine ----------------------------------------------------------------------------------

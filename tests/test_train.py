@@ -17,7 +17,7 @@ import torch
 
 from diffcodec.errors import RecipeError
 from diffcodec.network.checkpoint import Checkpoint
-from diffcodec.training.run import start
+from diffcodec.training.run import alone, start
 from diffcodec.training.step import Step
 from diffcodec.training.train import learning_rate, train
 from tests.mini_recipe import RECIPE, weights
@@ -44,6 +44,33 @@ def test_resuming_is_the_uninterrupted_run(image_folder: Path, tmp_path: Path) -
     assert one.keys() == other.keys()
     assert all(np.array_equal(one[name], other[name]) for name in one)
     assert not list((tmp_path / "b").glob("*.part"))
+
+
+def test_the_log_goes_on_where_the_checkpoint_is(image_folder: Path, tmp_path: Path) -> None:
+    """What a stopped run wrote after it, and a line that it began, is done again."""
+    train(RECIPE, image_folder, tmp_path, minutes=1e-9, quiet=True)  # stops after one step
+    path = tmp_path / "stats.jsonl"
+    path.write_bytes(b'{"step": 1}\n{"step": 7}\n{"step": 9, "lo')
+    train(RECIPE.override(("train.steps=3",)), image_folder, tmp_path, quiet=True)
+    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 3]
+
+
+def test_two_runs_do_not_share_a_folder(image_folder: Path, tmp_path: Path) -> None:
+    with alone(tmp_path / "run"), pytest.raises(RecipeError, match="another run is training"):
+        train(RECIPE, image_folder, tmp_path / "run", quiet=True)
+    assert not list((tmp_path / "run").iterdir())
+    train(RECIPE.override(("train.steps=1",)), image_folder, tmp_path / "run", quiet=True)
+
+
+@pytest.mark.parametrize("data", [b"", b"nothing of the kind", None])
+def test_a_damaged_state_is_told_in_a_sentence(
+    image_folder: Path, tmp_path: Path, data: bytes | None
+) -> None:
+    train(RECIPE, image_folder, tmp_path, minutes=1e-9, quiet=True)
+    state = tmp_path / "state.pt"
+    state.write_bytes(state.read_bytes()[:-99] if data is None else data)
+    with pytest.raises(RecipeError, match=r"state\.pt is damaged"):
+        train(RECIPE, image_folder, tmp_path, quiet=True)
 
 
 def test_a_wild_loss_keeps_the_last_checkpoint(image_folder: Path, tmp_path: Path) -> None:

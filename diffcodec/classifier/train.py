@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import pickle
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +19,9 @@ from diffcodec.classifier.config import ClassifierRecipe
 from diffcodec.classifier.file import ClassifierFile
 from diffcodec.classifier.labelled import Labelled, LabelledBatches
 from diffcodec.classifier.network import Classifier, build
-from diffcodec.errors import RecipeError
+from diffcodec.training import log
 from diffcodec.training.optimizer import Optimizer
-from diffcodec.training.run import STATE, card_of, write_state
+from diffcodec.training.run import STATE, alone, card_of, reading_state, write_state
 from diffcodec.training.train import learning_rate
 
 SAVE_EVERY = 120.0  # seconds
@@ -66,17 +64,12 @@ class ClassifierRun:
         path = self.folder / STATE
         if not path.exists():
             return
-        try:
+        with reading_state(path):
             state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
             self.model.load_state_dict(state["model"])
             self.ema.load_state_dict(state["ema"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
-        except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-            raise RecipeError(
-                f"{path} is damaged, or of a run with another recipe: name another folder with "
-                "--out, or remove this one"
-            ) from error
 
 
 def start(recipe: ClassifierRecipe, folder: Path, device: str = "cpu") -> ClassifierRun:
@@ -105,14 +98,29 @@ def train(
 
     folder: gets state.pt, classifier.safetensors and stats.jsonl. minutes: stop after this long,
     with a checkpoint. finish_in: minutes over all calls, after which the learning rate has cooled
-    down and the run ends. Raises FloatingPointError when the loss is not finite.
+    down and the run ends. Raises FloatingPointError when the loss is not finite, RecipeError while
+    another run is in the folder.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    run = start(recipe, folder, device)
-    batches, config = LabelledBatches(images, recipe, run.device), recipe.train
+    with alone(folder):
+        run = start(recipe, folder, device)
+        log.go_on(folder, run.step)
+        _steps(run, images, minutes or math.inf, finish_in or math.inf, progress)
+        run.save()
+    return run
+
+
+def _steps(
+    run: ClassifierRun,
+    images: Labelled,
+    minutes: float,
+    finish_in: float,
+    progress: Progress | None,
+) -> None:
+    """Steps to the end, logged and saved."""
+    batches, config = LabelledBatches(images, run.recipe, run.device), run.recipe.train
     before, began, saved, losses = run.seconds, time.monotonic(), 0.0, list[float]()
     while run.step < config.steps:
-        share = run.seconds / (60 * (finish_in or math.inf))
+        share = run.seconds / (60 * finish_in)
         if share >= 1:
             break
         losses.append(_step(run, batches[run.step], learning_rate(config, run.step, share)))
@@ -124,15 +132,12 @@ def train(
         if run.step % LOG_EVERY == 0 or run.step == config.steps:
             mean, losses = float(np.mean(losses)), []
             line = {"step": run.step, "loss": mean, "seconds": round(run.seconds, 1)}
-            with open(folder / "stats.jsonl", "a", encoding="utf-8") as log:
-                log.write(json.dumps(line) + "\n")
+            log.append(run.folder, line)
         if now - saved > SAVE_EVERY:
             saved = now
             run.save()
-        if now > 60 * (minutes or math.inf):
+        if now > 60 * minutes:
             break
-    run.save()
-    return run
 
 
 def _step(run: ClassifierRun, batch: tuple[Tensor, Tensor, Tensor], lr: float) -> float:

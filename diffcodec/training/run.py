@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
+import pickle
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +17,7 @@ import torch
 from torch import Tensor
 
 from diffcodec.errors import RecipeError
-from diffcodec.files import write_atomic
+from diffcodec.files import hold, write_atomic
 from diffcodec.network.architecture import Network
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Recipe
@@ -78,17 +83,18 @@ class Run:
             return cast(Tensor, self.target(y, v))
 
     def resume(self) -> None:
-        """Resume from state.pt if there is one."""
+        """Resume from state.pt if there is one; RecipeError if it is another run's, or damaged."""
         path = self.folder / STATE
         if not path.exists():
             return
-        state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self.ema.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.objective.load_state_dict(state.get("objective", {}))
-        self.grids = grids_in({k: t.cpu().numpy() for k, t in state.get("grids", {}).items()})
-        self.step, self.seconds = int(state["step"]), float(state["seconds"])
+        with reading_state(path):
+            state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.ema.load_state_dict(state["ema"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.objective.load_state_dict(state.get("objective", {}))
+            self.grids = grids_in({k: t.cpu().numpy() for k, t in state.get("grids", {}).items()})
+            self.step, self.seconds = int(state["step"]), float(state["seconds"])
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:
@@ -96,6 +102,37 @@ def write_state(folder: Path, state: dict[str, Any]) -> None:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     write_atomic(folder / STATE, buffer.getvalue())
+
+
+@contextmanager
+def reading_state(path: Path) -> Iterator[None]:
+    """What goes wrong here is the state's fault: RecipeError."""
+    try:
+        yield
+    except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        raise RecipeError(
+            f"{path} is damaged, or of a run with another recipe: name another folder with "
+            "--out, or remove this one"
+        ) from error
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Make a run's folder, and keep others out; RecipeError while another run is in there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if sys.platform == "win32":  # no folder can be opened there
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if hold(descriptor) is False:
+            raise RecipeError(
+                f"another run is training in {folder}; wait for it, or name another folder with "
+                "--out"
+            )
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def card_of(step: int, seconds: float, batch: int, device: torch.device) -> dict[str, Any]:

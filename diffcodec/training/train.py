@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import math
 import os
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +22,12 @@ from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import Recipe, TrainConfig
 from diffcodec.network.grids import grids_in
 from diffcodec.network.kinds import build
+from diffcodec.training import log
 from diffcodec.training.crops import DeviceBatches
 from diffcodec.training.distributed import meet
 from diffcodec.training.optimizer import Pace
 from diffcodec.training.quantized import on_grids, quantize
-from diffcodec.training.run import STATE, Run, start, update_ema
+from diffcodec.training.run import STATE, Run, alone, start, update_ema
 from diffcodec.training.step import Step
 from diffcodec.training.throughput import Progress
 
@@ -67,21 +67,24 @@ def train(
     finish_in: minutes of training, over all calls, after which the learning rate has cooled down
     and the run ends, if the last step has not ended it before.
     Under torchrun every process takes its share of each batch.
-    Raises DataError, RecipeError, and FloatingPointError when the loss is not finite (the last
-    checkpoint stays); OSError naming the file that a full disk does not take (the same).
+    Raises DataError, RecipeError (also while another run is in the folder), and FloatingPointError
+    when the loss is not finite (the last checkpoint stays); OSError naming the file that a full
+    disk does not take (the same).
     """
     world, rank = _processes(recipe.train, device)
     images = load_images(data, split, recipe.train.tile, recipe.train.crop, choices)
-    folder.mkdir(parents=True, exist_ok=True)
-    run = start(recipe, folder, torch.device(device), _prepared(recipe, images, folder, first))
-    run.target = _target(run, first)
-    batches = DeviceBatches(images, recipe.train, run.device, rank, world)
-    bar = Progress(recipe, run.step, run.device, world, quiet=quiet or rank > 0)
-    ends = 60 * (minutes or math.inf), 60 * (finish_in or math.inf)
-    _steps(run, batches, bar, ends, rank, world)
-    if world > 1:
-        with contextlib.suppress(RuntimeError):
-            dist.barrier()
+    with alone(folder) if rank == 0 else nullcontext():
+        run = start(recipe, folder, torch.device(device), _prepared(recipe, images, folder, first))
+        run.target = _target(run, first)
+        batches = DeviceBatches(images, recipe.train, run.device, rank, world)
+        bar = Progress(recipe, run.step, run.device, world, quiet=quiet or rank > 0)
+        ends = 60 * (minutes or math.inf), 60 * (finish_in or math.inf)
+        if rank == 0:
+            log.go_on(folder, run.step)
+        _steps(run, batches, bar, ends, rank, world)
+        if world > 1:
+            with suppress(RuntimeError):
+                dist.barrier()
     return run
 
 
@@ -156,7 +159,7 @@ def _steps(
         if line and rank == 0:
             step.check()
             known = {"lr": lr, "seconds": round(run.seconds, 1)}
-            _log(run.folder / "stats.jsonl", {**line, **known})
+            log.append(run.folder, {**line, **known})
         stop = now > ends[0]
         if stop or now - saved > SAVE_EVERY or run.step == config.steps or share >= 1:
             saved = now
@@ -165,15 +168,6 @@ def _steps(
                 run.save()
         if stop:
             break
-
-
-def _log(path: Path, line: dict[str, float]) -> None:
-    """Append a line of JSON; raises OSError naming the file, for a full disk to be reported."""
-    try:
-        with open(path, "a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
-    except OSError as error:
-        raise type(error)(error.errno, error.strerror, str(path)) from error
 
 
 def _latest(seconds: float, world: int) -> float:

@@ -99,5 +99,9 @@ def append(path: Path | None, row: Record) -> None:
 
 
 def _write(path: Path, line: bytes) -> None:
-    with path.open("ab", buffering=0) as file:  # one call: lines of several processes do not mix
-        file.write(line)
+    try:
+        with path.open("ab", buffering=0) as file:
+            while line:  # one call, so that lines of several processes do not mix
+                line = line[file.write(line) :]  # but on a disk that is full: the next one says so
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from error
