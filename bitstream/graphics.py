@@ -7,6 +7,7 @@ at. Samples of more than 8 bits are two such files, of the upper and of the lowe
 from __future__ import annotations
 
 import io
+import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -81,11 +82,15 @@ def _pixels(data: bytes, shape: Shape) -> Pixels:
     """The pixels of an image file; BitstreamError if they have another shape."""
     rows, width, channels = shape
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.size != (width, rows) or image.mode not in MODES.values():
-                raise BitstreamError("the file is damaged: a strip of pixels has another shape")
-            return np.asarray(image.convert(MODES[channels]), np.uint8).reshape(shape)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about sizes, which are checked here
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                if image.size != (width, rows) or image.mode not in MODES.values():
+                    raise BitstreamError("the file is damaged: a strip of pixels has another shape")
+                return np.asarray(image.convert(MODES[channels]), np.uint8).reshape(shape)
+    except (BitstreamError, MemoryError):
+        raise
+    except Exception as error:  # Pillow's readers raise almost anything on damaged data
         raise BitstreamError(
             "a strip of pixels cannot be read: the file is damaged, or this Pillow has no WebP"
         ) from error

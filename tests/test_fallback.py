@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from typing import Any
 
 import numpy as np
 import pytest
 
+from diffcodec import image
 from diffcodec.accounting.audit import audit
 from diffcodec.accounting.trace import Trace
 from diffcodec.bitstream.adaptive import Coded, Side
@@ -23,6 +25,7 @@ from diffcodec.bitstream.strips import Coding
 from diffcodec.bitstream.trellis import Trellis
 from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec
+from diffcodec.image.png_chunks import assemble, chunk, chunks
 from diffcodec.progressive.fallback import WORTH, Fallback
 from tests.counting import Counting
 
@@ -145,6 +148,16 @@ def test_strips_without_rows_and_damaged_ones() -> None:
     ):
         with pytest.raises(BitstreamError, match="a strip of pixels"):
             decode_strip(data, *wanted[:2], SampleFormat(wanted[2], 8))
+
+
+@pytest.mark.filterwarnings("error")
+def test_strips_that_pillow_stumbles_over() -> None:
+    head, *rest = chunks(image.to_bytes(noise(5, 7)))
+    profile = chunk(b"iCCP", b"no more than a name\0")
+    large = chunk(b"IHDR", struct.pack(">IIBBBBB", 12_000, 10_000, 8, 2, 0, 0, 0))
+    for data in (assemble([head, rest[0], profile, *rest[1:]]), assemble([large, *rest])):
+        with pytest.raises(BitstreamError, match="a strip of pixels"):
+            decode_strip(data, 5, 7, SampleFormat(3, 8))
 
 
 def test_a_narrow_image_calls_the_network_a_few_times_only(tiny_codec: Codec) -> None:
