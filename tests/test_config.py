@@ -99,6 +99,15 @@ def test_a_recipe_file_says_the_same(tmp_path: Path) -> None:
         Recipe.load(path)
 
 
+def test_lists_that_are_too_deep(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text("name = " + "[" * 5000)
+    with pytest.raises(RecipeError, match="cannot read the recipe"):
+        Recipe.load(path)
+    with pytest.raises(RecipeError, match=r"train\.tile"):
+        RECIPE.override(("train.tile=" + "[" * 5000,))
+
+
 @pytest.mark.parametrize(
     ("settings", "named"),
     [

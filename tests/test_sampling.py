@@ -265,6 +265,16 @@ def test_what_are_no_latents(data: bytes) -> None:
         Latents.read(data)
 
 
+def test_latents_that_are_packed_in_another_way() -> None:
+    """What zipfile says of methods, versions and encryption it does not know."""
+    good = Latents.of(states(30.0, 2), 30.0, "abc").to_bytes()
+    for offset, value in ((8, 1), (10, 99), (6, 200)):  # of the directory
+        data = bytearray(good)
+        data[good.index(b"PK\1\2") + offset] = value
+        with pytest.raises(OptionError, match="no file of latents"):
+            Latents.read(bytes(data))
+
+
 def test_a_grid_has_rows_and_white_between() -> None:
     images = [np.full((4, 6, 3), i, np.uint8) for i in range(5)]
     square, row = grid(images), grid(images, 5)

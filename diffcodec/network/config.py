@@ -285,6 +285,6 @@ class Recipe:
                 raise RecipeError(f'"{key}" is not a field of a recipe (section.field=value)')
             try:
                 fields[section][field] = tomllib.loads(f"x = {text}")["x"]
-            except tomllib.TOMLDecodeError:
+            except (tomllib.TOMLDecodeError, RecursionError):
                 fields[section][field] = text
         return Recipe.from_dict(fields)

@@ -91,9 +91,8 @@ def _curves(path: Path, result: Fields) -> Iterator[Curve]:
         yield Curve(name, label, "ours" if ours else "other", _columns(table))
         if ours:
             theory = result.at("theory")
-            ideal = {"bpp": theory.at("bpp_mi").numbers(least=0)}
+            columns = {**_columns(theory), "bpp": theory.at("bpp_mi").numbers(least=0)}
             equally_long([theory.at("bpp"), theory.at("bpp_mi")])
-            columns = {**_columns(theory), **ideal}
             yield Curve(f"{name} theory", "its theory (sum of MI)", "theory", columns)
     labels = labels_of(result)
     for key, peer in _tables(result, "peers"):
