@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from diffcodec.bitstream.byte_order import little_endian
 from diffcodec.bitstream.types import Pixels
 from diffcodec.errors import DataError, ImageError, sentence
 from diffcodec.image import read_picture
@@ -167,7 +168,7 @@ def digest(images: Sequence[Pixels]) -> str:
     """SHA-256 of all pixels in order: names a data set in results."""
     sha = hashlib.sha256()
     for image in images:
-        sha.update(np.ascontiguousarray(image).tobytes())
+        sha.update(little_endian(image).tobytes())
     return sha.hexdigest()
 
 

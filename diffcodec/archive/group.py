@@ -27,6 +27,7 @@ from diffcodec.archive.model import Model, tile_model
 from diffcodec.bitstream.ans import LANES, Stack, StackEmpty
 from diffcodec.bitstream.archive import Entry
 from diffcodec.bitstream.archive_header import ArchiveHeader
+from diffcodec.bitstream.byte_order import little_endian
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.sample_format import archived
 from diffcodec.bitstream.tiles import Shape, tiles_of
@@ -102,12 +103,12 @@ class GroupCoder:
             pixels = np.stack([t.of(images[t.image]) for t in batch])
             stack, done = self._push(stack, pixels[:alike], spent)
             if done:
-                entries.append(Entry(done, zlib.crc32(pixels[:done].tobytes())))
+                entries.append(Entry(done, zlib.crc32(little_endian(pixels[:done]).data)))
             else:
                 code = self._graphics if graphics else self._progressive
                 payload = code(pixels[0], spent)
                 stack.put_bytes(payload)
-                entries.append(Entry(0, zlib.crc32(pixels[0].tobytes()), len(payload)))
+                entries.append(Entry(0, zlib.crc32(little_endian(pixels[0]).data), len(payload)))
             at += done or 1
             if progress:
                 progress(at, len(tiles))
@@ -196,7 +197,7 @@ class GroupCoder:
             pixels = pop(self._model(shape), stack, entry.count, deadline)
         else:
             pixels = self.alone.decode(stack.take_bytes(entry.size), shape)[None]
-        if zlib.crc32(pixels.tobytes()) != entry.crc:
+        if zlib.crc32(little_endian(pixels).data) != entry.crc:
             raise BitstreamError(
                 "the decoded pixels do not match their checksum, though the archive is intact: "
                 "this installation computes something wrong; diffcodec selftest reports what"

@@ -27,6 +27,7 @@ from diffcodec.bitstream.archive import (
     read_stack,
 )
 from diffcodec.bitstream.archive_header import ArchiveHeader, read_header
+from diffcodec.bitstream.byte_order import little_endian
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.tiles import tiles_of
 from diffcodec.bitstream.types import Pixels
@@ -208,7 +209,7 @@ def _same_pixels(entries: Sequence[Entry], pixels: Sequence[Pixels], side: int) 
     at, tiles = 0, tiles_of([(p.shape[0], p.shape[1], p.shape[2]) for p in pixels], side)
     for entry in entries:
         batch = tiles[at : at + entry.tiles]
-        data = b"".join(t.of(pixels[t.image]).tobytes() for t in batch)
+        data = b"".join(little_endian(t.of(pixels[t.image])).tobytes() for t in batch)
         if zlib.crc32(data) != entry.crc:
             return False
         at += len(batch)

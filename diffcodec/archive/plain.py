@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from diffcodec.bitstream.byte_order import little_endian
 from diffcodec.bitstream.container import pack_varint, parse_varint
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.sample_format import SampleFormat
@@ -79,7 +80,7 @@ def holds(data: bytes, pixels: Pixels, guarded: bool = True) -> bool:
             if not part.narrowing.fits(here):
                 return False
             here = part.narrowing.narrow(here)
-        if stated_crc(part.code, size, part.format) != zlib.crc32(np.ascontiguousarray(here).data):
+        if stated_crc(part.code, size, part.format) != zlib.crc32(little_endian(here).data):
             return False
     return bool((rest == format.peak).all())
 

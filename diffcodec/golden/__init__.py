@@ -17,6 +17,7 @@ import numpy as np
 
 from diffcodec.archive.reading import extract
 from diffcodec.beside import parse_beside
+from diffcodec.bitstream.byte_order import little_endian
 from diffcodec.bitstream.container import ARCHIVE_MAGIC, parse_header
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.metadata import Metadata
@@ -74,7 +75,7 @@ def digest(images: list[Pixels], metadata: Metadata = ()) -> str:
     each item of metadata."""
     sha = hashlib.sha256()
     for pixels in images:
-        sha.update(str(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes())
+        sha.update(str(pixels.shape).encode() + little_endian(pixels).tobytes())
     for kind, data in metadata:
         sha.update(bytes([kind]) + data)
     return sha.hexdigest()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from diffcodec.bitstream.byte_order import little_endian
 from diffcodec.errors import CheckpointError
 
 Tensors = dict[str, NDArray[Any]]
@@ -39,7 +40,7 @@ def fingerprint(known: Mapping[str, Any], tensors: Tensors) -> bytes:
     """8 bytes of SHA-256 over facts and tensors."""
     sha = hashlib.sha256(canonical(known).encode())
     for name in sorted(tensors):
-        tensor = np.ascontiguousarray(tensors[name])
+        tensor = little_endian(tensors[name])
         sha.update(f"{name}{tensor.dtype.str}{tensor.shape}".encode())
         sha.update(tensor.tobytes())
     return sha.digest()[:8]
@@ -70,13 +71,14 @@ def load(
     try:
         facts = json.loads(text or "")
         network, stated = make(facts, tensors), facts["fingerprint"]
+        found = network.fingerprint.hex()
     except CheckpointError:
         raise
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path} holds no {kind}") from error
-    if stated != network.fingerprint.hex():
+    if stated != found:
         raise CheckpointError(
-            f"{path} was altered: it states fingerprint {stated} and has "
-            f"{network.fingerprint.hex()}; get the original file again"
+            f"{path} was altered: it states fingerprint {str(stated)[:16]} and has {found}; get "
+            "the original file again"
         )
     return network

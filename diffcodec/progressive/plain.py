@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from diffcodec.bitstream.byte_order import from_little_endian, little_endian
 from diffcodec.bitstream.graphics import GRAPHICS, decode_strip, encode_strip, strips
 from diffcodec.bitstream.payload import Payload
 from diffcodec.bitstream.payload_writer import PayloadWriter, PixelCode
@@ -32,7 +33,9 @@ def encode_plain(
     code = PixelCode(GRAPHICS, graphics)
     if code.size >= planes.nbytes:
         flat = planes.reshape(-1)
-        code = PixelCode(STORED, [flat[where].tobytes() for where, _ in blocks_of(shared)])
+        code = PixelCode(
+            STORED, [little_endian(flat[where]).tobytes() for where, _ in blocks_of(shared)]
+        )
     if level is None or 8 * code.size < FLAT * planes.nbytes:
         return code
     return min(encode_adaptive(shared, None, planes, level), code, key=lambda code: code.size)
@@ -46,7 +49,7 @@ def plain_payload(writer: PayloadWriter, node: int, planes: Pixels, code: PixelC
 
 def pixel_crc(planes: Pixels) -> int:
     """CRC-32 of an image (C, H, W), row by row, channels interleaved."""
-    return zlib.crc32(np.ascontiguousarray(planes.transpose(1, 2, 0)).data)
+    return zlib.crc32(little_endian(planes.transpose(1, 2, 0)).data)
 
 
 def decode_plain(shared: Shared, payload: Payload, planes: Pixels) -> None:
@@ -59,7 +62,7 @@ def decode_plain(shared: Shared, payload: Payload, planes: Pixels) -> None:
         return
     for block, (where, _) in zip(payload.blocks, blocks_of(shared), strict=False):
         whole = len(block.data) // planes.itemsize * planes.itemsize
-        values = np.frombuffer(block.data[:whole], planes.dtype)
+        values = from_little_endian(block.data[:whole], planes.dtype)
         planes.reshape(-1)[where[: len(values)]] = np.minimum(values, shared.format.peak)
 
 

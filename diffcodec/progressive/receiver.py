@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diffcodec.bitstream.byte_order import little_endian
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.payload import Payload
 from diffcodec.bitstream.types import Float32, Pixels, Progress
@@ -64,7 +65,7 @@ def receive(
     pixels = np.ascontiguousarray(planes.transpose(1, 2, 0))
     if astray:
         return Received(pixels, walk.steps, lossless=False, astray=True)
-    if whole and zlib.crc32(pixels.data) != payload.pixel_crc:
+    if whole and zlib.crc32(little_endian(pixels).data) != payload.pixel_crc:
         raise BitstreamError(
             "the decoded pixels do not match the file's checksum, though the file is intact: this "
             "installation computes something wrong; diffcodec selftest reports what"
