@@ -42,6 +42,8 @@ __all__ = [
 ]
 
 END = b"\x89dfe"
+NEAR, FAR = 1 << 12, 1 << 20  # bytes that are searched for a mark at a time: first, and at most
+SPARE = 1 << 26  # bytes that marks may cost which begin no group, besides those of the file
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ def read_groups(
     listed, rich: of the header; whole: nothing may follow the end.
     """
     at, groups, images, lost = file.tell(), 0, 0, False
+    spare = _length(file) + SPARE
     while True:
         file.seek(at)
         mark = file.read(4)
@@ -84,7 +87,8 @@ def read_groups(
             if not lost:  # a mark inside the damage is no news
                 yield Damage(at, str(error))
             lost = True
-            found = _find(file, at + 1)
+            spare -= NEAR + max(0, file.tell() - at)  # what was read of it
+            found = _find(file, at + 1) if spare > 0 else None
             if found is None:
                 return
             at = found
@@ -141,19 +145,27 @@ def read_metadata(file: BinaryIO, group: Group) -> list[Metadata]:
 
 def _read(file: BinaryIO, at: int, size: int) -> bytes:
     """So many bytes, or as many as there are: whatever a head claims, no more memory is taken."""
-    left = file.seek(0, os.SEEK_END) - at
+    left = _length(file) - at
     file.seek(at)
     return file.read(max(0, min(size, left)))
 
 
+def _length(file: BinaryIO) -> int:
+    """Bytes of a file, which is left where it stood."""
+    at = file.tell()
+    length = file.seek(0, os.SEEK_END)
+    file.seek(at)
+    return length
+
+
 def _find(file: BinaryIO, at: int) -> int | None:
     """Where the next mark of a group or of the end begins."""
-    overlap = b""
+    overlap, size = b"", NEAR
     file.seek(at)
-    while chunk := file.read(1 << 20):
+    while chunk := file.read(size):
         data = overlap + chunk
         places = [i for mark in (GROUP, END) if (i := data.find(mark)) >= 0]
         if places:
             return at - len(overlap) + min(places)
-        overlap, at = data[-3:], at + len(chunk)
+        overlap, at, size = data[-3:], at + len(chunk), min(2 * size, FAR)
     return None

@@ -18,7 +18,7 @@ GROUP = b"\x89dfg"
 _LEAD = 4 + 2 * 6  # most bytes of a group's mark and lengths
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """What was put on a group's stack in one go.
 
@@ -36,7 +36,7 @@ class Entry:
         return self.count or 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Plain:
     """An image that is not on the stack: its place in the group, where its bytes lie in the file,
     and how many there are."""

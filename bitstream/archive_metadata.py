@@ -15,9 +15,9 @@ from diffcodec.bitstream.metadata import Item, Metadata
 from diffcodec.bitstream.metadata_items import (
     ITEM,
     MAX_ITEMS,
+    Items,
     inflate,
     pack_item,
-    parse_item,
 )
 
 
@@ -57,11 +57,9 @@ def parse_metadata(data: bytes, images: int) -> list[Metadata]:
     try:
         text = inflate(data)
         count, at = _number(text, 0)
-        items = list[Item | None]()
-        for _ in range(count):
-            item, at = parse_item(text, at)
-            items.append(item)
-        for image, own in _owners(text, at, items):
+        reader = Items(text, at)
+        items = [reader.take() for _ in range(count)]
+        for image, own in _owners(text, reader.at, items):
             found[image] = own
     except (BitstreamError, IndexError) as error:
         raise BitstreamError("a group's metadata make no sense") from error

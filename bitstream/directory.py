@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,12 +21,15 @@ from diffcodec.bitstream.sample_format import SampleFormat
 
 MAX_HEAD = 1 << 24  # bytes of a head, packed or unpacked
 MAX_IMAGES = 1 << 20  # of a group
+MAX_LISTS = 2 * MAX_IMAGES + 8  # of its directory: a shape and a mode for each image, at most
+MAX_NAMES = 1 << 28  # bytes of memory that its names take: a long one can be counted up for ever
+LONG = 255  # characters of a name in a message
 DEEP = 16  # added to the channels of images of 16 bits
 PERMISSIONS = 0o777  # of a file's mode; setuid and its like are never kept
 MAX_TIME = 1 << 63  # nanoseconds from 1970, either way: what file systems count in
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageInfo:
     """An image's name, as a relative path with slashes, its shape, and what is known of its file.
 
@@ -89,32 +93,59 @@ def pack_directory(images: Sequence[ImageInfo], rich: bool = False) -> bytes:
 def parse_directory(data: bytes, rich: bool = False) -> tuple[ImageInfo, ...]:
     """The images of a directory; raises BitstreamError for what no writer makes."""
     try:
-        lists = json.loads(zlib.decompressobj().decompress(data, MAX_HEAD))
+        lists = _parsed(zlib.decompressobj().decompress(data, MAX_HEAD).decode())
         shapes, names, times, modes = lists if rich else _poor(*lists)
         if len(names) > MAX_IMAGES:
             raise ValueError("more images than a group has")
         kinds = list(_expanded(shapes, 3, len(names)))
         facts = zip(_summed(times), _expanded(modes, 1, len(names)), strict=True)
-        images, before = [], ""
+        images, before, room = list[ImageInfo](), "", MAX_NAMES
         for name, (height, width, kind), (modified, (mode,)) in zip(
             names, kinds, facts, strict=True
         ):
             if type(name) is not str:
                 raise ValueError("a name that is none")
             before = name or next_name(before)
+            room -= sys.getsizeof(before)
+            if room < 0:
+                raise ValueError("names that are too long")
             channels, depth = (kind - DEEP, 16) if rich and kind > DEEP else (kind, 8)
             known = None if mode is None else mode & PERMISSIONS
             images.append(ImageInfo(before, height, width, channels, depth, modified, known))
             if not _possible(images[-1], rich):
-                raise BitstreamError(f"the archive claims an impossible size for {before!r}")
+                name = _shown(before)
+                raise BitstreamError(f"the archive claims an impossible size for {name}")
     except BitstreamError:
         raise
     except (zlib.error, ValueError, TypeError, RecursionError, OverflowError) as error:
         raise BitstreamError("a group's list of images makes no sense") from error
     for image in images:
         if not is_safe(image.name):
-            raise BitstreamError(f"the archive has a name that leads elsewhere: {image.name!r}")
+            name = _shown(image.name)
+            raise BitstreamError(f"the archive has a name that leads elsewhere: {name}")
     return tuple(images)
+
+
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
+
+
+def _parsed(text: str) -> Any:
+    """The lists that a text holds; ValueError for more than a group has, and for other things.
+
+    Lists and objects may take fifty times the bytes of their text.
+    """
+    if text.count("[") > MAX_LISTS and _STRING.sub("", text).count("[") > MAX_LISTS:
+        raise ValueError("more lists than a group has")
+    return json.loads(text, object_pairs_hook=_refused, parse_float=_refused)
+
+
+def _refused(value: Any) -> Any:
+    raise ValueError("neither a list, nor a name, nor a whole number")
+
+
+def _shown(name: str) -> str:
+    """A name in a message, as far as it helps."""
+    return repr(name if len(name) <= LONG else f"{name[:LONG]}...")
 
 
 def _poor(shapes: Any, names: Any) -> tuple[Any, Any, list[None], list[list[Any]]]:
@@ -169,20 +200,33 @@ def _summed(differences: Any) -> Iterator[int | None]:
         yield time
 
 
+_LAST_NUMBER = re.compile("([^0-9]*)([0-9]+)")  # of a name from its end
+
+
 def next_name(name: str) -> str:
     """The name with its last number one higher, of the same width if it fits."""
-    parts = re.split(r"([0-9]+)(?=[^0-9]*$)", name, maxsplit=1)
-    if len(parts) != 3 or len(parts[1]) > 18:
+    found = _LAST_NUMBER.match(name[::-1])
+    if found is None or len(found[2]) > 18:
         return ""
-    return f"{parts[0]}{int(parts[1]) + 1:0{len(parts[1])}}{parts[2]}"
+    end = len(name) - len(found[1])
+    number = name[end - len(found[2]) : end]
+    return f"{name[: end - len(number)]}{int(number) + 1:0{len(number)}}{name[end:]}"
 
 
 def is_safe(name: str) -> bool:
     """Is it a relative path, of bytes that a file can be called, that stays below its folder?"""
+    return "\x00" not in name and _ELSEWHERE.isdisjoint(name.split("/")) and _one_way(name)
+
+
+_ELSEWHERE = {"", ".", ".."}
+
+
+def _one_way(name: str) -> bool:
+    """Whether bytes are written as such a string, and only so."""
+    if name.isascii():
+        return True
     try:
         data = name.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return False
-    parts = name.split("/")
-    same = data.decode("utf-8", "surrogateescape") == name  # one way only to write each name
-    return same and "\x00" not in name and not any(part in ("", ".", "..") for part in parts)
+    return data.decode("utf-8", "surrogateescape") == name

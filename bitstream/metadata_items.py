@@ -29,19 +29,36 @@ def pack_item(item: Item) -> bytes:
     return bytes([kind]) + pack_varint(len(data)) + data
 
 
-def parse_item(data: bytes, at: int) -> tuple[Item | None, int]:
-    """The item at a byte, None if its kind or profile is unknown or its data are not of its kind,
-    and where it ends.
+class Items:
+    """Reads items, one after the other, from a byte on.
 
-    BitstreamError if it leads beyond the end.
+    Equal small ones are one object: a stream that is a thousand times longer than what it was
+    packed to has few others, and its items take memory in proportion to its bytes.
     """
-    if at >= len(data):
-        raise BitstreamError("its metadata leads beyond the end")
-    length, begin = parse_varint(data, at + 1)
-    end = begin + length
-    if end > len(data):
-        raise BitstreamError("its metadata leads beyond the end")
-    return _item(data[at], data[begin:end]), end
+
+    def __init__(self, data: bytes, at: int = 0) -> None:
+        self.data, self.at = data, at
+        self._known: dict[bytes, Item | None] = {}
+
+    def take(self) -> Item | None:
+        """The next one, None if its kind or profile is unknown or its data are not of its kind.
+
+        BitstreamError if it leads beyond the end.
+        """
+        data, at = self.data, self.at
+        if at >= len(data):
+            raise BitstreamError("its metadata leads beyond the end")
+        length, begin = parse_varint(data, at + 1)
+        end = begin + length
+        if end > len(data):
+            raise BitstreamError("its metadata leads beyond the end")
+        self.at = end
+        if length > ITEM:
+            return _item(data[at], data[begin:end])
+        whole = data[at:end]
+        if whole not in self._known:
+            self._known[whole] = _item(data[at], data[begin:end])
+        return self._known[whole]
 
 
 def _item(kind: int, data: bytes) -> Item | None:

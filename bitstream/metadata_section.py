@@ -10,9 +10,9 @@ from diffcodec.bitstream.metadata import Item, Metadata
 from diffcodec.bitstream.metadata_items import (
     MAX_BYTES,
     MAX_ITEMS,
+    Items,
     inflate,
     pack_item,
-    parse_item,
 )
 
 RAW, DEFLATED = 0, 1  # the first byte
@@ -42,9 +42,10 @@ def pack_metadata(items: Metadata) -> bytes:
 
 def parse_metadata(data: bytes) -> Parsed:
     """The items of a section's data; BitstreamError if it makes no sense."""
-    plain, items, unknown, at = _unpacked(data), list[Item](), 0, 0
-    while at < len(plain):
-        item, at = parse_item(plain, at)
+    plain, items, unknown = _unpacked(data), list[Item](), 0
+    reader = Items(plain)
+    while reader.at < len(plain):
+        item = reader.take()
         if item is None:
             unknown += 1
         else:

@@ -110,6 +110,8 @@ def _summary(held: Contents, carried: Carried) -> Iterator[str]:
 
 
 def _listing(held: Contents, carried: Carried) -> dict[str, Any]:
+    from diffcodec import api
+
     return {
         "format": held.header.version,
         "fingerprint": held.header.fingerprint.hex() if held.header.nodes else None,
@@ -133,18 +135,12 @@ def _listing(held: Contents, carried: Carried) -> dict[str, Any]:
                 "bytes": held.plain_bytes.get(image.name),
                 "modified_ns": image.modified,
                 "mode": None if image.mode is None else f"{image.mode:04o}",
-                "metadata": _items(items),
+                "metadata": None if items is None else api.listed(items),
             }
             for image, items in zip(held.images, carried, strict=True)
         ],
         "damage": [{"offset": d.offset, "reason": d.reason} for d in held.damage],
     }
-
-
-def _items(items: Metadata | None) -> list[dict[str, Any]] | None:
-    if items is None:
-        return None
-    return [{"kind": item.kind.name.lower(), "bytes": len(item.data)} for item in items]
 
 
 def _residual(held: Contents) -> str | None:

@@ -17,7 +17,7 @@ from diffcodec.bitstream.adaptive import LEVELS
 from diffcodec.bitstream.container import Header, parse_header
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.graphics import GRAPHICS
-from diffcodec.bitstream.metadata import Metadata
+from diffcodec.bitstream.metadata import Kind, Metadata
 from diffcodec.bitstream.payload import Payload
 from diffcodec.bitstream.pixels import STORED
 from diffcodec.bitstream.types import Pixels
@@ -160,6 +160,16 @@ def left_out(data: bytes, metadata: Metadata) -> Metadata:
     return tuple((Counter(metadata) - kept).elements())
 
 
+def listed(metadata: Metadata) -> list[dict[str, Any]]:
+    """Items by kind and size, as `info` has them; alike ones are one object."""
+    alike: dict[tuple[Kind, int], dict[str, Any]] = {}
+    for item in metadata:
+        key = item.kind, len(item.data)
+        if key not in alike:
+            alike[key] = {"kind": item.kind.name.lower(), "bytes": len(item.data)}
+    return [alike[item.kind, len(item.data)] for item in metadata]
+
+
 def _about(header: Header, head: int, length: int, beside: Beside) -> dict[str, Any]:
     return {
         "format": header.version,
@@ -168,9 +178,7 @@ def _about(header: Header, head: int, length: int, beside: Beside) -> dict[str, 
         "channels": header.format.channels,
         "alpha": header.format.alpha,
         "depth": header.format.depth,
-        "metadata": [
-            {"kind": item.kind.name.lower(), "bytes": len(item.data)} for item in beside.metadata
-        ],
+        "metadata": listed(beside.metadata),
         "metadata_unknown": beside.unknown,
         "model": None,
         "fingerprint": header.fingerprint.hex(),

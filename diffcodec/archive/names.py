@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import unicodedata
-from collections.abc import Iterator, Sequence
-from itertools import count
+from collections.abc import Sequence, Set
 from pathlib import PurePosixPath
 
 from diffcodec.bitstream.directory import ImageInfo
@@ -46,9 +45,10 @@ def file_names(
             names[i] = image.name
             taken.add(_key(image.name))
             same.add(image.name)
+    numbers: dict[str, int] = {}  # by names, the next that may be free: all below are taken
     for i, image in enumerate(images):
         if i not in names:
-            names[i] = next(n for n in _others(image.name, suffix) if _key(n) not in taken)
+            names[i] = _other(image.name, suffix, taken, numbers)
             taken.add(_key(names[i]))
     return [names[i] for i in range(len(images))]
 
@@ -70,11 +70,17 @@ def _keeps(image: ImageInfo, format: str | None) -> bool:
     return own is not None
 
 
-def _others(name: str, suffix: str) -> Iterator[str]:
-    """Names for a file that cannot have its own."""
-    yield str(PurePosixPath(name).with_suffix(suffix))
-    yield name + suffix
-    yield from (f"{name}.{number}{suffix}" for number in count(2))
+def _other(name: str, suffix: str, taken: Set[str], numbers: dict[str, int]) -> str:
+    """A name for a file that cannot have its own."""
+    for plain in (str(PurePosixPath(name).with_suffix(suffix)), name + suffix):
+        if _key(plain) not in taken:
+            return plain
+    key = _key(name)
+    number = numbers.get(key, 2)
+    while _key(f"{name}.{number}{suffix}") in taken:
+        number += 1
+    numbers[key] = number + 1
+    return f"{name}.{number}{suffix}"
 
 
 def _key(name: str) -> str:

@@ -31,7 +31,7 @@ from diffcodec.codec import Codec
 from diffcodec.errors import OptionError
 from diffcodec.limits import USUAL, Limits, OverLimit, memory_of
 
-LISTED = 500  # bytes of memory that an image takes in a list, about
+LISTED = 500  # bytes of memory that an image takes in a list, about, besides its name
 
 Found = Pixels | BitstreamError  # an image (H, W, C), or what is wrong with it
 
@@ -79,19 +79,22 @@ class Contents:
 def contents(file: BinaryIO, check: bool = False, limits: Limits = USUAL) -> Contents:
     """Read the heads of an archive (an open file), and with `check` the checksums of its bodies.
 
-    Raises BitstreamError if it has no readable header, OverLimit for more images than memory for
-    their list; other damage is reported in the result.
+    Raises BitstreamError if it has no readable header, OverLimit for more images than memory, or
+    seconds, for their list; other damage is reported in the result.
     """
     file.seek(0)
-    header = read_header(file)
-    groups, damage, images = list[Group](), list[Damage](), 0
+    header, deadline = read_header(file), limits.deadline()
+    groups, damage, images, memory = list[Group](), list[Damage](), 0, 0
     for found in read_groups(file, header.listed, header.rich, whole=check):
         if isinstance(found, Damage):
             damage.append(found)
             continue
+        if groups:
+            deadline.check()
         groups.append(found)
         images += len(found.images)
-        limits.check_memory(LISTED * images, f"the list of {images:,} images")
+        memory += sum(LISTED + len(image.name) for image in found.images)
+        limits.check_memory(memory, f"the list of {images:,} images")
         if check:
             damage += _checked(file, header, found)
     return Contents(header, tuple(groups), tuple(damage), file.seek(0, os.SEEK_END))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,9 @@ def _readable(value: Any) -> Any:
 
 def to_json(result: Result) -> str:
     """As files hold it. Raises ValueError for infinities and NaN, which are no JSON."""
-    return json.dumps(result, indent=1, allow_nan=False) + "\n"
+    pieces = json.JSONEncoder(indent=1, allow_nan=False).iterencode(result)
+    # Joined a few thousand at a time: of a long list all of them would take ten times the text.
+    return "".join(iter(lambda: "".join(islice(pieces, 1 << 12)), "")) + "\n"
 
 
 def write_result(path: Path | None, result: Result) -> None:
