@@ -46,8 +46,8 @@ def preview(
     ]
     at = walk_along(replace(payload, steps=noisy, sigma_index=None, coding=None), walk, progress)
     shared = at.shared
-    x0_hat = at.x0_hat if at.begun else np.broadcast_to(shared.prior_mean, shared.shape)
-    return Received(from_unit(shrink(x0_hat, scale, opacity), format), at.steps, False)
+    shown = at.shown() if at.begun else np.broadcast_to(shared.prior_mean, shared.shape)
+    return Received(from_unit(shrink(shown, scale, opacity), format), at.steps, False)
 
 
 def shrink(x: Float32, scale: int, opacity: Float32 | None = None) -> Float32:

@@ -89,7 +89,7 @@ def _shown(payload: Payload, at: Walk, reconstruct: Reconstruct | None) -> Pixel
     if reconstruct is not None:
         return to_levels(reconstruct(at.shared, at.state, at.x0_hat), at.shared.format)
     if at.begun or (payload.sigma_index is not None and not payload.plain):
-        return to_levels(at.x0_hat, at.shared.format)
+        return to_levels(at.shown(), at.shared.format)
     return _flat(at.shared)
 
 

@@ -1,0 +1,1 @@
+"""Load: many commands side by side for minutes, and many calls in one process."""
