@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from diffcodec.errors import CheckpointError, WorkerError, sentence
-from diffcodec.executors import _signals_wait, Attempt, Failed, executor, run_jobs
+from diffcodec.executors import Attempt, Failed, _signals_wait, executor, run_jobs
 from tests.engine import ROOT, engine
 from tests.jobs import dying, fussy, squared, written
 

@@ -64,8 +64,8 @@ def make_jobs(folder: Path, images: Sequence[Pixels]) -> tuple[list[Job], list[J
         _make(words, coded)
         shape = f"{pixels.shape[1]}x{pixels.shape[0]}x{pixels.shape[2]}"
         encoders.append(Job(f"encode {shape}", words, ".dfc", same_bytes(coded.read_bytes())))
-        words = ("decode", str(coded), "-q")
-        decoders.append(Job(f"decode {shape}", words, ".png", same_pixels(pixels)))
+        back = ("decode", str(coded), "-q")
+        decoders.append(Job(f"decode {shape}", back, ".png", same_pixels(pixels)))
     crops = {f"{i}.png": crop(images[i % len(images)], SMALL, i) for i in range(ARCHIVED)}
     some, archive = folder / "some", folder / "some.dfa"
     some.mkdir()
@@ -79,7 +79,7 @@ def make_jobs(folder: Path, images: Sequence[Pixels]) -> tuple[list[Job], list[J
 
 
 def variants(images: Sequence[Pixels]) -> list[Pixels]:
-    """RGB of three sizes, grey, RGBA, and one with no two alike rows or columns of 16 bits."""
+    """RGB of three sizes, grey, RGBA, and one of 16 bits."""
     first, second = images[0], images[-1]
     rgb = [crop(first, 128, 0), crop(second, 192, 1), crop(first, SMALL, 2)]
     alpha = np.concatenate([rgb[0][:96], 255 - rgb[0][:96, :, 1:2]], axis=2)

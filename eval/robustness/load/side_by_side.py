@@ -81,9 +81,9 @@ def side_by_side(
             for i in range(each)
             for jobs in (encoders, decoders)
         ]
-        while progress and (left := until - time.monotonic()) > 0:
-            progress(round(60 * minutes - left), round(60 * minutes))
-            time.sleep(min(left, 1))
+        while progress and (now := time.monotonic()) < until:
+            progress(round(now - began), round(60 * minutes))
+            time.sleep(min(until - now, 1))
         runs = [run for future in futures for run in future.result()]
     left = [path for path in work.rglob("*") if path.is_file() and "said-" not in path.name]
     return {
