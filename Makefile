@@ -12,11 +12,13 @@ BIN := .venv/bin
 .PHONY: setup demo test lint clean
 setup: .venv/ready
 
-KERNELS := $(wildcard bitstream/*.[ch] bitstream/adaptive/*.[ch] diffcodec/exact/*.[ch])
+KERNELS := $(wildcard bitstream/*.[ch] bitstream/adaptive/*.[ch] diffcodec/exact/*.[ch] \
+	diffcodec/exact/bytewise/*.[ch])
 
 .venv/codec: pyproject.toml $(KERNELS)
 	@echo "installing the codec into .venv: numpy, Pillow and a few small packages, no PyTorch"
 	$(PYTHON) -m venv .venv
+	find bitstream diffcodec -name '*.so' -delete  # Python prefers those of its own version to new ones
 	$(BIN)/pip install --quiet --editable .
 	touch $@
 

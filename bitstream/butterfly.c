@@ -20,11 +20,7 @@
 #else
 #define NOT_UNROLLED
 #endif
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 12
-#define SIMD __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
-#else
-#define SIMD
-#endif
+#include "clones.h"
 
 #define COLUMNS 256   /* of a label; a stage with more coordinates repeats them */
 #define TARGET 70     /* of the best metric */

@@ -21,11 +21,10 @@
 #endif
 
 /* AVX-512 gains nothing here: gathers and memory are what the search waits for. */
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 11
+#if !defined(SIMD) && defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 11
 #define SIMD __attribute__((target_clones("avx2", "default")))
-#else
-#define SIMD
 #endif
+#include "clones.h"
 #if defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline))
 #else

@@ -10,11 +10,7 @@
 #pragma GCC optimize("O3,fp-contract=off")
 #endif
 
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 12
-#define SIMD __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
-#else
-#define SIMD
-#endif
+#include "clones.h"
 
 #define NEAR 16 /* coordinates whose last transforms are done at once */
 

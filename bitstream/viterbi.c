@@ -19,11 +19,7 @@
 #endif
 #include "advance.h"
 
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 12
-#define SIMD __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
-#else
-#define SIMD
-#endif
+#include "clones.h"
 
 #define RENORMALISE 8 /* stages between subtractions of metric[0] */
 

@@ -21,12 +21,7 @@
 #include "fits.h"
 #include "code.h"
 
-#if defined(SIMD)
-#elif defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 12
-#define SIMD __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
-#else
-#define SIMD
-#endif
+#include "../clones.h"
 
 SIMD static int64_t code_fast(Job *job, Coder *coder, uint16_t *pixels)
 {

@@ -164,12 +164,12 @@ static Work *find(const char *name)
 /* The streams of a tuple into l; returns how many buffers are held, also after an error. */
 static int open_sources(PyObject *streams, Py_buffer *views, Layer *l)
 {
-    Py_ssize_t n = PyTuple_GET_SIZE(streams);
+    Py_ssize_t n = PyTuple_Size(streams);
     l->sources = 0;
     l->c_in = 0;
     if (n > SOURCES) PyErr_Format(PyExc_ValueError, "a layer reads at most %d streams", SOURCES);
     for (int i = 0; i < n && n <= SOURCES; i++) {
-        if (PyObject_GetBuffer(PyTuple_GET_ITEM(streams, i), &views[i], PyBUF_SIMPLE)) break;
+        if (PyObject_GetBuffer(PyTuple_GetItem(streams, i), &views[i], PyBUF_SIMPLE)) break;
         l->source[i] = views[i].buf;
         l->channels[i] = views[i].len / ((Py_ssize_t)sizeof(int32_t) * l->height * l->width);
         l->c_in += l->channels[i];
