@@ -65,6 +65,8 @@ class ClassifierFile:
 
         def make(facts: dict[str, Any], weights: Tensors) -> ClassifierFile:
             recipe = ClassifierRecipe.from_dict(facts["recipe"])
+            if not isinstance(facts["card"], dict):
+                raise TypeError("a card that is none")
             return ClassifierFile(recipe, weights, facts["card"])
 
         return load(path, KEY, make, "classifier; diffcodec train-classifier makes one")

@@ -43,13 +43,13 @@ class ExactDenoiser:
         self.given = threads, backend  # as asked for
         self._process = os.getpid()
         self.graph, self.threads = graph, threads or usable_cores()
+        self.evaluate = open_backend(graph, backend, self.threads)  # proves that its parts fit
         self.name = graph_name(graph)
         self.fingerprint = graph.fingerprint.hex()
         trained = graph.facts["recipe"].get("network", {})  # the bound's defaults
         self.sigma2: Sigma2 = trained.get("sigma2", "beta")
         self.betas: Betas = trained.get("betas", "linear")
         self.parameters = graph.parameters
-        self.evaluate = open_backend(graph, backend, self.threads)
 
     def __reduce__(self) -> tuple[type[ExactDenoiser], tuple[AnyGraph, int | None, str | None]]:
         """Pickled are its integers and what was asked for; another machine chooses for itself."""

@@ -17,6 +17,7 @@ from diffcodec.exact.window_shapes import check_windows
 from diffcodec.network.config import Betas, Predicts
 
 PEAK = 32767  # of int16
+SPARE = 16  # times the stride that the layers need is too much: memory, for nothing
 MOST_SHIFT = {"activation": 15, "accumulator": 30}
 
 Shape = tuple[int, int]  # channels, and how often the resolution was halved
@@ -36,10 +37,13 @@ def check_shapes(graph: Graph) -> None:
     deepest = graph.patch << max(halved for _, halved in streams)
     if graph.stride % deepest:
         raise CheckpointError(f"the network halves images down to 1/{deepest}, its stride not")
+    least = deepest
     for layer in graph.layers:
         side = layer.window * graph.patch << streams[layer.sources[0]][1]
         if layer.window > 1 and graph.stride % side:
             raise CheckpointError(f"windows of layer {layer.name} do not fit the network's stride")
+        least = math.lcm(least, side)
+    check_stride(graph, least)
 
 
 def macs_per_pixel(graph: IntegerNetwork) -> float:
@@ -49,6 +53,15 @@ def macs_per_pixel(graph: IntegerNetwork) -> float:
         halved.append(halved[graph.sources(k)[0]] + (layer.stride == 2) - layer.upsample)
         total += graph.weight(layer).size / (graph.patch << halved[-1]) ** 2
     return total
+
+
+def check_stride(graph: IntegerNetwork, least: int) -> None:
+    """Raises CheckpointError for a stride that makes images far larger than the layers need; least:
+    what they need."""
+    if graph.stride > SPARE * least:
+        raise CheckpointError(
+            f"images would be extended to multiples of {graph.stride} pixels, and {least} would do"
+        )
 
 
 def check_own(graph: IntegerNetwork) -> None:

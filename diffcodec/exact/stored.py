@@ -9,6 +9,7 @@ from diffcodec.errors import CheckpointError
 from diffcodec.exact.bytewise.graph import ByteGraph
 from diffcodec.exact.graph import Graph
 from diffcodec.exact.integers import KEY
+from diffcodec.exact.stated import check_stated
 from diffcodec.network.tensors import Tensors, load
 
 AnyGraph = Graph | ByteGraph
@@ -26,11 +27,13 @@ def load_integers(path: Path) -> AnyGraph:
     def make(known: dict[str, Any], tensors: Tensors) -> AnyGraph:
         structure = dict(known["structure"])
         version = structure.pop("version", 1)
-        if version not in KINDS:
+        if type(version) is not int or version not in KINDS:
             raise CheckpointError(
                 f"{path} is an integer network of version {version}, which this program does not "
                 "know; get a newer diffcodec"
             )
-        return KINDS[version].from_structure(structure, tensors, known["facts"])
+        network = KINDS[version].from_structure(structure, tensors, known["facts"])
+        check_stated(network)
+        return network
 
     return load(path, KEY, make, "integer network")

@@ -65,8 +65,9 @@ class Checkpoint:
         """Read a file of weights and check its fingerprint; raises CheckpointError."""
 
         def make(facts: dict[str, Any], weights: Tensors) -> Checkpoint:
-            return Checkpoint(
-                Recipe.from_dict(facts["recipe"]), weights, facts["tables"], facts["card"]
-            )
+            tables, card = facts["tables"], facts["card"]
+            if not (isinstance(tables, dict) and isinstance(card, dict)):
+                raise TypeError("tables or a card that are none")
+            return Checkpoint(Recipe.from_dict(facts["recipe"]), weights, tables, card)
 
         return load(path, KEY, make, "diffcodec network")

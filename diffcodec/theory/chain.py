@@ -8,14 +8,16 @@ there for comparison with papers. State -1 has seen nothing: v = inf, x0_hat = t
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffcodec.bitstream.container import ChainKind, Header
+from diffcodec.bitstream.container import MAX_NODES, ChainKind, Header
 from diffcodec.bitstream.decimals import PowerCurve, rounded_log2
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.plan import Plan
@@ -24,6 +26,7 @@ from diffcodec.errors import CheckpointError, OptionError
 from diffcodec.theory.schedule import parse_steps
 
 CHAIN_LENGTHS = (6, 12, 25, 50, 100)
+LEAST = 1e-30  # of a variance that is above 0
 
 
 @dataclass(frozen=True)
@@ -43,21 +46,45 @@ class Tables:
 
     @staticmethod
     def of(tables: dict[str, Any]) -> Tables:
-        """From a checkpoint's tables; raises CheckpointError if they were not measured yet."""
+        """From a checkpoint's tables; raises CheckpointError if they were not measured yet, and for
+        numbers that nobody measures."""
         try:
             red, green, blue = map(float, tables["prior_mean"])
-            return Tables(
+            found = Tables(
                 prior_mean=(red, green, blue),
                 prior_variance=float(tables["prior_variance"]),
                 v=np.array(tables["v"], np.float64),
                 mse=np.array(tables["mse"], np.float64),
                 chains={k: tuple(map(float, c)) for k, c in tables["chains"].items()},
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise CheckpointError(
                 "the network has no tables: run diffcodec calibrate on its float form, and export "
                 "that again if it is to be an integer one"
             ) from error
+        if not found._sound:
+            raise CheckpointError(
+                "the network's tables make no sense: get the original file again, or run diffcodec "
+                "calibrate on its float form"
+            )
+        return found
+
+    @property
+    def _sound(self) -> bool:
+        """Whether all numbers are such that a step's energy can be computed, in doubles."""
+        curve = self.v.ndim == 1 and self.v.shape == self.mse.shape and self.v.size > 0
+        chains = all(
+            name == str(len(levels)) and len(levels) <= MAX_NODES and _positive(levels)
+            for name, levels in self.chains.items()
+        )
+        return (
+            all(abs(mean) <= 1 for mean in self.prior_mean)
+            and curve
+            and chains
+            and _positive([self.prior_variance, *self.v, *self.mse])
+            and _rising(self.v)
+            and all(_rising([1 / v for v in levels]) for levels in self.chains.values())
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As a network's file keeps them: plain JSON types, rounded to what is significant."""
@@ -81,6 +108,15 @@ class Tables:
     @cached_property
     def _curve(self) -> PowerCurve:
         return PowerCurve(self.v.tolist(), self.mse.tolist())
+
+
+def _positive(numbers: Iterable[float]) -> bool:
+    """Whether all of them are above 0, and neither tiny nor huge."""
+    return all(LEAST <= number <= 1 / LEAST for number in numbers)
+
+
+def _rising(numbers: Sequence[float] | NDArray[np.float64]) -> bool:
+    return all(a < b for a, b in pairwise(numbers))
 
 
 @dataclass(frozen=True)

@@ -177,7 +177,7 @@ def stated_fingerprint(path: Path) -> bytes | None:
     """
     try:
         return bytes.fromhex(json.loads(_metadata(path)[EXACT])["fingerprint"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return None
 
 
@@ -189,7 +189,7 @@ def stated_facts(model: str | Path) -> tuple[bytes, dict[str, Any]]:
     try:
         known = json.loads(_metadata(find(model))[EXACT])
         return bytes.fromhex(known["fingerprint"]), dict(known["facts"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise CheckpointError(f"the file of the network {model} says nothing of it") from None
 
 
@@ -199,7 +199,7 @@ def _metadata(path: Path) -> dict[str, Any]:
         with open(path, "rb") as file:
             size = int.from_bytes(file.read(8), "little")
             facts = json.loads(file.read(size)) if size <= _LARGEST else {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     found = facts.get("__metadata__") if isinstance(facts, dict) else None
     return found if isinstance(found, dict) else {}

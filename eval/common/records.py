@@ -77,7 +77,7 @@ def rows(path: Path | None) -> Iterator[Record]:
                 raise RecordsError(f"{path} does not hold records; name another file")
             try:
                 row = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 row = None
             if isinstance(row, dict) and "key" in row:
                 yield row

@@ -21,7 +21,7 @@ from diffcodec.exact.bytewise.graph import (
     ByteLayer,
 )
 from diffcodec.exact.overflow import ROOM, Bounds, LayerBound, refuse
-from diffcodec.exact.shapes import check_own
+from diffcodec.exact.shapes import check_own, check_stride
 
 BYTE = 255
 MOST_SHIFT = 30
@@ -102,6 +102,7 @@ def check_bytes(graph: ByteGraph) -> None:
     deepest = graph.patch << max(halved for _, halved in streams)
     if graph.stride % deepest:
         raise CheckpointError(f"the network halves images down to 1/{deepest}, its stride not")
+    check_stride(graph, deepest)
 
 
 def _check_layer(graph: ByteGraph, layer: ByteLayer, k: int) -> None:
