@@ -54,7 +54,8 @@ def to_text(result: dict[str, Any]) -> str:
         + [one[when][what] for what in one["before"] for when in ("before", "after")]
         for one in result["one_process"]
     ]
-    of_calls = ["calls", "count", "memory", "then", "files", "then", "threads", "then"]
+    held = ("memory", "objects", "files", "threads")
+    of_calls = ["calls", "count", *(word for what in held for word in (what, "then"))]
     return "\n\n".join(
         [
             f"{together['runs']} commands, {together['side_by_side']} at a time, in "

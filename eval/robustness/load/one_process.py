@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 from collections.abc import Callable, Iterator
@@ -19,7 +20,8 @@ from diffcodec.golden import FOLDER, NETWORK
 from diffcodec.image import to_bytes
 
 WARM = 10  # a tenth of the calls comes before the first look: libraries and caches fill up once
-MORE = 2 << 20  # bytes that memory may grow by, in pages here and there
+MORE = 8 << 20  # bytes that memory may grow by: pages that threads keep come and go
+FEW = 20  # calls for each object more that there may be: caches fill up
 ENDING = 2  # threads that may just be ending
 
 FILES = (
@@ -35,19 +37,21 @@ ARCHIVES = ("plain.dfa", "archive.dfa", "rich.dfa")
 
 @dataclass(frozen=True)
 class Held:
-    """What this process has: bytes of memory that are in use, open files, threads."""
+    """What this process has: bytes of memory, Python's objects, open files, threads."""
 
     memory: int
+    objects: int
     files: int
     threads: int
 
     @classmethod
     def now(cls) -> Held:
-        """By what the system says."""
+        """By what the system says, without garbage."""
+        gc.collect()
         with open("/proc/self/statm", encoding="ascii") as file:
             pages = int(file.read().split()[1])
         tasks, files = (len(os.listdir(f"/proc/self/{name}")) for name in ("task", "fd"))
-        return cls(pages * os.sysconf("SC_PAGE_SIZE"), files, tasks)
+        return cls(pages * os.sysconf("SC_PAGE_SIZE"), len(gc.get_objects()), files, tasks)
 
 
 def repeated(name: str, count: int, calls: Iterator[Callable[[], object]]) -> dict[str, Any]:
@@ -64,6 +68,7 @@ def repeated(name: str, count: int, calls: Iterator[Callable[[], object]]) -> di
         "before": asdict(before),
         "after": asdict(after),
         "leaks": after.memory > before.memory + MORE
+        or after.objects > before.objects + count / FEW
         or after.files > before.files
         or after.threads > before.threads + ENDING,
     }
