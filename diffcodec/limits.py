@@ -19,9 +19,11 @@ from diffcodec.errors import OptionError
 
 # What decoding took at most: the program with its network, and bytes for each pixel of an image.
 # Of three channels with steps it was BYTES; further channels, and two bytes a sample, are planes.
+# A ROW has borders besides, of the network's windows and of strips: all there is of narrow images.
 BASE = 640 << 20
 BYTES = 100
 PLANE = 8
+ROW = 2200
 SURE = 4.0  # times the seconds that are allowed, by the steps so far, are a reason to stop early
 EARLY = 2.0  # seconds that have to pass before that
 
@@ -113,13 +115,14 @@ NEVER = Deadline()
 
 def memory_of_file(header: Header) -> int:
     """Bytes that decoding a .dfc file takes, about; float networks may take more."""
-    return memory_of(header.width * header.height, header.format.channels, header.format.depth)
+    format = header.format
+    return memory_of((header.height, header.width), format.channels, format.depth)
 
 
-def memory_of(pixels: int, channels: int, depth: int) -> int:
-    """Bytes that decoding an image of so many pixels takes, about."""
+def memory_of(size: tuple[int, int], channels: int, depth: int) -> int:
+    """Bytes that decoding an image of this size, (H, W), takes, about."""
     planes = max(channels - 3, 0) + (depth > 8) * channels
-    return BASE + pixels * (BYTES + PLANE * planes)
+    return BASE + size[0] * (ROW + size[1] * (BYTES + PLANE * planes))
 
 
 def _bytes(size: int) -> str:

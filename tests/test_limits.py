@@ -14,8 +14,11 @@ from PIL import Image
 
 from diffcodec import Codec, api, pillow
 from diffcodec.archive.archive import make_header, write_archive
+from diffcodec.archive.group import GroupCoder
 from diffcodec.archive.reading import contents, extract_pictures
 from diffcodec.archive.source import Source
+from diffcodec.bitstream.archive_group import Entry
+from diffcodec.bitstream.archive_header import read_header
 from diffcodec.bitstream.container import MAX_NODES, MAX_PIXELS, parse_header
 from diffcodec.bitstream.types import Float32
 from diffcodec.cli import limit_options
@@ -80,11 +83,18 @@ class TestHeaders:
         with pytest.raises(OSError, match="251 pixels"):
             Image.open(io.BytesIO(golden())).load()
 
+    def test_narrow_images_take_more(self) -> None:
+        """As measured: 2^18 rows of a pixel took 0.5 GiB with the network `photo`, a square 0.16."""
+        narrow, square = memory_of((1 << 18, 1), 3, 8), memory_of((512, 512), 3, 8)
+        assert narrow - square > 350 << 20
+        with pytest.raises(OverLimit, match="GiB of memory"):
+            api.decode(claiming(1, 1 << 21), "no such network")
+
     def test_each_limit_has_its_sentence(self, codec: Codec) -> None:
         with pytest.raises(OverLimit, match=r"18 x 14 pixels has more than the 251 pixels"):
             codec.decode(golden(), limits=Limits(max_pixels=251))
         assert codec.decode(golden(), limits=Limits(max_pixels=252)).lossless
-        need = memory_of(252, 3, 8)
+        need = memory_of((14, 18), 3, 8)
         with pytest.raises(OverLimit, match="--max-memory"):
             codec.decode(golden(), limits=Limits(max_memory=need - 1))
         assert codec.decode(golden(), limits=Limits(max_memory=need)).lossless
@@ -151,6 +161,12 @@ class TestArchives:
         beyond = [one.image.shape[:2] for one in found if isinstance(one.found, OverLimit)]
         assert beyond == [(11, 7)] and len(found) == 9
         assert all(isinstance(one.found, np.ndarray) for one in found[:-1])
+
+    def test_tiny_tiles_count_as_a_network_pads_them(self, codec: Codec) -> None:
+        with io.BytesIO(golden("adaptive.dfa")) as file:
+            coder = GroupCoder(codec, read_header(file))
+        many = coder._memory(10_000 * [(1, 1, 3)], [Entry(10_000, 0)])
+        assert many > 10_000 * 32 * 32 * 300
 
     @pytest.mark.parametrize(
         "some", [Limits(max_memory=1 << 20), Limits(max_seconds=1e-9), Limits(max_pixels=10)]

@@ -37,7 +37,8 @@ typedef struct {
 /* Regressors of a channel: where they lie from a sample, and the base that is subtracted. */
 typedef struct {
     int n, nested[3]; /* the first of them that are fits of their own */
-    int offset[MOST], base[MOST];
+    int64_t offset[MOST]; /* of narrow strips planes may have more than 2^31 singles */
+    int base[MOST];
 } Regressors;
 
 INLINE float *plane_of(const Strip *s, int kind, int channel)
@@ -55,8 +56,7 @@ INLINE float *errors_at(const Strip *s, int channel, int row, int column)
 static void add_regressor(const Strip *s, Regressors *r, int kind, int channel, const int at[2])
 {
     if (r->n == r->nested[2]) return;
-    int64_t offset = (kind * s->channels + channel) * s->size + at[0] * s->stride + at[1];
-    r->offset[r->n] = (int)offset;
+    r->offset[r->n] = (kind * s->channels + channel) * s->size + at[0] * s->stride + at[1];
     /* Bases: 0 nothing, 1 + q x0_hat of channel q here, or without a state the mean of its left
      * and upper neighbours. */
     r->base[r->n] = kind == ESTIMATE || !s->with_state ? 1 + channel : 0;

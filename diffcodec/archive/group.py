@@ -42,6 +42,7 @@ from diffcodec.theory.denoiser import BatchDenoiser
 # 1.5 and more, and the network then as much; of graphics WebP makes next to nothing, it makes 1.
 GRAPHICS_BPD = 1.0
 TILE = 300  # bytes that a tile takes in the list of all, about
+SIDE = 32  # of a tile for a network: smaller ones are padded
 LATENTS = 500  # bytes that a pixel takes while its batch is decoded, about
 BATCH = 128 * 128  # pixels in a batch, at most: what a network runs on one thread, always alike
 
@@ -209,7 +210,8 @@ class GroupCoder:
         side = self.header.tile
         tiles = sum(-(-height // side) * -(-width // side) for height, width, _ in shapes)
         pixels = sum(math.prod(shape) for shape in shapes)
-        widest = max((min(h, side) * min(w, side) for h, w, _ in shapes), default=0)
+        padded = (_padded(min(h, side)) * _padded(min(w, side)) for h, w, _ in shapes)
+        widest = max(padded, default=0)
         batch = widest * max((entry.tiles for entry in entries), default=0)
         return BASE + TILE * tiles + pixels + LATENTS * batch
 
@@ -217,8 +219,7 @@ class GroupCoder:
         """How many tiles of a shape the stack's bits serve, and the network in one go."""
         usable = stack.bits - 32 * LANES  # states do not fall below 32 bits
         room = int(usable // self._model(shape).initial_bits)
-        side = 32  # networks pad smaller tiles
-        area = max(shape[0], side) * max(shape[1], side)
+        area = _padded(shape[0]) * _padded(shape[1])
         return max(0, min(room, max(1, BATCH // area)))
 
     def _make_model(self, shape: Shape) -> Model:
@@ -242,3 +243,8 @@ class GroupCoder:
             spent.progressive_ideal += code.ideal_bits
             spent.progressive_values += pixels.size
         return code.payload
+
+
+def _padded(side: int) -> int:
+    """A side of a tile as networks see it."""
+    return max(side, SIDE)

@@ -244,9 +244,9 @@ def _stacked(
 
 def _check(image: ImageInfo, limits: Limits) -> None:
     """Raises OverLimit for an image that asks for more pixels or memory."""
-    what, pixels = f"its {image.width} x {image.height} pixels", image.width * image.height
-    limits.check_pixels(pixels, what)
-    limits.check_memory(memory_of(pixels, image.channels, image.depth), what)
+    what, size = f"its {image.width} x {image.height} pixels", (image.height, image.width)
+    limits.check_pixels(image.width * image.height, what)
+    limits.check_memory(memory_of(size, image.channels, image.depth), what)
 
 
 def model_of(held: Contents) -> str:
