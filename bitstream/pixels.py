@@ -1,21 +1,24 @@
 """The last step: x_0 given the last state, by the discretized decoder of DDPM's eq. 13.
 
 Every sub-pixel is a Gaussian around x0_hat, integrated over the bins of width 1 (the first and the
-last extend to infinity), coded by constriction's range coder. Means lie on a grid of 1/32 grey
-level; one sigma serves the image and is stated in the stream.
+last extend to infinity), coded by constriction's range coder; range_coder.py does the same where
+there is none. Means lie on a grid of 1/32 grey level; one sigma serves the image and is stated in
+the stream.
 """
 
 from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Any
 
-import constriction
 import numpy as np
 from numpy.typing import NDArray
 
+from diffcodec.bitstream import range_coder
 from diffcodec.bitstream.decimals import in_decimals, power_of_two
 from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.bitstream.kernel import load_kernel
 from diffcodec.bitstream.sample_format import RGB8, SampleFormat
 from diffcodec.bitstream.types import Int32, Pixels
 
@@ -25,6 +28,10 @@ STORED = 255  # in place of a sigma index: the pixels follow as they are, whole 
 CHUNK = 1 << 16  # sub-pixels coded as one block
 SMALL = 1 << 13  # sub-pixels up to which a block's last word is trimmed
 CUT_RUN = 512  # samples of a cut block are shown in runs of so many (part of the format)
+
+KERNEL: Any = load_kernel("constriction")
+_QUEUE: Any = KERNEL.stream.queue if KERNEL else range_coder
+_MODEL: Any = KERNEL.stream.model if KERNEL else range_coder
 
 
 @lru_cache(maxsize=SIGMAS)
@@ -77,7 +84,7 @@ def best_sigma(pixels: Pixels, means: Int32, format: SampleFormat = RGB8) -> int
 
 def encode_block(pixels: Pixels, means: Int32, index: int, format: SampleFormat = RGB8) -> bytes:
     """Code at most CHUNK samples (n,), given means (n,); big-endian words, tail trimmed."""
-    coder = constriction.stream.queue.RangeEncoder()
+    coder = _QUEUE.RangeEncoder()
     coder.encode(pixels.astype(np.int32), _model(format), *_parameters(means, index))
     data = coder.get_compressed().astype(">u4").tobytes()
     return _trim(data, pixels, means, index, format)
@@ -93,7 +100,7 @@ def decode_block(
     if complete:
         return _decode(_decoder(data), means, index, format)
     words = len(data) // 4
-    decoder, shadow = _decoder(data[: 4 * words]), constriction.stream.queue.RangeEncoder()
+    decoder, shadow = _decoder(data[: 4 * words]), _QUEUE.RangeEncoder()
     done = np.empty(0, format.dtype)
     for start in range(0, len(means), CUT_RUN):
         run = means[start : start + CUT_RUN]
@@ -110,7 +117,7 @@ def decode_block(
 
 
 def _decode(
-    decoder: constriction.stream.queue.RangeDecoder,
+    decoder: Any,
     means: Int32,
     index: int,
     format: SampleFormat,
@@ -125,17 +132,17 @@ def _decode(
     return np.asarray(symbols, format.dtype)
 
 
-def _model(format: SampleFormat) -> constriction.stream.model.QuantizedGaussian:
-    return constriction.stream.model.QuantizedGaussian(0, format.peak)
+def _model(format: SampleFormat) -> Any:
+    return _MODEL.QuantizedGaussian(0, format.peak)
 
 
 def _parameters(means: Int32, index: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return means / float(GRID), np.full(len(means), sigma_of(index))
 
 
-def _decoder(data: bytes) -> constriction.stream.queue.RangeDecoder:
+def _decoder(data: bytes) -> Any:
     padded = data + bytes(-len(data) % 4 + 8)
-    return constriction.stream.queue.RangeDecoder(np.frombuffer(padded, ">u4").astype(np.uint32))
+    return _QUEUE.RangeDecoder(np.frombuffer(padded, ">u4").astype(np.uint32))
 
 
 def _trim(data: bytes, pixels: Pixels, means: Int32, index: int, format: SampleFormat) -> bytes:

@@ -11,7 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffcodec.bitstream import ans, butterfly_search, polar_search, rotation, viterbi
+from diffcodec.bitstream import (
+    adaptive,
+    ans,
+    butterfly_search,
+    pixels,
+    polar_search,
+    rotation,
+    viterbi,
+)
 from diffcodec.codec import Codec
 from diffcodec.errors import CheckpointError
 from diffcodec.exact.backends import BACKENDS, Unavailable, conforms, open_backend
@@ -46,13 +54,18 @@ def selftest() -> Iterator[Check]:
 
 
 def kernels() -> dict[str, bool]:
-    """Which of the coders' inner loops are compiled; numpy does the others, with the same bits."""
+    """Which of the coders' inner loops are compiled; numpy does the others, with the same bits.
+
+    "range" is constriction's coder, which Python replaces.
+    """
     return {
         "trellis": viterbi.KERNEL is not None,
         "butterfly": butterfly_search.KERNEL is not None,
         "polar": polar_search.KERNEL is not None,
         "rotation": rotation.KERNEL is not None,
         "ans": ans.KERNEL is not None,
+        "adaptive": adaptive.KERNEL is not None,
+        "range": pixels.KERNEL is not None,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import constriction
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diffcodec.bitstream import range_coder
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.pixels import (
     GRID,
@@ -75,6 +77,70 @@ def test_probabilities_are_those_of_equation_13() -> None:
     sigma = np.full(500, sigma_of(53) / 127.5)
     nats = discretized_gaussian_log_likelihood(x0, mean, sigma)
     assert ideal_bits(pixels, means, 53) == pytest.approx(-nats.sum() / np.log(2), rel=1e-6)
+
+
+# --- without constriction -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("peak", [255, 15])
+def test_the_range_coder_in_python_is_constriction_s(peak: int) -> None:
+    built = constriction.stream
+    theirs, ours = built.model.QuantizedGaussian(0, peak), range_coder.QuantizedGaussian(0, peak)
+    rng = np.random.default_rng(peak)
+    for index in range(0, SIGMAS, 5):
+        symbols = rng.integers(0, peak + 1, 400).astype(np.int32)
+        means = rng.integers(-40 * GRID, 296 * GRID, 400) / GRID
+        sigmas = np.full(400, sigma_of(index))
+        coder, python = built.queue.RangeEncoder(), range_coder.RangeEncoder()
+        for part in np.split(np.arange(400), [0, 1, 3, 50, 51, 200]):
+            for one, model in ((coder, theirs), (python, ours)):
+                one.encode(symbols[part], model, means[part], sigmas[part])
+            assert coder.num_words() == python.num_words()
+            words = python.get_compressed()
+            assert np.array_equal(coder.get_compressed(), words) and words.dtype == np.uint32
+        for start in (0, 9):  # the code, and words that are none, or of other symbols
+            decoders = (
+                built.queue.RangeDecoder(words[start:]),
+                range_coder.RangeDecoder(words[start:]),
+            )
+            found = [
+                decoded(one, model, means, sigmas)
+                for one, model in zip(decoders, (theirs, ours), strict=True)
+            ]
+            assert found[0] == found[1]
+            assert start or found[0] == symbols.tolist()
+
+
+def decoded(decoder: Any, model: object, means: np.ndarray, sigmas: np.ndarray) -> list[int | None]:
+    """Symbols, and None where the words are found to be no code."""
+    found: list[int | None] = []
+    for at in range(len(means)):
+        try:
+            found += decoder.decode(model, means[at : at + 1], sigmas[at : at + 1]).tolist()
+        except AssertionError:
+            return [*found, None]
+    return found
+
+
+def test_carries_run_through_held_words() -> None:
+    """Symbols whose low end comes just below a carry hold words back for long."""
+    held = 0
+    theirs = constriction.stream.model.QuantizedGaussian(0, 255)
+    ours = range_coder.QuantizedGaussian(0, 255)
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        coder, python = constriction.stream.queue.RangeEncoder(), range_coder.RangeEncoder()
+        for _ in range(150):  # the symbol that leaves the end of the range open
+            middle = (1 << 64) - python.low if python.held else rng.integers(0, 1 << 62)
+            quantile = min((1 << 24) - 1, int(middle) // (python.range >> 24))
+            gaussian = np.array([100.0]), np.array([sigma_of(int(rng.integers(40, 90)))])
+            symbol = ours.find(quantile, 100.0, float(gaussian[1][0]))
+            for one, model in ((coder, theirs), (python, ours)):
+                one.encode(np.array([symbol], np.int32), model, *gaussian)
+            held = max(held, python.held)
+            assert coder.num_words() == python.num_words()
+        assert np.array_equal(coder.get_compressed(), python.get_compressed())
+    assert held >= 2
 
 
 # --- the code as FORMAT.md has it ---------------------------------------------------------------

@@ -100,7 +100,8 @@ def test_everything_passes_here(few: None) -> None:
     assert "colour.dfc" in table and "NO" not in table
     told = json.loads(run("--json").stdout)
     assert told["passes"] is True
-    assert sorted(told["compiled"]) == ["ans", "butterfly", "polar", "rotation", "trellis"]
+    coders = ["adaptive", "ans", "butterfly", "polar", "range", "rotation", "trellis"]
+    assert sorted(told["compiled"]) == coders
     for network in ("tiny", "golden"):
         tried = [c["backend"] for c in told["checks"] if c["subject"] == network]
         assert tried == list(BACKENDS)
