@@ -90,7 +90,9 @@ def test_decode_survives_a_full_disk_and_a_second_run(scene: Scene, tmp_path: Pa
 
 @pytest.mark.parametrize("way", ["EIO", "shrinks"])
 def test_decode_survives_reads_that_fail(scene: Scene, tmp_path: Path, way: str) -> None:
-    assert not spoilt(case(scene, "decode"), scene, tmp_path, scene.coded, way)
+    decode = case(scene, "decode")
+    known = Known({}, {"a.png": None}, 1.0, 0)  # nothing is right
+    assert not spoilt(decode, known, scene, tmp_path, scene.coded, way)
 
 
 # --- faults that have to be noticed ---------------------------------------------------------------
@@ -140,7 +142,9 @@ def test_a_result_that_changes_is_noticed() -> None:
     assert of_result(one, right, done, {**good, ".a.json~0.part": b""})
     assert of_result(one, right, replace(done, code=1), good)
     assert not of_files(one, right, {}, {"a.jsonl": b'{"key": 1}\n{"ke'})
-    assert of_files(one, right, {}, {"a.jsonl": b'{"ke\n{"key": 1}\n'}) == ["a.jsonl is not whole"]
+    assert of_files(one, right, {}, {"a.json": b'{"ke'}) == ["a.json is not whole"]
+    assert not of_result(one, right, done, {**good, "a.jsonl": b'{"ke\n{"key": 1}\n'})
+    assert of_result(one, right, done, {**good, "a.jsonl": b'{"ke\n'})
     assert of_files(one, right, {"a.json": b"{}older"}, {}) == ["the older a.json is gone"]
     assert strangers(one, {**good, "tmp/x": b""}) == ["tmp/x"]
 

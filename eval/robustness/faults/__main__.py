@@ -66,7 +66,7 @@ def rows_of(
     if "disk" in kinds:
         yield "disk", fill(case, known, base, few, seed, processes)
     if "reads" in kinds:
-        yield "reads", spoil(case, scene, base, processes)
+        yield "reads", spoil(case, known, scene, base, processes)
     if "pairs" in kinds:
         yield "pairs", meet(case, known, base, few, seed)
 

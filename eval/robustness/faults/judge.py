@@ -8,6 +8,7 @@ import json
 import pickle
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,12 @@ from diffcodec.eval.robustness.faults.cases import OUT, Case
 Files = dict[str, bytes]
 
 TIMES = (
-    "seconds",
-    "per_second",
+    "second",
     "environment",
     "command",
     "hours",
     "memory",
+    "ing_time",
 )  # differ from call to call
 OLDER = b"older"  # what the older results have at their end
 KEPT = "what was done is kept in"  # of an archive that can be resumed
@@ -66,10 +67,12 @@ def meaning(name: str, data: bytes) -> Any:
 
 
 def _rows(data: bytes) -> list[Any]:
-    """All lines of JSON; the last one may be cut short, until it is gone on with."""
-    *lines, last = data.split(b"\n")
-    del last
-    return [json.loads(line) for line in lines]
+    """All whole lines of JSON: one that was cut short stays, and the records' reader skips it."""
+    found = []
+    for line in data.split(b"\n")[:-1]:
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return found
 
 
 def _timeless(value: Any) -> Any:

@@ -16,12 +16,11 @@ from typing import Any
 
 from diffcodec.eval.robustness.faults.calls import Ended, call
 from diffcodec.eval.robustness.faults.cases import Case
-from diffcodec.eval.robustness.faults.judge import files_in, of_trace
-from diffcodec.eval.robustness.faults.kills import room
+from diffcodec.eval.robustness.faults.judge import Files, files_in, of_files, of_trace, strangers
+from diffcodec.eval.robustness.faults.kills import Known, room
 from diffcodec.eval.robustness.faults.scene import Scene
 
 BROKEN = "/proc/self/mem"  # a file whose first byte cannot be read: EIO
-FEW = "--bytes"  # a cut may show a picture all the same
 
 
 def _folder(path: Path) -> None:
@@ -70,7 +69,7 @@ def inputs(case: Case, scene: Scene) -> list[Path]:
     return found
 
 
-def spoilt(case: Case, scene: Scene, base: Path, path: Path, way: str) -> list[str]:
+def spoilt(case: Case, known: Known, scene: Scene, base: Path, path: Path, way: str) -> list[str]:
     """What is found after a call that reads a spoilt file."""
     folder = room(base)
     mine = folder / "scene"
@@ -81,25 +80,25 @@ def spoilt(case: Case, scene: Scene, base: Path, path: Path, way: str) -> list[s
     settings = {"shrink": str(ours)} if way == "shrinks" else {}
     spoilt_case = replace(case, words=tuple(words))
     ended = call(spoilt_case, case.first, folder, settings=settings)
-    return _judge(case, ended, files_in(folder), one=str(path) in case.words)
+    return _judge(case, known, ended, files_in(folder))
 
 
-def _judge(case: Case, ended: Ended, after: dict[str, bytes], one: bool) -> list[str]:
-    """one: the case names this file; else it is one of several in a folder."""
+def _judge(case: Case, known: Known, ended: Ended, after: Files) -> list[str]:
+    """What could be read has a result, which is the right one."""
     found = [f"exit code {ended.code}"] if ended.code not in (0, 1, 2) else []
     found += of_trace(ended)
     if ended.code and not any(line.startswith("diffcodec: ") for line in ended.lines):
         found.append("no sentence says why")
-    if ended.code and one:
-        found += [f"{name} is left" for name in after if name not in case.grows]
-    return found + [f"{name} is left" for name in after if name.endswith(".part")]
+    if ended.code:
+        found += of_files(case, known.right, {}, after)
+    return found + [f"{name} is left" for name in strangers(case, after)]
 
 
-def spoil(case: Case, scene: Scene, base: Path, processes: int) -> dict[str, Any]:
+def spoil(case: Case, known: Known, scene: Scene, base: Path, processes: int) -> dict[str, Any]:
     """Every input in every way; the row of a result."""
     jobs = [(path, way) for path in inputs(case, scene) for way in WAYS]
     with ThreadPoolExecutor(processes) as pool:
-        found = list(pool.map(lambda job: spoilt(case, scene, base, *job), jobs))
+        found = list(pool.map(lambda job: spoilt(case, known, scene, base, *job), jobs))
     return {
         "command": case.name,
         "reads": len(jobs),
