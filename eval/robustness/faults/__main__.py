@@ -59,7 +59,7 @@ def rows_of(
     processes: int,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """(kind of fault, what it did) to one command; sizes of the disk and pairs are fewer."""
-    known, few = know(case, base), max(1, moments // 5)
+    known, few = know(case, base), max(1, moments // 10)
     if "kills" in kinds:
         began = time.monotonic()
         yield "kills", row(case, kill(case, known, base, moments, seed, processes), began)
@@ -109,7 +109,7 @@ def to_text(found: dict[str, list[dict[str, Any]]]) -> str:
     type=click.IntRange(1),
     default=100,
     show_default=True,
-    help="That each command is killed at; a fifth as many full disks, and pairs.",
+    help="That each command is killed at; a tenth as many full disks, and pairs.",
 )
 @click.option(
     "--kind", "kinds", type=click.Choice(KINDS), multiple=True, help="Of fault (default: all)."
