@@ -1,6 +1,7 @@
 # make demo   install the codec (no PyTorch), encode an image, cut the file at five sizes, decode each
 # make test   install the rest as well, run the whole test suite
 # make lint   style and types
+# make fuzz   a million inputs made to break what reads them: half an hour on two cores
 # Everything is installed into .venv; the system's Python is not touched.
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test lint fuzz clean
 setup: .venv/ready
 
 KERNELS := $(wildcard bitstream/*.[ch] bitstream/adaptive/*.[ch] diffcodec/exact/*.[ch] \
@@ -38,6 +39,11 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Number n of a target is the same bytes for everybody; findings are kept in findings/.
+fuzz: setup
+	$(BIN)/python -m diffcodec.eval.robustness.fuzz --inputs 1000000 --seed 0 -j 2 \
+		--json eval/results/fuzz.json
 
 clean:
 	rm -rf .venv build *.egg-info demo

@@ -21,7 +21,7 @@ import click
 from diffcodec.eval.common import options
 from diffcodec.eval.common.progress import progress_bar
 from diffcodec.eval.common.results import provenance, write_result
-from diffcodec.eval.robustness.fuzz.registry import TARGETS, shares
+from diffcodec.eval.robustness.fuzz.registry import TARGETS, shares, target_of
 from diffcodec.eval.robustness.fuzz.runner import Outcome, pieces, run
 from diffcodec.eval.robustness.fuzz.worker import Found
 from diffcodec.files import write_atomic
@@ -33,7 +33,7 @@ def row(name: str, outcome: Outcome) -> dict[str, Any]:
     """What a result says of a target."""
     return {
         "target": name,
-        "about": TARGETS[name].about,
+        "about": target_of(name).about,
         "inputs": outcome.inputs,
         "accepted": outcome.accepted,
         "refused": outcome.refused,
@@ -41,6 +41,7 @@ def row(name: str, outcome: Outcome) -> dict[str, Any]:
         "slowest_cpu_seconds": round(outcome.slowest, 4),
         "slowest_input": outcome.slowest_number,
         "memory_bytes": outcome.memory,
+        "kept_bytes": outcome.kept,
         "inputs_per_second": round(outcome.inputs / max(outcome.seconds, 1e-9), 1),
     }
 
@@ -81,13 +82,19 @@ def to_text(rows: list[dict[str, Any]], found: list[dict[str, Any]]) -> str:
 
     keys = ("target", "inputs", "accepted", "refused", "findings", "slowest_cpu_seconds")
     lines = [
-        [*(one[key] for key in keys), one["memory_bytes"] / 2**20, one["inputs_per_second"]]
+        [
+            *(one[key] for key in keys),
+            one["memory_bytes"] / 2**20,
+            one["kept_bytes"] / 2**20,
+            one["inputs_per_second"],
+        ]
         for one in rows
     ]
     total = [sum(one[key] for one in rows) for key in keys[1:5]]
-    lines.append(["all", *total, max(one["slowest_cpu_seconds"] for one in rows), "", ""])
-    head = ["target", "inputs", "accepted", "refused", "findings", "slowest s", "MiB", "a second"]
-    table = tabulate(lines, head, intfmt=",", floatfmt=("", "", "", "", "", ".2f", ".0f", ",.0f"))
+    lines.append(["all", *total, max(one["slowest_cpu_seconds"] for one in rows), "", "", ""])
+    head = ["target", "inputs", "accepted", "refused", "findings", "slowest s", "MiB", "kept"]
+    formats = ("", "", "", "", "", ".2f", ".0f", ".0f", ",.0f")
+    table = tabulate(lines, [*head, "a second"], intfmt=",", floatfmt=formats)
     return "\n".join([table, *(f"{f['target']}: {f['where']} ({f['inputs']:,})" for f in found)])
 
 

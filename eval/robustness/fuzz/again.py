@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from diffcodec.eval.common import options
-from diffcodec.eval.robustness.fuzz.registry import TARGETS
+from diffcodec.eval.robustness.fuzz.registry import TARGETS, target_of
 
 
 @options.measurement
@@ -18,7 +18,7 @@ def main(file: Path, target: str | None) -> None:
     name = target or file.stem.rpartition("-")[0]
     if name not in TARGETS:
         raise click.UsageError(f'there is no target "{name}"; there are {", ".join(TARGETS)}')
-    click.echo(TARGETS[name].verdict(file.read_bytes()))
+    click.echo(target_of(name).verdict(file.read_bytes()))
 
 
 if __name__ == "__main__":

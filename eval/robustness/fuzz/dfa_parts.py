@@ -60,9 +60,15 @@ class GroupParts:
             metadata=data[group.metadata_at : end],
         )
 
-    def pack(self, dice: Random) -> bytes:
-        """The group; its lengths are right, but those of `placed`, which are as they are."""
-        directory = repacked(dumped(self.lists, dice), dice)
+    def pack(self, dice: Random | None = None) -> bytes:
+        """The group; its lengths are right, but those of `placed`, which are as they are.
+
+        dice: for a directory that is packed in odd ways.
+        """
+        if dice is None:
+            directory = zlib.compress(json.dumps(self.lists).encode())
+        else:
+            directory = repacked(dumped(self.lists, dice), dice)
         head = packed(len(directory)) + directory + b"".join(map(packed, self.placed))
         head += self.entries
         lead = GROUP + packed(len(head)) + packed(len(self.stack))

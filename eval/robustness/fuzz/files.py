@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from random import Random
 
 from diffcodec import api
@@ -20,6 +22,7 @@ from diffcodec.limits import Limits
 from diffcodec.verify import verify
 
 LIMITS = Limits(max_pixels=1 << 12, max_seconds=3.0, max_memory=1 << 30)
+LARGER = replace(LIMITS, max_pixels=1 << 16)
 
 
 def read_header(data: bytes) -> None:
@@ -39,19 +42,20 @@ def take_apart(data: bytes) -> None:
     to_text(audit(file, None))
 
 
-def decode(data: bytes) -> None:
+def decode(data: bytes, limits: Limits = LIMITS) -> None:
     """The image of all of it and of a prefix, and a preview."""
     codec, dice = corpus.codec(), Random(data)
-    header, _ = parse_header(data)
-    whole = codec.decode(data, limits=LIMITS)
+    header, head = parse_header(data)
+    whole = codec.decode(data, limits=limits)
     assert whole.pixels.shape == (header.height, header.width, header.format.channels)
     way = dice.randrange(4)
     if way == 0:
-        codec.decode(data, limits=LIMITS, scale=dice.choice((2, 4, 8)))
+        codec.decode(data, limits=limits, scale=dice.choice((2, 4, 8)))
     elif way == 1:
-        codec.decode(data[: dice.randrange(len(data))], limits=LIMITS)
+        codec.decode(data[: dice.randrange(head, len(data) + 1)], limits=limits)
     elif way == 2:
-        for shown in codec.progressive(data[: dice.randrange(len(data))], limits=LIMITS):
+        part = data[: dice.randrange(head, len(data) + 1)]
+        for shown in codec.progressive(part, limits=limits):
             assert shown.pixels.shape == whole.pixels.shape
 
 
@@ -86,7 +90,7 @@ TARGETS = (
     Target(
         "polar",
         "the same with steps of the polar code, which take a tenth of a second each",
-        decode,
+        partial(decode, limits=LARGER),
         lambda: corpus.golden(".dfc", slow=True),
         _varied,
         weight=3,

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 import diffcodec.pillow
+from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.eval.robustness.fuzz import corpus
 from diffcodec.eval.robustness.fuzz.files import LIMITS
 from diffcodec.eval.robustness.fuzz.files import TARGETS as OF_FILES
@@ -44,8 +45,8 @@ def open_by_pillow(data: bytes) -> None:
                 if Random(data).random() < 0.2:
                     file.draft(None, (4, 4))
                 file.load()
-        except OSError:
-            return
+        except OSError as error:
+            raise BitstreamError(str(error)) from error
 
 
 def _pngs() -> list[bytes]:

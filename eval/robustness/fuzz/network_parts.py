@@ -115,7 +115,9 @@ def _numbers(old: NDArray[Any], dice: Random) -> NDArray[Any]:
     if not new.size:
         return old
     where = slice(None) if dice.random() < 0.3 else slice(*sorted(_places(new.size, dice)))
-    if new.dtype.kind == "f":
+    if new.dtype.kind == "f" and new.itemsize < 8:
+        new[where] = dice.choice((0.0, -1.0, 6e4, float("nan"), float("inf"), 1e-7, 0.5))
+    elif new.dtype.kind == "f":
         new[where] = dice.choice((0.0, -1.0, 1e300, float("nan"), float("inf"), 1e-300, 0.5))
     elif new.dtype.kind in "iu":
         info = np.iinfo(new.dtype)

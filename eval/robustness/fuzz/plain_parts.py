@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from random import Random
 
-from diffcodec.bitstream.container import parse_varint
+from diffcodec.bitstream.container import MAX_PIXELS, parse_varint
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.plan import Plan
 from diffcodec.bitstream.sample_format import SampleFormat
@@ -42,7 +42,7 @@ def varied_plain(
 
 def _varied_part(data: bytes, dice: Random, shape: Shape, depth: int, guarded: bool) -> bytes:
     changed = mutated(data, dice, ())
-    if not often(dice):
+    if not often(dice) or shape[0] * shape[1] > MAX_PIXELS:
         return changed
     format, start = SampleFormat(shape[2], depth), b""
     if depth > 8:

@@ -11,6 +11,7 @@ from diffcodec.eval.robustness.fuzz import (
     pixels,
     texts,
 )
+from diffcodec.eval.robustness.fuzz.planted import PLANTED
 from diffcodec.eval.robustness.fuzz.target import Target
 
 TARGETS: dict[str, Target] = {
@@ -18,6 +19,11 @@ TARGETS: dict[str, Target] = {
     for module in (files, archives, pixels, metadata, images, networks, texts)
     for target in module.TARGETS
 }
+
+
+def target_of(name: str) -> Target:
+    """A target, or one of those that are planted."""
+    return {**TARGETS, **PLANTED}[name]
 
 
 def shares(inputs: int, targets: list[Target]) -> dict[str, int]:

@@ -21,7 +21,7 @@ from diffcodec.eval.robustness.fuzz.worker import ENOUGH, Found, Piece, Tally, i
 
 SECONDS = 20.0  # that an input may take; what the targets allow their decoders is less
 PATIENCE = 2.0  # seconds from SIGABRT, which makes a process say where it is, to SIGKILL
-PARTS = 4  # of a target's inputs
+PARTS = 2  # of a target's inputs
 FELLED = 20  # processes that a piece may take
 LINE = re.compile(r'File "([^"]+)", line (\d+) in (\w+)')
 CONTEXT = multiprocessing.get_context("spawn")
@@ -38,6 +38,7 @@ class Outcome:
     slowest: float = 0.0
     slowest_number: int = 0
     memory: int = 0
+    kept: int = 0
     seconds: float = 0.0
     findings: list[Found] = field(default_factory=list)
 
@@ -46,7 +47,8 @@ class Outcome:
         self.inputs += tally.number - start
         self.accepted += tally.accepted
         self.refused += tally.refused
-        self.memory, self.seconds = max(self.memory, tally.memory), self.seconds + seconds
+        self.memory, self.kept = max(self.memory, tally.memory), max(self.kept, tally.kept)
+        self.seconds += seconds
         if tally.slowest > self.slowest:
             self.slowest, self.slowest_number = tally.slowest, tally.slowest_number
 
@@ -63,9 +65,12 @@ def pieces(shares: dict[str, int], seed: int) -> list[Piece]:
 
 
 def run(
-    todo: Sequence[Piece], processes: int, progress: Progress | None = None
+    todo: Sequence[Piece],
+    processes: int,
+    progress: Progress | None = None,
+    seconds: float = SECONDS,
 ) -> dict[str, Outcome]:
-    """The outcome of every target."""
+    """The outcome of every target; seconds: that an input may take."""
     total, waiting = sum(piece.stop - piece.start for piece in todo), list(todo)
     outcomes, running = defaultdict[str, Outcome](Outcome), list[_Running]()
     with TemporaryDirectory() as folder:
@@ -76,7 +81,7 @@ def run(
             for one in list(running):
                 outcome = outcomes[one.piece.target]
                 outcome.findings += one.news()
-                if one.process.is_alive() and not one.hangs:
+                if one.process.is_alive() and not one.hangs(seconds):
                     continue
                 running.remove(one)
                 rest = one.end(outcome)
@@ -105,10 +110,9 @@ class _Running:
         self.process.start()
         sender.close()
 
-    @property
-    def hangs(self) -> bool:
+    def hangs(self, seconds: float) -> bool:
         """Whether its input takes too long."""
-        return bool(0 < self.tally.began < time.monotonic() - SECONDS)
+        return bool(0 < self.tally.began < time.monotonic() - seconds)
 
     def news(self) -> Iterator[Found]:
         """What it found since."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
+import os
 import resource
 import sys
 import time
@@ -18,7 +19,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from diffcodec.eval.robustness.fuzz.registry import TARGETS
+from diffcodec.eval.robustness.fuzz.memory import Memory
+from diffcodec.eval.robustness.fuzz.registry import target_of
 from diffcodec.eval.robustness.fuzz.target import Target
 
 ROOM = 3 << 30  # bytes of addresses that a process may take further, for the machine's sake
@@ -31,7 +33,8 @@ HOME = "diffcodec/"
 class Tally(ctypes.Structure):
     """number: of the input at hand, since `began` (time.monotonic); its bytes are the first `size`
     of `data`. The others are about inputs that are done: how many were accepted and refused, CPU
-    seconds and number of the slowest, bytes of memory that they took beyond what the seeds take.
+    seconds and number of the slowest, bytes of memory that one of them took at most, and bytes that
+    all of them left behind.
     """
 
     _fields_ = [
@@ -44,6 +47,7 @@ class Tally(ctypes.Structure):
         ("slowest", ctypes.c_double),
         ("slowest_number", ctypes.c_uint64),
         ("memory", ctypes.c_uint64),
+        ("kept", ctypes.c_uint64),
     ]
 
     def show(self, data: bytes) -> None:
@@ -84,21 +88,24 @@ def work(piece: Piece, tally: Any, findings: Connection, log: Path) -> None:
     """Do a piece; log: a file for what is left to say when it dies."""
     with log.open("w") as file:
         faulthandler.enable(file)
+        os.dup2(file.fileno(), sys.stderr.fileno())  # for what libraries in C complain of
         _guard()
-        target = TARGETS[piece.target]
+        target = target_of(piece.target)
         seeds = target.seeds()
         for data in seeds:
             with suppress(Exception):
                 target.verdict(data)
-        base = _memory()
+        memory = Memory()
         for number in range(piece.start, piece.stop):
             tally.number, tally.size, tally.began = number, 0, time.monotonic()
             data = target.input(seeds, piece.seed, number)
             tally.show(data)
+            memory.mark()
             found = attempt(target, data, number, tally)
-            tally.memory = max(tally.memory, _memory() - base)
-            if found is None and tally.memory > target.memory:
-                grown = f"{tally.memory >> 20} MiB"
+            taken, tally.kept = memory.taken, memory.kept
+            tally.memory = max(tally.memory, taken)
+            if found is None and max(taken, tally.kept) > target.memory:
+                grown = f"{taken >> 20} MiB taken, {tally.kept >> 20} MiB kept"
                 found = Found(target.name, number, "memory", "memory", grown, data)
             if found is not None:
                 findings.send(found)
@@ -137,11 +144,6 @@ def where(error: BaseException) -> str:
 def in_package(path: str) -> str:
     """The end of a path that does not depend on where the program lies."""
     return path[path.rfind(HOME) :] if HOME in path else Path(path).name
-
-
-def _memory() -> int:
-    """Bytes that this process has taken at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _guard() -> None:
