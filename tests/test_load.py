@@ -59,7 +59,8 @@ def test_commands_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_command_that_fails_or_errs_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     missing = Job("bad", ("decode", "missing.dfc"), ".png", lambda _: True)
-    assert "missing.dfc" in str(side_by_side.run(missing, tmp_path, 0, 0.0).fault)
+    run = side_by_side.run(missing, tmp_path, 0, 0.0)
+    assert "missing.dfc" in str(run.fault) and 10 << 20 < run.memory < 1 << 30
     save(synthetic_image(8, 8, 3, seed=0), tmp_path / "images/a.png")
     known = synthetic_image(8, 8, 3, seed=1)
     assert not same_pixels(known)(tmp_path / "images/a.png")

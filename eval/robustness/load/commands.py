@@ -28,11 +28,6 @@ class Job:
     right: Callable[[Path], bool]
 
 
-def diffcodec(*words: str) -> list[str]:
-    """A command as this Python runs it."""
-    return [sys.executable, "-m", "diffcodec", *words]
-
-
 def same_bytes(known: bytes) -> Callable[[Path], bool]:
     """Is a file this one? Encoders make the same bytes every time."""
     return lambda path: path.read_bytes() == known
@@ -88,14 +83,16 @@ def variants(images: Sequence[Pixels]) -> list[Pixels]:
 
 
 def crop(pixels: Pixels, side: int, seed: int) -> Pixels:
-    """Some (side, side, C) of an image, or what there is."""
+    """Some (side, side, 3) of an image, or what there is."""
+    if pixels.shape[2] == 1:
+        pixels = np.repeat(pixels, 3, axis=2)
     rng = np.random.default_rng(seed)
     top, left = (int(rng.integers(0, max(1, length - side))) for length in pixels.shape[:2])
     return np.ascontiguousarray(pixels[top : top + side, left : left + side])
 
 
 def _make(words: Sequence[str], target: Path) -> None:
-    subprocess.run(diffcodec(*words, "-o", str(target)), check=True)
+    subprocess.run([sys.executable, "-m", "diffcodec", *words, "-o", str(target)], check=True)
 
 
 def take_away(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-import threading
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,8 @@ from statistics import mean
 from typing import Any
 
 from diffcodec.bitstream.types import Pixels, Progress
-from diffcodec.eval.robustness.load.commands import Job, diffcodec, make_jobs, take_away
+from diffcodec.eval.robustness.load import measured
+from diffcodec.eval.robustness.load.commands import Job, make_jobs, take_away
 
 GROWS = 1.1  # times the memory of the first third of its runs: then a command's memory grows
 THIRDS = 6  # runs of a command from which on thirds of them are compared
@@ -38,22 +39,18 @@ def run(job: Job, folder: Path, number: int, since: float) -> Run:
     target = folder / f"out-{number}{job.suffix}"
     began = time.monotonic()
     environment = {**os.environ, "TMPDIR": str(folder / "tmp"), "OMP_NUM_THREADS": "1"}
-    with open(folder / f"said-{threading.get_ident()}", "w+b") as said:
-        process = subprocess.Popen(
-            diffcodec(*job.words, "-o", str(target)), stdout=said, stderr=said, env=environment
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        words = said.read().decode(errors="backslashreplace")
+    measure = folder / f"memory-{number}"
+    command = [sys.executable, "-m", measured.__name__, str(measure), *job.words, "-o", str(target)]
+    done = subprocess.run(command, capture_output=True, env=environment, check=False)
     fault = None
-    if process.returncode:
-        fault = f"exit code {process.returncode}: {words.strip()}"
+    if done.returncode:
+        fault = f"exit code {done.returncode}: {done.stderr.decode(errors='replace').strip()}"
     elif not job.right(target):
         fault = "the result is wrong"
+    memory = int(measure.read_text(encoding="ascii")) if measure.exists() else 0
+    take_away(measure)
     take_away(target)
-    end = time.monotonic()
-    return Run(job.name, began - since, end - began, usage.ru_maxrss * 1024, fault)
+    return Run(job.name, began - since, time.monotonic() - began, memory, fault)
 
 
 def worker(jobs: Sequence[Job], first: int, folder: Path, until: float, since: float) -> list[Run]:
@@ -85,7 +82,7 @@ def side_by_side(
             progress(round(now - began), round(60 * minutes))
             time.sleep(min(until - now, 1))
         runs = [run for future in futures for run in future.result()]
-    left = [path for path in work.rglob("*") if path.is_file() and "said-" not in path.name]
+    left = [path for path in work.rglob("*") if path.is_file()]
     return {
         "minutes": round((time.monotonic() - began) / 60, 2),
         "side_by_side": 2 * each,
