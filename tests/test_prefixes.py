@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ import pytest
 from diffcodec import Codec
 from diffcodec.archive.reading import extract
 from diffcodec.bitstream.errors import BitstreamError
+from diffcodec.eval.common.processes import in_order
 from diffcodec.eval.robustness.prefixes import golden
 from diffcodec.eval.robustness.prefixes.__main__ import ALLOWED, findings, to_text
 from diffcodec.eval.robustness.prefixes.golden import archive_row, golden_row, whole_golden
+from diffcodec.eval.robustness.prefixes.jobs import doer
 from diffcodec.eval.robustness.prefixes.prefix import EXACT, Prefix, psnr_of, sharing, summary
 from diffcodec.eval.robustness.prefixes.shipped import Large, centre, shipped_row, sizes_of
 from diffcodec.golden import FOLDER
@@ -104,6 +107,11 @@ def test_an_archive_that_loses_images_is_noticed(monkeypatch: pytest.MonkeyPatch
     row = archive_row(codec, data, [1, 100, 600, 700, len(data)])
     assert (row["fewer"], row["wrong"], row["first_image"]) == (1, 1, 100)
     assert "images get lost (1) or are wrong (1)" in findings({"name": "x", **row})[0]
+
+
+def test_jobs_are_done_in_other_processes() -> None:
+    (row,) = in_order(partial(doer, 99), ["narrow.dfc"], 2, "files")
+    assert row == golden_row("narrow.dfc", stride=99)
 
 
 def test_psnr_of_all_depths() -> None:

@@ -10,10 +10,9 @@ as are complete, exactly, and never fewer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -21,26 +20,15 @@ from diffcodec.eval.common import options
 from diffcodec.eval.common.images import load_named
 from diffcodec.eval.common.processes import in_order
 from diffcodec.eval.common.results import provenance, write_result
-from diffcodec.eval.robustness.prefixes.golden import golden_row, whole_golden
-from diffcodec.eval.robustness.prefixes.shipped import Large, centre, shipped_row
+from diffcodec.eval.robustness.prefixes.golden import whole_golden
+from diffcodec.eval.robustness.prefixes.jobs import Job, Row, doer
+from diffcodec.eval.robustness.prefixes.shipped import Large, centre
 
 PROGRAM = "diffcodec.eval.robustness.prefixes"
 ALLOWED = 0.1  # dB that a longer prefix may be worse than a shorter one
 SMALL = 32  # side of images of which all prefixes are decoded
 FEW = 2  # of these with each network
 MODELS = ("cifar10", "photo-large")
-
-Job = str | Large  # a golden file by its name, or an image
-Row = dict[str, Any]
-
-
-def _row(stride: int, job: Job) -> Row:
-    return golden_row(job, stride) if isinstance(job, str) else shipped_row(job)
-
-
-def doer(stride: int) -> Callable[[Job], Row]:
-    """What does a job, in whatever process."""
-    return partial(_row, stride)
 
 
 def findings(row: Row) -> list[str]:
@@ -59,7 +47,7 @@ def findings(row: Row) -> list[str]:
     return [f"{row['name']}: {line}" for line in found]
 
 
-def to_text(rows: Sequence[dict[str, Any]]) -> str:
+def to_text(rows: Sequence[Row]) -> str:
     """For people."""
     from tabulate import tabulate
 
