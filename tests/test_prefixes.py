@@ -79,7 +79,8 @@ def test_the_first_bytes_of_a_step_make_nothing_worse(
     monkeypatch.setattr("diffcodec.progressive.steps.SETTLED", 0.0)
     row = summary(data, sharing(codec, data, sizes, small.pixels))
     assert row["fall_db"] > ALLOWED
-    (said,) = findings({**row, "name": "dog", "model": "cifar10", "lossless": True})
+    about = {"name": "dog", "model": "cifar10", "shape": [33, 33, 3], "lossless": True}
+    (said,) = findings({**row, **about})
     assert "dB worse at" in said
 
 
@@ -88,7 +89,7 @@ def test_what_is_wrong_is_noticed() -> None:
     row = summary(bytes(5), given)
     assert (row["images"], row["first_image"], row["refused_late"]) == (3, 2, 1)
     assert (row["fall_db"], row["fall_at"], row["step_db"]) == (0.5, 4, 0.5)
-    assert len(findings({"name": "x", "model": "y", **row})) == 3
+    assert len(findings({"name": "x", "model": "y", "shape": [9, 9, 1], **row})) == 3
     assert len(findings({"name": "x", **row, "lossless": None, "otherwise": [4]})) == 2
 
 
