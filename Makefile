@@ -1,6 +1,7 @@
 # make demo   install the codec (no PyTorch), encode an image, cut the file at five sizes, decode each
 # make test   install the rest as well, run the whole test suite
 # make lint   style and types
+# make sanitize   the kernels' tests and fuzzing under GCC's sanitizers: an hour
 # make fuzz   a million inputs made to break what reads them: half an hour on two cores
 # Everything is installed into .venv; the system's Python is not touched.
 
@@ -10,7 +11,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 
-.PHONY: setup demo test lint fuzz clean
+.PHONY: setup demo test lint sanitize fuzz clean
 setup: .venv/ready
 
 KERNELS := $(wildcard bitstream/*.[ch] bitstream/adaptive/*.[ch] diffcodec/exact/*.[ch] \
@@ -44,6 +45,10 @@ lint: setup
 fuzz: setup
 	$(BIN)/python -m diffcodec.eval.robustness.fuzz --inputs 1000000 --seed 0 -j 2 \
 		--json eval/results/fuzz.json
+
+# Builds the kernels four times more, into build/sanitize.
+sanitize: setup
+	$(BIN)/python -m diffcodec.eval.robustness.sanitize --inputs 20000 --json build/sanitize.json
 
 clean:
 	rm -rf .venv build *.egg-info demo
