@@ -44,7 +44,7 @@ SIMD static int fold(const float *restrict v, Py_ssize_t count, float unit,
     }
     int columns = count < COLUMNS ? (int)count : COLUMNS;
     for (int c = 0; c < columns; c++)
-        folded[c] = (int16_t)(sum[c] > MOST ? MOST : sum[c] < -MOST ? -MOST : sum[c]);
+        folded[c] = (int16_t)(sum[c] > MOST ? MOST : sum[c] > -MOST ? sum[c] : -MOST); /* or NaN */
     return columns;
 }
 

@@ -170,7 +170,8 @@ static PyObject *search(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "y*y*iiiw*", &values, &before, &k, &s.lanes, &s.height, &symbols))
         return NULL;
     Best *best = best_of(s.lanes);
-    int fits = s.height >= 0 && s.height <= k && k < 31 && values.len == (Py_ssize_t)4 << k &&
+    /* An int counts the numbers of all paths, and a size_t of 32 bits the bytes. */
+    int fits = s.height >= 0 && s.height <= k && s.height <= 20 && k < 28 && values.len == (Py_ssize_t)4 << k &&
                before.len == 4 * (((Py_ssize_t)1 << k) + 1) && symbols.len == (Py_ssize_t)1 << k;
     if (best && fits) ready = reserve(&s, k);
     if (ready) {

@@ -171,10 +171,11 @@ static void trace(const Search *search, uint32_t state, uint8_t *path)
 /* Memory for the search of a path, and for decisions of so many stages; 0 if there is none. */
 static int reserve(Search *search, Py_ssize_t stages)
 {
-    size_t states = (size_t)1 << search->nu;
+    size_t states = (size_t)1 << search->nu, words = states / WORD;
+    if ((size_t)stages > PTRDIFF_MAX / sizeof(uint32_t) / words) return 0;
     search->metric = malloc(sizeof(int16_t) * states);
     search->spare = malloc(sizeof(int16_t) * states);
-    search->upper = malloc(sizeof(uint32_t) * stages * (states / WORD));
+    search->upper = malloc(sizeof(uint32_t) * stages * words);
     return search->metric && search->spare && search->upper;
 }
 

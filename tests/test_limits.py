@@ -84,7 +84,7 @@ class TestHeaders:
             Image.open(io.BytesIO(golden())).load()
 
     def test_narrow_images_take_more(self) -> None:
-        """As measured: 2^18 rows of a pixel took 0.5 GiB with the network `photo`, a square 0.16."""
+        """As measured: 2^18 rows of a pixel took 0.5 GiB with `photo`, a square took 0.16."""
         narrow, square = memory_of((1 << 18, 1), 3, 8), memory_of((512, 512), 3, 8)
         assert narrow - square > 350 << 20
         with pytest.raises(OverLimit, match="GiB of memory"):

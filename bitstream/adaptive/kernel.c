@@ -40,11 +40,12 @@ SIMD static int64_t code_best(Job *job, Coder *coder, uint16_t *pixels)
 
 static const Level *const LEVELS[3] = {&FAST, &DEFAULT, &BEST};
 
-static void *zeroed(size_t bytes)
+/* NULL also for more than a size_t of 32 bits can say. */
+static void *zeroed(uint64_t bytes)
 {
     void *p = NULL;
-    if (posix_memalign(&p, 64, bytes ? bytes : 64)) return NULL;
-    return memset(p, 0, bytes);
+    if (bytes > PTRDIFF_MAX || posix_memalign(&p, 64, bytes ? (size_t)bytes : 64)) return NULL;
+    return memset(p, 0, (size_t)bytes);
 }
 
 static void close_job(Job *job)
@@ -65,8 +66,8 @@ static int open_job(const Level *l, Job *job)
     int bits = 10;
     s->stride = s->width + 2 * BORDER, s->lanes = LANES * l->experts;
     s->size = (int64_t)s->stride * (s->height + 2 * ABOVE);
-    s->planes = zeroed(sizeof(float) * KINDS * s->channels * s->size);
-    s->errors = zeroed(sizeof(float) * RING * s->channels * s->stride * s->lanes);
+    s->planes = zeroed(sizeof(float) * KINDS * s->channels * (uint64_t)s->size);
+    s->errors = zeroed((uint64_t)(sizeof(float) * RING) * s->channels * s->stride * s->lanes);
     job->segments = (s->width + SEGMENT - 1) / SEGMENT, job->groups = 2;
     for (int c = 0; c < s->channels; c++) {
         Regressors *r = &job->fits[c].regressors;
