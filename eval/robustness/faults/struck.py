@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import signal
 import sys
 import threading
@@ -105,9 +106,7 @@ def main() -> None:
     """The command, with the fault."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # as the program does, at once
     plant()
-    from diffcodec.__main__ import program
-
-    program()
+    runpy.run_module("diffcodec", run_name="__main__")
 
 
 if __name__ == "__main__":

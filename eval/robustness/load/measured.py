@@ -6,6 +6,7 @@ The system's own figure (ru_maxrss) starts at what the process had that started 
 from __future__ import annotations
 
 import atexit
+import runpy
 import sys
 from pathlib import Path
 
@@ -20,9 +21,7 @@ def main() -> None:
     """Run the command; write the number at the end."""
     target = Path(sys.argv.pop(1))
     atexit.register(lambda: target.write_text(str(peak()), encoding="ascii"))
-    from diffcodec.__main__ import program
-
-    program()
+    runpy.run_module("diffcodec", run_name="__main__")
 
 
 if __name__ == "__main__":
