@@ -1,5 +1,6 @@
 # make demo   install the codec (no PyTorch), encode an image, cut the file at five sizes, decode each
 # make test   install the rest as well, run the whole test suite
+# make portable   kernels otherwise built, and without: the same bits
 # make lint   style and types
 # make sanitize   the kernels' tests and fuzzing under GCC's sanitizers: an hour
 # make fuzz   a million inputs made to break what reads them: half an hour on two cores
@@ -11,7 +12,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 
-.PHONY: setup demo test lint sanitize fuzz clean
+.PHONY: setup demo test portable lint sanitize fuzz clean
 setup: .venv/ready
 
 KERNELS := $(wildcard bitstream/*.[ch] bitstream/adaptive/*.[ch] diffcodec/exact/*.[ch] \
@@ -36,6 +37,11 @@ demo: .venv/codec
 test: setup
 	$(BIN)/python -m pytest
 
+# Kernels built for each generation of x86-64 alone, and none: the self-test, tests of the coders.
+portable: setup
+	$(BIN)/python -m diffcodec.eval.robustness.portability -j 2 \
+		--variant x86-64 --variant x86-64-v3 --variant x86-64-v4 --variant numpy
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -48,7 +54,8 @@ fuzz: setup
 
 # Builds the kernels four times more, into build/sanitize.
 sanitize: setup
-	$(BIN)/python -m diffcodec.eval.robustness.sanitize --inputs 20000 --json build/sanitize.json
+	$(BIN)/python -m diffcodec.eval.robustness.sanitize --inputs 20000 \
+		--json eval/results/sanitize.json
 
 clean:
 	rm -rf .venv build *.egg-info demo
