@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -13,9 +14,13 @@ from diffcodec.accounting.trace import Clock
 from diffcodec.archive import account, choice
 from diffcodec.archive.archive import make_header, write_archive
 from diffcodec.archive.groups import Source
+from diffcodec.archive.reading import contents, extract
+from diffcodec.bitstream.archive import Group, pack_end, read_groups
+from diffcodec.bitstream.archive_header import read_header
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.bitstream.types import Float32, Pixels
 from diffcodec.codec import Codec
+from diffcodec.eval.robustness.fuzz.dfa_parts import GroupParts
 from diffcodec.image import load, save
 from diffcodec.theory.chain import choose_chain
 from tests.command import invoke
@@ -127,6 +132,24 @@ class TestWithoutNetwork:
             read(path, None)
         got = read(path, names=["2.png"])
         assert np.array_equal(got["2.png"], gaussian_image(2))
+
+    @compiled
+    def test_one_name_for_all(self, tmp_path: Path) -> None:
+        """No writer makes that: an image on the stack that is called as a plain one is."""
+        write(tmp_path / "a.dfa", mixed())
+        file = io.BytesIO((tmp_path / "a.dfa").read_bytes())
+        header = read_header(file)
+        start = file.tell()
+        (group,) = read_groups(file, header.listed, header.rich)
+        assert isinstance(group, Group)
+        parts = GroupParts.of(file, header, group)
+        parts.lists[1] = 9 * ["1.png"]
+        same = io.BytesIO(file.getvalue()[:start] + parts.pack() + pack_end(1, 9))
+        assert contents(same).needs_network() and contents(same).needs_network(["1.png"])
+        for names in (None, ["1.png"]):
+            with pytest.raises(BitstreamError, match="need the network"):
+                list(extract(None, same, names))
+            assert len(list(extract(CODEC, same, names))) == 9
 
     def test_commands(self, tmp_path: Path) -> None:
         folder, out = tmp_path / "in", tmp_path / "a.dfa"

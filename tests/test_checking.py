@@ -78,6 +78,7 @@ PEER = {"peers": {"jpeg": {"bpp": [1.0, 2.0], "psnr-rgb": [30.0, 35.0]}}}
         (CURVE, ("results",), [1], "holds no rate-distortion curve"),
         (PEER, ("peers", "jpeg", "bpp", 0), 0, "peers.jpeg.bpp[0] is 0"),
         (PEER, ("peers", "jpeg"), 7, "peers.jpeg is not an object"),
+        (PEER, ("peers", "jpeg", "bpp"), KeyError, "peers.jpeg.bpp is missing"),
         (PEER, ("peers",), [7], "peers is not an object"),
         ({**PEER, "codecs": {"jpeg": {}}}, ("name",), "x", "codecs.jpeg.label is missing"),
         (CURVE, ("dataset",), {"name": 7}, "dataset.name is not text"),

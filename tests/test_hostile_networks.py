@@ -119,6 +119,15 @@ def test_facts_that_are_none(text: str, tmp_path: Path) -> None:
         load_graph(path)
 
 
+def test_what_safetensors_complains_of_is_told_in_short(tmp_path: Path) -> None:
+    head = json.dumps({"a tensor": "x" * 5000}).encode()
+    path = tmp_path / "network.safetensors"
+    path.write_bytes(len(head).to_bytes(8, "little") + head)
+    with pytest.raises(CheckpointError) as refusal:
+        load_graph(path)
+    assert len(str(refusal.value)) < 400 + len(str(path))
+
+
 def tables(**fields: Any) -> dict[str, Any]:
     return {**golden_facts()["tables"], **fields}
 

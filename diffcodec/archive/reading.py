@@ -72,8 +72,8 @@ class Contents:
 
     def needs_network(self, names: Collection[str] | None = None) -> bool:
         """Whether the images with these names, or all, need the network."""
-        chosen = [p.name for p in self.images if names is None or p.name in names]
-        return any(name not in self.plain_bytes for name in chosen)
+        stacked = (group.images[i].name for group in self.groups for i in group.stacked)
+        return any(names is None or name in names for name in stacked)
 
 
 def contents(file: BinaryIO, check: bool = False, limits: Limits = USUAL) -> Contents:

@@ -67,7 +67,7 @@ def load(
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no network file {path}") from error
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is not a network file: {error}") from error
+        raise CheckpointError(f"{path} is not a network file: {str(error)[:200]}") from error
     try:
         facts = json.loads(text or "")
         network, stated = make(facts, tensors), facts["fingerprint"]

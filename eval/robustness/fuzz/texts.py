@@ -11,8 +11,10 @@ import numpy as np
 from diffcodec.classifier.config import ClassifierRecipe
 from diffcodec.eval.common.records import append, rows
 from diffcodec.eval.common.results import read_result
+from diffcodec.eval.common.similarity import SIMILARITIES
 from diffcodec.eval.figures.checking import check
 from diffcodec.eval.figures.steps import is_schedule
+from diffcodec.eval.rd.comparison import compare, to_text
 from diffcodec.eval.rd.curves import curves_of, is_rated
 from diffcodec.eval.robustness.fuzz import text_seeds
 from diffcodec.eval.robustness.fuzz.mutation import mutated, some
@@ -22,6 +24,7 @@ from diffcodec.eval.robustness.fuzz.trees import TEXTS, dumped, varied
 from diffcodec.network.config import Recipe
 from diffcodec.sampling.latents import Latents
 
+METRICS = ("psnr", "rmse", *SIMILARITIES)
 WORDS = (
     *(
         "0",
@@ -69,7 +72,9 @@ def read_a_result(data: bytes) -> None:
     result = read_result(path)
     check(path, result)
     if is_rated(result) and not is_schedule(result):
-        curves_of({path: result})
+        curves = curves_of({path: result})
+        rows = compare(curves, curves[0], Random(data).choice(METRICS))
+        assert to_text(rows, curves[0])
 
 
 def read_latents(data: bytes) -> None:

@@ -18,7 +18,7 @@ def varied(tree: Any, dice: Random) -> Any:
     """A copy of a JSON value, changed in one to a few places."""
     tree = json.loads(json.dumps(tree))
     for _ in range(some(dice)):
-        places = list(_places(tree))
+        places = list(_places(tree)) if isinstance(tree, dict | list) else []
         if not places:
             return odd(dice)
         _change(*dice.choice(places), dice)
