@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from diffcodec import api
@@ -28,6 +29,7 @@ from diffcodec.bitstream.metadata import Item, Kind
 from diffcodec.bitstream.metadata_section import parse_metadata
 from diffcodec.eval.common.results import to_json
 from diffcodec.golden import FOLDER
+from diffcodec.image.writing import to_bytes
 from diffcodec.limits import Limits, OverLimit
 
 MANY = 1 << 14
@@ -65,6 +67,17 @@ class TestMetadata:
         text = json.dumps(found, indent=1) + "\n"
         assert to_json(found) == text
         assert peak(lambda: to_json(found)) < 4 * len(text)
+
+    @pytest.mark.parametrize("format", ["png", "jpeg", "tiff"])
+    def test_images_hold_one_of_a_kind(self, format: str) -> None:
+        """A byte of a file may stand for a colour profile of kilobytes."""
+        pixels, profile = np.zeros((2, 2, 3), np.uint8), 3000 * b"profile "
+        some = (Item(Kind.ICC, profile), Item(Kind.DENSITY, b"\0\0\1\0\0\0\1\0\1"))
+        text = (Item(Kind.TEXT, b"k\0\0\0one"), Item(Kind.TEXT, b"k\0\0\0two"))
+        many = tuple(item for item in some for _ in range(50))
+        assert to_bytes(pixels, format, many + text) == to_bytes(pixels, format, some + text)
+        if format == "png":
+            assert b"one" in (data := to_bytes(pixels, format, many + text)) and b"two" in data
 
 
 def listed(shapes: Any, named: Any, times: Any, modes: Any) -> bytes:

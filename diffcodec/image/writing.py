@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,7 +30,8 @@ def to_bytes(pixels: Pixels, format: str = "png", metadata: Metadata = ()) -> by
     """A whole file from pixels (H, W, C), C = 1..4, uint8 or uint16, in one of FORMATS.
 
     "ppm" is PGM for grey and PAM with alpha; WebP and AVIF have no grey, nor an alpha that is
-    opaque throughout; JPEG and AVIF lose a little. Raises ImageError if the format cannot hold
+    opaque throughout; JPEG and AVIF lose a little. Of several items of a kind other than text the
+    first one is written. Raises ImageError if the format cannot hold
     such pixels, and for what are none. Of the metadata, what `not_kept` names is left out.
     """
     if format not in FORMATS:
@@ -47,7 +49,7 @@ def to_bytes(pixels: Pixels, format: str = "png", metadata: Metadata = ()) -> by
         return netpbm.pack(pixels)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about metadata
-        items = _oriented(tuple(item for item in metadata if held(item, format)), format)
+        items = _oriented(tuple(item for item in _once(metadata) if held(item, format)), format)
         if format in ("webp", "avif"):
             return _by_pillow(pixels, format, items)
         return {"png": png_bytes, "tiff": tiff_bytes, "jpeg": jpeg_bytes}[format](pixels, items)
@@ -81,6 +83,15 @@ def save(
         write_atomic(path, to_bytes(pixels, format or format_of(path), metadata))
     else:
         target.write(to_bytes(pixels, format or "png", metadata))
+
+
+def _once(metadata: Metadata) -> Iterator[Item]:
+    """All texts, and of every other kind the first item: no format knows several."""
+    kinds = set[Kind]()
+    for item in metadata:
+        if item.kind == Kind.TEXT or item.kind not in kinds:
+            kinds.add(item.kind)
+            yield item
 
 
 def _oriented(metadata: Metadata, format: str) -> Metadata:
