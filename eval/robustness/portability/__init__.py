@@ -1,0 +1,1 @@
+"""The codec on other processors and otherwise built: the same bits everywhere."""
