@@ -47,7 +47,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Number n of a target is the same bytes for everybody; findings are kept in findings/.
+# Input n of a target is the same bytes wherever libraries are the same; findings go to findings/.
 fuzz: setup
 	$(BIN)/python -m diffcodec.eval.robustness.fuzz --inputs 1000000 --seed 0 -j 2 \
 		--json eval/results/fuzz.json
