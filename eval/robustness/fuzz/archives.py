@@ -17,7 +17,7 @@ from diffcodec.eval.robustness.fuzz.target import Target
 from diffcodec.limits import Limits
 from diffcodec.verify import verify
 
-LIMITS = Limits(max_pixels=1 << 12, max_seconds=3.0, max_memory=1 << 30)
+LIMITS = Limits(max_pixels=1 << 12, max_seconds=10.0, max_memory=1 << 30)
 
 
 def list_images(data: bytes) -> None:

@@ -21,7 +21,7 @@ from diffcodec.golden import NETWORK
 from diffcodec.limits import Limits
 from diffcodec.verify import verify
 
-LIMITS = Limits(max_pixels=1 << 12, max_seconds=3.0, max_memory=1 << 30)
+LIMITS = Limits(max_pixels=1 << 12, max_seconds=10.0, max_memory=1 << 30)
 LARGER = replace(LIMITS, max_pixels=1 << 16)
 
 

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from diffcodec.bitstream.types import Progress
 from diffcodec.eval.robustness.fuzz.worker import ENOUGH, Found, Piece, Tally, in_package, work
 
-SECONDS = 20.0  # that an input may take; what the targets allow their decoders is less
+SECONDS = 60.0  # that an input may take; the targets allow their decoders a sixth
 PATIENCE = 2.0  # seconds from SIGABRT, which makes a process say where it is, to SIGKILL
 PARTS = 2  # of a target's inputs
 FELLED = 20  # processes that a piece may take
