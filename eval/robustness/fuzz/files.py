@@ -22,7 +22,7 @@ from diffcodec.limits import Limits
 from diffcodec.verify import verify
 
 LIMITS = Limits(max_pixels=1 << 12, max_seconds=10.0, max_memory=1 << 30)
-LARGER = replace(LIMITS, max_pixels=1 << 16)
+LARGER = replace(LIMITS, max_pixels=1 << 16, max_seconds=30.0)
 
 
 def read_header(data: bytes) -> None:

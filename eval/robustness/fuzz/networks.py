@@ -13,6 +13,7 @@ import numpy as np
 from diffcodec.classifier.config import ClassifierRecipe
 from diffcodec.classifier.file import ClassifierFile
 from diffcodec.codec import Codec
+from diffcodec.errors import CheckpointError
 from diffcodec.eval.robustness.fuzz import corpus, small_networks, text_seeds
 from diffcodec.eval.robustness.fuzz.mutation import mutated
 from diffcodec.eval.robustness.fuzz.network_parts import varied_network
@@ -52,12 +53,16 @@ def open_floats(data: bytes) -> None:
 
 def open_folder(data: bytes) -> None:
     """A folder of diffusers, as its JSON files say; the weights are always the same."""
-    files = json.loads(data)
+    try:
+        files = json.loads(data)
+        texts = {place: _text(files[place]) for place in PLACES}
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CheckpointError("these are no files of a folder") from error
     for place, weights in _weights().items():
         scratch(weights, f"folder/{place}")
-    for place in PLACES:
-        scratch(_text(files[place]), f"folder/{place}")
-    _use(load_checkpoint(scratch(_text(files[PLACES[0]]), f"folder/{PLACES[0]}").parent))
+    for place, text in texts.items():
+        last = scratch(text, f"folder/{place}")
+    _use(load_checkpoint(last.parents[1]))
 
 
 def open_classifier(data: bytes) -> None:
