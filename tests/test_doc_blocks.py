@@ -20,7 +20,14 @@ from diffcodec.zoo import shipped_networks
 
 ROOT = Path(__file__).parent.parent
 CARDS = tuple(f"diffcodec/zoo/{name}.md" for name, _ in shipped_networks())
-DOCUMENTS = ("README.md", "TRAINING.md", "docs/sampling.md", "eval/RESULTS.md", *CARDS)
+DOCUMENTS = (
+    "README.md",
+    "TRAINING.md",
+    "RELEASE.md",
+    "docs/sampling.md",
+    "eval/RESULTS.md",
+    *CARDS,
+)
 # Blocks that install, and so do not run here: the Makefile's targets and the extras are checked.
 INSTALLING = ("make", "pip")
 

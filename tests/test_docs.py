@@ -44,7 +44,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 MEASURED = (ROOT / "eval" / "RESULTS.md").read_text(encoding="utf-8")
 NETWORK = (ROOT / "bitstream" / "FORMAT-network.md").read_text(encoding="utf-8")
 FORMAT = (ROOT / "bitstream" / "FORMAT.md").read_text(encoding="utf-8")
-LINKING = ["README.md", "TRAINING.md", "docs/papers.md", "docs/sampling.md", "eval/RESULTS.md"]
+LINKING = ["README.md", "TRAINING.md", "RELEASE.md", "docs/papers.md", "docs/sampling.md"]
+LINKING += ["eval/RESULTS.md"]
 NAMES = [name for name, _ in shipped_networks()]
 
 

@@ -98,7 +98,7 @@ def test_checks_of_the_selftest_are_counted(
 
 
 def test_what_this_processor_cannot_run_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    never = Variant("z80", (), (), needs=frozenset({"z80"}))
+    never = Variant("z80", (), (), needs={"z80"})
     monkeypatch.setitem(variants.VARIANTS, "x86-64", never)
     assert variants.lacking(VARIANTS["built"]) is None
     row = portability.row_of(never, Path("none"), "trixie")
@@ -128,8 +128,10 @@ def test_a_failure_is_an_exit_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 def test_the_python_of_another_processor_sees_its_own_files_alone(tmp_path: Path) -> None:
-    for name in ("python3.13", "s390x-linux-gnu/python3.13"):
+    for name in ("python3.13", "python3.14", "s390x-linux-gnu/python3.13"):
         (tmp_path / "usr" / "include" / name).mkdir(parents=True)
+    (tmp_path / "usr" / "bin").mkdir()
+    (tmp_path / "usr" / "bin" / "python3").symlink_to("python3.13")
     debian = Debian(tmp_path, PROCESSORS["s390x"])
     command = debian.python(Path("/copy"))
     assert command[0] == "qemu-s390x" and command[-1] == f"{tmp_path}/usr/bin/python3"

@@ -40,7 +40,8 @@ class Debian:
     def headers(self) -> list[Path]:
         """Where Python.h is, and the one that it names by the triplet; none of another library,
         which the compiler has its own of."""
-        (version,) = (p for p in (self.folder / "usr/include").glob("python3.*") if p.is_dir())
+        usr = self.folder / "usr"
+        version = usr / "include" / (usr / "bin" / "python3").readlink().name  # of several
         alone = self.folder / "headers"
         link = alone / self.processor.triplet / version.name
         if not link.is_symlink():

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
 # Tests of what kernels compute, against numpy, definitions and bytes that never change.
-CODERS = ("test_hashed", "test_butterfly", "test_rotation", "test_ans", "test_adaptive")
+CODERS = (
+    "test_hashed",
+    "test_butterfly",
+    "test_polar",
+    "test_rotation",
+    "test_ans",
+    "test_adaptive",
+)
 NETWORKS = ("test_exact_compiled", "test_bytewise_compiled")
 WHOLE = ("test_encodes",)
-NATIVE = (*CODERS, *NETWORKS, *WHOLE, "test_polar", "test_pixels", "test_byte_order", "test_light")
+REST = (*NETWORKS, "test_pixels", "test_byte_order", "test_light")
 # What is there needs Python, numpy, Pillow and pytest, not SciPy or constriction.
 EMULATED = ("test_hashed", "test_rotation", *NETWORKS, *WHOLE, "test_byte_order")
 LONG = "follows_the_format"  # of test_polar: a minute, and no kernel in it
@@ -27,7 +35,7 @@ class Variant:
     flags: tuple[str, ...] | None
     tests: tuple[str, ...]
     processor: Processor | None = None
-    needs: frozenset[str] = frozenset()
+    needs: Set[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -55,18 +63,17 @@ COMPILERS = {"i386": "i686-linux-gnu-gcc"}  # others: the triplet's
 # One form of every function instead of one for each generation, of which this machine picks the
 # newest. Instruction sets that the kernels choose among themselves are all tried by the tests.
 X86 = (
-    Variant("x86-64", ("-march=x86-64", "-DSIMD="), NATIVE, needs=frozenset({"lm"})),
-    Variant("x86-64-v3", ("-march=x86-64-v3", "-DSIMD="), NATIVE, needs=frozenset({"avx2", "fma"})),
-    Variant("x86-64-v4", ("-march=x86-64-v4", "-DSIMD="), NATIVE, needs=frozenset({"avx512vl"})),
+    Variant("x86-64", ("-march=x86-64", "-DSIMD="), (*CODERS, *WHOLE, *REST), needs={"lm"}),
+    Variant("x86-64-v3", ("-march=x86-64-v3", "-DSIMD="), (*CODERS, *WHOLE), needs={"avx2", "fma"}),
+    Variant("x86-64-v4", ("-march=x86-64-v4", "-DSIMD="), (*CODERS, *WHOLE), needs={"avx512vl"}),
 )
-UNBUILT = tuple(name for name in NATIVE if name not in WHOLE)  # which take numpy minutes
 VARIANTS = {
     variant.name: variant
     for variant in (
-        Variant("built", (), NATIVE),
+        Variant("built", (), (*CODERS, *WHOLE, *REST)),
         *X86,
-        Variant("numpy", None, UNBUILT),
-        *(Variant(f"{name}", p.flags, EMULATED, p) for name, p in PROCESSORS.items()),
+        Variant("numpy", None, (*CODERS, *REST)),  # whole files take it minutes
+        *(Variant(name, p.flags, EMULATED, p) for name, p in PROCESSORS.items()),
         *(Variant(f"{name}-numpy", None, (), p) for name, p in PROCESSORS.items()),
     )
 }
