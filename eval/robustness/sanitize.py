@@ -102,6 +102,12 @@ def rows_of(sanitizer: Sanitizer, chosen: Sequence[str], inputs: int) -> Iterato
         yield {"sanitizer": sanitizer.name, **row}
 
 
+def _line(row: dict[str, Any]) -> str:
+    """A part that is done."""
+    counts = f"{row['passed']} passed, {row['failed']} failed, {len(row['findings'])} findings"
+    return f"{row['sanitizer']} {row['part']}: {counts}, {row['seconds']} s"
+
+
 def to_text(rows: list[dict[str, Any]]) -> str:
     """For people."""
     from tabulate import tabulate
@@ -144,6 +150,8 @@ def main(
         for sanitizer in sanitizers:
             for row in rows_of(sanitizer, chosen, inputs):
                 rows.append(row)
+                if not progress:  # an hour without a word is long
+                    click.echo(_line(row), err=True)
                 if progress:
                     progress(len(rows), len(parts))
     result = {
