@@ -34,7 +34,7 @@ from tests.synthetic import synthetic_image
 
 LEVELS = (np.array([0.4, 3.0, 40.0, 900.0, 2000.0]) / 127.5) ** 2  # of `noisy`
 TABLES = {"prior_mean": [0.1, 0.0, -0.1], "prior_variance": 0.3, "v": [1e-4, 1.0]}
-TABLES |= {"mse": [1e-5, 0.2], "chains": {"2": [1.0, 0.1]}}
+TABLES |= {"mse": [1e-5, 0.2], "chains": {"6": [2.0, 1.0, 0.5, 0.2, 0.1, 0.05]}}
 
 
 def untrained(
