@@ -19,7 +19,7 @@ from scipy.special import ndtr
 
 from diffcodec import image
 from diffcodec.bitstream.types import Float32, Float64, Pixels
-from diffcodec.eval.common.records import RecordsError
+from diffcodec.eval.common.records import RecordsError, rows
 from diffcodec.eval.likelihood.elbo import COLUMNS, summarise, to_text
 from diffcodec.eval.likelihood.nll import measure
 from diffcodec.eval.likelihood.plan import PlannedImage, Settings, images_of, noise
@@ -187,6 +187,19 @@ def test_other_files_are_not_taken_for_records(tmp_path: Path) -> None:
     with pytest.raises(RecordsError, match="does not hold records"):
         terms_of(source_images(1), path=path)
     assert path.read_text() == "dear diary\n"
+
+
+@pytest.mark.parametrize("length", [1, 5, 9, 40])
+def test_a_first_record_that_was_cut_short_is_made_again(length: int, tmp_path: Path) -> None:
+    """As a full disk leaves it; also by the call after the next one."""
+    path = tmp_path / "records.jsonl"
+    terms_of(source_images(1), path=path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:length])
+    terms_of(source_images(1), path=path)
+    assert path.read_bytes() == whole[:length] + b"\n" + whole
+    terms_of(source_images(1), path=path)
+    assert len(list(rows(path))) == 1
 
 
 def test_a_stride_evaluates_less_and_says_so() -> None:

@@ -19,6 +19,7 @@ Record = dict[str, Any]
 
 
 LONGEST = 2**24  # bytes of a line, and far more than any record has
+BEGINNING = b'{"key": "'  # of every record's line
 
 
 class RecordsError(ValueError):
@@ -81,10 +82,15 @@ def rows(path: Path | None) -> Iterator[Record]:
                 row = None
             if isinstance(row, dict) and "key" in row:
                 yield row
-            elif number == 0 and line.endswith(b"\n"):
+            elif number == 0 and line.endswith(b"\n") and not _cut_short(line[:-1]):
                 raise RecordsError(f"{path} does not hold records; name another file")
     if not last.endswith(b"\n"):
         _write(path, b"\n")
+
+
+def _cut_short(line: bytes) -> bool:
+    """Whether this is the beginning of a record's line."""
+    return bool(line) and (line.startswith(BEGINNING) or BEGINNING.startswith(line))
 
 
 def check(path: Path | None) -> None:
