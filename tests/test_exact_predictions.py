@@ -272,11 +272,11 @@ def test_betas_count_for_mu_alone() -> None:
 )
 def test_other_predictions_are_refused(change: dict[str, Any], tmp_path: Path) -> None:
     graph = dataclasses.replace(build("unit"), **change)
-    with pytest.raises(CheckpointError, match="which (this program does not know|it cannot be)"):
+    with pytest.raises(CheckpointError, match=r"which (this program does not know|it cannot be)"):
         check_own(graph)
     path = tmp_path / "net.safetensors"
     graph.save(path)
-    with pytest.raises(CheckpointError, match="which (this program does not know|it cannot be)"):
+    with pytest.raises(CheckpointError, match=r"which (this program does not know|it cannot be)"):
         ExactDenoiser(load_integers(path))
 
 
