@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -37,7 +38,14 @@ def leaking(keep: Callable[[], object]) -> Iterator[Callable[[], object]]:
     return repeat(lambda: kept.append(keep()))
 
 
-@pytest.mark.parametrize("keep", [lambda: os.dup(1), lambda: b"x" * (1 << 20), lambda: [[], []]])
+def mapped() -> object:
+    """A mebibyte that is not there yet, whatever this process has freed."""
+    room = mmap.mmap(-1, 1 << 20)
+    room.write(b"x" * len(room))
+    return room
+
+
+@pytest.mark.parametrize("keep", [lambda: os.dup(1), mapped, lambda: [[], []]])
 def test_a_leak_is_noticed(keep: Callable[[], object]) -> None:
     assert repeated("bad", 20, leaking(keep))["leaks"]
     assert not repeated("good", 20, repeat(lambda: None))["leaks"]
