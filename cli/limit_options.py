@@ -17,7 +17,13 @@ PIXELS, SECONDS, MEMORY = "64M", "3600", "4G"
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
-class Amount(click.ParamType[float]):
+if TYPE_CHECKING:
+    Number = click.ParamType[float]
+else:  # before 8.4 it does not say what it makes
+    Number = click.ParamType
+
+
+class Amount(Number):
     """A number above 0, perhaps with K, M or G behind it, which count in 1,024s; or "any"."""
 
     name = "amount"

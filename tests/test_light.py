@@ -92,6 +92,21 @@ def test_what_needs_more_says_so(
         assert package in error and "pip install 'diffcodec[train]'" in error
 
 
+# Imports the command line with a click whose types take no parameters, as before 8.4.
+OLD_CLICK = """
+import sys, click
+sys.path.insert(0, sys.argv[1])
+def refuse(cls, item):
+    raise TypeError("type 'ParamType' is not subscriptable")
+click.ParamType.__class_getitem__ = classmethod(refuse)
+import diffcodec.cli.main
+"""
+
+
+def test_older_versions_of_click_do() -> None:
+    subprocess.run([sys.executable, "-c", OLD_CLICK, str(ROOT)], check=True)
+
+
 # Imports every measurement where the packages that only measuring needs are missing, and runs it.
 MEASURING = """
 import importlib, sys
