@@ -136,6 +136,8 @@ def test_the_python_of_another_processor_sees_its_own_files_alone(tmp_path: Path
     command = debian.python(Path("/copy"))
     assert command[0] == "qemu-s390x" and command[-1] == f"{tmp_path}/usr/bin/python3"
     assert f"PYTHONHOME={tmp_path}/usr" in command
+    own = Debian(tmp_path, PROCESSORS["i386"]).python(Path("/copy"))
+    assert own[0] == "env" and f"{tmp_path}/usr/lib/i386-linux-gnu:" in own[-2]
     for _ in range(2):
         version, alone = debian.headers()
         assert version.name == "python3.13"

@@ -27,15 +27,19 @@ class Debian:
     def python(self, path: Path) -> list[str]:
         """The command that runs its Python; path: where modules are looked for first."""
         usr = self.folder / "usr"
-        libraries = usr / "lib" / self.processor.triplet
-        environment = {
-            "PYTHONHOME": usr,
-            "PYTHONPATH": f"{path}:{usr / 'lib/python3/dist-packages'}",
-            "LD_LIBRARY_PATH": f"{libraries / 'blas'}:{libraries / 'lapack'}",
-        }
-        told = [word for name, value in environment.items() for word in ("-E", f"{name}={value}")]
-        qemu = f"qemu-{self.processor.qemu}"
-        return [qemu, "-L", str(self.folder), *told, str(usr / "bin" / "python3")]
+        own = usr / "lib" / self.processor.triplet
+        libraries = f"{own}:{own / 'blas'}:{own / 'lapack'}"
+        environment = [
+            f"PYTHONHOME={usr}",
+            f"PYTHONPATH={path}:{usr / 'lib/python3/dist-packages'}",
+        ]
+        python = str(usr / "bin" / "python3")
+        if self.processor.qemu is None:
+            loader = str(usr / "lib" / "ld-linux.so.2")
+            return ["env", *environment, loader, "--library-path", libraries, python]
+        told = [word for one in environment for word in ("-E", one)]
+        told += ["-E", f"LD_LIBRARY_PATH={libraries}"]
+        return [f"qemu-{self.processor.qemu}", "-L", str(self.folder), *told, python]
 
     def headers(self) -> list[Path]:
         """Where Python.h is, and the one that it names by the triplet; none of another library,

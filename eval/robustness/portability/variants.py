@@ -41,11 +41,11 @@ class Variant:
 class Processor:
     """One that qemu emulates and Debian has packages and a compiler for.
 
-    debian: its name there; triplet: of compiler and libraries; flags: of the compiler, so that it
-    has singles.
+    qemu: its name there; None: x86-64 runs its programs. debian: its name there; triplet: of
+    compiler and libraries; flags: of the compiler, so that it has singles.
     """
 
-    qemu: str
+    qemu: str | None
     debian: str
     triplet: str
     flags: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class Processor:
 PROCESSORS = {
     "aarch64": Processor("aarch64", "arm64", "aarch64-linux-gnu"),
     "armhf": Processor("arm", "armhf", "arm-linux-gnueabihf"),
-    "i386": Processor("i386", "i386", "i386-linux-gnu", ("-msse2", "-mfpmath=sse")),
+    "i386": Processor(None, "i386", "i386-linux-gnu", ("-msse2", "-mfpmath=sse")),
     "s390x": Processor("s390x", "s390x", "s390x-linux-gnu"),  # the highest byte first
 }
 COMPILERS = {"i386": "i686-linux-gnu-gcc"}  # others: the triplet's
