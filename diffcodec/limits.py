@@ -3,7 +3,8 @@
 A header of 30 bytes may claim 2^26 pixels and 1,000 steps, which are 6 GiB and a day. Who decodes
 says how many pixels, how much memory and how many seconds are all right (`Limits`): pixels and
 memory are known from the header, and refused before any work; seconds are not, as they depend on
-the network and the machine, and decoding stops between two steps or strips (`Deadline`).
+the network and the machine, and decoding stops between two steps, or within a strip (`Deadline`);
+a call of the network, which is some seconds for tens of megapixels, is waited for.
 """
 
 from __future__ import annotations

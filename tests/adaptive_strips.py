@@ -99,6 +99,6 @@ def code(
         samples[:] = 0
     colours, sigma = (case.period, case.grid), case.sigma or 1.0
     what = case.level, (channels, height, width), case.shift, *colours, sigma, *known
-    where = samples, learnt, buffer, len(buffer), decoding, cut
+    where = samples, learnt, buffer, len(buffer), decoding, cut, None
     done, size, bits = coder(*what, *where)
     return Outcome(done, size, bits, samples, learnt, bytes(buffer if decoding else buffer[:size]))

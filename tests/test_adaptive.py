@@ -16,6 +16,7 @@ import pytest
 from diffcodec.bitstream import adaptive
 from diffcodec.bitstream.adaptive.code import code_strip
 from diffcodec.bitstream.adaptive.level import LEVELS
+from diffcodec.bitstream.sample_format import RGB8
 from tests.adaptive_strips import Case, Coder, Outcome, code, samples_of
 from tests.gaussian import gaussian_codec, gaussian_image
 
@@ -114,10 +115,25 @@ def test_bytes_beyond_the_room_are_counted() -> None:
         assert small.size == whole.size > 3 and small.data == whole.data[:3]
 
 
+@pytest.mark.parametrize("kernel", [pytest.param(KERNEL, marks=needs_kernel), None])
+def test_who_waits_may_end_the_work(kernel: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adaptive, "KERNEL", kernel)
+    calls = iter((None, None, OverflowError("enough")))
+
+    def ask() -> None:
+        if (error := next(calls)) is not None:
+            raise error
+
+    size = (2000, 64) if kernel else (4, 9)  # the kernel asks after some 16,384 samples
+    with pytest.raises(OverflowError, match="enough"):
+        adaptive.decode_strip(bytes(99), True, size, None, 2, RGB8, ask)
+    assert next(calls, "over") == "over"
+
+
 # --- constants of the sources -------------------------------------------------------------------
 
 NUMBER = r"-?\d+(?:\.\d+)?f?"
-ONLY_ROOM = {"MOST_TABLES", "MOST_SETS", "MOST_FITS", "MOST_CHANNELS"}  # of arrays in C
+OF_C = {"MOST_TABLES", "MOST_SETS", "MOST_FITS", "MOST_CHANNELS", "ASK"}  # room, and a pace
 
 
 def constants(source: str) -> dict[str, list[float]]:
@@ -130,7 +146,7 @@ def constants(source: str) -> dict[str, list[float]]:
     return {
         name: [float(number.rstrip("f")) for number in re.findall(NUMBER, text)]
         for name, text in without.items()
-        if name not in ONLY_ROOM
+        if name not in OF_C
     }
 
 

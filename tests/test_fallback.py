@@ -190,7 +190,7 @@ def knowing(monkeypatch: pytest.MonkeyPatch) -> Pixels:
     module = "diffcodec.progressive.adaptive_residual"
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
-    def encode_strip(part: Pixels, side: Side | None, *_: object) -> Coded:
+    def encode_strip(part: Pixels, side: Side | None, *_: object, **__: object) -> Coded:
         return Coded(bytes(99), 790.0) if side is None else Coded(part.tobytes(), 8.0 * part.size)
 
     monkeypatch.setattr(f"{module}.encode_strip", encode_strip)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +17,17 @@ from diffcodec.archive.archive import make_header, write_archive
 from diffcodec.archive.group import GroupCoder
 from diffcodec.archive.reading import contents, extract_pictures
 from diffcodec.archive.source import Source
+from diffcodec.bitstream.adaptive import KERNEL
 from diffcodec.bitstream.archive_group import Entry
 from diffcodec.bitstream.archive_header import read_header
 from diffcodec.bitstream.container import MAX_NODES, MAX_PIXELS, parse_header
+from diffcodec.bitstream.sample_format import RGB8
 from diffcodec.bitstream.types import Float32
 from diffcodec.cli import limit_options
 from diffcodec.errors import OptionError
 from diffcodec.golden import FOLDER, NETWORK
 from diffcodec.limits import ANY, USUAL, Deadline, Limits, OverLimit, memory_of
+from diffcodec.progressive.stand_alone import decode_alone, encode_alone
 from diffcodec.theory.denoiser import Denoiser
 from tests.command import invoke
 from tests.synthetic import synthetic_image
@@ -56,6 +59,23 @@ class Slow:
         self.calls += 1
         time.sleep(0.02)
         return self.denoiser(y, v)
+
+
+@dataclass(frozen=True)
+class Patience(Deadline):
+    """A deadline that comes with a certain question."""
+
+    which: int = 0
+    questions: list[None] = field(default_factory=list)
+
+    def check(self, done: int = 0) -> None:
+        self.questions.append(None)
+        if self.asked == self.which:
+            raise OverLimit("tired")
+
+    @property
+    def asked(self) -> int:
+        return len(self.questions)
 
 
 def slow(codec: Codec) -> tuple[Codec, Slow]:
@@ -125,6 +145,17 @@ class TestSeconds:
     def test_so_do_strips_blocks_and_alpha(self, codec: Codec, name: str) -> None:
         with pytest.raises(OverLimit, match="longer than"):
             codec.decode(golden(name), limits=Limits(max_seconds=1e-9))
+
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_they_stop_within_a_strip(self, workers: int) -> None:
+        pixels = synthetic_image(*((600, 64) if KERNEL else (6, 8)), 3, seed=0)
+        data = encode_alone(pixels, RGB8, level=0).data
+        short, long = Patience(which=3), Patience()
+        with pytest.raises(OverLimit, match="tired"):
+            decode_alone(data, pixels.shape[:2], RGB8, workers, short)
+        assert short.asked == 3
+        assert np.array_equal(decode_alone(data, pixels.shape[:2], RGB8, workers, long), pixels)
+        assert long.asked >= 6
 
     def test_hours_ahead_are_not_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
         now = [0.0]

@@ -9,6 +9,7 @@ numpy do the same, bit for bit; DIFFCODEC_PURE=1 forces numpy, which takes a tho
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ from diffcodec.bitstream.types import Float32, Int32, Pixels, UInt16
 
 LEVELS = ("fast", "default", "best")  # how much model; the number is in the file
 ROOM = 64  # bytes of a strip's code beyond what its samples take, at most
+Ask = Callable[[], None]  # called every tenth of a second or so, to raise if work is to end
 KERNEL = load_kernel("diffcodec.bitstream.adaptive._kernel")
 
 
@@ -54,18 +56,19 @@ def encode_strip(
     format: SampleFormat,
     learnt: Float32 | None = None,
     grid: ColourGrid | None = None,
+    ask: Ask | None = None,
 ) -> Coded:
     """The code of planes (C, h, w); side: None where there is no state.
 
     learnt: in place of the start, to train one; it becomes what the model has learnt at the end.
-    grid: in place of the one that is found.
+    grid: in place of the one that is found. What `ask` raises ends the work.
     """
     samples = samples_of(planes)
     grid = grid or find_grid(samples, format.depth)
     room = 2 * samples.size + ROOM
     while True:
         data, start = bytearray(room), start_for(samples, side, level) if learnt is None else learnt
-        _, size, bits = _code(samples.copy(), side, level, format, grid, start, data, room)
+        _, size, bits = _code(samples.copy(), side, level, format, grid, start, data, room, ask=ask)
         if size <= room:
             return Coded(bytes([grid.byte]) + bytes(data[:size]), bits)
         room = size
@@ -78,11 +81,12 @@ def decode_strip(
     side: Side | None,
     level: int,
     format: SampleFormat,
+    ask: Ask | None = None,
 ) -> tuple[Pixels, int]:
     """Planes (C, h, w) of a strip of size (h, w), and how many of its pixels are surely right.
 
-    Pixels are counted row by row, all channels of each: h w of them if the data is complete. Never
-    raises, whatever the bytes.
+    Pixels are counted row by row, all channels of each: h w of them if the data is complete. Raises
+    nothing, whatever the bytes, but what `ask` raises, which ends the work.
     """
     height, width = size
     samples = np.zeros((height, width, format.channels), np.uint16)
@@ -90,9 +94,8 @@ def decode_strip(
     if data or complete:
         grid, code = ColourGrid.of(data[0] if data else 0), bytearray(data[1:])
         learnt, room = start_for(samples, side, level), len(code)
-        done, _, _ = _code(
-            samples, side, level, format, grid, learnt, code, room, decoding=True, cut=not complete
-        )
+        what = (samples, side, level, format, grid, learnt, code, room)
+        done, _, _ = _code(*what, decoding=True, cut=not complete, ask=ask)
     return planes_of(samples, format), done
 
 
@@ -108,10 +111,11 @@ def _code(
     *,
     decoding: bool = False,
     cut: bool = False,
+    ask: Ask | None = None,
 ) -> tuple[int, int, float]:
     """Code samples (h, w, C) into data, or decode them: pixels, bytes and bits by the model."""
     known = known_of(samples, side, format, grid)
-    coded = (samples, learnt, data, size, decoding, cut)
+    coded = (samples, learnt, data, size, decoding, cut, ask)
     if KERNEL is None:
         return code_strip(level, *known, *coded)
     done, length, bits = KERNEL.code(level, *known, *coded)

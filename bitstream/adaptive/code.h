@@ -7,7 +7,12 @@ typedef struct {
     int groups, segments;
     V *work; /* a Gram */
     double likelihood, bits; /* of the last samples; -log2 of that of all before */
+    int (*ask)(void *whom);  /* whether to stop, every ASK samples and more; or NULL */
+    void *whom;
 } Job;
+
+#define ASK 16384
+#define STOPPED (-2)
 
 INLINE int class_of(const Sample *p, int kind)
 {
@@ -107,12 +112,17 @@ INLINE void code_sample(const Level *l, Job *job, Coder *coder, Sample *p, uint1
                                         in_segment + 1))
 }
 
-/* Returns how many pixels were coded, or surely decoded. */
+/* Returns how many pixels were coded, or surely decoded; STOPPED if whom it asked said so. */
 INLINE int64_t code_strip(const Level *l, Job *job, Coder *coder, uint16_t *pixels)
 {
     const Strip *s = &job->strip;
     Sample p = {.s = s, .l = l};
-    for (int i = 0; i < s->height; i++) {
+    int since = 0;
+    for (int i = 0; i < s->height; i++, since += s->width * s->channels) {
+        if (job->ask && since >= ASK) {
+            if (job->ask(job->whom)) return STOPPED;
+            since = 0;
+        }
         extend(s, i, 0);
         for (int j = 0; j < s->width; j++) {
             int64_t pixel = (int64_t)i * s->width + j;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -44,15 +45,16 @@ def code_strip(
     size: int,
     decoding: bool,
     cut: bool,
+    ask: Callable[[], None] | None,
 ) -> tuple[int, int, float]:
     """Code samples into data, or decode them: how many pixels, bytes, and bits by the model.
 
     shape: (channels, height, width); samples (height, width, channels), and learnt (channels,
-    learnt_size), are written too.
+    learnt_size), are written too. ask: called now and then, and what it raises ends the work.
     """
     coder = Coder(data, size, decoding, cut)
     known = shape, shift, period, grid, sigma, estimate, state
-    done, bits = _run(coder, level, *known, samples, learnt)
+    done, bits = _run(coder, level, *known, samples, learnt, ask)
     if not decoding:
         coder.end_encoding()
     return done, coder.at, bits
@@ -88,13 +90,14 @@ def _run(
     state: Int32,
     samples: UInt16,
     learnt: Float32,
+    ask: Callable[[], None] | None = None,
 ) -> tuple[int, float]:
     """How many pixels were coded, and bits by the model."""
     lanes = LANES * LEVELS[level].experts
     strip = Strip(shape, shift, (period, grid), sigma, (estimate, state), lanes)
     job = Job(strip, level, learnt)
     with np.errstate(all="ignore"):
-        done = job.code(coder, samples)
+        done = job.code(coder, samples, ask)
     for channel in job.learnt:
         channel.close()
     return done, job.bits - math.log2(job.likelihood)
@@ -113,10 +116,12 @@ class Job:
         self.learnt = [Learnt(learnt, c, level, bits) for c in range(s.channels)]
         self.fits = _fits(s, self.level, self.learnt)
 
-    def code(self, coder: Decider, samples: UInt16) -> int:
+    def code(self, coder: Decider, samples: UInt16, ask: Callable[[], None] | None) -> int:
         """How many pixels were coded, or surely decoded."""
         s = self.s
         for i in range(s.height):
+            if ask is not None:  # the kernel, which is faster, does not for every row
+                ask()
             s.extend(i, False)
             for j in range(s.width):
                 for c in range(s.channels):

@@ -138,7 +138,7 @@ static void release_call(Call *c)
     PyBuffer_Release(&c->learnt);
 }
 
-/* Code the strip: how many pixels, or -1 for want of memory. */
+/* Code the strip: how many pixels, -1 for want of memory, or STOPPED. */
 static int64_t run(Call *c, Coder *coder)
 {
     const Level *l = LEVELS[c->level];
@@ -169,21 +169,33 @@ static int64_t run(Call *c, Coder *coder)
     return done;
 }
 
+/* Whether a Python function raises. */
+static int raises(void *function)
+{
+    PyGILState_STATE state = PyGILState_Ensure();
+    PyObject *result = PyObject_CallObject(function, NULL);
+    Py_XDECREF(result);
+    PyGILState_Release(state);
+    return !result;
+}
+
 static double bits_of(const Call *c) { return c->job.bits - log2(c->job.likelihood); }
 
-/* code(..., data, size, decoding, cut): how many pixels, bytes, and bits by the model. size: of the
- * data, or room. */
+/* code(..., data, size, decoding, cut, ask): how many pixels, bytes, and bits by the model. size: of
+ * the data, or room; ask: called now and then, and what it raises ends the work; or None. */
 static PyObject *code(PyObject *self, PyObject *args)
 {
     Py_buffer data;
     Py_ssize_t size;
+    PyObject *ask;
     int decoding, cut;
     Call c = {0};
     Coder coder;
     int64_t done;
     (void)self;
-    if (!PyArg_ParseTuple(args, CALL "w*nii", CALL_ARGS(c), &data, &size, &decoding, &cut))
+    if (!PyArg_ParseTuple(args, CALL "w*niiO", CALL_ARGS(c), &data, &size, &decoding, &cut, &ask))
         return NULL;
+    if (ask != Py_None) c.job.ask = raises, c.job.whom = ask;
     Py_BEGIN_ALLOW_THREADS
     begin_coding(&coder, data.buf, size, decoding, cut);
     done = run(&c, &coder);
@@ -191,6 +203,7 @@ static PyObject *code(PyObject *self, PyObject *args)
     Py_END_ALLOW_THREADS
     release_call(&c);
     PyBuffer_Release(&data);
+    if (done == STOPPED) return NULL;
     if (done < 0) return PyErr_NoMemory();
     return Py_BuildValue("LLd", (long long)done, (long long)coder.at, bits_of(&c));
 }

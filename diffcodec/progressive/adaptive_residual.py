@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import TypeVar
 
 import numpy as np
 
-from diffcodec.bitstream.adaptive import Coded, Side, decode_strip, encode_strip
+from diffcodec.bitstream.adaptive import Ask, Coded, Side, decode_strip, encode_strip
 from diffcodec.bitstream.payload import Payload, PixelBlock
 from diffcodec.bitstream.payload_writer import PixelCode
 from diffcodec.bitstream.pixels import best_sigma, ideal_bits
@@ -35,9 +36,9 @@ def encode_adaptive(
     Gaussian would take, too.
     """
 
-    def encode(columns: slice) -> Coded:
+    def encode(columns: slice, ask: Ask) -> Coded:
         part = np.ascontiguousarray(planes[:, :, columns])
-        return encode_strip(part, _side(walk, columns), level, shared.format)
+        return encode_strip(part, _side(walk, columns), level, shared.format, ask=ask)
 
     coded = list(_in_threads(encode, strips(shared.size[1]), shared.workers))
     return PixelCode(
@@ -54,16 +55,21 @@ def decode_adaptive(shared: Shared, walk: Walk | None, payload: Payload, planes:
     coding = payload.coding
     assert coding is not None and (walk is None or walk.begun)
 
-    def decode(job: tuple[PixelBlock, slice]) -> None:
+    def decode(job: tuple[PixelBlock, slice], stopped: Ask) -> None:
         block, columns = job
         if block.damaged or not (block.data or block.complete):
             return
-        shared.deadline.check()
+
+        def ask() -> None:
+            stopped()
+            shared.deadline.check()
+
+        ask()
         out = planes[:, :, columns]
         size = out.shape[1], out.shape[2]
         side = _side(walk, columns)
         values, count = decode_strip(
-            block.data, block.complete, size, side, coding.level, shared.format
+            block.data, block.complete, size, side, coding.level, shared.format, ask
         )
         if block.complete:
             out[:] = values
@@ -101,11 +107,25 @@ def _gaussian_bits(walk: Walk, planes: Pixels) -> list[float]:
     return [ideal_bits(*part, sigma, format) for part in zip(values, means, strict=True)]
 
 
+class _Stopped(Exception):
+    """Another thread has failed, or the user is tired of waiting."""
+
+
 def _in_threads(
-    work: Callable[[Item], Result], items: Iterable[Item], workers: int
+    work: Callable[[Item, Ask], Result], items: Iterable[Item], workers: int
 ) -> Iterable[Result]:
-    """The results of items, in their order."""
+    """The results of items, in their order; `work` calls what it is given, and is to end if it
+    raises."""
+    stop = Event()
+
+    def ask() -> None:
+        if stop.is_set():
+            raise _Stopped
+
     if workers == 1:
-        return map(work, items)
+        return (work(item, ask) for item in items)
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(work, items))
+        try:
+            return list(pool.map(lambda item: work(item, ask), items))
+        finally:
+            stop.set()  # otherwise Ctrl-C waits for a strip, which may be thousands of rows high
