@@ -106,6 +106,15 @@ def _ended_by_signals() -> Iterator[None]:
     def end(number: int, _: FrameType | None) -> None:
         raise KeyboardInterrupt if number == signal.SIGINT else Ended(number)
 
+    def heard_again(raised: sys.UnraisableHookArgs) -> None:
+        """What a finalizer raises ends nothing: whom a signal met there has to hear of it again."""
+        error = raised.exc_value
+        if not isinstance(error, Ended | KeyboardInterrupt) or not hasattr(signal, "pthread_kill"):
+            usual(raised)
+            return
+        _again(error.number if isinstance(error, Ended) else signal.SIGINT)
+
+    usual, sys.unraisablehook = sys.unraisablehook, heard_again
     mine = []
     if threading.current_thread() is threading.main_thread():
         known = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP", "SIGINT")]
@@ -117,6 +126,15 @@ def _ended_by_signals() -> Iterator[None]:
     finally:
         for number in mine:
             signal.signal(number, signal.SIG_DFL)
+        sys.unraisablehook = usual
+
+
+def _again(number: int) -> None:
+    """A signal once more, when the finalizer that it met is over."""
+    main_thread = threading.main_thread().ident
+    soon = threading.Timer(0.01, signal.pthread_kill, (main_thread, number))
+    soon.daemon = True
+    soon.start()
 
 
 def _leave(message: str, code: int) -> NoReturn:

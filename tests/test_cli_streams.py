@@ -222,8 +222,32 @@ def test_a_signal_leaves_no_part_of_a_file(coded: Path, number: int) -> None:
     assert sorted(os.listdir(coded)) == ["a.dfc", "a.png"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_meets_a_finalizer_is_heard_all_the_same(coded: Path, number: int) -> None:
+    """What a finalizer raises, Python prints, and goes on as if nothing had been."""
+    script = (
+        "import os, signal, time, weakref\n"
+        "from diffcodec.cli.main import main\n"
+        "def fsync(_):\n"
+        "    place = set()\n"
+        f"    weakref.finalize(place, signal.raise_signal, {int(number)}).atexit = False\n"
+        "    del place\n"
+        "    time.sleep(9)\n"
+        "os.fsync = fsync\n"
+        "main(['truncate', 'a.dfc', 'b.dfc', '--bytes', '50'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=coded, capture_output=True, check=False
+    )
+    assert done.returncode == 128 + number
+    said = done.stderr.strip().splitlines()
+    assert len(said) == 1 and said[0].startswith(b"diffcodec: ")
+    assert sorted(os.listdir(coded)) == ["a.dfc", "a.png"]
+
+
 def test_signals_are_as_before_when_a_command_is_done(coded: Path) -> None:
-    before = signal.getsignal(signal.SIGTERM)
+    before, hook = signal.getsignal(signal.SIGTERM), sys.unraisablehook
     invoke("info", coded / "a.dfc")
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(signal.SIGTERM) is before and sys.unraisablehook is hook
     assert main.name == "main"
