@@ -81,12 +81,13 @@ def extract(
       diffcodec extract upload.dfa -o out/ --max-pixels 24M --max-seconds 60
       ssh host 'cat photos.dfa' | diffcodec extract - -o photos/
     """
-    from diffcodec.archive import reading
+    from diffcodec.archive.contents import contents, model_of
     from diffcodec.archive.names import chosen
+    from diffcodec.archive.reading import extract_pictures
     from diffcodec.files import permissions
 
     with opened(source) as file, about(source):
-        held = reading.contents(file, limits=limits)
+        held = contents(file, limits=limits)
         wanted = chosen(held.images, names) if names else None
         images = [image for image in held.images if wanted is None or image.name in wanted]
         targets = _targets(images, folder, format)
@@ -95,11 +96,11 @@ def extract(
                 raise click.ClickException(f"{name_of(path)} exists; overwrite it with -f")
         codec = None
         if held.needs_network(wanted):
-            codec = network.codec(network.model or reading.model_of(held))
+            codec = network.codec(network.model or model_of(held))
         writer = _Writer(format, strip, None if source == PIPE else permissions(source))
         asked = None if wanted is None else sorted(wanted)
         with output.progress("extracting") as progress:
-            found = reading.extract_pictures(codec, file, asked, progress=progress, limits=limits)
+            found = extract_pictures(codec, file, asked, progress=progress, limits=limits)
             for path, extracted in zip(targets, found, strict=True):
                 writer.take(extracted, path)
     for problem in [*writer.lost, *writer.failed, *writer.refused]:

@@ -19,7 +19,7 @@ from diffcodec.cli.streams import PIPE, about, binary, name_of, naming, print_js
 from diffcodec.eval.common.words import counted
 
 if TYPE_CHECKING:
-    from diffcodec.archive.reading import Contents
+    from diffcodec.archive.contents import Contents
     from diffcodec.bitstream.directory import ImageInfo
     from diffcodec.bitstream.metadata import Metadata
 
@@ -46,11 +46,12 @@ def list_(source: str, check: bool, as_json: bool) -> None:
       diffcodec list photos.dfa
       diffcodec list photos.dfa --check --json
     """
-    from diffcodec.archive import reading
+    from diffcodec.archive.contents import contents
+    from diffcodec.archive.reading import metadata_of
 
     with opened(source) as file, about(source):
-        held = reading.contents(file, check)
-        carried = [items for group in held.groups for items in reading.metadata_of(file, group)]
+        held = contents(file, check)
+        carried = [items for group in held.groups for items in metadata_of(file, group)]
     if as_json:
         print_json({"input": source, **_listing(held, carried)})
     else:

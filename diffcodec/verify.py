@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from diffcodec.api import open_file
-from diffcodec.archive.reading import contents
+from diffcodec.archive.contents import contents
 from diffcodec.beside import parse_beside, payload_end
 from diffcodec.bitstream.archive import Damage
 from diffcodec.bitstream.container import (

@@ -11,8 +11,9 @@ import pytest
 
 from diffcodec.archive.account import Written
 from diffcodec.archive.archive import Network, make_header, write_archive
+from diffcodec.archive.contents import Contents, contents
 from diffcodec.archive.groups import Source
-from diffcodec.archive.reading import Contents, contents, extract
+from diffcodec.archive.reading import extract
 from diffcodec.bitstream.adaptive import KERNEL
 from diffcodec.bitstream.types import Pixels
 from diffcodec.codec import Codec

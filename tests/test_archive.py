@@ -16,8 +16,9 @@ from diffcodec.archive import archive as archives
 from diffcodec.archive import group
 from diffcodec.archive.account import Written
 from diffcodec.archive.archive import make_header, write_archive
+from diffcodec.archive.contents import Contents, contents
 from diffcodec.archive.groups import Source
-from diffcodec.archive.reading import Contents, contents, extract
+from diffcodec.archive.reading import extract
 from diffcodec.bitstream.directory import (
     ImageInfo,
     is_safe,

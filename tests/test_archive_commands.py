@@ -21,9 +21,9 @@ from PIL import Image
 
 from diffcodec.archive import archive as archives
 from diffcodec.archive.archive import make_header, write_archive
+from diffcodec.archive.contents import contents
 from diffcodec.archive.names import chosen, file_names
 from diffcodec.archive.part import part_of, writing
-from diffcodec.archive.reading import contents
 from diffcodec.archive.source import Source
 from diffcodec.bitstream.directory import ImageInfo
 from diffcodec.cli import extracting

@@ -19,10 +19,11 @@ from diffcodec.archive import archive as archives
 from diffcodec.archive.adaptive_pixels import AdaptivePixels
 from diffcodec.archive.archive import make_header
 from diffcodec.archive.bitsback import pop, push
+from diffcodec.archive.contents import contents
 from diffcodec.archive.ending import chain_of_tile, few_levels
 from diffcodec.archive.groups import Source
 from diffcodec.archive.model import Model
-from diffcodec.archive.reading import contents, extract
+from diffcodec.archive.reading import extract
 from diffcodec.bitstream.adaptive import KERNEL
 from diffcodec.bitstream.ans import Stack, StackEmpty
 from diffcodec.bitstream.archive_header import AdaptiveEnd, ArchiveHeader, read_header

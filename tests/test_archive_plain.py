@@ -13,8 +13,9 @@ from PIL import Image
 from diffcodec.accounting.trace import Clock
 from diffcodec.archive import account, choice
 from diffcodec.archive.archive import make_header, write_archive
+from diffcodec.archive.contents import contents
 from diffcodec.archive.groups import Source
-from diffcodec.archive.reading import contents, extract
+from diffcodec.archive.reading import extract
 from diffcodec.bitstream.archive import Group, pack_end, read_groups
 from diffcodec.bitstream.archive_header import read_header
 from diffcodec.bitstream.errors import BitstreamError

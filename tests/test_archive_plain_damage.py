@@ -11,8 +11,8 @@ import pytest
 from diffcodec.archive import archive as archives
 from diffcodec.archive import plain
 from diffcodec.archive.archive import make_header, write_archive
+from diffcodec.archive.contents import contents
 from diffcodec.archive.groups import Source
-from diffcodec.archive.reading import contents
 from diffcodec.bitstream.archive import Group, pack_group, read_groups, read_plain
 from diffcodec.bitstream.directory import ImageInfo
 from diffcodec.bitstream.errors import BitstreamError

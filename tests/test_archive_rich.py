@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from diffcodec.archive import archive as archives
 from diffcodec.archive import plain
 from diffcodec.archive.archive import make_header, write_archive
-from diffcodec.archive.reading import Extracted, contents, extract_pictures
+from diffcodec.archive.contents import contents
+from diffcodec.archive.reading import Extracted, extract_pictures
 from diffcodec.archive.source import Source
 from diffcodec.bitstream.archive import Group, read_groups
 from diffcodec.bitstream.archive_header import AdaptiveEnd, ArchiveHeader, read_header

@@ -17,7 +17,7 @@ import pytest
 
 from diffcodec.accounting.trace import Clock
 from diffcodec.api import metadata_of
-from diffcodec.archive.reading import contents
+from diffcodec.archive.contents import contents
 from diffcodec.archive.reading import metadata_of as metadata_in
 from diffcodec.bitstream.container import parse_header
 from diffcodec.codec import Codec

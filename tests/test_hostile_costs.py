@@ -16,8 +16,8 @@ import pytest
 
 from diffcodec import api
 from diffcodec.archive import names
+from diffcodec.archive.contents import contents
 from diffcodec.archive.names import file_names
-from diffcodec.archive.reading import contents
 from diffcodec.bitstream import archive, directory
 from diffcodec.bitstream.archive import Damage, Group, pack_end, pack_group, read_groups
 from diffcodec.bitstream.archive_header import read_header

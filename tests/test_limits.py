@@ -14,8 +14,9 @@ from PIL import Image
 
 from diffcodec import Codec, api, pillow
 from diffcodec.archive.archive import make_header, write_archive
+from diffcodec.archive.contents import contents
 from diffcodec.archive.group import GroupCoder
-from diffcodec.archive.reading import contents, extract_pictures
+from diffcodec.archive.reading import extract_pictures
 from diffcodec.archive.source import Source
 from diffcodec.bitstream.adaptive import KERNEL
 from diffcodec.bitstream.archive_group import Entry

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from diffcodec import Codec
-from diffcodec.archive.reading import contents, extract_pictures
+from diffcodec.archive.contents import contents
+from diffcodec.archive.reading import extract_pictures
 from diffcodec.bitstream.container import ARCHIVE_MAGIC, parse_header
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.eval.experiments import bit_rot

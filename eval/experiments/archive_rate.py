@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 
 from diffcodec.api import load_codec
 from diffcodec.archive.archive import CHAINS, TILE, make_header, write_archive
+from diffcodec.archive.contents import contents
 from diffcodec.archive.groups import Source
-from diffcodec.archive.reading import contents, extract
+from diffcodec.archive.reading import extract
 from diffcodec.bitstream.archive import Group
 from diffcodec.bitstream.archive_header import ArchiveHeader
 from diffcodec.bitstream.tiles import tiles_of

@@ -8,7 +8,8 @@ from random import Random
 
 import numpy as np
 
-from diffcodec.archive.reading import contents, extract_pictures, metadata_of
+from diffcodec.archive.contents import contents
+from diffcodec.archive.reading import extract_pictures, metadata_of
 from diffcodec.bitstream.errors import BitstreamError
 from diffcodec.eval.robustness.fuzz import corpus
 from diffcodec.eval.robustness.fuzz.dfa_parts import varied_archive

@@ -16,6 +16,8 @@ PACKAGES = "python3 python3-numpy python3-pil python3-click python3-safetensors 
 PACKAGES += " python3-hypothesis libpython3-dev"
 HOOK = "/usr/share/mmdebstrap/hooks/merged-usr"  # of mmdebstrap: /lib is a link to /usr/lib
 
+MIRROR = "http://deb.debian.org/debian"
+
 
 @dataclass(frozen=True)
 class Debian:
@@ -68,6 +70,7 @@ def unpack(folder: Path, processor: Processor, suite: str) -> Debian:
             '--aptopt=Acquire::Check-Valid-Until "false"',
             suite,
             str(folder),
+            MIRROR,  # alone: by default updates come from others, which lag one by one
         ]
         try:
             done = subprocess.run(command, check=False, capture_output=True, text=True)
