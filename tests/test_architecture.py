@@ -133,4 +133,4 @@ def test_convolutions_without_an_integer_form_are_refused(
 
     monkeypatch.setitem(KINDS, "plain", lambda: Other)
     with pytest.raises(CheckpointError, match="random has no exact form"):
-        layers_of(plain)
+        layers_of(random(plain.recipe.network))

@@ -19,6 +19,7 @@ from diffcodec.eval.robustness.fuzz.networks import TARGETS
 from diffcodec.eval.robustness.fuzz.small_networks import golden_facts, integers
 from diffcodec.exact.integers import KEY
 from diffcodec.network.checkpoint import Checkpoint
+from diffcodec.network.denoiser import NetworkDenoiser
 from diffcodec.network.tensors import pack
 from diffcodec.theory.chain import Tables
 from diffcodec.zoo import load_graph, stated_fingerprint
@@ -57,6 +58,7 @@ def test_what_nobody_changed_opens(data: bytes, tmp_path: Path) -> None:
         (("structure", "stride"), "2"),
         (("structure", "stride"), 65534),
         (("structure", "sigma_data"), None),
+        (("structure", "sigma_data"), 1e200),
         (("structure", "version"), [1]),
         (("structure", "layers", 1, "stride"), "1"),
         (("structure", "layers", 1, "name"), 7),
@@ -158,6 +160,21 @@ def test_tables_that_nobody_measured(fields: dict[str, Any]) -> None:
     with pytest.raises(CheckpointError, match="tables"):
         Tables.of(tables(**fields))
     assert Tables.of(tables()).chains
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("channels", 16384), ("channels", 4), ("blocks", 64), ("classes", 9)]
+)
+def test_sizes_that_weights_do_not_have_take_no_memory(
+    field: str, value: int, tmp_path: Path
+) -> None:
+    """16,384 channels are 10 GB a layer; 64 blocks are seconds."""
+    seeds: dict[str, Callable[[], list[bytes]]] = {one.name: one.seeds for one in TARGETS}
+    path = tmp_path / "odd.safetensors"
+    path.write_bytes(changed(seeds["checkpoint"]()[0], ("recipe", "network", field), value))
+    checkpoint = Checkpoint.load(path)
+    with pytest.raises(CheckpointError, match="do not fit its recipe"):
+        NetworkDenoiser(checkpoint)
 
 
 @pytest.mark.parametrize("place", ["tables", "card"])

@@ -21,7 +21,7 @@ from diffcodec.errors import CheckpointError
 from diffcodec.network.architecture import Network
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import NetworkConfig
-from diffcodec.network.kinds import build
+from diffcodec.network.kinds import trained
 from diffcodec.network.same import SameConv2d
 from diffcodec.network.windows import Attention, WindowNorm
 
@@ -171,10 +171,9 @@ def layers_of(checkpoint: Checkpoint) -> list[FloatLayer]:
     """The layers of a network, with its weights; raises CheckpointError without an exact form."""
     recipe = checkpoint.recipe
     _check_recipe(recipe.name, recipe.network)
-    network = build(recipe.network).double()
+    network = trained(checkpoint).double()
     listing = Listing(network, recipe.name)
     network.walk(listing, (0,))
-    network.load(checkpoint)
     if not all(np.isfinite(weight).all() for weight in checkpoint.weights.values()):
         raise CheckpointError(
             f"{recipe.name} has weights that are not numbers; train it again, at a lower rate"

@@ -14,7 +14,7 @@ from diffcodec.errors import CheckpointError
 from diffcodec.exact.graph import WEIGHT_TYPES, Graph, Layer
 from diffcodec.exact.integers import IntegerNetwork
 from diffcodec.exact.window_shapes import check_windows
-from diffcodec.network.config import Betas, Predicts
+from diffcodec.network.config import SPREAD, Betas, Predicts
 
 PEAK = 32767  # of int16
 SPARE = 16  # times the stride that the layers need is too much: memory, for nothing
@@ -71,7 +71,7 @@ def check_own(graph: IntegerNetwork) -> None:
     whole = all(type(n) is int and 0 <= n < 1 << 16 for n in numbers)
     if not whole or graph.patch < 1 or graph.stride < 1:
         raise CheckpointError(f"the network's sizes {numbers} make no sense")
-    if not (math.isfinite(graph.sigma_data) and graph.sigma_data > 0):
+    if not 0 < graph.sigma_data <= SPREAD:
         raise CheckpointError(f"the network's sigma_data is {graph.sigma_data}")
     if graph.predicts not in get_args(Predicts) or graph.betas not in get_args(Betas):
         raise CheckpointError(

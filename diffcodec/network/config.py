@@ -31,6 +31,8 @@ Sampling = Literal["uniform", "importance"]
 Quantize = Literal["none", "int8"]
 Target = Literal["image", "start"]
 BETWEEN = ("attention", "bare_attention")  # of network.middle, where its two blocks have one
+WIDEST, DEEPEST = 1 << 16, 64  # channels of a level; levels, and blocks of one
+SPREAD = 1000.0  # the largest sigma_data
 FIRST = 8  # [network] fields that every file has; the first files lack the others
 CONTINUOUS = ("vlb", "edm", "psnr")  # objectives that draw any noise level; the others draw t
 
@@ -76,10 +78,17 @@ class NetworkConfig:
                 "network.channels, network.blocks and network.multipliers must be positive, and "
                 "network.channels even"
             )
-        if self.patch not in (1, 2) or self.sigma_data <= 0 or not self.multipliers:
+        spread = 0 < self.sigma_data <= SPREAD
+        if self.patch not in (1, 2) or not spread or not self.multipliers:
             raise RecipeError(
-                "network.patch is 1 or 2, network.sigma_data is above 0, and network.multipliers "
-                "has a number for each level"
+                f"network.patch is 1 or 2, network.sigma_data above 0 and at most {SPREAD:g}, and "
+                "network.multipliers has a number for each level"
+            )
+        widest, deepest = max(self.multipliers), max(self.blocks, len(self.multipliers))
+        if self.channels * widest > WIDEST or self.classes > WIDEST or deepest > DEEPEST:
+            raise RecipeError(
+                "network.channels by network.multipliers, and network.classes, are at most "
+                f"{WIDEST:,}; network.blocks, and levels, at most {DEEPEST}"
             )
         if sorted(set(self.fourier)) != list(self.fourier) or any(
             not 0 <= n <= 8 for n in self.fourier

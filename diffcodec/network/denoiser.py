@@ -14,7 +14,7 @@ from diffcodec.bitstream.types import Float32
 from diffcodec.errors import CheckpointError, OptionError
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.grey import rgb_state
-from diffcodec.network.kinds import build
+from diffcodec.network.kinds import trained
 from diffcodec.network.threads import torch_threads
 
 SMALL = 3 * 128 * 128  # values in a batch up to which one thread is best
@@ -37,8 +37,7 @@ class NetworkDenoiser:
         self.sigma2 = checkpoint.recipe.network.sigma2
         self.betas = checkpoint.recipe.network.betas
         self.device = torch.device(device)
-        self.network = build(checkpoint.recipe.network)
-        self.network.load(checkpoint)
+        self.network = trained(checkpoint)
         self.network.eval().requires_grad_(False).to(self.device)
         self.network.channels_last()
         self.parameters = checkpoint.parameters

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from diffcodec.errors import CheckpointError
+
 if TYPE_CHECKING:
     from diffcodec.network.architecture import Network
+    from diffcodec.network.checkpoint import Checkpoint
     from diffcodec.network.config import NetworkConfig
 
 
@@ -26,3 +29,28 @@ KINDS: dict[str, Callable[[], type[Network]]] = {"unet": _unet}
 def build(config: NetworkConfig) -> Network:
     """An untrained network of the recipe's kind."""
     return KINDS[config.kind]()(config)
+
+
+def shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
+    """Of the weights by name; this takes no memory, whatever sizes the recipe states."""
+    import torch
+
+    with torch.device("meta"):
+        return {name: tuple(w.shape) for name, w in build(config).state_dict().items()}
+
+
+def trained(checkpoint: Checkpoint) -> Network:
+    """The network with its weights; raises CheckpointError where these are not the recipe's."""
+    from diffcodec.network.grids import without_grids
+
+    weights = without_grids(checkpoint.weights)
+    if {name: weight.shape for name, weight in weights.items()} != shapes(
+        checkpoint.recipe.network
+    ):
+        raise CheckpointError(
+            f"the weights of {checkpoint.recipe.name} do not fit its recipe; get the original "
+            "file again"
+        )
+    network = build(checkpoint.recipe.network)
+    network.load(checkpoint)
+    return network
