@@ -169,6 +169,13 @@ def test_orientation_goes_into_exif_that_lacks_it() -> None:
         assert metadata(image.to_bytes(RGB, format, items))[0] == items[0]
 
 
+def test_what_is_upright_says_nothing() -> None:
+    for format in image.FORMATS:
+        items = (Item(Kind.ORIENTATION, b"\1"), Item(Kind.ICC, SRGB))
+        written = image.to_bytes(RGB, format, items)
+        assert written == image.to_bytes(RGB, format, items[1:]), format
+
+
 @pytest.mark.parametrize("data", [b"", b"II", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff"])
 def test_damaged_exif_says_nothing(data: bytes) -> None:
     assert exif.orientation(data) == 1

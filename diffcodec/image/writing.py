@@ -98,8 +98,8 @@ def _oriented(metadata: Metadata, format: str) -> Metadata:
     """With EXIF that says how to turn the image, where only an item of its own does."""
     turn = next((item.data[0] for item in metadata if item.kind == Kind.ORIENTATION), 1)
     tags = next((item.data for item in metadata if item.kind == Kind.EXIF), None)
-    if turn == 1:
-        return metadata
+    if turn == 1:  # as every reader takes it where nobody says so
+        return tuple(item for item in metadata if item.kind != Kind.ORIENTATION)
     others = tuple(item for item in metadata if item.kind not in (Kind.ORIENTATION, Kind.EXIF))
     if format == "tiff":  # has a tag for it
         others += (Item(Kind.ORIENTATION, bytes([turn])),)
