@@ -111,6 +111,7 @@ def test_what_cannot_be_drawn_is_named(
         ("rd", ("lossless", "bpp"), "x", "lossless.bpp is not a number"),
         ("rd", ("theory", "bpp_mi"), [1.0], "theory.bpp_mi has 1 entries"),
         ("rd", ("theory", "bpp"), 0.5, "theory.bpp is not a list"),
+        ("rd", ("theory", "bpp"), None, "theory.bpp is not a list"),
         ("overhead", ("overhead_percent", "over_kl"), [], "overhead_percent.over_kl has 0 entries"),
         ("overhead", ("steps", "bpp_file", 0), "x", "steps.bpp_file[0] is not a number"),
         ("lossless", ("lossless", "peers", "png", "bpd"), None, "lossless.peers.png.bpd is not"),

@@ -64,6 +64,12 @@ def test_every_input_has_its_piece_whatever_the_processes() -> None:
         assert numbers == list(range(inputs))
 
 
+def test_archives_whose_groups_say_that_they_have_no_metadata() -> None:
+    """Input 41,115 of seed 0: where lengths are made up, right ones may come to less than none."""
+    target = TARGETS["list"]
+    assert target.input(target.seeds(), 0, 41_115)
+
+
 # --- behind the checksums -----------------------------------------------------------------------
 
 

@@ -113,7 +113,7 @@ def _tables(result: Fields, key: str) -> list[tuple[str, Fields]]:
 
 def _columns(table: Fields) -> dict[str, Sequence[float | None]]:
     """The columns that are known, of equal length, rates above 0; "bpp" is among them."""
-    table.at("bpp")
+    table.at("bpp").numbers(above=0)
     known = {
         column: next((table.at(name) for name in names if table.has(name)), None)
         for column, names in COLUMNS.items()

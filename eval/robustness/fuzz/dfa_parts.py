@@ -102,7 +102,7 @@ class GroupParts:
 
     def _resize(self, place: int, before: int, metadata: bytes) -> None:
         self.metadata = metadata
-        self.placed[place] += len(metadata) - before
+        self.placed[place] = max(self.placed[place] + len(metadata) - before, 0)
 
 
 def varied_archive(data: bytes, dice: Random, others: Sequence[bytes]) -> bytes:
