@@ -54,7 +54,10 @@ def test_a_measurement_can_be_typed(one: Measurement) -> None:
         words = words[1:]
     else:
         assert words[0] == "-m"
-        command, words = importlib.import_module(words[1]).main, words[2:]
+        module = importlib.import_module(words[1])
+        if hasattr(module, "__path__"):  # a package that can be run
+            module = importlib.import_module(f"{words[1]}.__main__")
+        command, words = module.main, words[2:]
     context = click.Context(command)
     given, rest, _ = command.make_parser(context).parse_args(words)
     assert not rest

@@ -524,6 +524,16 @@ MEASUREMENTS = (
         probes=("files", "archives"),
     ),
     Measurement(
+        "fuzz.json",
+        "python -m diffcodec.eval.robustness.fuzz --inputs 1000000 --seed 0 -j 2 --json fuzz.json",
+        20,
+    ),
+    Measurement(
+        "faults.json",
+        "python -m diffcodec.eval.robustness.faults --moments 100 --seed 0 -j 2 --json faults.json",
+        40,
+    ),
+    Measurement(
         "every-denoiser.json",
         "python -m diffcodec.eval.experiments.every_denoiser cifar10 runs/eps/model.safetensors "
         "runs/eps/model.exact.safetensors runs/eps/model.bytes.safetensors "

@@ -20,6 +20,7 @@ from diffcodec.eval.publish.tables import (
     networks,
     photographs,
     rates,
+    robustness,
     samples,
 )
 
@@ -62,6 +63,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "stack": coders.stack,
     "every-denoiser": denoisers.rows,
     "bit-rot": inputs.bit_rot,
+    "fuzzing": robustness.fuzzing,
+    "faults": robustness.faults,
     "sample-steps": samples.by_steps,
     "sample-time": samples.by_time,
     "guidance": samples.guidance,
