@@ -47,8 +47,8 @@ def mapped() -> object:
 
 @pytest.mark.parametrize("keep", [lambda: os.dup(1), mapped, lambda: [[], []]])
 def test_a_leak_is_noticed(keep: Callable[[], object]) -> None:
-    assert repeated("bad", 20, leaking(keep))["leaks"]
-    assert not repeated("good", 20, repeat(lambda: None))["leaks"]
+    assert repeated("bad", 60, leaking(keep))["leaks"]
+    assert not repeated("good", 60, repeat(lambda: None))["leaks"]
     assert Held.now().threads >= 1
 
 
