@@ -534,6 +534,13 @@ MEASUREMENTS = (
         40,
     ),
     Measurement(
+        "prefixes.json",
+        "python -m diffcodec.eval.robustness.prefixes data/kodak -j 2 --json prefixes.json",
+        25,
+        ("cifar10", "photo-large"),
+        ("files", "archives"),
+    ),
+    Measurement(
         "every-denoiser.json",
         "python -m diffcodec.eval.experiments.every_denoiser cifar10 runs/eps/model.safetensors "
         "runs/eps/model.exact.safetensors runs/eps/model.bytes.safetensors "

@@ -65,6 +65,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "bit-rot": inputs.bit_rot,
     "fuzzing": robustness.fuzzing,
     "faults": robustness.faults,
+    "prefixes": robustness.prefixes,
     "sample-steps": samples.by_steps,
     "sample-time": samples.by_time,
     "guidance": samples.guidance,
