@@ -541,6 +541,11 @@ MEASUREMENTS = (
         ("files", "archives"),
     ),
     Measurement(
+        "load.json",
+        "python -m diffcodec.eval.robustness.load data/kodak --json load.json",
+        18,
+    ),
+    Measurement(
         "every-denoiser.json",
         "python -m diffcodec.eval.experiments.every_denoiser cifar10 runs/eps/model.safetensors "
         "runs/eps/model.exact.safetensors runs/eps/model.bytes.safetensors "

@@ -66,6 +66,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "fuzzing": robustness.fuzzing,
     "faults": robustness.faults,
     "prefixes": robustness.prefixes,
+    "side-by-side": robustness.side_by_side,
     "sample-steps": samples.by_steps,
     "sample-time": samples.by_time,
     "guidance": samples.guidance,

@@ -112,7 +112,14 @@ def prefixes(results: Path) -> str:
                 f"{max(falls):.3f} dB" if falls else "-",
             ]
         )
-    head = ["what is cut", "files", "prefixes", "images", "refused late or wrong", "worse than a shorter"]
+    head = [
+        "what is cut",
+        "files",
+        "prefixes",
+        "images",
+        "refused late or wrong",
+        "worse than a shorter",
+    ]
     return f"{table(head, rows)}\n\n{machine(result)}"
 
 
