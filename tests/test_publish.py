@@ -33,6 +33,7 @@ RENAMED = (  # options and inputs, since results were measured with them
     ("--steps chosen:", "--chain chosen:"),
     ("--steps 50 -o", "--chain 50 -o"),
     (" nll.json ", " nelbo-cifar10.json "),
+    ("portability.__main__ ", "portability "),
 )
 
 

@@ -546,6 +546,13 @@ MEASUREMENTS = (
         18,
     ),
     Measurement(
+        "portability.json",
+        "python -m diffcodec.eval.robustness.portability --variant x86-64 --variant numpy "
+        "--variant i386 --variant aarch64 --variant s390x --suite forky --work port -j 1 "
+        "--json portability.json",
+        40,
+    ),
+    Measurement(
         "every-denoiser.json",
         "python -m diffcodec.eval.experiments.every_denoiser cifar10 runs/eps/model.safetensors "
         "runs/eps/model.exact.safetensors runs/eps/model.bytes.safetensors "

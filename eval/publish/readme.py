@@ -67,6 +67,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "faults": robustness.faults,
     "prefixes": robustness.prefixes,
     "side-by-side": robustness.side_by_side,
+    "portability": robustness.portability,
     "sample-steps": samples.by_steps,
     "sample-time": samples.by_time,
     "guidance": samples.guidance,

@@ -155,6 +155,7 @@ def side_by_side(results: Path) -> str:
 def portability(results: Path) -> str:
     """The codec otherwise built, and on other processors."""
     result = load(results, "portability")
+    here = result["environment"]["system"].split()[-1]
     rows = []
     for one in result["variants"]:
         if "missing" in one:
@@ -165,7 +166,7 @@ def portability(results: Path) -> str:
         rows.append(
             [
                 one["variant"],
-                where + (", emulated" if one["emulated"] else ""),
+                where + (", emulated" if one["machine"] != here else ""),
                 "no" if one["flags"] is None else "yes",
                 f"{one['checks_passed']}",
                 f"{one['tests_passed']:,}",

@@ -23,6 +23,8 @@ from diffcodec.eval.common.results import provenance, write_result
 from diffcodec.eval.robustness.portability.run import measure
 from diffcodec.eval.robustness.portability.variants import VARIANTS, Variant, lacking
 
+PROGRAM = "diffcodec.eval.robustness.portability"
+
 
 def chosen(names: tuple[str, ...], emulated: bool) -> list[Variant]:
     """The variants of some names; without any all of this processor, or all there are."""
@@ -95,7 +97,7 @@ def main(
         place = (work or Path(folder)).absolute()
         one = partial(row_of, work=place, suite=suite)
         rows = list(pool.map(one, chosen(names, emulated)))
-    write_result(json_path, {"variants": rows, **provenance(__name__, 1, processes)})
+    write_result(json_path, {"variants": rows, **provenance(PROGRAM, 1, processes)})
     click.echo(to_text(rows))
     failed = failures(rows)
     if failed:

@@ -64,7 +64,7 @@ def measure(variant: Variant, work: Path, suite: str) -> dict[str, Any]:
     row = {
         "variant": variant.name,
         "flags": None if pure else " ".join(variant.flags or ()),
-        "emulated": variant.processor is not None,
+        "emulated": variant.processor is not None and variant.processor.qemu is not None,
         **about,
         **tests(python, folder, variant.tests, pure),
         "seconds": round(time.perf_counter() - began, 1),
