@@ -6,9 +6,10 @@ import ctypes
 import gc
 import io
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import cycle, islice
 from typing import Any
 
@@ -21,7 +22,7 @@ from diffcodec.golden import FOLDER, NETWORK
 from diffcodec.image import to_bytes
 
 WARM = 10  # a tenth of the calls comes before the first look: libraries and caches fill up once
-LOOKS = 5  # at the last half of the calls
+LOOKS = 5  # at the last tenth of the calls
 MORE = 8 << 20  # bytes that memory may grow by: pages that threads keep come and go
 FEW = 20  # calls for each object more that there may be: caches fill up
 ENDING = 2  # threads that may just be ending
@@ -61,19 +62,19 @@ class Held:
 def repeated(name: str, count: int, calls: Iterator[Callable[[], object]]) -> dict[str, Any]:
     """So many calls, and what the process has after a tenth of them, and later.
 
-    After: of some looks at the last half the one with the least memory, as threads that have just
-    ended keep some for a while.
+    Its memory then is the least of some looks at the last calls, as threads that have just ended
+    keep some for a while.
     """
     for call in islice(calls, max(1, count // WARM)):
         call()
-    before, rest = Held.now(), count - count // WARM
-    for call in islice(calls, rest - rest // 2):
-        call()
-    after = Held.now()
-    for _ in range(LOOKS):
-        for call in islice(calls, rest // 2 // LOOKS):
+    before, rest, least = Held.now(), count - count // WARM, sys.maxsize
+    late = rest // WARM // LOOKS
+    for part in (rest - LOOKS * late, *[late] * LOOKS):
+        for call in islice(calls, part):
             call()
-        after = min(after, Held.now(), key=lambda held: held.memory)
+        after = Held.now()
+        least = min(least, after.memory)
+    after = replace(after, memory=least)
     return {
         "calls": name,
         "count": count,

@@ -17,7 +17,7 @@ from diffcodec.bitstream.types import Pixels, Progress
 from diffcodec.eval.robustness.load import measured
 from diffcodec.eval.robustness.load.commands import Job, make_jobs, take_away
 
-GROWS = 1.25  # times the memory of the first third of its runs: then a command's memory grows
+GROWS = 1.1  # times the memory of the first third of its runs: then a command's memory grows
 THIRDS = 6  # runs of a command from which on thirds of them are compared
 
 
