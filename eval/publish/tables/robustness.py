@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from diffcodec.eval.common.results import Result
 from diffcodec.eval.publish.tables.markdown import load, machine, table
 
 MIB = 1 << 20
@@ -29,30 +28,6 @@ def fuzzing(results: Path) -> str:
     rows.append(["all", f"{result['inputs']:,}", *total, "", "", f"**{found:,}**"])
     head = ["what reads it", "inputs", "accepted", "refused", "slowest", "memory", "findings"]
     return f"{table(head, rows)}\n\n{machine(result)} {result['seconds'] / 60:.0f} minutes."
-
-
-def sanitizing(results: Path) -> str:
-    """The kernels' tests, golden files and fuzzing under each sanitizer."""
-    result = load(results, "sanitize")
-    rows = []
-    for name in dict.fromkeys(one["sanitizer"] for one in result["sanitizing"]):
-        parts = [one for one in result["sanitizing"] if one["sanitizer"] == name]
-        inputs = result["fuzzed_inputs"] if any(one["part"] == "fuzz" for one in parts) else 0
-        rows.append(
-            [
-                name,
-                *(f"{sum(one[key] for one in parts):,}" for key in ("passed", "failed")),
-                "passes" if _ends_well(parts, "selftest") else "**fails**",
-                f"{inputs:,}" if inputs else "-",
-                f"**{sum(one['times'] for part in parts for one in part['findings']):,}**",
-            ]
-        )
-    head = ["sanitizer", "tests passed", "failed", "self-test", "fuzzed inputs", "findings"]
-    return f"{table(head, rows)}\n\n{machine(result)}"
-
-
-def _ends_well(parts: list[Result], name: str) -> bool:
-    return all(one["exit_code"] == 0 for one in parts if one["part"] == name)
 
 
 def faults(results: Path) -> str:
