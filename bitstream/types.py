@@ -18,3 +18,4 @@ UInt32 = NDArray[np.uint32]
 Pixels = NDArray[np.uint8 | np.uint16]
 
 Progress = Callable[[int, int], None]  # done, of how many
+Ask = Callable[[], None]  # called every tenth of a second or so, to raise if work is to end

@@ -9,7 +9,6 @@ numpy do the same, bit for bit; DIFFCODEC_PURE=1 forces numpy, which takes a tho
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,11 +18,10 @@ from diffcodec.bitstream.adaptive.grid import ColourGrid, find_grid
 from diffcodec.bitstream.adaptive.starts import start_of
 from diffcodec.bitstream.kernel import load_kernel
 from diffcodec.bitstream.sample_format import SampleFormat
-from diffcodec.bitstream.types import Float32, Int32, Pixels, UInt16
+from diffcodec.bitstream.types import Ask, Float32, Int32, Pixels, UInt16
 
 LEVELS = ("fast", "default", "best")  # how much model; the number is in the file
 ROOM = 64  # bytes of a strip's code beyond what its samples take, at most
-Ask = Callable[[], None]  # called every tenth of a second or so, to raise if work is to end
 KERNEL = load_kernel("diffcodec.bitstream.adaptive._kernel")
 
 

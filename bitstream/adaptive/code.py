@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from diffcodec.bitstream.adaptive.strip import (
 )
 from diffcodec.bitstream.adaptive.tree import code_value
 from diffcodec.bitstream.adaptive.vector import ONE, Single, clip, within1
-from diffcodec.bitstream.types import Float32, Int32, UInt16
+from diffcodec.bitstream.types import Ask, Float32, Int32, UInt16
 
 
 def code_strip(
@@ -45,7 +44,7 @@ def code_strip(
     size: int,
     decoding: bool,
     cut: bool,
-    ask: Callable[[], None] | None,
+    ask: Ask | None,
 ) -> tuple[int, int, float]:
     """Code samples into data, or decode them: how many pixels, bytes, and bits by the model.
 
@@ -90,7 +89,7 @@ def _run(
     state: Int32,
     samples: UInt16,
     learnt: Float32,
-    ask: Callable[[], None] | None = None,
+    ask: Ask | None = None,
 ) -> tuple[int, float]:
     """How many pixels were coded, and bits by the model."""
     lanes = LANES * LEVELS[level].experts
@@ -116,7 +115,7 @@ class Job:
         self.learnt = [Learnt(learnt, c, level, bits) for c in range(s.channels)]
         self.fits = _fits(s, self.level, self.learnt)
 
-    def code(self, coder: Decider, samples: UInt16, ask: Callable[[], None] | None) -> int:
+    def code(self, coder: Decider, samples: UInt16, ask: Ask | None) -> int:
         """How many pixels were coded, or surely decoded."""
         s = self.s
         for i in range(s.height):

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diffcodec.errors import CheckpointError
 from diffcodec.network.activation import activation
 from diffcodec.network.checkpoint import Checkpoint
 from diffcodec.network.config import NetworkConfig
@@ -99,7 +98,4 @@ class Network(nn.Module, ABC):
             weights = without_grids(checkpoint.weights)
             self.load_state_dict({k: torch.from_numpy(w) for k, w in weights.items()})
         except RuntimeError as error:
-            raise CheckpointError(
-                f"the weights of {checkpoint.recipe.name} do not fit its recipe; get the original "
-                "file again"
-            ) from error
+            raise checkpoint.misfit() from error

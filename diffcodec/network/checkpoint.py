@@ -14,6 +14,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from diffcodec.errors import CheckpointError
 from diffcodec.files import write_atomic
 from diffcodec.network.config import Recipe
 from diffcodec.network.grids import without_grids
@@ -47,6 +48,12 @@ class Checkpoint:
     def parameters(self) -> int:
         """How many numbers training chose: all weights and biases, the noise embedding included."""
         return sum(weight.size for weight in without_grids(self.weights).values())
+
+    def misfit(self) -> CheckpointError:
+        """What is to be raised if these are not the weights of its recipe."""
+        return CheckpointError(
+            f"the weights of {self.recipe.name} do not fit its recipe; get the original file again"
+        )
 
     def with_tables(self, tables: Tables) -> Checkpoint:
         """The same network with other tables, and so another fingerprint."""

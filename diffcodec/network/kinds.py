@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from diffcodec.errors import CheckpointError
-
 if TYPE_CHECKING:
     from diffcodec.network.architecture import Network
     from diffcodec.network.checkpoint import Checkpoint
@@ -44,13 +42,9 @@ def trained(checkpoint: Checkpoint) -> Network:
     from diffcodec.network.grids import without_grids
 
     weights = without_grids(checkpoint.weights)
-    if {name: weight.shape for name, weight in weights.items()} != shapes(
-        checkpoint.recipe.network
-    ):
-        raise CheckpointError(
-            f"the weights of {checkpoint.recipe.name} do not fit its recipe; get the original "
-            "file again"
-        )
+    stated = shapes(checkpoint.recipe.network)
+    if {name: weight.shape for name, weight in weights.items()} != stated:
+        raise checkpoint.misfit()
     network = build(checkpoint.recipe.network)
     network.load(checkpoint)
     return network

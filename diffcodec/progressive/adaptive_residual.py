@@ -13,12 +13,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from diffcodec.bitstream.adaptive import Ask, Coded, Side, decode_strip, encode_strip
+from diffcodec.bitstream.adaptive import Coded, Side, decode_strip, encode_strip
 from diffcodec.bitstream.payload import Payload, PixelBlock
 from diffcodec.bitstream.payload_writer import PixelCode
 from diffcodec.bitstream.pixels import best_sigma, ideal_bits
 from diffcodec.bitstream.strips import ADAPTIVE, Coding, strips
-from diffcodec.bitstream.types import Pixels
+from diffcodec.bitstream.types import Ask, Pixels
 from diffcodec.progressive.gaussian_residual import to_grid
 from diffcodec.progressive.shared import Shared
 from diffcodec.progressive.steps import Walk
